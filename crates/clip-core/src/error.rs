@@ -1,0 +1,100 @@
+//! The one error type of the engine.
+//!
+//! Every failure has a [`ErrorKind`], which callers map (PostgreSQL: to a SQLSTATE, the command line: to an exit
+//! code), a message in PostgreSQL's style (lower case, no full stop, both the expected and the given) and sometimes
+//! a hint (a sentence).
+
+use std::fmt;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, as far as a caller has to tell failures apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The bytes are no image, or a damaged or truncated one.
+    InvalidImage,
+    /// An input is larger than a limit allows.
+    LimitExceeded,
+    /// No model of that name is installed.
+    UnknownModel,
+    /// The name of a model breaks the rule `[a-z0-9._-]+`.
+    InvalidName,
+    /// A file of a model is missing or cannot be read.
+    MissingFile,
+    /// A file of an installed model is damaged.
+    Corrupted,
+    /// An architecture, activation, format or precision that this version does not know.
+    Unsupported,
+    /// A model to import contradicts itself: a tensor is missing, left over or of the wrong shape.
+    InvalidModel,
+    /// The name is taken by another model.
+    AlreadyExists,
+    /// An argument makes no sense.
+    InvalidArgument,
+    /// The caller's `stop` asked for the work to end.
+    Cancelled,
+    /// A failure that should not happen, whatever the input.
+    Internal,
+}
+
+#[derive(Clone, Debug)]
+pub struct Error {
+    pub kind: ErrorKind,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prefixes the message, as a failure climbs: `import "x": tensor ...`.
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    pub fn invalid_image(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidImage, message)
+    }
+
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::LimitExceeded, message)
+    }
+
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported, message)
+    }
+
+    pub fn invalid_model(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidModel, message)
+    }
+
+    pub fn corrupted(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupted, message)
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<candle_core::Error> for Error {
+    fn from(e: candle_core::Error) -> Self {
+        Self::internal(format!("tensor operation failed: {e}"))
+    }
+}
