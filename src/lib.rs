@@ -1,1 +1,27 @@
-//! x
+//! The thin PostgreSQL layer over `clip-core`: arguments in, vectors out, settings, triggers, errors as SQLSTATEs.
+//!
+//! The SQL declarations are hand-written, in `sql/`; each names its `*_wrapper` symbol here.
+
+mod api;
+mod datum;
+mod error;
+mod guc;
+mod interrupts;
+mod memo;
+mod registry;
+mod session;
+mod stats;
+mod trigger;
+
+pgrx::pg_module_magic!();
+
+/// Registers settings, and with `shared_preload_libraries` reads the models of `clip.preload` before the server forks.
+/// Starts no thread and cannot fail.
+#[pgrx::pg_guard]
+#[allow(non_snake_case)]
+pub extern "C-unwind" fn _PG_init() {
+    // A panic has to become an error of one statement, not the end of the server.
+    const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
+    guc::register();
+    session::preload();
+}

@@ -3,13 +3,26 @@
 //! Knows nothing of PostgreSQL. The way data flows:
 //!
 //! ```text
-//! image:  &[u8] -> image::decode -> Rgb8 -> image::preprocess -> PixelValues -> vision tower -> Embedding
+//! image:  &[u8] -> image::decode -> Rgb8 -> image::preprocess -> pixel values -> vision tower -> Embedding
 //! text:   &str  -> text::Tokenizer -> ids -> text tower -> Embedding
-//! model:  directory -> import -> installed model -> store -> Model
+//! model:  directory -> import -> Installed -> Model (towers read on first use)
 //! ```
 
+pub mod classify;
+pub mod compute;
 pub mod error;
 pub mod image;
+pub mod import;
+pub mod installed;
+mod layout;
+pub mod model;
 pub mod spec;
+mod tensor_file;
+pub mod text;
+mod towers;
+mod weights;
 
+pub use compute::{Compute, Context};
 pub use error::{Error, ErrorKind, Result};
+pub use installed::{Installed, ModelDir};
+pub use model::{Embedding, Model};

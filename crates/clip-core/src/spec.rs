@@ -62,8 +62,6 @@ pub struct TextSpec {
     pub vocab_size: usize,
     /// Tokens at most, begin and end included.
     pub context_length: usize,
-    pub bos_token_id: u32,
-    pub eos_token_id: u32,
     pub pooling: TextPooling,
 }
 
@@ -71,8 +69,8 @@ pub struct TextSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextPooling {
-    /// The first end-of-text token.
-    FirstEos,
+    /// The first end-of-text token, whose id this is.
+    FirstEos(u32),
     /// The largest token id; for configs that say `eos_token_id: 2`, as OpenAI's do.
     LargestId,
 }

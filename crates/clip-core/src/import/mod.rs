@@ -1,0 +1,223 @@
+//! Import: a Hugging Face model directory becomes an installed model, or an error that names what is wrong.
+//!
+//! Strict on purpose: a tensor that is silently dropped, filled with random numbers or run through the wrong
+//! activation gives vectors that look right and are not.
+
+mod raw;
+mod resolve;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::installed::{FORMAT, FileEntry, Installed, MANIFEST, Manifest, ModelDir, TOKENIZER, WEIGHTS_F32, fingerprint};
+use crate::layout::{self, TensorShape};
+use crate::spec::{ModelSpec, TextPooling};
+use crate::tensor_file::{hex, missing_file, write_f32};
+use crate::text::Tokenizer;
+use source::Source;
+
+/// What an import would install.
+pub struct Inspection {
+    pub spec: ModelSpec,
+    pub licence: String,
+    pub parameters: usize,
+    tokenizer: Vec<u8>,
+    tensors: Vec<TensorShape>,
+    source: Source,
+}
+
+/// The outcome of [`import`].
+pub enum Imported {
+    New(Installed),
+    /// A model of this name and this very content was there before.
+    AlreadyThere(Installed),
+}
+
+/// Reads and checks everything but the tensors' values. Nothing is written.
+pub fn inspect(dir: &Path) -> Result<Inspection> {
+    let config: raw::Config = json(dir, "config.json")?;
+    let preprocessor: raw::Preprocessor = json(dir, "preprocessor_config.json")?;
+    let mut spec = resolve::resolve(&config, &preprocessor)?;
+    let tokenizer = read(dir, TOKENIZER)
+        .map_err(|e| e.with_hint("Only tokenizer.json is read; transformers writes it with save_pretrained."))?;
+    check_tokenizer(&tokenizer, &spec)?;
+    let source = Source::open(dir)?;
+    let tensors = layout::tensors(&spec);
+    check_tensors(&tensors, &source.shapes())?;
+    spec.logit_scale = logit_scale(&source)?;
+    let parameters = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>() + 1;
+    Ok(Inspection { spec, licence: licence(dir), parameters, tokenizer, tensors, source })
+}
+
+/// Installs the model in `dir` under `name`. `progress` is told the tensors done and all.
+///
+/// Everything is written under a temporary name, synced and renamed, so that no half-installed model is ever seen.
+/// A name that other content holds is refused: whoever stored vectors under it relies on it.
+pub fn import(dir: &Path, models: &ModelDir, name: &str, licence: Option<&str>, progress: &dyn Fn(usize, usize)) -> Result<Imported> {
+    ModelDir::check_name(name)?;
+    let mut found = inspect(dir)?;
+    if let Some(licence) = licence {
+        found.licence = licence.to_owned();
+    }
+    let target = models.path(name);
+    fs::create_dir_all(models.root()).map_err(|e| cannot_write(models.root(), &e))?;
+    let temporary = models.root().join(format!(".{name}.{}.tmp", std::process::id()));
+    let result = write_model(&found, &temporary, progress).and_then(|manifest| {
+        if target.exists() {
+            let there = models.open(name)?;
+            return if there.manifest.fingerprint == manifest.fingerprint {
+                Ok(Imported::AlreadyThere(there))
+            } else {
+                Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!("model \"{name}\" exists with other content: expected fingerprint {}, this one is {}", there.manifest.fingerprint, manifest.fingerprint),
+                )
+                .with_hint("An installed name never changes its content, because stored vectors rely on it. Choose another name."))
+            };
+        }
+        fs::rename(&temporary, &target).map_err(|e| cannot_write(&target, &e))?;
+        sync_dir(models.root())?;
+        models.open(name).map(Imported::New)
+    });
+    if temporary.exists() {
+        // Best effort: a left-over is invisible to every reader and does no harm.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    result
+}
+
+fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) -> Result<Manifest> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
+    }
+    fs::create_dir(dir).map_err(|e| cannot_write(dir, &e))?;
+    let mut content = Sha256::new();
+    let mut done = 0;
+    let weights = dir.join(WEIGHTS_F32);
+    let (bytes, sha256) = write_f32(&weights, &found.tensors, |name, shape| {
+        let values = found.source.read_f32(name)?;
+        if values.len() != shape.iter().product::<usize>() {
+            return Err(Error::corrupted(format!("tensor \"{name}\": {} values, expected shape {shape:?}", values.len())));
+        }
+        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
+            return Err(Error::invalid_model(format!("tensor \"{name}\" contains {bad}")));
+        }
+        content.update(name.as_bytes());
+        content.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        done += 1;
+        progress(done, found.tensors.len());
+        Ok(values)
+    })?;
+    let tokenizer = FileEntry { bytes: found.tokenizer.len() as u64, sha256: hex(&Sha256::digest(&found.tokenizer)) };
+    write_file(&dir.join(TOKENIZER), &found.tokenizer)?;
+    let tensors = hex(&content.finalize());
+    let manifest = Manifest {
+        format: FORMAT,
+        fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
+        licence: found.licence.clone(),
+        parameters: found.parameters as u64,
+        tensors,
+        files: BTreeMap::from([(TOKENIZER.into(), tokenizer), (WEIGHTS_F32.into(), FileEntry { bytes, sha256 })]),
+        spec: found.spec.clone(),
+    };
+    let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal(format!("{MANIFEST}: {e}")))?;
+    write_file(&dir.join(MANIFEST), &json)?;
+    // Models are no secrets, and the importing user is rarely the one that the server runs as.
+    let open = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot_write(path, &e));
+    for file in [MANIFEST, TOKENIZER, WEIGHTS_F32] {
+        open(&dir.join(file), 0o644)?;
+    }
+    open(dir, 0o755)?;
+    sync_dir(dir)?;
+    Ok(manifest)
+}
+
+fn check_tensors(expected: &[TensorShape], given: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+    for (name, shape) in expected {
+        match given.get(name) {
+            None => return Err(Error::invalid_model(format!("tensor \"{name}\" is missing"))),
+            Some(other) if other != shape => {
+                return Err(Error::invalid_model(format!("tensor \"{name}\" has shape {other:?}, expected {shape:?}")));
+            }
+            Some(_) => {}
+        }
+    }
+    let known = |name: &str| {
+        name == layout::LOGIT_SCALE || layout::IGNORED.contains(&name) || expected.iter().any(|(n, _)| n == name)
+    };
+    match given.keys().find(|name| !known(name)) {
+        Some(name) => Err(Error::invalid_model(format!("tensor \"{name}\" is left over: no part of this architecture uses it"))),
+        None => Ok(()),
+    }
+}
+
+fn logit_scale(source: &Source) -> Result<f32> {
+    match source.read_f32(layout::LOGIT_SCALE)?.as_slice() {
+        [value] if value.is_finite() && value.abs() < 20.0 => Ok(*value),
+        other => Err(Error::invalid_model(format!("tensor \"logit_scale\" is {other:?}, expected one number below 20"))),
+    }
+}
+
+/// The end token that the tower pools at must be the one that the tokenizer writes.
+fn check_tokenizer(bytes: &[u8], spec: &ModelSpec) -> Result<()> {
+    let tokenizer = Tokenizer::from_bytes(bytes, spec.text.context_length).map_err(|mut e| {
+        e.kind = ErrorKind::InvalidModel;
+        e
+    })?;
+    let (largest, end) = (tokenizer.largest_id(), tokenizer.end_token()?);
+    if largest as usize >= spec.text.vocab_size {
+        return Err(Error::invalid_model(format!(
+            "tokenizer.json has token id {largest}, config.json expects less than {}",
+            spec.text.vocab_size
+        )));
+    }
+    let pooled = match spec.text.pooling {
+        TextPooling::FirstEos(eos) => eos,
+        TextPooling::LargestId => largest,
+    };
+    if end != pooled {
+        return Err(Error::invalid_model(format!("tokenizer.json ends texts with token {end}, the text tower pools at {pooled}")));
+    }
+    Ok(())
+}
+
+/// The `license:` line at the top of a model card.
+fn licence(dir: &Path) -> String {
+    let card = fs::read_to_string(dir.join("README.md")).unwrap_or_default();
+    let mut lines = card.lines();
+    if lines.next() != Some("---") {
+        return "unknown".into();
+    }
+    lines
+        .take_while(|line| *line != "---")
+        .find_map(|line| line.strip_prefix("license:"))
+        .map_or("unknown".into(), |value| value.trim().trim_matches(['"', '\'']).to_owned())
+}
+
+fn json<T: DeserializeOwned>(dir: &Path, file: &str) -> Result<T> {
+    serde_json::from_slice(&read(dir, file)?).map_err(|e| Error::invalid_model(format!("{file}: {e}")))
+}
+
+fn read(dir: &Path, file: &str) -> Result<Vec<u8>> {
+    let path = dir.join(file);
+    fs::read(&path).map_err(|e| missing_file(&path, &e))
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).and_then(|()| File::open(path)?.sync_all()).map_err(|e| cannot_write(path, &e))
+}
+
+fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| cannot_write(dir, &e))
+}
+
+fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
+    Error::new(ErrorKind::MissingFile, format!("could not write \"{}\": {e}", path.display()))
+}

@@ -1,0 +1,100 @@
+//! The tensors of a checkpoint, whatever file they lie in, read one at a time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::pickle::PthTensors;
+use candle_core::{DType, Device};
+use serde::Deserialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor_file::{TensorFile, missing_file};
+
+pub enum Source {
+    /// One safetensors file or several shards, and which of them holds a tensor.
+    Safetensors { files: Vec<TensorFile>, holder: BTreeMap<String, usize> },
+    Torch(PthTensors),
+}
+
+impl Source {
+    /// Takes `model.safetensors`, else its shards, else `pytorch_model.bin`.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let (single, index, torch) =
+            (dir.join("model.safetensors"), dir.join("model.safetensors.index.json"), dir.join("pytorch_model.bin"));
+        if single.exists() {
+            Self::safetensors(vec![TensorFile::open(&single)?])
+        } else if index.exists() {
+            Self::safetensors(shards(dir, &index)?.iter().map(|f| TensorFile::open(&dir.join(f))).collect::<Result<_>>()?)
+        } else if torch.exists() {
+            let tensors = PthTensors::new(&torch, None)
+                .map_err(|e| Error::corrupted(format!("could not read \"{}\": {e}", torch.display())))?;
+            Ok(Self::Torch(tensors))
+        } else {
+            Err(Error::new(
+                ErrorKind::MissingFile,
+                format!("no weights in \"{}\": expected model.safetensors, its shards or pytorch_model.bin", dir.display()),
+            ))
+        }
+    }
+
+    fn safetensors(files: Vec<TensorFile>) -> Result<Self> {
+        let mut holder = BTreeMap::new();
+        for (i, file) in files.iter().enumerate() {
+            for (name, _) in file.tensors() {
+                if holder.insert(name.clone(), i).is_some() {
+                    return Err(Error::invalid_model(format!("tensor \"{name}\" is in two files")));
+                }
+            }
+        }
+        Ok(Self::Safetensors { files, holder })
+    }
+
+    /// Every tensor's name and shape.
+    pub fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        match self {
+            Self::Safetensors { files, .. } => {
+                files.iter().flat_map(|f| f.tensors()).map(|(name, info)| (name, info.shape.clone())).collect()
+            }
+            Self::Torch(t) => {
+                t.tensor_infos().iter().map(|(name, info)| (name.clone(), info.layout.dims().to_vec())).collect()
+            }
+        }
+    }
+
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        let missing = || Error::invalid_model(format!("tensor \"{name}\" is missing"));
+        match self {
+            Self::Safetensors { files, holder } => files[*holder.get(name).ok_or_else(missing)?].read_f32(name),
+            Self::Torch(t) => {
+                let bad = |e: candle_core::Error| Error::corrupted(format!("tensor \"{name}\": {e}"));
+                let tensor = t.get(name).map_err(bad)?.ok_or_else(missing)?;
+                match tensor.dtype() {
+                    DType::F32 | DType::F16 | DType::BF16 => {}
+                    other => return Err(Error::unsupported(format!("tensor \"{name}\": type {other:?} is not supported"))),
+                }
+                let tensor = tensor.to_device(&Device::Cpu).and_then(|t| t.to_dtype(DType::F32));
+                tensor.and_then(|t| t.flatten_all()?.to_vec1()).map_err(bad)
+            }
+        }
+    }
+}
+
+/// The shards that an index names, each once.
+fn shards(dir: &Path, index: &Path) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let text = std::fs::read_to_string(index).map_err(|e| missing_file(index, &e))?;
+    let index: Index = serde_json::from_str(&text)
+        .map_err(|e| Error::invalid_model(format!("model.safetensors.index.json: {e}")))?;
+    let mut files: Vec<String> = index.weight_map.into_values().collect();
+    files.sort();
+    files.dedup();
+    for file in &files {
+        if file.contains(['/', '\\']) || !dir.join(file).is_file() {
+            return Err(Error::new(ErrorKind::MissingFile, format!("shard \"{file}\" is missing")));
+        }
+    }
+    Ok(files)
+}

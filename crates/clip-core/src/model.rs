@@ -1,0 +1,140 @@
+//! A loaded model: texts and images in, embeddings out.
+
+use std::cell::OnceCell;
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use crate::compute::Context;
+use crate::error::{Error, Result};
+use crate::image::{self, Limits};
+use crate::installed::{Installed, TOKENIZER};
+use crate::spec::ModelSpec;
+use crate::tensor_file::missing_file;
+use crate::text::Tokenizer;
+use crate::towers::{TextTower, VisionTower};
+use crate::weights::Weights;
+
+/// Items of one forward pass: enough to fill the cores, few enough that memory stays small and cancelling is quick.
+const IMAGES_PER_PASS: usize = 8;
+const TEXTS_PER_PASS: usize = 32;
+
+/// An L2-normalised vector of the model's space.
+pub type Embedding = Vec<f32>;
+
+/// A model whose towers are read from disk on first use, each on its own.
+pub struct Model {
+    installed: Installed,
+    tokenizer: OnceCell<Tokenizer>,
+    text: OnceCell<TextTower>,
+    vision: OnceCell<VisionTower>,
+}
+
+impl Model {
+    pub fn new(installed: Installed) -> Self {
+        Self { installed, tokenizer: OnceCell::new(), text: OnceCell::new(), vision: OnceCell::new() }
+    }
+
+    pub fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    pub fn spec(&self) -> &ModelSpec {
+        self.installed.spec()
+    }
+
+    /// Reads everything that a first use would read.
+    pub fn load(&self) -> Result<()> {
+        self.tokenizer()?;
+        self.text_tower()?;
+        self.vision_tower().map(|_| ())
+    }
+
+    /// Has a tower been read?
+    pub fn is_loaded(&self) -> bool {
+        self.text.get().is_some() || self.vision.get().is_some()
+    }
+
+    pub fn embed_texts(&self, texts: &[&str], ctx: &Context) -> Result<Vec<Embedding>> {
+        let tokenizer = self.tokenizer()?;
+        let mut all = Vec::with_capacity(texts.len());
+        for pass in texts.chunks(TEXTS_PER_PASS) {
+            ctx.check()?;
+            let ids = pass.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>>>()?;
+            all.extend(self.embed_tokens(&ids, ctx)?);
+        }
+        Ok(all)
+    }
+
+    /// Embeds token ids, one sequence a text, as the tokenizer gives them.
+    pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
+        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        normalised(self.text_tower()?.forward(&ids, ctx)?)
+    }
+
+    /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one says which it is, counted from 1.
+    pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
+        let spec = &self.spec().image;
+        let mut all = Vec::with_capacity(images.len());
+        for (pass, chunk) in images.chunks(IMAGES_PER_PASS).enumerate() {
+            let mut pixels = Vec::with_capacity(chunk.len());
+            // As many at a time as there are threads, so that cancelling waits for one image at most.
+            for (i, group) in chunk.chunks(ctx.compute.threads()).enumerate() {
+                ctx.check()?;
+                let first = pass * IMAGES_PER_PASS + i * ctx.compute.threads();
+                let decoded: Vec<_> =
+                    ctx.compute.run(|| group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect());
+                for (j, result) in decoded.into_iter().enumerate() {
+                    pixels.push(result.map_err(|e| match images.len() {
+                        1 => e,
+                        _ => e.context(format!("image {}", first + j + 1)),
+                    })?);
+                }
+            }
+            all.extend(self.embed_pixels(&pixels, ctx)?);
+        }
+        Ok(all)
+    }
+
+    /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
+    pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
+        normalised(self.vision_tower()?.forward(pixels, ctx)?)
+    }
+
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        get_or_load(&self.tokenizer, || {
+            let path = self.installed.dir.join(TOKENIZER);
+            let bytes = std::fs::read(&path).map_err(|e| missing_file(&path, &e))?;
+            Tokenizer::from_bytes(&bytes, self.spec().text.context_length)
+        })
+    }
+
+    fn text_tower(&self) -> Result<&TextTower> {
+        get_or_load(&self.text, || TextTower::load(&Weights::open(&self.installed)?, self.spec()))
+    }
+
+    fn vision_tower(&self) -> Result<&VisionTower> {
+        get_or_load(&self.vision, || VisionTower::load(&Weights::open(&self.installed)?, self.spec()))
+    }
+}
+
+fn get_or_load<T>(cell: &OnceCell<T>, load: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if cell.get().is_none() {
+        // Nobody else can have filled it: the cell is not shared between threads.
+        let _ = cell.set(load()?);
+    }
+    cell.get().ok_or_else(|| Error::internal("part of a model was not loaded"))
+}
+
+/// Rows to unit length; a row that has no direction is an error, never a made-up vector.
+fn normalised(rows: Tensor) -> Result<Vec<Embedding>> {
+    let mut rows: Vec<Embedding> = rows.to_vec2()?;
+    for row in &mut rows {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        if !norm.is_finite() || norm == 0.0 {
+            return Err(Error::internal(format!("the model gave a vector of length {norm}")));
+        }
+        row.iter_mut().for_each(|x| *x /= norm);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,120 @@
+//! From a text to token ids, with the model's own `tokenizer.json`.
+
+use crate::compute::Context;
+use crate::error::{Error, Result};
+
+/// Words of context beyond which more text cannot matter, per token of context (each word makes a token or more;
+/// the factor leaves room for words that a normaliser deletes).
+const WORDS_PER_TOKEN: usize = 4;
+/// Bytes of one run without white space that are looked at. The longest token of CLIP's vocabulary has a few dozen
+/// bytes, so that a context of 77 tokens ends long before.
+const MAX_RUN: usize = 32 << 10;
+
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    context_length: usize,
+}
+
+impl Tokenizer {
+    pub fn from_bytes(bytes: &[u8], context_length: usize) -> Result<Self> {
+        let bad = |e: tokenizers::Error| Error::corrupted(format!("tokenizer.json: {e}"));
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(bad)?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(bad)?;
+        Ok(Self { inner, context_length })
+    }
+
+    /// Token ids with begin and end token, at most the context's length; over-long texts keep the end token.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let mut ids = self.ids(relevant_prefix(text, self.context_length * WORDS_PER_TOKEN), true)?;
+        if ids.len() > self.context_length
+            && let Some(&end) = ids.last()
+        {
+            ids.truncate(self.context_length - 1);
+            ids.push(end);
+        }
+        Ok(ids)
+    }
+
+    fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, special).map_err(|e| Error::internal(format!("tokenizer: {e}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// How many tokens the whole text has, begin and end included, before any truncation.
+    pub fn count(&self, text: &str, ctx: &Context) -> Result<usize> {
+        // Piece by piece, so that a text of any size can be interrupted.
+        let (mut count, mut rest) = (self.ids("", true)?.len(), text);
+        while !rest.is_empty() {
+            let piece = relevant_prefix(rest, 1024);
+            count += self.ids(piece, false)?.len();
+            rest = &rest[piece.len()..];
+            ctx.check()?;
+        }
+        Ok(count)
+    }
+
+    pub fn largest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+
+    /// The token that every text ends with.
+    pub fn end_token(&self) -> Result<u32> {
+        let ids = self.encode("")?;
+        match ids.as_slice() {
+            [_, .., end] => Ok(*end),
+            _ => Err(Error::invalid_model("tokenizer.json adds no begin and end token")),
+        }
+    }
+}
+
+/// A prefix that ends at white space after `max_words` words, or after [`MAX_RUN`] bytes of one word.
+///
+/// White space always separates tokens, so cutting there changes no token before the cut.
+fn relevant_prefix(text: &str, max_words: usize) -> &str {
+    let (mut words, mut run_start, mut in_word) = (0, 0, false);
+    for (at, c) in text.char_indices() {
+        if c.is_whitespace() {
+            if in_word {
+                words += 1;
+                if words >= max_words {
+                    return &text[..at];
+                }
+            }
+            in_word = false;
+            run_start = at + c.len_utf8();
+        } else {
+            in_word = true;
+            if at - run_start >= MAX_RUN {
+                return &text[..at];
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefix_ends_at_white_space() {
+        assert_eq!(relevant_prefix("a b  c d", 2), "a b");
+        assert_eq!(relevant_prefix("a b", 5), "a b");
+        assert_eq!(relevant_prefix("  ", 1), "  ");
+        assert_eq!(relevant_prefix("", 1), "");
+    }
+
+    #[test]
+    fn prefix_cuts_endless_words_at_a_character() {
+        let text = "ä".repeat(1 << 20);
+        let prefix = relevant_prefix(&text, 300);
+        assert!((MAX_RUN..MAX_RUN + 4).contains(&prefix.len()));
+    }
+
+    #[test]
+    fn prefix_makes_progress_on_leading_white_space() {
+        let text = " a".repeat(10);
+        assert_eq!(relevant_prefix(&text, 1), " a");
+    }
+}

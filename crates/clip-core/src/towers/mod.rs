@@ -1,0 +1,8 @@
+//! The two towers: token ids or pixels in, one un-normalised vector of the shared space out.
+
+mod layers;
+mod text;
+mod vision;
+
+pub use text::TextTower;
+pub use vision::VisionTower;

@@ -1,0 +1,135 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+use std::process;
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clip_core::{Error, ErrorKind, ModelDir, Result};
+
+/// Install and try CLIP models for pg_clip.
+///
+/// A model is imported once from a Hugging Face model directory; after that the database and this program use it by
+/// its name. Nothing here needs a running server.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Install a model from a Hugging Face directory
+    ///
+    /// Reads config.json, preprocessor_config.json, tokenizer.json and the weights (model.safetensors, its shards, or
+    /// pytorch_model.bin; f32, f16 or bf16). Whatever this version does not know, and any tensor that is missing or
+    /// left over, is an error. An installed name never changes its content; importing the same model again is fine.
+    Import {
+        /// Directory with the model's files
+        source: PathBuf,
+        /// Name to install it under [default: the directory's name]
+        #[arg(long)]
+        name: Option<String>,
+        /// Licence of the weights [default: the `license:` line of README.md]
+        #[arg(long)]
+        licence: Option<String>,
+        #[command(flatten)]
+        models: Models,
+    },
+    /// Print what an import would do, without doing it
+    Inspect {
+        /// Directory with the model's files
+        source: PathBuf,
+        #[command(flatten)]
+        models: Models,
+    },
+    /// List installed models
+    List {
+        #[command(flatten)]
+        models: Models,
+    },
+    /// Read an installed model's files and compare them with their checksums
+    Verify {
+        /// Name of the model
+        name: String,
+        #[command(flatten)]
+        models: Models,
+    },
+    /// Print embeddings, one JSON line an input: {"kind", "dims", "embedding"}
+    ///
+    /// --text and --image may be repeated and mixed; the lines come in the order of the options.
+    Embed {
+        /// Name of the model
+        name: String,
+        /// A text to embed
+        #[arg(long, value_name = "TEXT", required_unless_present = "image", allow_hyphen_values = true)]
+        text: Vec<String>,
+        /// An image file to embed (JPEG, PNG, WebP, GIF, BMP, TIFF)
+        #[arg(long, value_name = "FILE")]
+        image: Vec<PathBuf>,
+        /// Threads to compute with, 0 for automatic
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        #[command(flatten)]
+        models: Models,
+    },
+}
+
+#[derive(Args)]
+pub struct Models {
+    /// Directory of installed models [default: pg_clip/models under `pg_config --sharedir`]
+    #[arg(long, value_name = "DIR", env = "PGCLIP_MODEL_DIR")]
+    model_dir: Option<PathBuf>,
+}
+
+impl Models {
+    pub fn open(&self) -> Result<ModelDir> {
+        if let Some(dir) = &self.model_dir {
+            return Ok(ModelDir::new(dir));
+        }
+        let missing = |e: String| {
+            Error::new(ErrorKind::MissingFile, format!("could not ask pg_config for the model directory: {e}"))
+                .with_hint("Name the directory with --model-dir.")
+        };
+        let output = process::Command::new(std::env::var("PG_CONFIG").unwrap_or("pg_config".into()))
+            .arg("--sharedir")
+            .output()
+            .map_err(|e| missing(e.to_string()))?;
+        let sharedir = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() || sharedir.is_empty() {
+            return Err(missing(format!("it ended with {}", output.status)));
+        }
+        Ok(ModelDir::new(PathBuf::from(sharedir).join("pg_clip/models")))
+    }
+}
+
+/// One `--text` or `--image`.
+pub enum Input {
+    Text(String),
+    Image(PathBuf),
+}
+
+pub struct Parsed {
+    pub command: Command,
+    /// The inputs of `embed` in the order of the command line.
+    pub inputs: Vec<Input>,
+}
+
+/// Ends the program with usage or help where the words ask for it.
+pub fn parse() -> Parsed {
+    let matches = Cli::command().get_matches();
+    let command = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit()).command;
+    let inputs = matches.subcommand_matches("embed").map_or_else(Vec::new, inputs);
+    Parsed { command, inputs }
+}
+
+fn inputs(matches: &ArgMatches) -> Vec<Input> {
+    fn indexed<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, id: &str, make: fn(T) -> Input) -> Vec<(usize, Input)> {
+        let values = matches.get_many::<T>(id).into_iter().flatten().cloned().map(make);
+        matches.indices_of(id).into_iter().flatten().zip(values).collect()
+    }
+    let mut all = indexed(matches, "text", Input::Text);
+    all.extend(indexed(matches, "image", Input::Image));
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, input)| input).collect()
+}

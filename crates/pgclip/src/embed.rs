@@ -1,0 +1,43 @@
+//! `embed`: the engine's embeddings on standard output.
+
+use std::io::{self, Write};
+
+use clip_core::image::Limits;
+use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Result};
+use serde::Serialize;
+
+use crate::args::Input;
+
+#[derive(Serialize)]
+struct Line {
+    kind: &'static str,
+    dims: usize,
+    embedding: Embedding,
+}
+
+pub fn embed(name: &str, inputs: &[Input], threads: usize, models: &ModelDir) -> Result<()> {
+    let model = Model::new(models.open(name)?);
+    let compute = Compute::new(threads)?;
+    let ctx = Context { compute: &compute, stop: &|| false };
+    for input in inputs {
+        let (kind, embeddings) = match input {
+            Input::Text(text) => ("text", model.embed_texts(&[text], &ctx)?),
+            Input::Image(path) => {
+                let bytes = std::fs::read(path).map_err(|e| {
+                    Error::new(ErrorKind::MissingFile, format!("could not read file \"{}\": {e}", path.display()))
+                })?;
+                let embedded = model.embed_images(&[&bytes], &Limits::default(), &ctx);
+                ("image", embedded.map_err(|e| e.context(path.display()))?)
+            }
+        };
+        for embedding in embeddings {
+            let line = serde_json::to_string(&Line { kind, dims: embedding.len(), embedding })
+                .map_err(|e| Error::internal(e.to_string()))?;
+            if let Err(e) = writeln!(io::stdout(), "{line}") {
+                // A reader such as `head` has seen enough.
+                return if e.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::internal(e.to_string())) };
+            }
+        }
+    }
+    Ok(())
+}

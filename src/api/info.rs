@@ -1,0 +1,108 @@
+//! `clip_models`, `clip_token_count`, and what the SQL side asks about a model or this session.
+
+use clip_core::{Context, Installed};
+use pgrx::iter::TableIterator;
+use pgrx::{name, pg_extern};
+
+use crate::datum::to_utf8;
+use crate::error::{OrRaise, warn};
+use crate::{interrupts, session};
+
+/// Every installed model; one that cannot be opened is a warning, not the end of the list.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn clip_models() -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(architecture, String),
+        name!(dimensions, i32),
+        name!(precisions, Vec<String>),
+        name!(context_length, i32),
+        name!(image_size, i32),
+        name!(parameters, i64),
+        name!(bytes, i64),
+        name!(licence, String),
+        name!(fingerprint, String),
+        name!(loaded, bool),
+    ),
+> {
+    let dir = session::model_dir();
+    let mut rows = Vec::new();
+    for name in dir.names().or_raise() {
+        let model = match dir.open(&name) {
+            Ok(model) => model,
+            Err(e) => {
+                warn(e);
+                continue;
+            }
+        };
+        let spec = model.spec();
+        rows.push((
+            name.clone(),
+            spec.architecture.name().to_owned(),
+            spec.dimensions as i32,
+            model.precisions().into_iter().map(str::to_owned).collect(),
+            spec.text.context_length as i32,
+            spec.vision.image_size as i32,
+            model.manifest.parameters as i64,
+            model.bytes() as i64,
+            model.manifest.licence.clone(),
+            model.manifest.fingerprint.clone(),
+            session::is_loaded(&name),
+        ));
+    }
+    TableIterator::new(rows)
+}
+
+/// Tokens of the whole text, begin and end included, before it is cut to the model's context.
+#[pg_extern(sql = false)]
+fn clip_token_count(content: &[u8]) -> i32 {
+    count(None, content)
+}
+
+#[pg_extern(sql = false)]
+fn clip_token_count_model(content: &[u8], model: &str) -> i32 {
+    count(Some(model), content)
+}
+
+fn count(model: Option<&str>, content: &[u8]) -> i32 {
+    let model = session::model_or_default(model).or_raise();
+    let compute = session::compute().or_raise();
+    let ctx = Context { compute: &compute, stop: &interrupts::stop };
+    let count = model.tokenizer().and_then(|tokenizer| tokenizer.count(&to_utf8(content), &ctx)).or_raise();
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// Name, dimensions and fingerprint of a model, the session's where none is named: for the SQL functions that make
+/// tables.
+#[pg_extern(sql = false)]
+fn clip_model_info(
+    model: Option<&str>,
+) -> TableIterator<'static, (name!(name, String), name!(dimensions, i32), name!(fingerprint, String))> {
+    let model = session::model_or_default(model).or_raise();
+    let Installed { name, manifest, .. } = model.installed();
+    TableIterator::once((name.clone(), manifest.spec.dimensions as i32, manifest.fingerprint.clone()))
+}
+
+/// What this session did since it began.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn clip_session_stats() -> TableIterator<
+    'static,
+    (
+        name!(model, String),
+        name!(kind, String),
+        name!(calls, i64),
+        name!(items, i64),
+        name!(memo_hits, i64),
+        name!(errors, i64),
+        name!(total_ms, f64),
+        name!(max_ms, f64),
+    ),
+> {
+    TableIterator::new(session::counters().into_iter().map(|(model, kind, c)| {
+        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+        (model, kind.name().to_owned(), c.calls, c.items, c.memo_hits, c.errors, ms(c.total), ms(c.max))
+    }))
+}

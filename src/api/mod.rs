@@ -1,0 +1,8 @@
+//! The functions behind the SQL declarations in `sql/`, each under the name of its symbol.
+
+mod batch;
+mod classify;
+mod embed;
+mod info;
+mod query;
+mod tables;

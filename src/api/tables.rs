@@ -1,0 +1,40 @@
+//! The two functions through which schema `clip` is written: both check that the caller owns the relation.
+
+use pgrx::{pg_extern, pg_sys};
+
+use crate::registry;
+
+/// `(relation regclass, embedding_column name, text_column name, image_column name, modality_column name,
+/// keep_images boolean, model text, fingerprint text, dimensions integer)`: the columns of `clip.tables` in order.
+#[pg_extern(sql = false)]
+fn clip_register(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
+    registry::check_owner(relation);
+    registry::write(
+        c"INSERT INTO clip.tables (relation, embedding_column, text_column, image_column, modality_column, \
+          keep_images, model, fingerprint, dimensions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            pg_sys::REGCLASSOID,
+            pg_sys::NAMEOID,
+            pg_sys::NAMEOID,
+            pg_sys::NAMEOID,
+            pg_sys::NAMEOID,
+            pg_sys::BOOLOID,
+            pg_sys::TEXTOID,
+            pg_sys::TEXTOID,
+            pg_sys::INT4OID,
+        ],
+        fcinfo,
+    );
+}
+
+/// `(relation regclass, embedding_column name)`
+#[pg_extern(sql = false)]
+fn clip_unregister(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
+    registry::check_owner(relation);
+    registry::write(
+        c"DELETE FROM clip.tables WHERE relation OPERATOR(pg_catalog.=) $1 \
+          AND embedding_column OPERATOR(pg_catalog.=) $2",
+        &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
+        fcinfo,
+    );
+}

@@ -1,0 +1,7 @@
+//! PostgreSQL values from and to Rust: pgvector's `vector`, arrays of it, text in the server's encoding.
+
+mod text;
+mod vector;
+
+pub use text::{to_utf8, utf8_all};
+pub use vector::{Vector, VectorArray, is_vector_type};

@@ -1,0 +1,90 @@
+//! The one mapping from the engine's errors to SQLSTATEs.
+
+use clip_core::{Error, ErrorKind};
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, pg_sys};
+
+/// What the PostgreSQL layer itself finds wrong, beside the engine's errors.
+#[derive(Clone, Copy)]
+pub enum SqlState {
+    /// A table and a model, or a vector and a column, do not belong together.
+    DataException,
+    NullNotAllowed,
+    UndefinedColumn,
+    DatatypeMismatch,
+    UndefinedObject,
+    AmbiguousParameter,
+    InsufficientPrivilege,
+    TriggerProtocol,
+    CharacterNotInRepertoire,
+}
+
+pub trait OrRaise<T> {
+    /// The value, or the failure as a PostgreSQL error.
+    fn or_raise(self) -> T;
+}
+
+impl<T> OrRaise<T> for clip_core::Result<T> {
+    #[track_caller]
+    fn or_raise(self) -> T {
+        match self {
+            Ok(value) => value,
+            Err(e) => raise_code(code(e.kind), e.message, e.hint),
+        }
+    }
+}
+
+#[track_caller]
+pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) -> ! {
+    use PgSqlErrorCode::*;
+    let code = match state {
+        SqlState::DataException => ERRCODE_DATA_EXCEPTION,
+        SqlState::NullNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
+        SqlState::UndefinedColumn => ERRCODE_UNDEFINED_COLUMN,
+        SqlState::DatatypeMismatch => ERRCODE_DATATYPE_MISMATCH,
+        SqlState::UndefinedObject => ERRCODE_UNDEFINED_OBJECT,
+        SqlState::AmbiguousParameter => ERRCODE_AMBIGUOUS_PARAMETER,
+        SqlState::InsufficientPrivilege => ERRCODE_INSUFFICIENT_PRIVILEGE,
+        SqlState::TriggerProtocol => ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        SqlState::CharacterNotInRepertoire => ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+    };
+    raise_code(code, message.into(), hint.map(str::to_owned))
+}
+
+#[track_caller]
+fn raise_code(code: PgSqlErrorCode, message: String, hint: Option<String>) -> ! {
+    report(PgLogLevel::ERROR, code, message, hint);
+    unreachable!("an error report of level ERROR does not return")
+}
+
+/// Reports and goes on: for listings and for the start of the server, which one bad model must not stop.
+pub fn warn(e: Error) {
+    report(PgLogLevel::WARNING, code(e.kind), e.message, e.hint);
+}
+
+#[track_caller]
+fn report(level: PgLogLevel, code: PgSqlErrorCode, message: String, hint: Option<String>) {
+    let mut report = ErrorReport::new(code, message, "pg_clip");
+    if let Some(hint) = hint {
+        report = report.set_hint(hint);
+    }
+    report.report(level);
+}
+
+fn code(kind: ErrorKind) -> PgSqlErrorCode {
+    use pg_sys::errcodes::PgSqlErrorCode::*;
+    match kind {
+        ErrorKind::InvalidImage => ERRCODE_INVALID_BINARY_REPRESENTATION,
+        ErrorKind::LimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        ErrorKind::UnknownModel => ERRCODE_UNDEFINED_OBJECT,
+        ErrorKind::InvalidName => ERRCODE_INVALID_NAME,
+        ErrorKind::MissingFile => ERRCODE_UNDEFINED_FILE,
+        ErrorKind::Corrupted | ErrorKind::InvalidModel => ERRCODE_DATA_CORRUPTED,
+        ErrorKind::Unsupported => ERRCODE_FEATURE_NOT_SUPPORTED,
+        ErrorKind::AlreadyExists => ERRCODE_DUPLICATE_OBJECT,
+        ErrorKind::InvalidArgument => ERRCODE_INVALID_PARAMETER_VALUE,
+        ErrorKind::Cancelled => ERRCODE_QUERY_CANCELED,
+        ErrorKind::Internal => ERRCODE_INTERNAL_ERROR,
+    }
+}

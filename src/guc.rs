@@ -1,0 +1,171 @@
+//! The settings: one place for their names, ranges, defaults and words.
+
+use std::ffi::{CStr, CString};
+use std::path::PathBuf;
+
+use clip_core::image::Limits;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::pg_sys;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+pub enum Precision {
+    auto,
+    f32,
+    bf16,
+    int8,
+}
+
+const BUNDLED_MODEL: &CStr = c"pictograms";
+
+static MODEL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(BUNDLED_MODEL));
+static PRECISION: GucSetting<Precision> = GucSetting::<Precision>::new(Precision::auto);
+static THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
+static CACHE_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(256);
+static MODEL_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static MAX_IMAGE_BYTES: GucSetting<i32> = GucSetting::<i32>::new(64 << 20);
+static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(89_478_485);
+static PRELOAD: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+pub fn register() {
+    GucRegistry::define_string_guc(
+        c"clip.model",
+        c"Name of the model that embeds where a call names none.",
+        c"An installed model, see clip_models(). Default: the model that comes with the extension.",
+        &MODEL,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"clip.precision",
+        c"Number format to compute with.",
+        c"\"auto\" takes the fastest installed format whose embeddings agree with f32.",
+        &PRECISION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"clip.threads",
+        c"Threads that one session computes with.",
+        c"0 takes one per core, 8 at most: more gain little per image, and other sessions want cores too.",
+        &THREADS,
+        0,
+        256,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"clip.cache_entries",
+        c"Recent inputs whose embeddings a session remembers.",
+        c"A sequential scan evaluates clip_embed_text('...') once per row: the model then runs once. One entry takes the bytes of a vector. 0 remembers nothing.",
+        &CACHE_ENTRIES,
+        0,
+        1_000_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"clip.model_dir",
+        c"Directory of installed models.",
+        c"Empty: pg_clip/models in PostgreSQL's share directory, where \"pgclip import\" puts them.",
+        &MODEL_DIR,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_int_guc(
+        c"clip.max_image_bytes",
+        c"Largest encoded image that is accepted, in bytes.",
+        c"Checked before anything is read. Photographs of 50 megapixels have about 20 MB.",
+        &MAX_IMAGE_BYTES,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_BYTE,
+    );
+    GucRegistry::define_int_guc(
+        c"clip.max_image_pixels",
+        c"Largest image that is decoded, in pixels.",
+        c"Checked in the header, before decoding; a pixel takes up to 16 bytes while it is decoded. Default: as in Pillow.",
+        &MAX_IMAGE_PIXELS,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    if preloading() {
+        GucRegistry::define_string_guc(
+            c"clip.preload",
+            c"Models that the server reads at start, separated by commas.",
+            c"Needs pg_clip in shared_preload_libraries. Sessions then share the server's copy and start warm.",
+            &PRELOAD,
+            GucContext::Postmaster,
+            GucFlags::default(),
+        );
+    }
+    reserve_prefix();
+}
+
+/// Makes a typo such as `clip.modell` an error instead of a setting nobody reads.
+#[allow(unsafe_code)]
+fn reserve_prefix() {
+    // SAFETY: a plain call with a NUL-terminated string that lives for ever.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pg_sys::EmitWarningsOnPlaceholders(c"clip".as_ptr());
+        #[cfg(not(feature = "pg14"))]
+        pg_sys::MarkGUCPrefixReserved(c"clip".as_ptr());
+    }
+}
+
+/// Is the library being loaded by `shared_preload_libraries`?
+#[allow(unsafe_code)]
+pub fn preloading() -> bool {
+    // SAFETY: reads a flag that only the main thread, this one, writes.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+fn string(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+pub fn model() -> String {
+    string(&MODEL)
+}
+
+pub fn precision() -> Precision {
+    PRECISION.get()
+}
+
+pub fn threads() -> usize {
+    THREADS.get() as usize
+}
+
+pub fn cache_entries() -> usize {
+    CACHE_ENTRIES.get() as usize
+}
+
+pub fn limits() -> Limits {
+    Limits { max_bytes: MAX_IMAGE_BYTES.get() as usize, max_pixels: MAX_IMAGE_PIXELS.get() as u64 }
+}
+
+pub fn model_dir() -> PathBuf {
+    match string(&MODEL_DIR) {
+        dir if dir.is_empty() => share_dir().join("pg_clip/models"),
+        dir => dir.into(),
+    }
+}
+
+pub fn preload() -> Vec<String> {
+    string(&PRELOAD).split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+#[allow(unsafe_code)]
+fn share_dir() -> PathBuf {
+    let mut path = [0; pg_sys::MAXPGPATH as usize];
+    // SAFETY: get_share_path writes a NUL-terminated string of at most MAXPGPATH bytes into `path`.
+    let path = unsafe {
+        pg_sys::get_share_path((&raw const pg_sys::my_exec_path).cast(), path.as_mut_ptr());
+        CStr::from_ptr(path.as_ptr())
+    };
+    PathBuf::from(path.to_string_lossy().into_owned())
+}

@@ -1,0 +1,56 @@
+//! The memory of recent inputs: a STABLE function is evaluated once per row of a sequential scan, and the second call
+//! with the same input must not run the model again.
+
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+
+use clip_core::Embedding;
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+
+use crate::stats::Kind;
+
+/// SHA-256 of model, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
+pub type Key = [u8; 32];
+
+pub fn key(fingerprint: &str, kind: Kind, input: &[u8]) -> Key {
+    let mut hash = Sha256::new();
+    hash.update([kind as u8]);
+    hash.update(fingerprint);
+    hash.update(input);
+    hash.finalize().into()
+}
+
+/// Least recently used entries leave first.
+pub struct Memo {
+    entries: LruCache<Key, Rc<Embedding>>,
+    capacity: usize,
+}
+
+impl Memo {
+    pub fn new() -> Self {
+        Self { entries: LruCache::unbounded(), capacity: 0 }
+    }
+
+    /// Follows the setting, which may change between two calls.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        if capacity == self.capacity {
+            return;
+        }
+        self.capacity = capacity;
+        match NonZeroUsize::new(capacity) {
+            Some(capacity) => self.entries.resize(capacity),
+            None => self.entries.clear(),
+        }
+    }
+
+    pub fn get(&mut self, key: &Key) -> Option<Rc<Embedding>> {
+        self.entries.get(key).cloned()
+    }
+
+    pub fn put(&mut self, key: Key, embedding: Rc<Embedding>) {
+        if self.capacity > 0 {
+            self.entries.put(key, embedding);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What one backend keeps between calls: loaded models, threads, the memo, counters.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Result};
+
+use crate::guc::{self, Precision};
+use crate::interrupts;
+use crate::memo::{self, Memo};
+use crate::stats::{Counters, Kind, Stats};
+
+/// Inputs of one call at most; their vectors have to fit into one array value.
+const MAX_BATCH: usize = 1 << 14;
+
+struct Session {
+    models: HashMap<(PathBuf, String), Rc<Model>>,
+    /// The setting it was made for, and the threads.
+    compute: Option<(usize, Rc<Compute>)>,
+    memo: Memo,
+    stats: Stats,
+}
+
+thread_local! {
+    // A backend has one thread that may call this; the engine's own threads never do.
+    static SESSION: RefCell<Session> = RefCell::new(Session {
+        models: HashMap::new(),
+        compute: None,
+        memo: Memo::new(),
+        stats: Stats::default(),
+    });
+}
+
+/// The borrow never spans a call into PostgreSQL or the engine, so it cannot be taken twice.
+fn with<R>(f: impl FnOnce(&mut Session) -> R) -> R {
+    SESSION.with(|session| f(&mut session.borrow_mut()))
+}
+
+pub fn model_dir() -> ModelDir {
+    ModelDir::new(guc::model_dir())
+}
+
+/// The named model, opened once per session.
+pub fn model(name: &str) -> Result<Rc<Model>> {
+    let key = (guc::model_dir(), name.to_owned());
+    let model = match with(|s| s.models.get(&key).cloned()) {
+        Some(model) => model,
+        None => {
+            let model = Rc::new(Model::new(ModelDir::new(&key.0).open(name)?));
+            with(|s| s.models.insert(key, model.clone()));
+            model
+        }
+    };
+    check_precision(&model)?;
+    Ok(model)
+}
+
+/// `name`, or the session's model where it is `None`.
+pub fn model_or_default(name: Option<&str>) -> Result<Rc<Model>> {
+    match name {
+        Some(name) => model(name),
+        None => model(&guc::model()),
+    }
+}
+
+pub fn is_loaded(name: &str) -> bool {
+    let key = (guc::model_dir(), name.to_owned());
+    with(|s| s.models.get(&key).is_some_and(|model| model.is_loaded()))
+}
+
+fn check_precision(model: &Model) -> Result<()> {
+    let (wanted, installed) = (guc::precision(), model.installed());
+    if wanted == Precision::auto || installed.precisions().contains(&format!("{wanted:?}").as_str()) {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "model \"{}\" has no weights in {wanted:?}: expected {}",
+        installed.name,
+        installed.precisions().join(", ")
+    ))
+    .with_hint("Set clip.precision to \"auto\"."))
+}
+
+/// The session's threads, made anew when `clip.threads` changed.
+pub fn compute() -> Result<Rc<Compute>> {
+    let wanted = guc::threads();
+    if let Some(compute) = with(|s| s.compute.as_ref().filter(|(made_for, _)| *made_for == wanted).map(|(_, c)| c.clone())) {
+        return Ok(compute);
+    }
+    let compute = Rc::new(Compute::new(wanted)?);
+    with(|s| s.compute = Some((wanted, compute.clone())));
+    Ok(compute)
+}
+
+pub fn counters() -> Vec<(String, Kind, Counters)> {
+    with(|s| s.stats.all())
+}
+
+pub fn embed_one(model: &Model, kind: Kind, input: &[u8]) -> Result<Rc<Embedding>> {
+    let mut embedded = embed(model, kind, &[input])?;
+    embedded.pop().ok_or_else(|| Error::internal("one input gave no embedding"))
+}
+
+/// Embeds each input, from the memo where it was seen before; equal inputs of one call run once.
+pub fn embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
+    let (name, start) = (&model.installed().name, Instant::now());
+    let result = embed_counted(model, kind, inputs);
+    let spent = start.elapsed();
+    with(|s| {
+        let counters = s.stats.counters(name, kind);
+        counters.calls += 1;
+        counters.total += spent;
+        counters.max = counters.max.max(spent);
+        counters.errors += i64::from(result.is_err());
+    });
+    result
+}
+
+fn embed_counted(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
+    if inputs.len() > MAX_BATCH {
+        return Err(Error::limit(format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", inputs.len()))
+            .with_hint("Split the array."));
+    }
+    let (name, fingerprint) = (&model.installed().name, &model.installed().manifest.fingerprint);
+    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(fingerprint, kind, input)).collect();
+    let mut known: HashMap<memo::Key, Rc<Embedding>> = with(|s| {
+        s.memo.set_capacity(guc::cache_entries());
+        keys.iter().filter_map(|key| Some((*key, s.memo.get(key)?))).collect()
+    });
+    let mut missing: Vec<usize> = Vec::new();
+    let mut queued = std::collections::HashSet::new();
+    for (i, key) in keys.iter().enumerate() {
+        if !known.contains_key(key) && queued.insert(key) {
+            missing.push(i);
+        }
+    }
+    let new = run(model, kind, &missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>())?;
+    with(|s| {
+        let counters = s.stats.counters(name, kind);
+        counters.items += missing.len() as i64;
+        counters.memo_hits += (inputs.len() - missing.len()) as i64;
+        for (i, embedding) in missing.iter().zip(new) {
+            let embedding = Rc::new(embedding);
+            s.memo.put(keys[*i], embedding.clone());
+            known.insert(keys[*i], embedding);
+        }
+    });
+    keys.iter()
+        .map(|key| known.get(key).cloned().ok_or_else(|| Error::internal("an input of the batch has no embedding")))
+        .collect()
+}
+
+fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
+    if inputs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let compute = compute()?;
+    let ctx = Context { compute: &compute, stop: &interrupts::stop };
+    match kind {
+        Kind::Image => model.embed_images(inputs, &guc::limits(), &ctx),
+        Kind::Text => {
+            let texts = inputs.iter().map(|bytes| std::str::from_utf8(bytes)).collect::<std::result::Result<Vec<_>, _>>();
+            let texts = texts.map_err(|e| Error::new(ErrorKind::Internal, format!("text is not UTF-8: {e}")))?;
+            model.embed_texts(&texts, &ctx)
+        }
+    }
+}
+
+/// Reads the models of `clip.preload` in the server's first process, so that every session starts with them in memory
+/// that is shared until somebody writes to it, which nobody does.
+pub fn preload() {
+    if !guc::preloading() {
+        return;
+    }
+    for name in guc::preload() {
+        if let Err(e) = model(&name).and_then(|model| model.load()) {
+            // A server that does not start because of a model would be worse than one without it.
+            crate::error::warn(e.context("clip.preload"));
+        }
+    }
+}

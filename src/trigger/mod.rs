@@ -1,0 +1,109 @@
+//! The trigger that embeds on INSERT and UPDATE, before the row is written.
+//!
+//! Its arguments, which `clip_attach` writes and `pg_dump` keeps: embedding column, text column, image column, modality
+//! column (empty where there is none), keep the image bytes (`true`, `false`), model, fingerprint. So it reads no table.
+
+mod row;
+
+use std::rc::Rc;
+
+use clip_core::Embedding;
+use pgrx::{pg_guard, pg_sys};
+
+use crate::datum::{Vector, to_utf8};
+use crate::error::{OrRaise, SqlState, raise};
+use crate::registry;
+use crate::session;
+use crate::stats::Kind;
+use row::{Change, Column, Row};
+
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_clip_embed_trigger() -> *const pg_sys::Pg_finfo_record {
+    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &VERSION_1
+}
+
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn clip_embed_trigger(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL calls a trigger function with its own fcinfo; `Row` checks that it is a trigger's.
+    unsafe { Row::from_fcinfo(fcinfo) }.map_or_else(|e| raise(SqlState::TriggerProtocol, e, None), embed)
+}
+
+struct Arguments {
+    embedding: Column,
+    text: Option<Column>,
+    image: Option<Column>,
+    modality: Option<Column>,
+    keep_images: bool,
+    model: String,
+    fingerprint: String,
+}
+
+impl Arguments {
+    fn parse(row: &Row) -> Self {
+        let [embedding, text, image, modality, keep_images, model, fingerprint] = row.arguments().try_into().unwrap_or_else(|_| {
+            raise(SqlState::TriggerProtocol, "clip_embed_trigger expects 7 arguments", Some("Let clip_attach create the trigger."))
+        });
+        Self {
+            embedding: row.vector_column(&embedding),
+            text: (!text.is_empty()).then(|| row.text_column(&text)),
+            image: (!image.is_empty()).then(|| row.bytea_column(&image)),
+            modality: (!modality.is_empty()).then(|| row.any_column(&modality)),
+            keep_images: keep_images == "true",
+            model,
+            fingerprint,
+        }
+    }
+
+    /// What the row's embedding is made of: by the modality column, else the image where there is one, else the text.
+    fn source(&self, row: &Row) -> Option<(Kind, Column)> {
+        let (text, image) = (self.text.map(|c| (Kind::Text, c)), self.image.map(|c| (Kind::Image, c)));
+        match self.modality.map(|column| row.as_string(column)) {
+            Some(Some(modality)) if modality == "text" => text,
+            Some(Some(modality)) if modality == "image" => image,
+            Some(Some(modality)) => {
+                raise(SqlState::DataException, format!("modality \"{modality}\" is unknown: expected text or image"), None)
+            }
+            Some(None) => None,
+            None => image.filter(|(_, column)| !row.is_null(*column)).or(text).or(image),
+        }
+    }
+}
+
+fn embed(row: Row) -> pg_sys::Datum {
+    let arguments = Arguments::parse(&row);
+    let Some((kind, column)) = arguments.source(&row) else { return row.unchanged() };
+    let clears = kind == Kind::Image && !arguments.keep_images;
+    let mut changes = Vec::new();
+    if row.is_null(column) {
+        // An image that was cleared after embedding keeps its vector; any other source that is taken away takes the
+        // vector with it. On INSERT a vector may come with the row, from a dump say, and stays.
+        if row.is_update() && !clears && row.differs(column) {
+            changes.push(Change::null(arguments.embedding));
+        }
+    } else {
+        let moved = arguments.modality.is_some_and(|modality| row.differs(modality));
+        if !row.is_update() || moved || row.differs(column) || row.is_null(arguments.embedding) {
+            let embedding = run(&arguments, kind, &row, column);
+            row.check_dimensions(arguments.embedding, embedding.len());
+            changes.push(Change::to(arguments.embedding, Vector(embedding).into_datum()));
+        }
+        if clears {
+            changes.push(Change::null(column));
+        }
+    }
+    row.with(&changes)
+}
+
+fn run(arguments: &Arguments, kind: Kind, row: &Row, column: Column) -> Rc<Embedding> {
+    let model = registry::checked(&arguments.model, &arguments.fingerprint);
+    let input = row.bytes(column);
+    match kind {
+        Kind::Image => session::embed_one(&model, kind, input),
+        Kind::Text => session::embed_one(&model, kind, to_utf8(input).as_bytes()),
+    }
+    .or_raise()
+}

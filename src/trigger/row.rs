@@ -1,0 +1,234 @@
+//! The row that a BEFORE ROW trigger is about to write, read and changed through PostgreSQL's own functions.
+//!
+//! Column types are checked here and not only when the trigger is made: anybody may write a CREATE TRIGGER by hand,
+//! and reading an integer as a varlena would end the server.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+
+use pgrx::{FromDatum, pg_sys};
+
+use crate::datum::is_vector_type;
+use crate::error::{SqlState, raise};
+
+/// A column of the trigger's table, its type checked.
+#[derive(Clone, Copy)]
+pub struct Column {
+    number: i32,
+    oid: pg_sys::Oid,
+    typmod: i32,
+}
+
+/// A new value for a column.
+pub struct Change {
+    column: Column,
+    value: Option<pg_sys::Datum>,
+}
+
+impl Change {
+    pub fn to(column: Column, value: pg_sys::Datum) -> Self {
+        Self { column, value: Some(value) }
+    }
+
+    pub fn null(column: Column) -> Self {
+        Self { column, value: None }
+    }
+}
+
+/// Invariant: all pointers are those of the running trigger call and valid until it returns.
+pub struct Row {
+    trigger: *const pg_sys::Trigger,
+    relation: pg_sys::Oid,
+    descriptor: pg_sys::TupleDesc,
+    new: pg_sys::HeapTuple,
+    /// Of an UPDATE.
+    old: Option<pg_sys::HeapTuple>,
+}
+
+impl Row {
+    /// # Safety
+    ///
+    /// `fcinfo` is that of the running call.
+    pub unsafe fn from_fcinfo(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self, &'static str> {
+        const WRONG: &str = "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW";
+        // SAFETY: called_as_trigger checks the node type of `context`, which then is a TriggerData.
+        unsafe {
+            if !pgrx::called_as_trigger(fcinfo) {
+                return Err("clip_embed_trigger must be called as a trigger");
+            }
+            let data = &*(*fcinfo).context.cast::<pg_sys::TriggerData>();
+            let event = data.tg_event;
+            if event & pg_sys::TRIGGER_EVENT_ROW == 0 || event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE {
+                return Err(WRONG);
+            }
+            let (new, old) = match event & pg_sys::TRIGGER_EVENT_OPMASK {
+                pg_sys::TRIGGER_EVENT_INSERT => (data.tg_trigtuple, None),
+                pg_sys::TRIGGER_EVENT_UPDATE => (data.tg_newtuple, Some(data.tg_trigtuple)),
+                _ => return Err(WRONG),
+            };
+            let relation = &*data.tg_relation;
+            Ok(Self { trigger: data.tg_trigger, relation: relation.rd_id, descriptor: relation.rd_att, new, old })
+        }
+    }
+
+    pub fn is_update(&self) -> bool {
+        self.old.is_some()
+    }
+
+    pub fn arguments(&self) -> Vec<String> {
+        // SAFETY: `tgargs` has `tgnargs` C strings.
+        unsafe {
+            let trigger = &*self.trigger;
+            (0..usize::try_from(trigger.tgnargs).unwrap_or(0))
+                .map(|i| CStr::from_ptr(*trigger.tgargs.add(i)).to_string_lossy().into_owned())
+                .collect()
+        }
+    }
+
+    pub fn any_column(&self, name: &str) -> Column {
+        let missing = || -> ! {
+            raise(
+                SqlState::UndefinedColumn,
+                format!("column \"{name}\" of the trigger's arguments does not exist"),
+                Some("If it was renamed, call clip_detach and clip_attach."),
+            )
+        };
+        let Ok(c_name) = CString::new(name) else { missing() };
+        // SAFETY: SPI_fnumber compares names; a positive number is an index into the descriptor, counted from 1.
+        unsafe {
+            let number = pg_sys::SPI_fnumber(self.descriptor, c_name.as_ptr());
+            if number <= 0 {
+                missing();
+            }
+            let (mut oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+            let attribute = number as pg_sys::AttrNumber;
+            pg_sys::get_atttypetypmodcoll(self.relation, attribute, &mut oid, &mut typmod, &mut collation);
+            let oid = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
+            Column { number, oid, typmod }
+        }
+    }
+
+    pub fn vector_column(&self, name: &str) -> Column {
+        let column = self.any_column(name);
+        expect(is_vector_type(column.oid), name, column, "vector");
+        column
+    }
+
+    pub fn bytea_column(&self, name: &str) -> Column {
+        let column = self.any_column(name);
+        expect(column.oid == pg_sys::BYTEAOID, name, column, "bytea");
+        column
+    }
+
+    pub fn text_column(&self, name: &str) -> Column {
+        let column = self.any_column(name);
+        let text = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID].contains(&column.oid);
+        expect(text, name, column, "text");
+        column
+    }
+
+    pub fn check_dimensions(&self, column: Column, dimensions: usize) {
+        if column.typmod >= 0 && column.typmod as usize != dimensions {
+            raise(
+                SqlState::DataException,
+                format!("the embedding column is vector({}), the model makes {dimensions} dimensions", column.typmod),
+                None,
+            );
+        }
+    }
+
+    pub fn is_null(&self, column: Column) -> bool {
+        self.value(self.new, column).is_none()
+    }
+
+    /// Did this UPDATE change the column's bytes?
+    pub fn differs(&self, column: Column) -> bool {
+        let Some(old) = self.old else { return true };
+        match (self.value(old, column), self.value(self.new, column)) {
+            (None, None) => false,
+            (Some(a), Some(b)) => !same(a, b, column),
+            _ => true,
+        }
+    }
+
+    /// A varlena column's content; empty where NULL.
+    pub fn bytes(&self, column: Column) -> &[u8] {
+        let value = self.value(self.new, column);
+        // SAFETY: only text and bytea columns are read so, both varlenas; the detoasted copy lives as long as the call.
+        value.and_then(|value| unsafe { <&[u8]>::from_datum(value, false) }).unwrap_or_default()
+    }
+
+    /// A column's value as its type's output function writes it.
+    pub fn as_string(&self, column: Column) -> Option<String> {
+        let value = self.value(self.new, column)?;
+        let (mut output, mut varlena) = (pg_sys::InvalidOid, false);
+        // SAFETY: the output function is that of the column's type and gives a palloc'd C string.
+        unsafe {
+            pg_sys::getTypeOutputInfo(column.oid, &mut output, &mut varlena);
+            Some(CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, value)).to_string_lossy().into_owned())
+        }
+    }
+
+    fn value(&self, tuple: pg_sys::HeapTuple, column: Column) -> Option<pg_sys::Datum> {
+        let mut null = false;
+        // SAFETY: the tuple is of the descriptor, the column's number was found in it.
+        let value = unsafe { pg_sys::SPI_getbinval(tuple, self.descriptor, column.number, &mut null) };
+        (!null).then_some(value)
+    }
+
+    pub fn unchanged(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.new)
+    }
+
+    /// The row with these columns replaced, as the trigger's result.
+    pub fn with(&self, changes: &[Change]) -> pg_sys::Datum {
+        if changes.is_empty() {
+            return self.unchanged();
+        }
+        let mut numbers: Vec<i32> = changes.iter().map(|change| change.column.number).collect();
+        let mut values: Vec<pg_sys::Datum> =
+            changes.iter().map(|change| change.value.unwrap_or(pg_sys::Datum::from(0))).collect();
+        let mut nulls: Vec<bool> = changes.iter().map(|change| change.value.is_none()).collect();
+        // SAFETY: three arrays of equal length; values are of their columns' types.
+        unsafe {
+            pg_sys::Datum::from(pg_sys::heap_modify_tuple_by_cols(
+                self.new,
+                self.descriptor,
+                numbers.len() as i32,
+                numbers.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            ))
+        }
+    }
+}
+
+/// Are two values of a column the same bytes? As PostgreSQL's `datum_image_eq`.
+fn same(a: pg_sys::Datum, b: pg_sys::Datum, column: Column) -> bool {
+    let (mut length, mut by_value) = (0, false);
+    // SAFETY: both datums are of the column's type, whose length decides how they are read.
+    unsafe {
+        pg_sys::get_typlenbyval(column.oid, &mut length, &mut by_value);
+        match usize::try_from(length) {
+            _ if by_value => a == b,
+            Ok(length) => {
+                let bytes = |datum: pg_sys::Datum| std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), length);
+                bytes(a) == bytes(b)
+            }
+            // Sizes first: values of different sizes need not be fetched and decompressed.
+            Err(_) if length == -1 => {
+                pg_sys::toast_raw_datum_size(a) == pg_sys::toast_raw_datum_size(b)
+                    && <&[u8]>::from_datum(a, false) == <&[u8]>::from_datum(b, false)
+            }
+            Err(_) => CStr::from_ptr(a.cast_mut_ptr()) == CStr::from_ptr(b.cast_mut_ptr()),
+        }
+    }
+}
+
+fn expect(matches: bool, name: &str, column: Column, expected: &str) {
+    if !matches {
+        // SAFETY: format_type_be gives a palloc'd C string for any oid.
+        let given = unsafe { CStr::from_ptr(pg_sys::format_type_be(column.oid)) }.to_string_lossy();
+        raise(SqlState::DatatypeMismatch, format!("column \"{name}\" is of type {given}: expected {expected}"), None);
+    }
+}
