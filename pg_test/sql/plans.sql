@@ -1,0 +1,46 @@
+-- How the planner and the executor treat the functions: the index serves, and a scan runs the model once.
+SELECT clip_create_table('plans');
+INSERT INTO plans (modality, content_ref, embedding) SELECT 'text', 'word ' || i, NULL FROM generate_series(1, 1000) i;
+ANALYZE plans;
+
+EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_embed_text('x') LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_query('plans', 'x') LIMIT 5;
+PREPARE nearest(text) AS SELECT id FROM plans ORDER BY embedding <=> clip_embed_text($1) LIMIT 5;
+EXPLAIN (COSTS OFF) EXECUTE nearest('x');
+
+-- as a sequential scan over 1,000 rows the function is evaluated once per row and the model runs once
+SET enable_indexscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_embed_text('never seen before') LIMIT 5;
+SELECT items AS items_before, memo_hits AS hits_before FROM clip_stats WHERE kind = 'text' \gset
+SELECT count(*) FROM (SELECT id FROM plans ORDER BY embedding <=> clip_embed_text('never seen before') LIMIT 5) q;
+SELECT items - :items_before AS model_runs, memo_hits - :hits_before >= 999 AS remembered FROM clip_stats WHERE kind = 'text';
+-- without the memory the model runs for each
+SET clip.cache_entries = 0;
+SELECT items AS items_before FROM clip_stats WHERE kind = 'text' \gset
+SELECT count(clip_embed_text('again')) FROM generate_series(1, 3);
+SELECT items - :items_before AS model_runs FROM clip_stats WHERE kind = 'text';
+RESET clip.cache_entries;
+RESET enable_indexscan;
+
+-- the oldest entry leaves first
+SET clip.cache_entries = 2;
+SELECT count(clip_embed_text(t)) FROM unnest(ARRAY['one', 'two', 'one', 'three', 'one']) t;
+SELECT items AS items_before FROM clip_stats WHERE kind = 'text' \gset
+SELECT count(clip_embed_text(t)) FROM unnest(ARRAY['one', 'three']) t;
+SELECT items - :items_before AS model_runs FROM clip_stats WHERE kind = 'text';
+SELECT count(clip_embed_text('two'));
+SELECT items - :items_before AS model_runs FROM clip_stats WHERE kind = 'text';
+RESET clip.cache_entries;
+
+-- IMMUTABLE with a named model: generated columns and expression indexes
+CREATE TABLE generated (title text, embedding vector GENERATED ALWAYS AS (clip_embed_text(title, 'pictograms')) STORED);
+INSERT INTO generated (title) VALUES ('cat'), ('airplane');
+SELECT title FROM generated ORDER BY embedding <=> clip_embed_text('cat') LIMIT 1;
+CREATE INDEX ON generated USING hnsw ((clip_embed_text(title, 'pictograms')::vector(256)) vector_cosine_ops);
+CREATE TABLE refused (title text, embedding vector GENERATED ALWAYS AS (clip_embed_text(title)) STORED);
+
+-- parallel workers have the functions too
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM plans WHERE embedding <=> clip_embed_text('word 7') < 1e-6;
+SELECT count(*) FROM plans WHERE embedding <=> clip_embed_text('word 7') < 1e-6;
+DROP TABLE plans, generated;
