@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Write the embeddings that transformers computes for each model directory: the numbers clip-core has to reproduce.
+
+    make_embeddings.py                          every model in models/, into embeddings/NAME.safetensors
+    make_embeddings.py --model DIR --out FILE   one model directory, of any size
+
+transformers' CLIPModel, weights and arithmetic in f32, eager attention, one image or text at a time, no padding, one
+thread. Each file holds everything a test needs:
+    pixels        f32 [n, 3, S, S]   the vision tower's input
+    image_embeds  f32 [n, D]         of length one
+    ids           i64 [m, L]         token ids; what lies beyond a sequence's length is -1
+    lengths       i64 [m]
+    text_embeds   f32 [m, D]         of length one
+    logit_scale   f32 []             the model's own, a logarithm
+and one metadata entry, `golden`: JSON with `image_cases` and `text_cases` (names) and the library `versions`.
+"""
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import CLIPConfig, CLIPModel
+from transformers.utils.logging import disable_progress_bar
+
+from versions import HERE, record, versions
+
+disable_progress_bar()
+SEED = 20261124
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
+STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
+
+
+def load(directory, **changes):
+    config = CLIPConfig.from_pretrained(directory)
+    for key, value in changes.items():
+        setattr(config.text_config, key, value)
+        setattr(config.vision_config, key, value)
+    # f32 asked for by name: otherwise transformers keeps a half-precision file's type
+    model, info = CLIPModel.from_pretrained(directory, config=config, dtype=torch.float32, attn_implementation="eager",
+                                            output_loading_info=True)
+    # transformers fills a missing tensor with random numbers and only warns
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+    for p in model.parameters():
+        p.data = p.data.clone()     # out of the mapped file: its alignment would show in the last bit of the results
+    return model.eval()
+
+
+def images(size):
+    """Name -> normalised pixels [3, S, S], as a processor would make them from levels in 0..1."""
+    # numpy's generator: its stream is promised not to change between versions
+    rng = np.random.Generator(np.random.PCG64(SEED))
+    noise = torch.from_numpy(rng.random((3, size, size), dtype=np.float32))
+    coarse = torch.from_numpy(rng.random((3, 8, 8), dtype=np.float32))
+    ramp = torch.linspace(0, 1, size)
+    board = ((torch.arange(size)[:, None] + torch.arange(size)) % 2).float()
+    levels = {
+        "noise": noise,
+        "blocks": torch.repeat_interleave(torch.repeat_interleave(coarse, size // 8, 1), size // 8, 2),
+        "ramp": torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), ramp.flip(0).expand(size, size)]),
+        "checkerboard": board.expand(3, size, size),
+        "black": torch.zeros(3, size, size),
+        "white": torch.ones(3, size, size),
+    }
+    # and one that no picture gives: large values must not overflow or saturate
+    return {k: (v - MEAN) / STD for k, v in levels.items()} | {"large": (noise - 0.5) * 40}
+
+
+def texts(vocab_size, context):
+    """Name -> token ids. Begin and end are the vocabulary's last two, as in every CLIP, whatever the config says."""
+    bos, eos = vocab_size - 2, vocab_size - 1
+    rng = np.random.Generator(np.random.PCG64(SEED + 1))
+
+    def words(n):
+        return rng.integers(3, bos, n).tolist()
+
+    def text(n):
+        return [bos, *words(n), eos]
+
+    ids = {
+        "empty": text(0),
+        "one word": text(1),
+        "two words": text(2),
+        "one word repeated": [bos, *words(1) * 9, eos],
+        "smallest ids, 2 among them": [bos, 5, 2, 1, 0, 9, eos],     # 2 is what old configs call eos_token_id
+        "short": text(8),
+        "middling": text(context * 2 // 5),
+        "one below the limit": text(context - 3),
+        "at the limit": text(context - 2),
+        "cut at the limit": text(context * 2)[:context - 1] + [eos],
+    }
+    # what follows the first end cannot matter: the next three make one vector
+    start = text(4)
+    ids["ended"] = start
+    ids["ended, then more, then ended again"] = start + words(6) + [eos]
+    ids["ended, padded with ends to the limit"] = start + [eos] * (context - len(start))
+    # no tokenizer makes this: the first-EOS rule then takes position 0, the largest-id rule takes position 1
+    ids["no end"] = [7, bos - 1, 9, 12]
+    return ids
+
+
+def normalised(features):
+    return (features / features.norm(dim=-1, keepdim=True)).reshape(-1)
+
+
+@torch.no_grad()
+def embed(model):
+    config = model.config
+    pixels = images(config.vision_config.image_size)
+    ids = texts(config.text_config.vocab_size, config.text_config.max_position_embeddings)
+    longest = max(map(len, ids.values()))
+    tensors = {
+        "pixels": torch.stack(list(pixels.values())),
+        "image_embeds": torch.stack([normalised(model.get_image_features(p[None]).pooler_output)
+                                     for p in pixels.values()]),
+        "ids": torch.tensor([i + [-1] * (longest - len(i)) for i in ids.values()]),
+        "lengths": torch.tensor([len(i) for i in ids.values()]),
+        "text_embeds": torch.stack([normalised(model.get_text_features(torch.tensor([i])).pooler_output)
+                                    for i in ids.values()]),
+        "logit_scale": model.logit_scale.detach().clone(),
+    }
+    return tensors, list(pixels), list(ids)
+
+
+def write(directory, out):
+    tensors, image_cases, text_cases = embed(load(directory))
+    assert all(torch.isfinite(t).all() for t in tensors.values())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # one entry: the order of several varies from run to run, and with it the file
+    golden = dict(image_cases=image_cases, text_cases=text_cases, versions=versions())
+    save_file({k: v.contiguous() for k, v in tensors.items()}, out, metadata={"golden": json.dumps(golden)})
+    e = torch.cat([tensors["image_embeds"], tensors["text_embeds"]])
+    print(f"{out.name}: {len(image_cases)} images, {len(text_cases)} texts, {e.shape[1]} dimensions")
+    return tensors, text_cases
+
+
+def worst_cosine(a, b):
+    return min((a[k] * b[k]).sum(-1).min().item() for k in ("image_embeds", "text_embeds"))
+
+
+def check(made):
+    """The fixtures must be able to fail a wrong importer, else they test nothing."""
+    base, cases = made["tiny-clip"]
+    for same in ("tiny-clip-sharded", "tiny-clip-bin"):
+        for k, v in base.items():
+            assert torch.equal(v, made[same][0][k]), (same, k)
+    legacy = made["tiny-clip-legacy-eos"][0]["text_embeds"]
+    differ = [c for c, a, b in zip(cases, base["text_embeds"], legacy) if not torch.equal(a, b)]
+    assert differ == ["no end"], differ
+    one, *others = (i for i, c in enumerate(cases) if c.startswith("ended"))
+    for i in others:
+        assert torch.allclose(base["text_embeds"][one], base["text_embeds"][i], atol=1e-6)
+    half = {n: worst_cosine(base, made[n][0]) for n in ("tiny-clip-bf16", "tiny-clip-f16")}
+    wrong = {
+        "tiny-openclip with quick_gelu": ("tiny-openclip", dict(hidden_act="quick_gelu")),
+        "tiny-clip with gelu": ("tiny-clip", dict(hidden_act="gelu")),
+        "tiny-clip-eps with eps 1e-5": ("tiny-clip-eps", dict(layer_norm_eps=1e-5)),
+    }
+    for label, (name, changes) in wrong.items():
+        tensors, _, _ = embed(load(HERE / "models" / name, **changes))
+        for k in ("image_embeds", "text_embeds"):
+            right, off = made[name][0][k], tensors[k]
+            errors = (right - off).abs().amax(-1)
+            print(f"{label}: {k} off by {errors.min().item():.1e} .. {errors.max().item():.1e}, "
+                  f"cosine down to {(right * off).sum(-1).min().item():.6f}")
+            # a cosine hardly sees a wrong activation: tests should look at the largest error, and at every case
+            assert errors.min() > 3e-4, label
+    print("smallest cosine to tiny-clip after rounding: " + ", ".join(f"{n} {c:.6f}" for n, c in half.items()))
+    for k in ("image_embeds", "text_embeds"):
+        e = base[k]
+        off = (e @ e.T)[~torch.eye(len(e), dtype=bool)]
+        print(f"tiny-clip {k}: cosines between different inputs {off.min().item():.3f} .. {off.max().item():.3f}")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    args.add_argument("--model", type=Path, metavar="DIR")
+    args.add_argument("--out", type=Path, metavar="FILE")
+    args = args.parse_args()
+    torch.set_num_threads(1)
+    if args.model and args.out:
+        write(args.model, args.out)
+    elif args.model or args.out:
+        raise SystemExit("--model and --out go together")
+    else:
+        made = {d.name: write(d, HERE / "embeddings" / f"{d.name}.safetensors")
+                for d in sorted((HERE / "models").iterdir())}
+        check(made)
+        record("make_embeddings.py")
+
+
+if __name__ == "__main__":
+    main()

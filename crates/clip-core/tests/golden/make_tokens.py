@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Write the token ids that transformers' CLIPTokenizer gives to a few hundred awkward texts.
+
+    make_tokens.py [--pictograms DIR]     into tokens/clip.json, tokens/tiny.json and tokens/pictograms.json
+
+Truncation keeps the end token: at most `max_length` ids, the last one always EOS.
+"""
+import argparse
+import json
+import unicodedata
+from pathlib import Path
+
+from transformers import CLIPTokenizer
+
+from versions import HERE, record, versions
+
+ROOT = HERE.parents[3]
+NFD = lambda s: unicodedata.normalize("NFD", s)
+NFC = lambda s: unicodedata.normalize("NFC", s)
+
+TEXTS = {
+    "captions": [
+        "a photo of a cat", "A Photo Of A Dog.", "two cats sleeping on a pink couch with remotes",
+        "a diagram of the water cycle", "sunset over the ocean, long exposure, 35mm film", "traffic light",
+        "the Eiffel Tower at night", "a red stop sign covered in snow", "close-up of a bee on a yellow flower",
+        "people playing frisbee in the park", "an empty street", "black-and-white portrait of an old man",
+        "a bowl of ramen with a soft-boiled egg", "COVID-19 vaccination centre", "screenshot of a computer program",
+    ],
+    "words and pieces": [
+        "a", "I", "z", "cat", "cats", "antidisestablishmentarianism", "pneumonoultramicroscopicsilicovolcanoconiosis",
+        "supercalifragilisticexpialidocious", "xqzjkv", "qwertyuiopasdfghjklzxcvbnm", "lowerUPPERMixed", "iPhone",
+        "snake_case_name", "camelCaseName", "kebab-case-name", "path/to/some/file.txt", "user@example.com",
+        "https://example.com/a?b=c&d=%20#frag", "C++ and C# and F#", "#hashtag @mention", "AT&T", "R2-D2", "H2O", "CO2",
+    ],
+    "contractions": [
+        "it's", "don't", "we're", "they've", "I'm", "you'll", "he'd", "IT'S", "DON'T", "I'M", "it\u2019s", "don\u2019t",
+        "'s", "'t", "'re", "s'", "dogs' tails", "rock 'n' roll", "y'all'd've", "'twas", "o'clock", "''s", "it 's", "'S",
+        "can't've won't", "'d'd'd", "'x", "l'homme d'affaires", "it'sa", "'small", "'resolve", "'tis", "'llama", "'very",
+        "don'treally",
+    ],
+    "punctuation": [
+        ".", "...", "!!!", "?!?!", "a.b.c", "(a) [b] {c}", "a , b ; c", "---", "–—―", "“quoted”", "‘single’", "«guillemets»",
+        "$$$", "100%", "a&b", "a & b", "*~^`|\\", "<>", "<a href='x'>", "~!@#$%^&*()_+{}|:\"<>?", "a…b", "•·°", "→ ⇒ ↔",
+        "©®™", "№ § ¶", "¿qué?", "¡hola!", "_", "__init__", "/", "\\", "\"", "'", "''", "a'b", "=>", "!=", "!!!'s!!!",
+    ],
+    "numbers": [
+        "0", "7", "42", "1234567890", "3.14159", "1,000,000", "2023-11-14", "12:30 pm", "1st 2nd 3rd", "½ cup", "x² + y³",
+        "Ⅷ", "①②③", "٣٤٥", "१२३", "１２３", "10cm", "4K", "mp3", "-5°C", "1e-10", "+1 (555) 123-4567", "🄌", "〇", "一二三",
+    ],
+    "emoji": [
+        "😀", "😀😀😀", "I ❤️ NY", "❤", "👍🏽", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪", "🇩🇪🇫🇷", "1️⃣", "☃", "🐶 dog", "dog🐶", "🧑🏿‍🚀 in space", "🫠", "🪿",
+        "🫩", "♻️ recycle", "👩🏻‍❤️‍💋‍👨🏿", "🦄🦄 🦄",
+    ],
+    "cjk": [
+        "猫", "一张猫的照片", "猫の写真", "ネコ", "ねこ", "고양이 사진", "한국어", NFD("고양이 사진"), "漢字かな交じり文", "日本語 and English",
+        "龍飛鳳舞", "𠮷野家", "㍿", "ｶﾀｶﾅ", "が", NFD("が"), "「引用」、句点。", "〜", "ㄅㄆㄇ", "北京2008",
+    ],
+    "right to left": [
+        "قطة", "صورة قطة", "مَرْحَبًا بِالعَالَمِ", "السلام عليكم!", "خانه‌ای", "חתול", "תמונה של חתול", "שָׁלוֹם", "abc עברית def", "\u202babc\u202c", "ﷺ",
+        "ﻻ",
+    ],
+    "indic and south-east asian": [
+        "बिल्ली", "एक बिल्ली की तस्वीर", "क्षत्रिय", "ज्ञान", "বিড়াল", "பூனை", "పిల్లి", "ಬೆಕ್ಕು", "പൂച്ച", "แมว", "รูปแมว", "ภาษาไทยไม่มีช่องว่าง", "ແມວ",
+        "ကြောင်", "ឆ្មា", "བོད་ཡིག", "සිංහල", "ਬਿੱਲੀ", "ક્ષ",
+    ],
+    "other alphabets": [
+        "кошка", "Фотография кошки", "ЁЖИК ёжик", NFD("ёжик й"), "γάτα", "ΓΆΤΑ", "ΟΔΥΣΣΕΥΣ", "Σ", "ὈΔΥΣΣΕΎΣ", "კატა", "ᲙᲐᲢᲐ", "կատու", "ድመት",
+        "ᏣᎳᎩ", "ꮳꮃꭹ", "ⲁⲃⲅ", "𐐔𐐯𐑅", "𝔉𝔯𝔞𝔨𝔱𝔲𝔯", "ʃəˈwɑː", "tiếng Việt", NFD("tiếng Việt"), "naïve café", NFD("naïve café"), "Ærøskøbing",
+        "Łódź", "ŁÓDŹ", "Çelik", "žluťoučký kůň", NFD("ŽLUŤOUČKÝ KŮŇ"), "smörgåsbord", "ÿŸ",
+    ],
+    "casing": [
+        "İstanbul", "ISTANBUL", "ıI", "Straße", "STRASSE", "ẞ", "ΣΑΣ", "ΑΣ ΑΣΑ", "ǅ Ǆ ǆ", "ﬀ ﬁ ﬂ ﬃ", "ŉ", "\u212b \u00c5 A\u030a", "\u212a K", "\u2126 \u03a9", "ᾼ", "Ⅳ ⅳ",
+        "Ａｂｃ　ＤＥＦ", "ﬆ", "Ǌ", "𝐀𝐁", "ȺȾ", "Ꭰ", "ᴬ", "ⓐ Ⓐ",
+    ],
+    "combining and joining": [
+        "e\u0301", "\u00e9", "e\u0301\u0327", "e\u0327\u0301", "a\u030a", "\u0301", " \u0301a", "Z\u0351\u036b\u0343a\u0322\u035fl\u0325go\u0300", "q\u0307\u0323", "q\u0323\u0307",
+        "\u1e9b\u0323", "\u2126", "\u212b", "\u0958", "\ufb1d", "\u2adc", "\U0001d15e", "\u0344", "\u0f73", "a\u034fb", "zero\u200bwidth",
+        "zero\u200dwidth", "zero\u200cwidth", "\ufeffbom", "word\u2060joiner", "soft\u00adhyphen", "variation\ufe0f", "\u1100\u1161\u11a8",
+        "\U000e0001tag", "\ufffd", "\ue000",
+    ],
+    "spaces": [
+        "", " ", "  ", "   ", "\t", "\n", "\r\n", " a", "a ", " a ", "  a  b  ", "a\tb", "a\nb", "a\r\nb", "a\n\n\nb", "a\u00a0b", "a\u2003b",
+        "a\u3000b", "a\u202fb", "a\u205fb", "a\u1680b", "a\u180eb", "a\u2028b", "a\u2029b", "a\u0085b", "a\u000bb", "a\u000cb",
+        "\u00a0", "\u3000a\u3000", "a \u00a0 b", "a . b", " .", ". ", "\u2009a\u200ab", "a\u001cb", "a\u001fb",
+    ],
+    "control characters": [
+        "a\u0000b", "a\u0001b", "a\u0007b", "a\u0008b", "a\u001bb", "a\u001b[31mred", "a\u007fb", "a\u0080b", "a\u009fb", "\u0001", "a\u200eb\u200fc",
+        "a\u2066b\u2069c",
+    ],
+    "markup and entities": [
+        "a &amp; b", "&lt;b&gt;", "&#39;", "&quot;x&quot;", "&nbsp;", "&amp;amp;", "<b>bold</b>", "<br/>", "{\"json\": [1, 2]}", "**markdown** _it_",
+        "$x^2$", "\\n is not a newline", "SELECT * FROM t WHERE a = 'b';", "%s %d {}", "\u00e2\u0080\u0099",
+    ],
+    "special tokens": [
+        "<|endoftext|>", "<|startoftext|>", "a <|endoftext|> b", "a<|endoftext|>b", "<|startoftext|>a photo<|endoftext|>", "<|ENDOFTEXT|>",
+        "<|EndOfText|>", "<|endoftext|", "|endoftext|>", "< |endoftext| >", "<|endoftext|><|endoftext|>", "</w>", "cat</w>", "a</w> b", "<|pad|>",
+        "<pad> <unk> <s> </s>", "[CLS] [SEP]", "!", "<|end", "!!!<|endoftext|>???", "<|endoftext|>'s", " <|endoftext|> ", "<|\u200bendoftext|>",
+    ],
+    "young letters": [      # letters that joined Unicode lately: a regex engine with old tables splits them otherwise
+        "\u0560\u0588", "\u08b5\u08c7", "\u10fd\u1c90", "\u1c89\u1c8a", "\ua7c0\ua7da", "\ua7cb\u0264", "\U00010d4a\U00010d70", "\U0001df00", "\U0001e030", "\U00016ea0",
+        "\U00011f04", "\U0001e4d0", "\U000323af", "\u20c0", "\U0001fae8", "\U00010efd",
+    ],
+    "long": [
+        "word " * 200, "a" * 500, "ab" * 300, "1" * 100, "!" * 500, "! " * 100, "😀" * 60, "猫" * 100, "a b c d e f g h i j k l m n o p q r s t u v w x y z " * 4,
+        "the quick brown fox jumps over the lazy dog. " * 12, "й" * 90, "\u0301" * 80, " " * 300 + "end", "x" + " " * 500 + "y",
+        "cat " * 74, "cat " * 75, "cat " * 76, "cat " * 29, "cat " * 30, "cat " * 31, "cat " * 75 + "<|endoftext|> dog", "cat " * 80 + "<|endoftext|>",
+        "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. "
+        "Ut enim ad minim veniam, quis nostrud exercitation ullamco laboris nisi ut aliquip ex ea commodo consequat. Duis aute irure dolor "
+        "in reprehenderit in voluptate velit esse cillum dolore eu fugiat nulla pariatur. Excepteur sint occaecat cupidatat non proident.",
+    ],
+}
+
+
+def write(name, directory, max_length):
+    tokenizer = CLIPTokenizer.from_pretrained(directory)
+    cases = [dict(text=text, ids=tokenizer(text, truncation=True, max_length=max_length)["input_ids"])
+             for group in TEXTS.values() for text in group]
+    for case in cases:
+        assert case["ids"][0] == tokenizer.bos_token_id and case["ids"][-1] == tokenizer.eos_token_id
+        assert 2 <= len(case["ids"]) <= max_length
+    out = HERE / "tokens" / f"{name}.json"
+    out.parent.mkdir(exist_ok=True)
+    head = json.dumps(dict(versions=versions(), max_length=max_length))[:-1]
+    # escaped, so that no editor or checkout normalises the texts away; a case a line, for diffs
+    lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
+    out.write_text(f'{head}, "cases": [\n{lines}\n]}}\n')
+    full = sum(len(c["ids"]) == max_length for c in cases)
+    print(f"{out.name}: {len(cases)} texts, {full} of them as long as can be")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    args.add_argument("--pictograms", type=Path, default=ROOT / "models/pictograms", metavar="DIR",
+                      help="the bundled model's directory (default: models/pictograms)")
+    args = args.parse_args()
+    texts = [t for group in TEXTS.values() for t in group]
+    assert len(set(texts)) == len(texts), [t for t in texts if texts.count(t) > 1]
+    write("clip", HERE / "tokenizers/clip", 77)
+    write("tiny", HERE / "models/tiny-clip", 77)
+    write("pictograms", args.pictograms, 32)
+    record("make_tokens.py")
+
+
+if __name__ == "__main__":
+    main()
