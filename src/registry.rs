@@ -20,7 +20,11 @@ pub fn model_of(relation: pg_sys::Oid, column: Option<&CStr>) -> Rc<Model> {
         [(_, model, fingerprint)] => checked(model, fingerprint),
         [] => raise(
             SqlState::UndefinedObject,
-            format!("relation \"{}\" has no {}embedding column of pg_clip", name(relation), wanted.map_or(String::new(), |w| format!("\"{w}\" as an "))),
+            format!(
+                "relation \"{}\" has no {}embedding column of pg_clip",
+                name(relation),
+                wanted.map_or(String::new(), |w| format!("\"{w}\" as an "))
+            ),
             Some("Make the table with clip_create_table, or attach it with clip_attach."),
         ),
         _ => raise(
@@ -38,8 +42,12 @@ pub fn checked(model: &str, fingerprint: &str) -> Rc<Model> {
     if given != fingerprint {
         raise(
             SqlState::DataException,
-            format!("the table was embedded with another \"{model}\": expected fingerprint {fingerprint}, installed is {given}"),
-            Some("Vectors of two models cannot be compared. Install the table's model again under another name, or embed the rows anew after clip_detach and clip_attach."),
+            format!(
+                "the table was embedded with another \"{model}\": expected fingerprint {fingerprint}, installed is {given}"
+            ),
+            Some(
+                "Vectors of two models cannot be compared. Install the table's model again under another name, or embed the rows anew after clip_detach and clip_attach.",
+            ),
         );
     }
     found

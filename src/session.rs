@@ -87,7 +87,9 @@ fn check_precision(model: &Model) -> Result<()> {
 /// The session's threads, made anew when `clip.threads` changed.
 pub fn compute() -> Result<Rc<Compute>> {
     let wanted = guc::threads();
-    if let Some(compute) = with(|s| s.compute.as_ref().filter(|(made_for, _)| *made_for == wanted).map(|(_, c)| c.clone())) {
+    if let Some(compute) =
+        with(|s| s.compute.as_ref().filter(|(made_for, _)| *made_for == wanted).map(|(_, c)| c.clone()))
+    {
         return Ok(compute);
     }
     let compute = Rc::new(Compute::new(wanted)?);
@@ -162,7 +164,8 @@ fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
     match kind {
         Kind::Image => model.embed_images(inputs, &guc::limits(), &ctx),
         Kind::Text => {
-            let texts = inputs.iter().map(|bytes| std::str::from_utf8(bytes)).collect::<std::result::Result<Vec<_>, _>>();
+            let texts =
+                inputs.iter().map(|bytes| std::str::from_utf8(bytes)).collect::<std::result::Result<Vec<_>, _>>();
             let texts = texts.map_err(|e| Error::new(ErrorKind::Internal, format!("text is not UTF-8: {e}")))?;
             model.embed_texts(&texts, &ctx)
         }

@@ -90,9 +90,7 @@ pub fn is_vector_type(oid: pg_sys::Oid) -> bool {
     // SAFETY: plain catalog look-ups with NUL-terminated names; format_type_be gives a palloc'd C string.
     unsafe {
         let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
-        if extension == pg_sys::InvalidOid
-            || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
-        {
+        if extension == pg_sys::InvalidOid || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension {
             return false;
         }
         // The extension has other types too: halfvec, sparsevec, arrays. The name may carry its schema.

@@ -44,9 +44,14 @@ struct Arguments {
 
 impl Arguments {
     fn parse(row: &Row) -> Self {
-        let [embedding, text, image, modality, keep_images, model, fingerprint] = row.arguments().try_into().unwrap_or_else(|_| {
-            raise(SqlState::TriggerProtocol, "clip_embed_trigger expects 7 arguments", Some("Let clip_attach create the trigger."))
-        });
+        let [embedding, text, image, modality, keep_images, model, fingerprint] =
+            row.arguments().try_into().unwrap_or_else(|_| {
+                raise(
+                    SqlState::TriggerProtocol,
+                    "clip_embed_trigger expects 7 arguments",
+                    Some("Let clip_attach create the trigger."),
+                )
+            });
         Self {
             embedding: row.vector_column(&embedding),
             text: (!text.is_empty()).then(|| row.text_column(&text)),
@@ -64,9 +69,11 @@ impl Arguments {
         match self.modality.map(|column| row.as_string(column)) {
             Some(Some(modality)) if modality == "text" => text,
             Some(Some(modality)) if modality == "image" => image,
-            Some(Some(modality)) => {
-                raise(SqlState::DataException, format!("modality \"{modality}\" is unknown: expected text or image"), None)
-            }
+            Some(Some(modality)) => raise(
+                SqlState::DataException,
+                format!("modality \"{modality}\" is unknown: expected text or image"),
+                None,
+            ),
             Some(None) => None,
             None => image.filter(|(_, column)| !row.is_null(*column)).or(text).or(image),
         }

@@ -58,7 +58,9 @@ impl Row {
             }
             let data = &*(*fcinfo).context.cast::<pg_sys::TriggerData>();
             let event = data.tg_event;
-            if event & pg_sys::TRIGGER_EVENT_ROW == 0 || event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE {
+            if event & pg_sys::TRIGGER_EVENT_ROW == 0
+                || event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE
+            {
                 return Err(WRONG);
             }
             let (new, old) = match event & pg_sys::TRIGGER_EVENT_OPMASK {

@@ -5,8 +5,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// Puts each label into the template at `{}`.
 pub fn prompts(template: &str, labels: &[&str]) -> Result<Vec<String>> {
     if !template.contains("{}") {
-        return Err(Error::new(ErrorKind::InvalidArgument, format!("template \"{template}\" has no place for the label"))
-            .with_hint("Write {} where the label belongs, as in \"a photo of a {}\"."));
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("template \"{template}\" has no place for the label"),
+        )
+        .with_hint("Write {} where the label belongs, as in \"a photo of a {}\"."));
     }
     Ok(labels.iter().map(|label| template.replace("{}", label)).collect())
 }

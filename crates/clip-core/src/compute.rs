@@ -24,8 +24,7 @@ impl Compute {
         let before = SigSet::all()
             .thread_swap_mask(SigmaskHow::SIG_SETMASK)
             .map_err(|e| Error::internal(format!("could not block signals: {e}")))?;
-        let pool =
-            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("clip-{i}")).build();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("clip-{i}")).build();
         before.thread_set_mask().map_err(|e| Error::internal(format!("could not restore signals: {e}")))?;
         let pool = pool.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))?;
         Ok(Self { pool })

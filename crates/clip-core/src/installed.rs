@@ -136,8 +136,11 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     }
     let version: Version = serde_json::from_str(&text).map_err(bad)?;
     if version.format != FORMAT {
-        return Err(Error::unsupported(format!("{MANIFEST} has format {}, this version reads {FORMAT}", version.format))
-            .with_hint("Import the model again with the pgclip of this version."));
+        return Err(Error::unsupported(format!(
+            "{MANIFEST} has format {}, this version reads {FORMAT}",
+            version.format
+        ))
+        .with_hint("Import the model again with the pgclip of this version."));
     }
     let manifest: Manifest = serde_json::from_str(&text).map_err(bad)?;
     for file in [TOKENIZER, WEIGHTS_F32] {
@@ -185,7 +188,10 @@ impl Installed {
                 progress(done, self.bytes());
             })?;
             if sha256 != entry.sha256 {
-                return Err(Error::corrupted(format!("file \"{file}\" has SHA-256 {sha256}, expected {}", entry.sha256)));
+                return Err(Error::corrupted(format!(
+                    "file \"{file}\" has SHA-256 {sha256}, expected {}",
+                    entry.sha256
+                )));
             }
         }
         let weights = TensorFile::open(&self.dir.join(WEIGHTS_F32))?;

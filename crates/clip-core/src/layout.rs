@@ -39,10 +39,7 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let side = vision.image_size / vision.patch_size;
     let mut all = vec![
         (format!("{VISION}.embeddings.class_embedding"), vec![hidden]),
-        (
-            format!("{VISION}.embeddings.patch_embedding.weight"),
-            vec![hidden, 3, vision.patch_size, vision.patch_size],
-        ),
+        (format!("{VISION}.embeddings.patch_embedding.weight"), vec![hidden, 3, vision.patch_size, vision.patch_size]),
         (format!("{VISION}.embeddings.position_embedding.weight"), vec![side * side + 1, hidden]),
     ];
     // "layrnorm" is how the reference spells it.

@@ -82,8 +82,9 @@ impl Model {
             for (i, group) in chunk.chunks(ctx.compute.threads()).enumerate() {
                 ctx.check()?;
                 let first = pass * IMAGES_PER_PASS + i * ctx.compute.threads();
-                let decoded: Vec<_> =
-                    ctx.compute.run(|| group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect());
+                let decoded: Vec<_> = ctx
+                    .compute
+                    .run(|| group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect());
                 for (j, result) in decoded.into_iter().enumerate() {
                     pixels.push(result.map_err(|e| match images.len() {
                         1 => e,

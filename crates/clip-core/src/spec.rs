@@ -95,7 +95,7 @@ pub struct ImageSpec {
     /// Side of the centre crop, in pixels; equals the vision tower's `image_size`.
     pub crop: u32,
     /// Factor on the 8-bit levels before mean and deviation, 1/255 everywhere.
-    pub rescale: f32,
+    pub rescale: f64,
     pub mean: [f32; 3],
     pub std: [f32; 3],
 }

@@ -76,7 +76,11 @@ fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
         Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
         Dtype::BF16 => bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-        other => return Err(Error::unsupported(format!("tensor type {other:?} is not supported: expected F32, F16 or BF16"))),
+        other => {
+            return Err(Error::unsupported(format!(
+                "tensor type {other:?} is not supported: expected F32, F16 or BF16"
+            )));
+        }
     })
 }
 
@@ -103,7 +107,8 @@ pub fn write_f32(
     header.resize((header.len() + 8).next_multiple_of(64) - 8, b' ');
 
     let fail = |e: std::io::Error| Error::internal(format!("could not write file \"{}\": {e}", path.display()));
-    let mut out = HashingWriter { inner: BufWriter::new(File::create(path).map_err(fail)?), hash: Sha256::new(), len: 0 };
+    let mut out =
+        HashingWriter { inner: BufWriter::new(File::create(path).map_err(fail)?), hash: Sha256::new(), len: 0 };
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(fail)?;
     out.write_all(&header).map_err(fail)?;
     for (name, shape) in tensors {

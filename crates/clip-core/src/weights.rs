@@ -31,13 +31,18 @@ impl Weights {
             seen += 1;
         }
         if seen != shapes.len() {
-            return Err(Error::corrupted(format!("model \"{}\" has {seen} tensors, expected {}", model.name, shapes.len())));
+            return Err(Error::corrupted(format!(
+                "model \"{}\" has {seen} tensors, expected {}",
+                model.name,
+                shapes.len()
+            )));
         }
         Ok(Self { file, shapes })
     }
 
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let shape = self.shapes.get(name).ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
+        let shape =
+            self.shapes.get(name).ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
         Ok(Tensor::from_vec(self.file.read_f32(name)?, shape.as_slice(), &Device::Cpu)?)
     }
 }

@@ -15,11 +15,7 @@ fn every_model_has_embeddings_of_length_one() {
         for (case, embedding) in images.chain(texts) {
             assert_eq!(embedding.len(), model.dimensions);
             let length = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
-            assert!(
-                (length - 1.0).abs() < 1e-5,
-                "{} {case}: length {length}",
-                model.name
-            );
+            assert!((length - 1.0).abs() < 1e-5, "{} {case}: length {length}", model.name);
         }
         for image in &model.images {
             assert_eq!(image.pixels.len(), 3 * model.image_size * model.image_size);
@@ -51,20 +47,11 @@ fn token_cases_begin_and_end() {
         assert!(tokens.cases.len() >= 220);
         let (first, last) = (tokens.cases[0].ids[0], *tokens.cases[0].ids.last().unwrap());
         for case in &tokens.cases {
-            assert!(
-                (2..=tokens.max_length).contains(&case.ids.len()),
-                "{name} {:?}",
-                case.text
-            );
+            assert!((2..=tokens.max_length).contains(&case.ids.len()), "{name} {:?}", case.text);
             assert_eq!(case.ids[0], first, "{name} {:?}", case.text);
             assert_eq!(case.ids.last(), Some(&last), "{name} {:?}", case.text);
         }
-        assert!(
-            tokens
-                .cases
-                .iter()
-                .any(|c| c.ids.len() == tokens.max_length)
-        );
+        assert!(tokens.cases.iter().any(|c| c.ids.len() == tokens.max_length));
     }
 }
 

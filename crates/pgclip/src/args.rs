@@ -124,7 +124,11 @@ pub fn parse() -> Parsed {
 }
 
 fn inputs(matches: &ArgMatches) -> Vec<Input> {
-    fn indexed<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, id: &str, make: fn(T) -> Input) -> Vec<(usize, Input)> {
+    fn indexed<T: Clone + Send + Sync + 'static>(
+        matches: &ArgMatches,
+        id: &str,
+        make: fn(T) -> Input,
+    ) -> Vec<(usize, Input)> {
         let values = matches.get_many::<T>(id).into_iter().flatten().cloned().map(make);
         matches.indices_of(id).into_iter().flatten().zip(values).collect()
     }

@@ -35,7 +35,11 @@ pub fn embed(name: &str, inputs: &[Input], threads: usize, models: &ModelDir) ->
                 .map_err(|e| Error::internal(e.to_string()))?;
             if let Err(e) = writeln!(io::stdout(), "{line}") {
                 // A reader such as `head` has seen enough.
-                return if e.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::internal(e.to_string())) };
+                return if e.kind() == io::ErrorKind::BrokenPipe {
+                    Ok(())
+                } else {
+                    Err(Error::internal(e.to_string()))
+                };
             }
         }
     }

@@ -30,8 +30,6 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Inspect { source, .. } => models::inspect(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
-        Command::Embed { name, threads, models, .. } => {
-            embed::embed(&name, &parsed.inputs, threads, &models.open()?)
-        }
+        Command::Embed { name, threads, models, .. } => embed::embed(&name, &parsed.inputs, threads, &models.open()?),
     }
 }

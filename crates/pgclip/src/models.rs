@@ -50,7 +50,10 @@ pub fn inspect(source: &Path) -> Result<()> {
     println!("text input       {} tokens at most, vocabulary of {}", spec.text.context_length, spec.text.vocab_size);
     println!("text pooling     {}", pooling(spec));
     println!("vision tower     {}", tower(&spec.vision.tower));
-    println!("vision input     {0} x {0} pixels in patches of {1} x {1}", spec.vision.image_size, spec.vision.patch_size);
+    println!(
+        "vision input     {0} x {0} pixels in patches of {1} x {1}",
+        spec.vision.image_size, spec.vision.patch_size
+    );
     println!("image resize     {}", resize(spec));
     println!("image mean, std  {:?}, {:?}", spec.image.mean, spec.image.std);
     println!("would write      {} of f32 weights", megabytes(found.parameters as u64 * 4));
@@ -74,7 +77,9 @@ fn pooling(spec: &ModelSpec) -> String {
 fn resize(spec: &ModelSpec) -> String {
     let crop = spec.image.crop;
     match spec.image.resize {
-        ResizeRule::ShortestEdge(side) => format!("short side to {side}, {:?}, centre crop {crop} x {crop}", spec.image.filter),
+        ResizeRule::ShortestEdge(side) => {
+            format!("short side to {side}, {:?}, centre crop {crop} x {crop}", spec.image.filter)
+        }
         ResizeRule::Squash(side) => format!("squash to {side} x {side}, {:?}", spec.image.filter),
     }
 }
@@ -85,7 +90,10 @@ pub fn list(models: &ModelDir) -> Result<()> {
         println!("no model is installed in {}", models.root().display());
         return Ok(());
     }
-    println!("{:<32} {:<12} {:>10} {:>11}  {:<14} fingerprint", "name", "architecture", "dimensions", "on disk", "licence");
+    println!(
+        "{:<32} {:<12} {:>10} {:>11}  {:<14} fingerprint",
+        "name", "architecture", "dimensions", "on disk", "licence"
+    );
     for name in names {
         match models.open(&name) {
             Ok(model) => println!(

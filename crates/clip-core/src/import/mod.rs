@@ -16,7 +16,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::installed::{FORMAT, FileEntry, Installed, MANIFEST, Manifest, ModelDir, TOKENIZER, WEIGHTS_F32, fingerprint};
+use crate::installed::{
+    FORMAT, FileEntry, Installed, MANIFEST, Manifest, ModelDir, TOKENIZER, WEIGHTS_F32, fingerprint,
+};
 use crate::layout::{self, TensorShape};
 use crate::spec::{ModelSpec, TextPooling};
 use crate::tensor_file::{hex, missing_file, write_f32};
@@ -43,8 +45,7 @@ pub enum Imported {
 /// Reads and checks everything but the tensors' values. Nothing is written.
 pub fn inspect(dir: &Path) -> Result<Inspection> {
     let config: raw::Config = json(dir, "config.json")?;
-    let preprocessor: raw::Preprocessor = json(dir, "preprocessor_config.json")?;
-    let mut spec = resolve::resolve(&config, &preprocessor)?;
+    let mut spec = resolve::resolve(&config, &preprocessor(dir)?)?;
     let tokenizer = read(dir, TOKENIZER)
         .map_err(|e| e.with_hint("Only tokenizer.json is read; transformers writes it with save_pretrained."))?;
     check_tokenizer(&tokenizer, &spec)?;
@@ -60,7 +61,13 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
 ///
 /// Everything is written under a temporary name, synced and renamed, so that no half-installed model is ever seen.
 /// A name that other content holds is refused: whoever stored vectors under it relies on it.
-pub fn import(dir: &Path, models: &ModelDir, name: &str, licence: Option<&str>, progress: &dyn Fn(usize, usize)) -> Result<Imported> {
+pub fn import(
+    dir: &Path,
+    models: &ModelDir,
+    name: &str,
+    licence: Option<&str>,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Imported> {
     ModelDir::check_name(name)?;
     let mut found = inspect(dir)?;
     if let Some(licence) = licence {
@@ -104,7 +111,10 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
     let (bytes, sha256) = write_f32(&weights, &found.tensors, |name, shape| {
         let values = found.source.read_f32(name)?;
         if values.len() != shape.iter().product::<usize>() {
-            return Err(Error::corrupted(format!("tensor \"{name}\": {} values, expected shape {shape:?}", values.len())));
+            return Err(Error::corrupted(format!(
+                "tensor \"{name}\": {} values, expected shape {shape:?}",
+                values.len()
+            )));
         }
         if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
             return Err(Error::invalid_model(format!("tensor \"{name}\" contains {bad}")));
@@ -130,7 +140,8 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
     let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal(format!("{MANIFEST}: {e}")))?;
     write_file(&dir.join(MANIFEST), &json)?;
     // Models are no secrets, and the importing user is rarely the one that the server runs as.
-    let open = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot_write(path, &e));
+    let open =
+        |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot_write(path, &e));
     for file in [MANIFEST, TOKENIZER, WEIGHTS_F32] {
         open(&dir.join(file), 0o644)?;
     }
@@ -153,7 +164,9 @@ fn check_tensors(expected: &[TensorShape], given: &BTreeMap<String, Vec<usize>>)
         name == layout::LOGIT_SCALE || layout::IGNORED.contains(&name) || expected.iter().any(|(n, _)| n == name)
     };
     match given.keys().find(|name| !known(name)) {
-        Some(name) => Err(Error::invalid_model(format!("tensor \"{name}\" is left over: no part of this architecture uses it"))),
+        Some(name) => {
+            Err(Error::invalid_model(format!("tensor \"{name}\" is left over: no part of this architecture uses it")))
+        }
         None => Ok(()),
     }
 }
@@ -161,7 +174,9 @@ fn check_tensors(expected: &[TensorShape], given: &BTreeMap<String, Vec<usize>>)
 fn logit_scale(source: &Source) -> Result<f32> {
     match source.read_f32(layout::LOGIT_SCALE)?.as_slice() {
         [value] if value.is_finite() && value.abs() < 20.0 => Ok(*value),
-        other => Err(Error::invalid_model(format!("tensor \"logit_scale\" is {other:?}, expected one number below 20"))),
+        other => {
+            Err(Error::invalid_model(format!("tensor \"logit_scale\" is {other:?}, expected one number below 20")))
+        }
     }
 }
 
@@ -183,7 +198,9 @@ fn check_tokenizer(bytes: &[u8], spec: &ModelSpec) -> Result<()> {
         TextPooling::LargestId => largest,
     };
     if end != pooled {
-        return Err(Error::invalid_model(format!("tokenizer.json ends texts with token {end}, the text tower pools at {pooled}")));
+        return Err(Error::invalid_model(format!(
+            "tokenizer.json ends texts with token {end}, the text tower pools at {pooled}"
+        )));
     }
     Ok(())
 }
@@ -199,6 +216,14 @@ fn licence(dir: &Path) -> String {
         .take_while(|line| *line != "---")
         .find_map(|line| line.strip_prefix("license:"))
         .map_or("unknown".into(), |value| value.trim().trim_matches(['"', '\'']).to_owned())
+}
+
+fn preprocessor(dir: &Path) -> Result<raw::Preprocessor> {
+    const WHOLE: &str = "processor_config.json";
+    if !dir.join("preprocessor_config.json").exists() && dir.join(WHOLE).exists() {
+        return json::<raw::Processor>(dir, WHOLE).map(|processor| processor.image_processor);
+    }
+    json(dir, "preprocessor_config.json")
 }
 
 fn json<T: DeserializeOwned>(dir: &Path, file: &str) -> Result<T> {

@@ -21,22 +21,22 @@ pub struct Config {
 
 impl Config {
     pub fn text(&self) -> serde_json::Result<TextConfig> {
-        merged(&self.text_config, &self.text_config_dict)
+        section(&self.text_config, &self.text_config_dict)
     }
 
     pub fn vision(&self) -> serde_json::Result<VisionConfig> {
-        merged(&self.vision_config, &self.vision_config_dict)
+        section(&self.vision_config, &self.vision_config_dict)
     }
 }
 
-/// Old configs carry the same section twice; transformers lets the `_dict` one win, key by key.
-fn merged<T: for<'de> Deserialize<'de>>(
-    section: &Option<Map<String, Value>>,
+/// Old configs carry the same section twice. In transformers the full section made of the `_dict` one, defaults
+/// included, then overwrites the other.
+fn section<T: for<'de> Deserialize<'de>>(
+    plain: &Option<Map<String, Value>>,
     dict: &Option<Map<String, Value>>,
 ) -> serde_json::Result<T> {
-    let mut all = section.clone().unwrap_or_default();
-    all.extend(dict.clone().unwrap_or_default());
-    serde_json::from_value(Value::Object(all))
+    let section = dict.as_ref().or(plain.as_ref()).cloned().unwrap_or_default();
+    serde_json::from_value(Value::Object(section))
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,18 +83,26 @@ pub struct VisionConfig {
     pub layer_norm_eps: f64,
 }
 
+/// The file of a whole processor, in which newer transformers nest the image processor.
+#[derive(Debug, Deserialize)]
+pub struct Processor {
+    pub image_processor: Preprocessor,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Preprocessor {
     pub image_processor_type: Option<String>,
     pub feature_extractor_type: Option<String>,
     #[serde(default = "d::yes")]
     pub do_resize: bool,
-    pub size: Option<Size>,
+    #[serde(default = "d::size")]
+    pub size: Size,
     #[serde(default = "d::bicubic")]
     pub resample: u32,
     #[serde(default = "d::yes")]
     pub do_center_crop: bool,
-    pub crop_size: Option<Size>,
+    #[serde(default = "d::crop")]
+    pub crop_size: Size,
     #[serde(default = "d::yes")]
     pub do_rescale: bool,
     #[serde(default = "d::rescale")]
@@ -109,17 +117,18 @@ pub struct Preprocessor {
     pub do_convert_rgb: bool,
 }
 
-/// `224` in old files, `{"shortest_edge": 224}` or `{"height": 224, "width": 224}` in newer ones.
+/// `224` or `[height, width]` in old files, `{"shortest_edge": 224}` or `{"height": 224, "width": 224}` in newer ones.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Size {
     Side(u32),
-    #[serde(rename_all = "snake_case")]
+    Pair([u32; 2]),
     Shortest { shortest_edge: u32 },
     Exact { height: u32, width: u32 },
 }
 
-/// Defaults of transformers, one function a value as serde wants it.
+/// Defaults of transformers, one function a value as serde wants it. An explicit null is no default: it is refused.
+#[rustfmt::skip]
 mod d {
     pub fn projection() -> usize { 512 }
     pub fn vocab() -> usize { 49408 }
@@ -140,6 +149,8 @@ mod d {
     pub fn yes() -> bool { true }
     pub fn bicubic() -> u32 { 3 }
     pub fn rescale() -> f64 { 1.0 / 255.0 }
+    pub fn size() -> super::Size { super::Size::Shortest { shortest_edge: 224 } }
+    pub fn crop() -> super::Size { super::Size::Exact { height: 224, width: 224 } }
     pub fn mean() -> [f32; 3] { [0.48145466, 0.4578275, 0.40821073] }
     pub fn std() -> [f32; 3] { [0.26862954, 0.26130258, 0.27577711] }
 }

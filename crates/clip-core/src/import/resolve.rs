@@ -21,7 +21,10 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
     let invalid = |e: serde_json::Error| Error::invalid_model(format!("config.json: {e}"));
     let (text, vision) = (config.text().map_err(invalid)?, config.vision().map_err(invalid)?);
     if vision.num_channels != 3 {
-        return Err(Error::unsupported(format!("images of {} channels are not supported: expected 3", vision.num_channels)));
+        return Err(Error::unsupported(format!(
+            "images of {} channels are not supported: expected 3",
+            vision.num_channels
+        )));
     }
     let spec = ModelSpec {
         architecture: Architecture::Clip,
@@ -40,7 +43,11 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
             context_length: text.max_position_embeddings,
             // OpenAI's published configs say 2, which is not the end token of their vocabulary; the reference then
             // takes the largest id, which is.
-            pooling: if text.eos_token_id == 2 { TextPooling::LargestId } else { TextPooling::FirstEos(text.eos_token_id) },
+            pooling: if text.eos_token_id == 2 {
+                TextPooling::LargestId
+            } else {
+                TextPooling::FirstEos(text.eos_token_id)
+            },
         },
         vision: VisionSpec {
             tower: TowerSpec {
@@ -88,16 +95,18 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
             return Err(Error::unsupported(format!("preprocessor_config.json: {step} = false is not supported")));
         }
     }
-    let resize = match p.size.unwrap_or(Size::Shortest { shortest_edge: 224 }) {
+    let resize = match p.size {
         Size::Side(side) | Size::Shortest { shortest_edge: side } => ResizeRule::ShortestEdge(side),
-        Size::Exact { height, width } if height == width => ResizeRule::Squash(height),
-        Size::Exact { height, width } => {
-            return Err(Error::unsupported(format!("resizing to {width} x {height} is not supported: expected a square")));
+        Size::Exact { height, width } | Size::Pair([height, width]) if height == width => ResizeRule::Squash(height),
+        Size::Exact { height, width } | Size::Pair([height, width]) => {
+            return Err(Error::unsupported(format!(
+                "resizing to {width} x {height} is not supported: expected a square"
+            )));
         }
     };
-    let crop = match p.crop_size.unwrap_or(Size::Side(224)) {
+    let crop = match p.crop_size {
         Size::Side(side) | Size::Shortest { shortest_edge: side } => (side, side),
-        Size::Exact { height, width } => (height, width),
+        Size::Exact { height, width } | Size::Pair([height, width]) => (height, width),
     };
     if crop.0 != crop.1 || crop.0 as usize != image_size {
         return Err(Error::invalid_model(format!(
@@ -107,7 +116,10 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
     }
     let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = resize;
     if side < crop.0 {
-        return Err(Error::unsupported(format!("a crop of {} pixels out of a side of {side} is not supported", crop.0)));
+        return Err(Error::unsupported(format!(
+            "a crop of {} pixels out of a side of {side} is not supported",
+            crop.0
+        )));
     }
     let filter = match p.resample {
         1 => ResizeFilter::Lanczos,
@@ -120,7 +132,9 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
         }
     };
     if p.image_std.iter().any(|s| !s.is_finite() || *s <= 0.0) || p.image_mean.iter().any(|m| !m.is_finite()) {
-        return Err(Error::invalid_model("preprocessor_config.json: image_mean and image_std must be finite, image_std positive"));
+        return Err(Error::invalid_model(
+            "preprocessor_config.json: image_mean and image_std must be finite, image_std positive",
+        ));
     }
     Ok(ImageSpec {
         orientation: Orientation::Exif,
@@ -128,7 +142,7 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
         resize,
         filter,
         crop: crop.0,
-        rescale: p.rescale_factor as f32,
+        rescale: p.rescale_factor,
         mean: p.image_mean,
         std: p.image_std,
     })
@@ -136,14 +150,25 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
 
 fn check(spec: &ModelSpec) -> Result<()> {
     for (tower, t) in [("text", &spec.text.tower), ("vision", &spec.vision.tower)] {
-        for (what, n) in [("hidden_size", t.hidden), ("num_hidden_layers", t.layers), ("num_attention_heads", t.heads), ("intermediate_size", t.intermediate)] {
+        for (what, n) in [
+            ("hidden_size", t.hidden),
+            ("num_hidden_layers", t.layers),
+            ("num_attention_heads", t.heads),
+            ("intermediate_size", t.intermediate),
+        ] {
             in_range(&format!("{tower} {what}"), n, MAX_WIDTH)?;
         }
         if t.hidden % t.heads != 0 {
-            return Err(Error::invalid_model(format!("{tower} hidden_size {} is no multiple of {} heads", t.hidden, t.heads)));
+            return Err(Error::invalid_model(format!(
+                "{tower} hidden_size {} is no multiple of {} heads",
+                t.hidden, t.heads
+            )));
         }
         if !(t.layer_norm_eps > 0.0 && t.layer_norm_eps < 1.0) {
-            return Err(Error::invalid_model(format!("{tower} layer_norm_eps {} is not between 0 and 1", t.layer_norm_eps)));
+            return Err(Error::invalid_model(format!(
+                "{tower} layer_norm_eps {} is not between 0 and 1",
+                t.layer_norm_eps
+            )));
         }
     }
     // pgvector's `vector` holds 16,000 dimensions at most.
@@ -153,7 +178,10 @@ fn check(spec: &ModelSpec) -> Result<()> {
     in_range("image_size", spec.vision.image_size, 4096)?;
     in_range("patch_size", spec.vision.patch_size, spec.vision.image_size)?;
     if spec.text.context_length < 3 {
-        return Err(Error::invalid_model(format!("max_position_embeddings {} leaves no room for text", spec.text.context_length)));
+        return Err(Error::invalid_model(format!(
+            "max_position_embeddings {} leaves no room for text",
+            spec.text.context_length
+        )));
     }
     if spec.vision.image_size % spec.vision.patch_size != 0 {
         return Err(Error::unsupported(format!(

@@ -12,7 +12,10 @@ use crate::tensor_file::{TensorFile, missing_file};
 
 pub enum Source {
     /// One safetensors file or several shards, and which of them holds a tensor.
-    Safetensors { files: Vec<TensorFile>, holder: BTreeMap<String, usize> },
+    Safetensors {
+        files: Vec<TensorFile>,
+        holder: BTreeMap<String, usize>,
+    },
     Torch(PthTensors),
 }
 
@@ -24,7 +27,9 @@ impl Source {
         if single.exists() {
             Self::safetensors(vec![TensorFile::open(&single)?])
         } else if index.exists() {
-            Self::safetensors(shards(dir, &index)?.iter().map(|f| TensorFile::open(&dir.join(f))).collect::<Result<_>>()?)
+            Self::safetensors(
+                shards(dir, &index)?.iter().map(|f| TensorFile::open(&dir.join(f))).collect::<Result<_>>()?,
+            )
         } else if torch.exists() {
             let tensors = PthTensors::new(&torch, None)
                 .map_err(|e| Error::corrupted(format!("could not read \"{}\": {e}", torch.display())))?;
@@ -32,7 +37,10 @@ impl Source {
         } else {
             Err(Error::new(
                 ErrorKind::MissingFile,
-                format!("no weights in \"{}\": expected model.safetensors, its shards or pytorch_model.bin", dir.display()),
+                format!(
+                    "no weights in \"{}\": expected model.safetensors, its shards or pytorch_model.bin",
+                    dir.display()
+                ),
             ))
         }
     }
@@ -70,7 +78,9 @@ impl Source {
                 let tensor = t.get(name).map_err(bad)?.ok_or_else(missing)?;
                 match tensor.dtype() {
                     DType::F32 | DType::F16 | DType::BF16 => {}
-                    other => return Err(Error::unsupported(format!("tensor \"{name}\": type {other:?} is not supported"))),
+                    other => {
+                        return Err(Error::unsupported(format!("tensor \"{name}\": type {other:?} is not supported")));
+                    }
                 }
                 let tensor = tensor.to_device(&Device::Cpu).and_then(|t| t.to_dtype(DType::F32));
                 tensor.and_then(|t| t.flatten_all()?.to_vec1()).map_err(bad)
@@ -86,8 +96,8 @@ fn shards(dir: &Path, index: &Path) -> Result<Vec<String>> {
         weight_map: BTreeMap<String, String>,
     }
     let text = std::fs::read_to_string(index).map_err(|e| missing_file(index, &e))?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|e| Error::invalid_model(format!("model.safetensors.index.json: {e}")))?;
+    let index: Index =
+        serde_json::from_str(&text).map_err(|e| Error::invalid_model(format!("model.safetensors.index.json: {e}")))?;
     let mut files: Vec<String> = index.weight_map.into_values().collect();
     files.sort();
     files.dedup();

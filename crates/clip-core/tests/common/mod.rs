@@ -69,20 +69,12 @@ pub struct GoldenModel {
 
 /// The golden embeddings of a model of [`model_names`].
 pub fn golden_model(name: &str) -> GoldenModel {
-    read_embeddings(
-        name,
-        &golden_dir()
-            .join("embeddings")
-            .join(format!("{name}.safetensors")),
-    )
+    read_embeddings(name, &golden_dir().join("embeddings").join(format!("{name}.safetensors")))
 }
 
 /// All of them.
 pub fn golden_models() -> Vec<GoldenModel> {
-    model_names()
-        .iter()
-        .map(|name| golden_model(name))
-        .collect()
+    model_names().iter().map(|name| golden_model(name)).collect()
 }
 
 /// A file that `make_embeddings.py --model DIR --out FILE` wrote.
@@ -95,8 +87,7 @@ pub fn read_embeddings(name: &str, path: &Path) -> GoldenModel {
 
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
-    let names: Names =
-        serde_json::from_str(&metadata.metadata().as_ref().unwrap()["golden"]).unwrap();
+    let names: Names = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["golden"]).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
 
     let (pixels, pixels_shape) = f32s(&file, "pixels");
@@ -113,11 +104,7 @@ pub fn read_embeddings(name: &str, path: &Path) -> GoldenModel {
         .into_iter()
         .zip(pixels.chunks_exact(pixels_shape[1..].iter().product()))
         .zip(image_embeds.chunks_exact(dimensions))
-        .map(|((name, pixels), embedding)| ImageCase {
-            name,
-            pixels: pixels.to_vec(),
-            embedding: embedding.to_vec(),
-        })
+        .map(|((name, pixels), embedding)| ImageCase { name, pixels: pixels.to_vec(), embedding: embedding.to_vec() })
         .collect();
     let texts = names
         .text_cases
@@ -144,20 +131,14 @@ fn f32s(file: &SafeTensors, name: &str) -> (Vec<f32>, Vec<usize>) {
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::F32, "{name}");
     let (values, _) = tensor.data().as_chunks::<4>();
-    (
-        values.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        tensor.shape().to_vec(),
-    )
+    (values.iter().map(|b| f32::from_le_bytes(*b)).collect(), tensor.shape().to_vec())
 }
 
 fn i64s(file: &SafeTensors, name: &str) -> (Vec<i64>, Vec<usize>) {
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::I64, "{name}");
     let (values, _) = tensor.data().as_chunks::<8>();
-    (
-        values.iter().map(|b| i64::from_le_bytes(*b)).collect(),
-        tensor.shape().to_vec(),
-    )
+    (values.iter().map(|b| i64::from_le_bytes(*b)).collect(), tensor.shape().to_vec())
 }
 
 /// The golden token ids of one tokenizer.
@@ -216,12 +197,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 /// Cosine of the angle between two vectors, summed in f64.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "lengths");
-    let dot = |x: &[f32], y: &[f32]| -> f64 {
-        x.iter()
-            .zip(y)
-            .map(|(&p, &q)| f64::from(p) * f64::from(q))
-            .sum()
-    };
+    let dot = |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&p, &q)| f64::from(p) * f64::from(q)).sum() };
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 

@@ -1,0 +1,149 @@
+//! Import and towers against the reference: every golden model is imported, and its embeddings compared.
+
+mod common;
+
+use std::path::Path;
+
+use clip_core::import::{Imported, import};
+use clip_core::{Compute, Context, Installed, Model, ModelDir};
+use common::*;
+use tempfile::TempDir;
+
+/// Bounds on a unit vector in f32; a wrong activation moves these models' vectors by 7e-4 and more.
+const MAX_ABS: f32 = 1e-5;
+const MIN_COSINE: f64 = 0.999_999;
+
+fn install(dir: &Path, name: &str, models: &ModelDir) -> Installed {
+    match import(dir, models, name, None, &|_, _| {}).unwrap_or_else(|e| panic!("{name}: {e}")) {
+        Imported::New(installed) | Imported::AlreadyThere(installed) => installed,
+    }
+}
+
+fn temporary() -> (TempDir, ModelDir) {
+    let dir = TempDir::new().unwrap();
+    let models = ModelDir::new(dir.path());
+    (dir, models)
+}
+
+fn with_context<R>(threads: usize, f: impl FnOnce(&Context) -> R) -> R {
+    let compute = Compute::new(threads).unwrap();
+    f(&Context { compute: &compute, stop: &|| false })
+}
+
+fn compare(golden: &GoldenModel, model: &Model, max_abs_bound: f32, min_cosine: f64) {
+    assert_eq!(model.spec().dimensions, golden.dimensions);
+    assert!((model.spec().logit_scale - golden.logit_scale).abs() < 1e-6);
+    let close = |case: &str, ours: &[f32], theirs: &[f32]| {
+        let (distance, cosine) = (max_abs(ours, theirs), cosine(ours, theirs));
+        assert!(
+            distance <= max_abs_bound && cosine >= min_cosine,
+            "{} {case}: max abs {distance:e}, cosine {cosine}",
+            golden.name
+        );
+    };
+    with_context(2, |ctx| {
+        let pixels: Vec<Vec<f32>> = golden.images.iter().map(|case| case.pixels.clone()).collect();
+        for (case, ours) in golden.images.iter().zip(model.embed_pixels(&pixels, ctx).unwrap()) {
+            close(&case.name, &ours, &case.embedding);
+        }
+        let ids: Vec<Vec<u32>> = golden.texts.iter().map(|case| case.ids.clone()).collect();
+        for (case, ours) in golden.texts.iter().zip(model.embed_tokens(&ids, ctx).unwrap()) {
+            close(&case.name, &ours, &case.embedding);
+        }
+    });
+}
+
+#[test]
+fn every_golden_model_gives_the_references_vectors() {
+    let (_dir, models) = temporary();
+    for golden in golden_models() {
+        let model = Model::new(install(&model_dir(&golden.name), &golden.name, &models));
+        compare(&golden, &model, MAX_ABS, MIN_COSINE);
+    }
+}
+
+#[test]
+fn a_batch_gives_the_same_as_its_items_and_threads_do_not_matter() {
+    let (_dir, models) = temporary();
+    let golden = golden_model("tiny-clip");
+    let model = Model::new(install(&model_dir("tiny-clip"), "tiny-clip", &models));
+    let ids: Vec<Vec<u32>> = golden.texts.iter().map(|case| case.ids.clone()).collect();
+    let pixels: Vec<Vec<f32>> = golden.images.iter().map(|case| case.pixels.clone()).collect();
+    let (texts, images) =
+        with_context(2, |ctx| (model.embed_tokens(&ids, ctx).unwrap(), model.embed_pixels(&pixels, ctx).unwrap()));
+    with_context(1, |ctx| {
+        for (one, batch) in ids.iter().zip(&texts) {
+            let one = model.embed_tokens(std::slice::from_ref(one), ctx).unwrap();
+            assert!(max_abs(&one[0], batch) <= 1e-6);
+        }
+        for (one, batch) in pixels.iter().zip(&images) {
+            let one = model.embed_pixels(std::slice::from_ref(one), ctx).unwrap();
+            assert!(max_abs(&one[0], batch) <= 1e-6);
+        }
+    });
+}
+
+#[test]
+fn the_container_of_the_weights_does_not_matter() {
+    let (_dir, models) = temporary();
+    let fingerprint = |name: &str| install(&model_dir(name), name, &models).manifest.fingerprint;
+    let plain = fingerprint("tiny-clip");
+    assert_eq!(plain, fingerprint("tiny-clip-sharded"));
+    assert_eq!(plain, fingerprint("tiny-clip-bin"));
+    assert_ne!(plain, fingerprint("tiny-clip-eps"), "another eps is another space");
+    assert_ne!(plain, fingerprint("tiny-clip-bf16"), "rounded weights are another space");
+}
+
+#[test]
+fn token_ids_are_the_references() {
+    for name in ["clip", "tiny", "pictograms"] {
+        let golden = golden_tokens(name);
+        let bytes = std::fs::read(tokenizer_dir(name).join("tokenizer.json")).unwrap();
+        let tokenizer = clip_core::text::Tokenizer::from_bytes(&bytes, golden.max_length).unwrap();
+        for case in &golden.cases {
+            assert_eq!(tokenizer.encode(&case.text).unwrap(), case.ids, "{name}: {:?}", case.text);
+        }
+    }
+}
+
+#[test]
+fn counting_goes_over_the_whole_text() {
+    let golden = golden_tokens("clip");
+    let bytes = std::fs::read(tokenizer_dir("clip").join("tokenizer.json")).unwrap();
+    let tokenizer = clip_core::text::Tokenizer::from_bytes(&bytes, golden.max_length).unwrap();
+    with_context(1, |ctx| {
+        for case in golden.cases.iter().filter(|case| case.ids.len() < golden.max_length) {
+            assert_eq!(tokenizer.count(&case.text, ctx).unwrap(), case.ids.len(), "{:?}", case.text);
+        }
+        assert_eq!(tokenizer.count(&"cat ".repeat(100_000), ctx).unwrap(), 100_002);
+    });
+}
+
+/// A full-size model is too large for the repository; tests/golden/README.md says how to make it and its golden.
+#[test]
+fn a_full_size_model_gives_the_references_vectors() {
+    let (Ok(model), Ok(golden)) = (std::env::var("PG_CLIP_FULL_MODEL"), std::env::var("PG_CLIP_FULL_GOLDEN")) else {
+        eprintln!("not run: PG_CLIP_FULL_MODEL and PG_CLIP_FULL_GOLDEN do not name a full-size model and its golden");
+        return;
+    };
+    let (_dir, models) = temporary();
+    let golden = read_embeddings("full", Path::new(&golden));
+    let model = Model::new(install(Path::new(&model), "full", &models));
+    compare(&golden, &model, 1e-4, 0.99999);
+}
+
+#[test]
+fn cancelling_stops_between_layers() {
+    let (_dir, models) = temporary();
+    let model = Model::new(install(&model_dir("tiny-clip"), "tiny-clip", &models));
+    let compute = Compute::new(1).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 2
+    };
+    let pixels = golden_model("tiny-clip").images.into_iter().map(|case| case.pixels).collect::<Vec<_>>();
+    let stopped = model.embed_pixels(&pixels, &Context { compute: &compute, stop: &stop });
+    assert_eq!(stopped.unwrap_err().kind, clip_core::ErrorKind::Cancelled);
+    assert_eq!(asked.get(), 3);
+}
