@@ -92,16 +92,16 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
-    if preloading() {
-        GucRegistry::define_string_guc(
-            c"clip.preload",
-            c"Models that the server reads at start, separated by commas.",
-            c"Needs pg_clip in shared_preload_libraries. Sessions then share the server's copy and start warm.",
-            &PRELOAD,
-            GucContext::Postmaster,
-            GucFlags::default(),
-        );
-    }
+    GucRegistry::define_string_guc(
+        c"clip.preload",
+        c"Models that the server reads at start, separated by commas.",
+        c"Needs pg_clip in shared_preload_libraries. Sessions then share the server's copy and start warm.",
+        &PRELOAD,
+        // PostgreSQL lets a library define settings of server start only at server start. Loaded later, the library
+        // still knows this one, so that ALTER SYSTEM can set it for the next start.
+        if preloading() { GucContext::Postmaster } else { GucContext::Sighup },
+        GucFlags::default(),
+    );
     reserve_prefix();
 }
 

@@ -125,16 +125,16 @@ impl ModelDir {
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(MAX_MANIFEST).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_MANIFEST).read_to_end(&mut text))
         .map_err(|e| missing_file(path, &e))?;
     let bad = |e: serde_json::Error| Error::corrupted(format!("{MANIFEST}: {e}"));
     #[derive(Deserialize)]
     struct Version {
         format: u32,
     }
-    let version: Version = serde_json::from_str(&text).map_err(bad)?;
+    let version: Version = serde_json::from_slice(&text).map_err(bad)?;
     if version.format != FORMAT {
         return Err(Error::unsupported(format!(
             "{MANIFEST} has format {}, this version reads {FORMAT}",
@@ -142,7 +142,7 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
         ))
         .with_hint("Import the model again with the pgclip of this version."));
     }
-    let manifest: Manifest = serde_json::from_str(&text).map_err(bad)?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(bad)?;
     for file in [TOKENIZER, WEIGHTS_F32] {
         if !manifest.files.contains_key(file) {
             return Err(Error::corrupted(format!("{MANIFEST} does not list \"{file}\"")));

@@ -1,0 +1,138 @@
+"""Sessions for tests: psql processes on the server of PGHOST, PGPORT, PGUSER. Standard library only."""
+import os
+import queue
+import re
+import shutil
+import struct
+import subprocess
+import threading
+import time
+import uuid
+import zlib
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+GOLDEN = os.path.join(ROOT, "crates", "clip-core", "tests", "golden")
+
+
+class SqlError(Exception):
+    def __init__(self, text):
+        super().__init__(text)
+        found = re.search(r"(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}):", text)
+        self.sqlstate = found.group(1) if found else None
+
+
+class Session:
+    """One connection. `run` gives the rows as lists of strings, or raises SqlError."""
+
+    def __init__(self, dbname="postgres", **env):
+        self.psql = subprocess.Popen(
+            ["psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-d", dbname, "-v", "VERBOSITY=verbose", "-P", "null=NULL"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "PGOPTIONS": "", "PGCLIENTENCODING": "UTF8", **env})
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.pid = int(self.run("SELECT pg_backend_pid()")[0][0])
+
+    def _read(self):
+        for line in self.psql.stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+    def send(self, sql):
+        """Starts a statement; `wait` ends it."""
+        self.mark = uuid.uuid4().hex
+        self.psql.stdin.write(f"{sql}\n;\n\\echo {self.mark}\n")
+        self.psql.stdin.flush()
+
+    def wait(self, timeout=120):
+        lines, end = [], time.monotonic() + timeout
+        while True:
+            line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
+            if line is None or line == self.mark:
+                break
+            lines.append(line)
+        text = "\n".join(lines)
+        if line is None or re.search(r"(?:ERROR|FATAL|PANIC):|server closed the connection", text):
+            raise SqlError(text)
+        return [row.split("\x1f") for row in lines]
+
+    def run(self, sql, timeout=120):
+        self.send(sql)
+        return self.wait(timeout)
+
+    def one(self, sql):
+        return self.run(sql)[0][0]
+
+    def fails(self, sql):
+        """The SQLSTATE of a statement that must fail."""
+        try:
+            rows = self.run(sql)
+        except SqlError as e:
+            return e.sqlstate
+        raise AssertionError(f"no error, but {str(rows)[:80]}: {sql[:200]}")
+
+    def close(self):
+        self.psql.stdin.close()
+        self.psql.wait(timeout=30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def fresh_database(name, *options):
+    """A new database with the extension."""
+    with Session() as admin:
+        admin.run(f"DROP DATABASE IF EXISTS {name}")
+        admin.run(f"CREATE DATABASE {name} {' '.join(options)}")
+    with Session(name) as session:
+        session.run("SET client_min_messages = error")
+        session.run("CREATE EXTENSION pg_clip CASCADE")
+    return name
+
+
+def hexed(data):
+    return "'\\x" + data.hex() + "'::bytea"
+
+
+def png(width, height, pixel=lambda x, y: (x * 7 % 256, y * 5 % 256, (x + y) % 256), declared=None):
+    """An RGB PNG; `declared` puts another size into the header."""
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in pixel(x, y)) for y in range(height))
+    header = struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def pgclip():
+    """The command line that was built with the extension."""
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    built = os.path.join(target, "release", "pgclip")
+    return built if os.path.exists(built) else shutil.which("pgclip")
+
+
+def as_server_user(command):
+    """PostgreSQL's own programs refuse root."""
+    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
+
+
+def restart_server():
+    with Session() as session:
+        data = session.one("SHOW data_directory")
+    bindir = subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run(as_server_user([os.path.join(bindir, "pg_ctl"), "-D", data, "-m", "fast", "-w", "-s", "restart"]),
+                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+
+
+def memory_kb(pid, field):
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(rf"{field}:\s+(\d+) kB", status.read()).group(1))
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
