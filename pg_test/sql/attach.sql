@@ -31,6 +31,7 @@ SELECT clip_attach('products', 'title_vec');
 SELECT clip_attach('products', 'title_vec', text_column => 'title', image_column => 'photo', keep_images => false);
 CREATE VIEW product_view AS SELECT * FROM products;
 SELECT clip_attach('product_view', 'title_vec', text_column => 'title');
+DROP VIEW product_view;
 CREATE TABLE narrow (title text, upper_title text GENERATED ALWAYS AS (upper(title)) STORED, embedding vector(3));
 SELECT clip_attach('narrow', text_column => 'title');
 SELECT clip_attach('narrow', text_column => 'upper_title');

@@ -44,7 +44,6 @@ GRANT ALL ON SCHEMA clip_evil TO clip_reader;
 SET ROLE clip_reader;
 CREATE FUNCTION clip_evil.evil_eq(regclass, regclass) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'hijacked as %', current_user; END $$;
 CREATE OPERATOR clip_evil.= (LEFTARG = regclass, RIGHTARG = regclass, FUNCTION = clip_evil.evil_eq);
-CREATE FUNCTION clip_evil.format(text, VARIADIC "any") RETURNS text LANGUAGE internal IMMUTABLE AS 'text_format';
 CREATE TABLE clip_evil.mine (title text, embedding public.vector);
 SET search_path = clip_evil, pg_catalog, public;
 SELECT clip_attach('clip_evil.mine', text_column => 'title');

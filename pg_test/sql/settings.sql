@@ -1,6 +1,6 @@
 -- The settings: who may set them, their ranges, typos.
 SELECT vector_dims(clip_embed_text('load the library')) > 0 AS loaded;
-SELECT name, vartype, context, setting, boot_val, min_val, max_val, unit FROM pg_settings WHERE name LIKE 'clip.%' ORDER BY 1;
+SELECT name, vartype, context, boot_val, min_val, max_val, unit FROM pg_settings WHERE name LIKE 'clip.%' ORDER BY 1;
 SELECT name FROM pg_settings WHERE name LIKE 'clip.%' AND (short_desc IS NULL OR extra_desc IS NULL);
 \set VERBOSITY sqlstate
 SET clip.modell = 'pictograms';

@@ -1,6 +1,4 @@
 -- What the extension puts into the database, and how its functions are labelled.
-CREATE EXTENSION vector;
-CREATE EXTENSION pg_clip;
 
 -- volatility, strictness, parallel safety
 SELECT p.proname, pg_get_function_identity_arguments(p.oid) AS arguments, p.provolatile AS volatile, p.proisstrict AS strict,

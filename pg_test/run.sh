@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The extension's tests in a throw-away cluster: pg_regress over sql/, then every script of sessions/.
+#
+#   run.sh [NAME...]    only these, by file name: `run.sh trigger test_cancel`
+#
+# The extension must be installed; its model comes from the checkout.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+source "$here/../scripts/cluster.sh"
+start_cluster
+
+wanted() { [ ${#names[@]} = 0 ] || printf '%s\n' "${names[@]}" | grep -qx "$1"; }
+names=("$@")
+
+# pg_regress, like the server, runs as the server's user, who may not be able to read this checkout.
+regress=$CLUSTER_DIR/regress
+mkdir "$regress"
+cp -r "$here/sql" "$here/expected" "$regress/"
+for file in "$here"/sql/*.sql; do touch "$regress/expected/$(basename "$file" .sql).out"; done  # a file without expected output fails, with a diff
+chmod -R a+rX "$regress"
+if [ "$(id -u)" = 0 ]; then chown -R "$SERVER_USER" "$regress"; fi
+files=()
+for file in "$here"/sql/*.sql; do
+	name=$(basename "$file" .sql)
+	if wanted "$name"; then files+=("$name"); fi
+done
+if [ ${#files[@]} -gt 0 ]; then
+	runner=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/regress/pg_regress
+	if as_server "$runner" --bindir="$PG_BIN" --inputdir="$regress" --outputdir="$regress" --host="$PGHOST" --port="$PGPORT" \
+		--user="$PGUSER" --dbname=contrib_regression --load-extension=vector --load-extension=pg_clip "${files[@]}"; then
+		echo "regress: ${#files[@]} passed, 0 failed"
+	else
+		cat "$regress/regression.diffs" >&2 || true
+		if [ -n "${KEEP_RESULTS:-}" ]; then cp "$regress"/results/*.out "$KEEP_RESULTS/"; fi
+		echo "regress: failed" >&2
+		exit 1
+	fi
+fi
+
+passed=0
+for file in "$here"/sessions/test_*.py; do
+	name=$(basename "$file" .py)
+	wanted "$name" || continue
+	printf '%-24s ' "$name"
+	begin=$SECONDS
+	if ! PYTHONDONTWRITEBYTECODE=1 python3 "$file" >"$CLUSTER_DIR/out" 2>&1; then
+		echo failed
+		tail -n 60 "$CLUSTER_DIR/out" "$CLUSTER_DIR/server.log" >&2
+		exit 1
+	fi
+	echo "ok, $((SECONDS - begin)) s"
+	sed 's/^/    /' "$CLUSTER_DIR/out"
+	passed=$((passed + 1))
+done
+echo "sessions: $passed passed, 0 failed"

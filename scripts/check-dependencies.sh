@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The engine and the command line build on a machine without PostgreSQL; the engine opens no network connection.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for crate in clip-core; do
+	for forbidden in pgrx tokio hyper reqwest ureq hf-hub; do
+		if cargo tree -p "$crate" -e normal --prefix none | grep -qE "^$forbidden "; then
+			echo "$crate depends on $forbidden" >&2
+			exit 1
+		fi
+	done
+done
+if cargo tree -p pgclip -e normal --prefix none | grep -qE "^pgrx "; then echo "pgclip depends on pgrx" >&2; exit 1; fi

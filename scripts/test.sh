@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every test: the crates', then the extension's in a throw-away cluster. Expects a finished `make`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+started=$SECONDS
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+echo "== crates: unit and golden tests"
+cargo test --release --workspace --exclude pg_clip 2>&1 | tee "$log" | grep -vE '^\s*(Compiling|Finished|Running|Doc-tests)|^$|^running 0|0 passed; 0 failed' || true
+[ "${PIPESTATUS[0]}" = 0 ] || { echo "tests of the crates failed" >&2; exit 1; }
+crates=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
+
+echo "== the engine is free of PostgreSQL and of network clients"
+scripts/check-dependencies.sh
+
+echo "== extension: installing"
+sudo=""
+if [ ! -w "$(${PG_CONFIG:-pg_config} --pkglibdir)" ]; then sudo="sudo"; fi
+$sudo env PATH="$PATH" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" make --no-print-directory -s install-extension PG_CONFIG="${PG_CONFIG:-pg_config}"
+scripts/check-install.sh
+
+pg_test/run.sh | tee "$log"
+regress=$(sed -nE 's/^regress: ([0-9]+) passed.*/\1/p' "$log")
+sessions=$(sed -nE 's/^sessions: ([0-9]+) passed.*/\1/p' "$log")
+
+echo "== crates: $crates tests, regress: $regress files, sessions: $sessions scripts, in $((SECONDS - started)) s"
+echo "$((crates + regress + sessions)) passed, 0 failed"
