@@ -89,7 +89,7 @@ pub struct Processor {
     pub image_processor: Preprocessor,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Preprocessor {
     pub image_processor_type: Option<String>,
     pub feature_extractor_type: Option<String>,

@@ -198,3 +198,98 @@ fn in_range(what: &str, value: usize, max: usize) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Cases of the reference (`tests/golden/configs.json`) that this importer refuses although the reference takes them.
+    const STRICTER: [&str; 10] = [
+        "size as a number only", // a crop of 224 out of 96
+        "unknown activation",
+        "list of ends",
+        "image size as a pair",
+        "explicit nulls",
+        "shortest and longest",
+        "no crop",
+        "no rescale",
+        "no normalisation",
+        "mean as a number",
+    ];
+
+    fn goldens(which: &str) -> Vec<Value> {
+        let file: Value = serde_json::from_str(include_str!("../../tests/golden/configs.json")).unwrap();
+        file[which].as_array().unwrap().clone()
+    }
+
+    /// Ours for a case that the reference accepts, unless the case is one that ours refuses on purpose.
+    fn expect<T>(case: &Value, ours: Result<T>) -> Option<(T, Value)> {
+        let name = case["name"].as_str().unwrap();
+        let refused = case["resolved"].is_null() || STRICTER.contains(&name);
+        assert_eq!(ours.is_err(), refused, "{name}: {:?}", ours.err());
+        Some((ours.ok()?, case["resolved"].clone()))
+    }
+
+    #[test]
+    fn configs_resolve_as_in_the_reference() {
+        let preprocessor: Preprocessor = serde_json::from_str("{}").unwrap();
+        for case in goldens("configs") {
+            let ours = serde_json::from_value(case["raw"].clone())
+                .map_err(|e| Error::invalid_model(e.to_string()))
+                .and_then(|config: Config| {
+                    let side = config.vision().map_or(224, |vision| vision.image_size) as u32;
+                    let preprocessor =
+                        Preprocessor { crop_size: Size::Side(side), size: Size::Side(side), ..preprocessor.clone() };
+                    resolve(&config, &preprocessor)
+                });
+            let Some((ours, reference)) = expect(&case, ours) else { continue };
+            assert_eq!(ours.dimensions, reference["projection_dim"], "{}", case["name"]);
+            for (tower, reference) in
+                [(&ours.text.tower, &reference["text_config"]), (&ours.vision.tower, &reference["vision_config"])]
+            {
+                assert_eq!(tower.hidden, reference["hidden_size"], "{}", case["name"]);
+                assert_eq!(tower.layers, reference["num_hidden_layers"], "{}", case["name"]);
+                assert_eq!(tower.heads, reference["num_attention_heads"], "{}", case["name"]);
+                assert_eq!(tower.intermediate, reference["intermediate_size"], "{}", case["name"]);
+                assert_eq!(tower.layer_norm_eps, reference["layer_norm_eps"].as_f64().unwrap(), "{}", case["name"]);
+                assert_eq!(tower.activation, activation(reference["hidden_act"].as_str().unwrap()).unwrap());
+            }
+            let pooling = match reference["text_config"]["eos_token_id"].as_u64().unwrap() {
+                2 => TextPooling::LargestId,
+                eos => TextPooling::FirstEos(eos as u32),
+            };
+            assert_eq!(ours.text.pooling, pooling, "{}", case["name"]);
+            assert_eq!(ours.text.vocab_size, reference["text_config"]["vocab_size"], "{}", case["name"]);
+            assert_eq!(
+                ours.text.context_length, reference["text_config"]["max_position_embeddings"],
+                "{}",
+                case["name"]
+            );
+            assert_eq!(ours.vision.image_size, reference["vision_config"]["image_size"], "{}", case["name"]);
+            assert_eq!(ours.vision.patch_size, reference["vision_config"]["patch_size"], "{}", case["name"]);
+        }
+    }
+
+    #[test]
+    fn preprocessors_resolve_as_in_the_reference() {
+        for case in goldens("preprocessors") {
+            let crop = case["resolved"]["crop_size"]["height"].as_u64().unwrap_or(224) as usize;
+            let ours = serde_json::from_value(case["raw"].clone())
+                .map_err(|e| Error::invalid_model(e.to_string()))
+                .and_then(|preprocessor: Preprocessor| image(&preprocessor, crop));
+            let Some((ours, reference)) = expect(&case, ours) else { continue };
+            let resize = match (&reference["size"]["shortest_edge"], &reference["size"]["height"]) {
+                (Value::Number(side), _) => ResizeRule::ShortestEdge(side.as_u64().unwrap() as u32),
+                (_, height) => ResizeRule::Squash(height.as_u64().unwrap() as u32),
+            };
+            assert_eq!(ours.resize, resize, "{}", case["name"]);
+            assert_eq!(ours.crop as usize, crop, "{}", case["name"]);
+            assert_eq!(ours.rescale, reference["rescale_factor"].as_f64().unwrap(), "{}", case["name"]);
+            for i in 0..3 {
+                assert_eq!(ours.mean[i], reference["image_mean"][i].as_f64().unwrap() as f32, "{}", case["name"]);
+                assert_eq!(ours.std[i], reference["image_std"][i].as_f64().unwrap() as f32, "{}", case["name"]);
+            }
+        }
+    }
+}

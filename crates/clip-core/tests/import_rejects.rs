@@ -1,0 +1,230 @@
+//! What an import refuses, and that it says why by name and leaves nothing behind.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use clip_core::import::{import, inspect};
+use clip_core::{Error, ErrorKind, ModelDir};
+use common::*;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors, serialize_to_file};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A copy of a golden model that a test may damage.
+fn copy(name: &str) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for entry in fs::read_dir(model_dir(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    dir
+}
+
+/// The error of importing `source`; whatever it is, no trace of an installation may be there.
+fn refused(source: &Path) -> Error {
+    let target = TempDir::new().unwrap();
+    let models = ModelDir::new(target.path().join("models"));
+    let error = import(source, &models, "x", None, &|_, _| {}).err().expect("the import succeeded");
+    assert!(models.names().unwrap().is_empty());
+    let left = fs::read_dir(models.root()).map_or(0, |entries| entries.count());
+    assert_eq!(left, 0, "{error}: files left behind");
+    error
+}
+
+fn assert_refused(source: &Path, kind: ErrorKind, names: &str) {
+    let error = refused(source);
+    assert_eq!(error.kind, kind, "{error}");
+    assert!(error.message.contains(names), "\"{error}\" does not name \"{names}\"");
+}
+
+fn edit_json(dir: &Path, file: &str, edit: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(dir.join(file)).unwrap()).unwrap();
+    edit(&mut value);
+    fs::write(dir.join(file), serde_json::to_vec(&value).unwrap()).unwrap();
+}
+
+type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+fn edit_tensors(dir: &Path, edit: impl FnOnce(&mut Tensors)) {
+    let path = dir.join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Tensors = file
+        .tensors()
+        .into_iter()
+        .map(|(name, t)| (name, (t.dtype(), t.shape().to_vec(), t.data().to_vec())))
+        .collect();
+    edit(&mut tensors);
+    let views = tensors
+        .iter()
+        .map(|(name, (dtype, shape, data))| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    serialize_to_file(views, None, &path).unwrap();
+}
+
+const SOME_TENSOR: &str = "vision_model.encoder.layers.1.mlp.fc2.bias";
+
+#[test]
+fn what_the_config_says_and_we_do_not_know() {
+    let cases: [(&str, &str, fn(&mut Value)); 5] = [
+        ("config.json", "relu", |c| c["text_config"]["hidden_act"] = "relu".into()),
+        ("config.json", "siglip", |c| c["model_type"] = "siglip".into()),
+        ("config.json", "4 channels", |c| c["vision_config"]["num_channels"] = 4.into()),
+        ("preprocessor_config.json", "filter 0", |c| c["resample"] = 0.into()),
+        ("preprocessor_config.json", "do_normalize", |c| c["do_normalize"] = false.into()),
+    ];
+    for (file, names, edit) in cases {
+        let dir = copy("tiny-clip");
+        edit_json(dir.path(), file, edit);
+        assert_refused(dir.path(), ErrorKind::Unsupported, names);
+    }
+}
+
+#[test]
+fn configs_that_contradict_themselves_or_overflow() {
+    let cases: [(&str, &str, fn(&mut Value)); 6] = [
+        ("config.json", "heads", |c| c["text_config"]["num_attention_heads"] = 5.into()),
+        ("config.json", "hidden_size", |c| c["vision_config"]["hidden_size"] = u64::MAX.into()),
+        ("config.json", "projection_dim", |c| c["projection_dim"] = 100_000.into()),
+        ("config.json", "vocab_size", |c| c["text_config"]["vocab_size"] = 0.into()),
+        ("config.json", "layer_norm_eps", |c| c["text_config"]["layer_norm_eps"] = (-1.0).into()),
+        ("preprocessor_config.json", "crops to", |c| c["crop_size"] = 16.into()),
+    ];
+    for (file, names, edit) in cases {
+        let dir = copy("tiny-clip");
+        edit_json(dir.path(), file, edit);
+        assert_refused(dir.path(), ErrorKind::InvalidModel, names);
+    }
+}
+
+#[test]
+fn tensors_missing_renamed_left_over_misshapen() {
+    let dir = copy("tiny-clip");
+    edit_tensors(dir.path(), |t| drop(t.remove(SOME_TENSOR)));
+    assert_refused(dir.path(), ErrorKind::InvalidModel, SOME_TENSOR);
+
+    let dir = copy("tiny-clip");
+    edit_tensors(dir.path(), |t| {
+        let tensor = t.remove(SOME_TENSOR).unwrap();
+        t.insert("renamed".into(), tensor);
+    });
+    assert_refused(dir.path(), ErrorKind::InvalidModel, SOME_TENSOR);
+
+    let dir = copy("tiny-clip");
+    edit_tensors(dir.path(), |t| drop(t.insert("left.over".into(), (Dtype::F32, vec![1], vec![0; 4]))));
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "left.over");
+
+    let dir = copy("tiny-clip");
+    edit_tensors(dir.path(), |t| {
+        let tensor = t.get_mut(SOME_TENSOR).unwrap();
+        tensor.1 = vec![tensor.1[0] / 2, 2];
+    });
+    assert_refused(dir.path(), ErrorKind::InvalidModel, SOME_TENSOR);
+
+    let dir = copy("tiny-clip");
+    edit_tensors(dir.path(), |t| t.get_mut(SOME_TENSOR).unwrap().0 = Dtype::I32);
+    assert_refused(dir.path(), ErrorKind::Unsupported, SOME_TENSOR);
+
+    let dir = copy("tiny-clip");
+    edit_tensors(dir.path(), |t| t.get_mut(SOME_TENSOR).unwrap().2[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
+    assert_refused(dir.path(), ErrorKind::InvalidModel, SOME_TENSOR);
+}
+
+#[test]
+fn files_missing_truncated_or_of_another_kind() {
+    for file in ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"] {
+        let dir = copy("tiny-clip");
+        fs::remove_file(dir.path().join(file)).unwrap();
+        assert_refused(dir.path(), ErrorKind::MissingFile, file);
+    }
+    for length in [0, 7, 8, 500, 100_000] {
+        let dir = copy("tiny-clip");
+        let path = dir.path().join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..length]).unwrap();
+        assert_refused(dir.path(), ErrorKind::Corrupted, "model.safetensors");
+    }
+    let dir = copy("tiny-clip-bin");
+    fs::write(dir.path().join("pytorch_model.bin"), b"no archive").unwrap();
+    assert_refused(dir.path(), ErrorKind::Corrupted, "pytorch_model.bin");
+
+    let dir = copy("tiny-clip-sharded");
+    let shard = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let shard = shard.into_iter().find(|name| name.ends_with(".safetensors")).unwrap();
+    fs::remove_file(dir.path().join(&shard)).unwrap();
+    assert_refused(dir.path(), ErrorKind::MissingFile, &shard);
+
+    let dir = copy("tiny-clip");
+    fs::write(dir.path().join("config.json"), "{").unwrap();
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "config.json");
+}
+
+#[test]
+fn a_tokenizer_that_does_not_belong_to_the_model() {
+    let dir = copy("tiny-clip");
+    edit_json(dir.path(), "config.json", |c| c["text_config"]["eos_token_id"] = 7.into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "pools at 7");
+
+    let dir = copy("tiny-clip");
+    fs::copy(tokenizer_dir("clip").join("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "tokenizer.json");
+}
+
+#[test]
+fn names_are_no_paths() {
+    let models = ModelDir::new("/nonexistent");
+    for name in ["", ".", "..", "../x", "a/b", "A", "-x", ".x", "a b", "é", &"x".repeat(64)] {
+        let error = import(&model_dir("tiny-clip"), &models, name, None, &|_, _| {}).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::InvalidName, "{name}");
+        assert_eq!(models.open(name).unwrap_err().kind, ErrorKind::InvalidName, "{name}");
+    }
+}
+
+#[test]
+fn a_name_never_changes_its_content() {
+    let target = TempDir::new().unwrap();
+    let models = ModelDir::new(target.path());
+    let install = |source: &str| import(&model_dir(source), &models, "x", None, &|_, _| {});
+    install("tiny-clip").map(|_| ()).unwrap();
+    let before = models.open("x").unwrap();
+    assert_eq!(install("tiny-openclip").err().unwrap().kind, ErrorKind::AlreadyExists);
+    install("tiny-clip-sharded").map(|_| ()).unwrap();
+    assert_eq!(models.open("x").unwrap().manifest.fingerprint, before.manifest.fingerprint);
+    models.open("x").unwrap().verify(&|_, _| {}).unwrap();
+    assert_eq!(fs::read_dir(target.path()).unwrap().count(), 1, "files left behind");
+}
+
+#[test]
+fn verify_notices_one_changed_bit() {
+    let target = TempDir::new().unwrap();
+    let models = ModelDir::new(target.path());
+    import(&model_dir("tiny-clip"), &models, "x", None, &|_, _| {}).map(|_| ()).unwrap();
+    for file in ["weights.f32.safetensors", "tokenizer.json"] {
+        let path = target.path().join("x").join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(models.open("x").unwrap().verify(&|_, _| {}).unwrap_err().kind, ErrorKind::Corrupted, "{file}");
+        bytes[middle] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+    }
+    models.open("x").unwrap().verify(&|_, _| {}).unwrap();
+    // the manifest itself is held together by the fingerprint
+    edit_json(&target.path().join("x"), "model.json", |m| m["spec"]["image"]["crop"] = 16.into());
+    assert_eq!(models.open("x").unwrap().verify(&|_, _| {}).unwrap_err().kind, ErrorKind::Corrupted);
+}
+
+#[test]
+fn the_file_of_a_whole_processor_serves_too() {
+    let dir = copy("tiny-clip");
+    let (from, to) = (dir.path().join("preprocessor_config.json"), dir.path().join("processor_config.json"));
+    let inner: Value = serde_json::from_slice(&fs::read(&from).unwrap()).unwrap();
+    fs::write(&to, serde_json::json!({ "image_processor": inner, "processor_class": "CLIPProcessor" }).to_string())
+        .unwrap();
+    fs::remove_file(&from).unwrap();
+    assert_eq!(inspect(dir.path()).unwrap().spec, inspect(&model_dir("tiny-clip")).unwrap().spec);
+}
