@@ -1,0 +1,91 @@
+//! The one way in: guards in their order, then the format's decoder, then orientation.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::format::{Format, sniff};
+use super::{Limits, Rgb8, bmp, gif, jpeg, orient, png, tiff, webp};
+use crate::{Error, Result};
+
+/// What a format's decoder gives: the pixels as stored, and the EXIF orientation (1 to 8) that turns them upright.
+pub(super) struct Decoded {
+    pub image: Rgb8,
+    pub orientation: u8,
+}
+
+/// Decodes JPEG, PNG, WebP, GIF, BMP and TIFF (of animations and multi-page files the first picture), applies the EXIF
+/// orientation and drops alpha, as `ImageOps.exif_transpose(Image.open(b)).convert("RGB")` does in Pillow.
+///
+/// Fails with `LimitExceeded` when the bytes or, by the header, the pixels exceed `limits`; with `Unsupported` when the
+/// image is of a kind that no decoder here reads; with `InvalidImage` when it is damaged, truncated or no image at all.
+/// Bytes after a complete image do not matter.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb8> {
+    check_bytes(bytes.len(), limits)?;
+    let format = sniff(bytes)?;
+    // A decoder that panics on damaged input must not take its caller's process or transaction with it.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match format {
+        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Png => png::decode(bytes, limits),
+        Format::WebP => webp::decode(bytes, limits),
+        Format::Gif => gif::decode(bytes, limits),
+        Format::Bmp => bmp::decode(bytes, limits),
+        Format::Tiff => tiff::decode(bytes, limits),
+    }))
+    .unwrap_or_else(|_| Err(damaged(format, "decoder failed")))?;
+    check_buffer(&decoded.image)?;
+    Ok(orient::apply(decoded.image, decoded.orientation))
+}
+
+fn check_bytes(given: usize, limits: &Limits) -> Result<()> {
+    if given > limits.max_bytes {
+        return Err(Error::limit(format!("image of {given} bytes exceeds the limit of {} bytes", limits.max_bytes)));
+    }
+    Ok(())
+}
+
+/// Every decoder calls this with the header's size, before it allocates. Returns width × height.
+pub(super) fn check_pixels(format: Format, width: u32, height: u32, limits: &Limits) -> Result<usize> {
+    if width == 0 || height == 0 {
+        return Err(damaged(format, format_args!("size is {width} x {height} pixels")));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    // The second bound keeps `3 * pixels` and its like within `usize` on every machine.
+    if pixels > limits.max_pixels || pixels > (isize::MAX as u64) / 16 {
+        return Err(Error::limit(format!(
+            "image of {width} x {height} pixels exceeds the limit of {} pixels",
+            limits.max_pixels
+        )));
+    }
+    Ok(pixels as usize)
+}
+
+/// A buffer of `len` zeros, or an error where the allocator has no such memory: an abort would end the server.
+pub(super) fn zeroed(len: usize) -> Result<Vec<u8>> {
+    let mut v = Vec::new();
+    v.try_reserve_exact(len).map_err(|_| Error::limit(format!("no memory for an image of {len} bytes")))?;
+    v.resize(len, 0);
+    Ok(v)
+}
+
+fn check_buffer(image: &Rgb8) -> Result<()> {
+    if image.pixels.len() as u64 != 3 * u64::from(image.width) * u64::from(image.height) {
+        return Err(Error::internal(format!(
+            "decoder returned {} bytes for {} x {} pixels",
+            image.pixels.len(),
+            image.width,
+            image.height
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn damaged(format: Format, what: impl std::fmt::Display) -> Error {
+    Error::invalid_image(format!("damaged {} image: {what}", format.name()))
+}
+
+pub(super) fn truncated(format: Format) -> Error {
+    Error::invalid_image(format!("truncated {} image", format.name()))
+}
+
+pub(super) fn unsupported(format: Format, what: impl std::fmt::Display) -> Error {
+    Error::unsupported(format!("{} image is not supported: {what}", format.name()))
+}

@@ -1,0 +1,72 @@
+//! GIF: the first frame on the logical screen.
+//!
+//! Follows Pillow's `GifImagePlugin.py`: the canvas is the logical screen, grown where the frame sticks out; what the
+//! frame leaves uncovered has the transparent colour's index, else 0; then every index is looked up in the palette, the
+//! transparent one too. Without a palette the indices are grey levels.
+
+use std::num::NonZeroU64;
+
+use gif::{DecodeOptions, DecodingError, MemoryLimit};
+
+use super::decode::{Decoded, check_pixels, damaged, truncated, zeroed};
+use super::format::Format::Gif;
+use super::reader::u16_le;
+use super::{Limits, Rgb8};
+use crate::Result;
+
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+    let side = |at| u16_le(bytes, at).ok_or_else(|| truncated(Gif));
+    let (screen_width, screen_height) = (side(6)?, side(8)?);
+    check_pixels(Gif, screen_width.into(), screen_height.into(), limits)?;
+
+    let mut options = DecodeOptions::new();
+    let memory = NonZeroU64::new(limits.max_pixels).unwrap_or(NonZeroU64::MIN);
+    options.set_memory_limit(MemoryLimit::Bytes(memory));
+    options.allow_unknown_blocks(true);
+    let mut decoder = options.read_info(bytes).map_err(gif_error)?;
+    let frame = decoder.next_frame_info().map_err(gif_error)?;
+    let frame = frame.ok_or_else(|| damaged(Gif, "no picture in it"))?;
+    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
+    let (frame_width, frame_height) = (usize::from(frame.width), usize::from(frame.height));
+    check_pixels(Gif, frame_width as u32, frame_height as u32, limits)?;
+    let background = frame.transparent.unwrap_or(0);
+    let local = frame.palette.clone();
+
+    let width = usize::from(screen_width).max(left + frame_width);
+    let height = usize::from(screen_height).max(top + frame_height);
+    let area = check_pixels(Gif, width as u32, height as u32, limits)?;
+    let palette = palette(local.as_deref().or(decoder.global_palette()));
+
+    let mut indices = zeroed(frame_width * frame_height)?;
+    decoder.read_into_buffer(&mut indices).map_err(gif_error)?;
+    let mut pixels = zeroed(3 * area)?;
+    let canvas = pixels.as_chunks_mut::<3>().0;
+    if frame_width * frame_height < area {
+        canvas.fill(palette[usize::from(background)]);
+    }
+    for (row, out) in indices.chunks_exact(frame_width).zip(canvas.chunks_exact_mut(width).skip(top)) {
+        for (pixel, index) in out[left..].iter_mut().zip(row) {
+            *pixel = palette[usize::from(*index)];
+        }
+    }
+    let image = Rgb8 { width: width as u32, height: height as u32, pixels };
+    Ok(Decoded { image, orientation: 1 })
+}
+
+/// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.
+fn palette(entries: Option<&[u8]>) -> [[u8; 3]; 256] {
+    let ramp = std::array::from_fn(|i| [i as u8; 3]);
+    let Some(entries) = entries else { return ramp };
+    let entries = entries.as_chunks::<3>().0;
+    if entries.iter().zip(&ramp).all(|(a, b)| a == b) {
+        return ramp;
+    }
+    std::array::from_fn(|i| entries.get(i).copied().unwrap_or([0; 3]))
+}
+
+fn gif_error(e: DecodingError) -> crate::Error {
+    match e {
+        DecodingError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(Gif),
+        e => damaged(Gif, e),
+    }
+}

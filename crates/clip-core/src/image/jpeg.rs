@@ -1,0 +1,92 @@
+//! JPEG: baseline and progressive; grey, YCbCr, RGB, CMYK and YCCK.
+//!
+//! `zune-jpeg` decodes and upsamples; the colour conversion is here, because it has to be libjpeg's and Pillow's to the
+//! last bit, also for CMYK, and because the decoder guesses the colour space by other rules than libjpeg.
+
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use super::decode::{Decoded, check_pixels, damaged, zeroed};
+use super::format::Format::Jpeg;
+use super::jpeg_scan::{Colour, scan};
+use super::{Limits, Rgb8, exif};
+use crate::Result;
+
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+    let scan = scan(bytes)?;
+    let area = check_pixels(Jpeg, scan.width, scan.height, limits)?;
+    let samples = decode_samples(bytes.get(..scan.len).unwrap_or(bytes), scan.colour, area)?;
+    let pixels = to_rgb(samples, scan.colour);
+    let orientation = exif::orientation(scan.exif, scan.xmp);
+    Ok(Decoded { image: Rgb8 { width: scan.width, height: scan.height, pixels }, orientation })
+}
+
+/// The samples as stored, 1, 3 or 4 per pixel, before any colour conversion.
+fn decode_samples(bytes: &[u8], colour: Colour, area: usize) -> Result<Vec<u8>> {
+    // Strict: a scan whose data end early is an error. The decoder's own default is to fill up with grey.
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX));
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|e| damaged(Jpeg, e))?;
+    let stored = decoder.input_colorspace().unwrap_or(ColorSpace::Unknown);
+    let channels = match colour {
+        Colour::Grey => 1,
+        Colour::Rgb | Colour::YCbCr => 3,
+        Colour::Cmyk | Colour::Ycck => 4,
+    };
+    if stored.num_components() != channels {
+        return Err(damaged(Jpeg, format_args!("{} components, expected {channels}", stored.num_components())));
+    }
+    decoder.set_options(options.jpeg_set_out_colorspace(stored));
+    let mut samples = zeroed(area * channels)?;
+    if decoder.output_buffer_size() != Some(samples.len()) {
+        return Err(damaged(Jpeg, "frame headers disagree"));
+    }
+    decoder.decode_into(&mut samples).map_err(|e| damaged(Jpeg, e))?;
+    Ok(samples)
+}
+
+fn to_rgb(mut samples: Vec<u8>, colour: Colour) -> Vec<u8> {
+    match colour {
+        Colour::Grey => samples.iter().flat_map(|&level| [level; 3]).collect(),
+        Colour::Rgb => samples,
+        Colour::YCbCr => {
+            samples.as_chunks_mut::<3>().0.iter_mut().for_each(|p| *p = ycc_to_rgb(*p));
+            samples
+        }
+        // Pillow takes every four-channel JPEG for an inverted one, as Adobe writes them (raw mode `CMYK;I`).
+        Colour::Cmyk => four_to_rgb(&samples, |[c, m, y, k]| [255 - c, 255 - m, 255 - y, 255 - k]),
+        // libjpeg makes CMYK of YCCK as 255 - RGB; the inversion takes that back.
+        Colour::Ycck => four_to_rgb(&samples, |[y, cb, cr, k]| {
+            let [r, g, b] = ycc_to_rgb([y, cb, cr]);
+            [r, g, b, 255 - k]
+        }),
+    }
+}
+
+fn four_to_rgb(samples: &[u8], to_cmyk: impl Fn([u8; 4]) -> [u8; 4]) -> Vec<u8> {
+    samples.as_chunks::<4>().0.iter().flat_map(|&p| cmyk_to_rgb(to_cmyk(p))).collect()
+}
+
+/// `ycc_rgb_convert` of libjpeg's `jdcolor.c`: 16 fractional bits, red and blue rounded by themselves.
+pub(super) fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    const HALF: i32 = 1 << 15;
+    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+    let r = y + ((91881 * cr + HALF) >> 16);
+    let g = y + ((-22554 * cb - 46802 * cr + HALF) >> 16);
+    let b = y + ((116130 * cb + HALF) >> 16);
+    [r, g, b].map(|v| v.clamp(0, 255) as u8)
+}
+
+/// `cmyk2rgb` of Pillow's `src/libImaging/Convert.c`: level = (255 - k) - ink × (255 - k) / 255.
+pub(super) fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let white = 255 - i32::from(k);
+    [c, m, y].map(|ink| {
+        let product = i32::from(ink) * white + 128;
+        (white - (((product >> 8) + product) >> 8)).clamp(0, 255) as u8
+    })
+}

@@ -1,0 +1,91 @@
+//! Which part of the picture the model sees: resize and centre crop.
+
+use super::Rgb8;
+use super::resize::{Axis, resize_window};
+use crate::spec::{ImageSpec, ResizeRule};
+use crate::{Error, ErrorKind, Result};
+
+/// Resizes by `spec.resize`, then cuts the centre: a picture of `spec.crop` × `spec.crop` pixels.
+///
+/// Follows `get_resize_output_image_size` and `center_crop` in transformers' `image_transforms.py` (a crop larger than
+/// the resized picture is padded with black) and Pillow's `Image.resize`. Only the pixels of the crop are computed.
+///
+/// Fails with `InvalidArgument` when `image` or `spec` contradicts itself.
+pub fn preprocess(image: &Rgb8, spec: &ImageSpec) -> Result<Rgb8> {
+    check(image, spec)?;
+    let (width, height) = resized(image.width, image.height, spec.resize);
+    let (x, left) = crop(image.width, width, spec.crop);
+    let (y, top) = crop(image.height, height, spec.crop);
+    let window = resize_window(image, x, y, spec.filter);
+    let side = spec.crop as usize;
+    let pixels = if (x.count, y.count) == (side, side) {
+        window
+    } else {
+        let mut padded = vec![0; side * side * 3];
+        let rows = padded.chunks_exact_mut(side * 3).skip(top);
+        for (out, row) in rows.zip(window.chunks_exact(x.count * 3)) {
+            out[left * 3..][..row.len()].copy_from_slice(row);
+        }
+        padded
+    };
+    Ok(Rgb8 { width: spec.crop, height: spec.crop, pixels })
+}
+
+fn check(image: &Rgb8, spec: &ImageSpec) -> Result<()> {
+    let (given, expected) = (image.pixels.len() as u64, 3 * u64::from(image.width) * u64::from(image.height));
+    if given != expected || expected == 0 {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("picture of {} x {} pixels has {given} bytes, not {expected}", image.width, image.height),
+        ));
+    }
+    let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = spec.resize;
+    if side == 0 || spec.crop == 0 {
+        let what = format!("image size of the model is {side}, its crop {}; both must be positive", spec.crop);
+        return Err(Error::new(ErrorKind::InvalidArgument, what));
+    }
+    Ok(())
+}
+
+/// Width and height after the resize.
+fn resized(width: u32, height: u32, rule: ResizeRule) -> (u64, u64) {
+    match rule {
+        ResizeRule::Squash(side) => (side.into(), side.into()),
+        ResizeRule::ShortestEdge(side) => {
+            // Python's `int(side * long / short)`: the product is exact, the quotient the nearest f64, cut to an integer.
+            let long = |long: u32, short: u32| ((u64::from(side) * u64::from(long)) as f64 / f64::from(short)) as u64;
+            if width <= height { (side.into(), long(height, width)) } else { (long(width, height), side.into()) }
+        }
+    }
+}
+
+/// The samples of one axis that the crop keeps, and the black ones before them.
+fn crop(input: u32, output: u64, crop: u32) -> (Axis, usize) {
+    let (input, side) = (input as usize, u64::from(crop));
+    if output >= side {
+        (Axis { input, output, first: (output - side) / 2, count: crop as usize }, 0)
+    } else {
+        (Axis { input, output, first: 0, count: output as usize }, (side - output).div_ceil(2) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_side_is_cut_not_rounded() {
+        assert_eq!(resized(640, 480, ResizeRule::ShortestEdge(224)), (298, 224));
+        assert_eq!(resized(480, 640, ResizeRule::ShortestEdge(224)), (224, 298));
+        assert_eq!(resized(1, 5000, ResizeRule::ShortestEdge(224)), (224, 1_120_000));
+        assert_eq!(resized(640, 480, ResizeRule::Squash(224)), (224, 224));
+    }
+
+    #[test]
+    fn crop_is_centred() {
+        let (axis, pad) = crop(640, 299, 224);
+        assert_eq!((axis.first, axis.count, pad), (37, 224, 0));
+        let (axis, pad) = crop(640, 221, 224);
+        assert_eq!((axis.first, axis.count, pad), (0, 221, 2));
+    }
+}

@@ -1,0 +1,162 @@
+//! WebP: lossy and lossless, with or without alpha; of an animation the first frame.
+//!
+//! The container is read here, for the sizes, the metadata and the check that the file is complete; the `image-webp` crate
+//! decodes the bitstream. Alpha is never decoded, since it is dropped. Follows libwebp's `anim_decode.c`, which Pillow
+//! uses: the first frame lies on a canvas of zeros, whatever the background colour says.
+
+use std::io::Cursor;
+
+use image_webp::{DecodingError, WebPDecoder};
+
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported, zeroed};
+use super::format::Format::WebP;
+use super::reader::{array, slice, u16_le, u24_le, u32_le};
+use super::{Limits, Rgb8, exif};
+use crate::Result;
+
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+    let file = Container::read(bytes)?;
+    let picture = file.picture.ok_or_else(|| damaged(WebP, "no picture in it"))?;
+    let (width, height) = file.canvas.unwrap_or(picture.size);
+    let area = check_pixels(WebP, width, height, limits)?;
+    check_pixels(WebP, picture.size.0, picture.size.1, limits)?;
+    let rgb = picture.decode()?;
+    let pixels = if file.canvas.is_none_or(|c| c == picture.size) && picture.at == (0, 0) {
+        rgb
+    } else {
+        place(&rgb, &picture, (width as usize, height as usize), area)?
+    };
+    let orientation = exif::orientation(file.exif, file.xmp);
+    Ok(Decoded { image: Rgb8 { width, height, pixels }, orientation })
+}
+
+/// The frame on its black canvas.
+fn place(rgb: &[u8], picture: &Picture, canvas: (usize, usize), area: usize) -> Result<Vec<u8>> {
+    let (left, top) = (picture.at.0 as usize, picture.at.1 as usize);
+    let (width, height) = (picture.size.0 as usize, picture.size.1 as usize);
+    if left + width > canvas.0 || top + height > canvas.1 {
+        return Err(damaged(WebP, "frame sticks out of the canvas"));
+    }
+    let mut pixels = zeroed(3 * area)?;
+    for (row, out) in rgb.chunks_exact(3 * width).zip(pixels.chunks_exact_mut(3 * canvas.0).skip(top)) {
+        out[3 * left..][..row.len()].copy_from_slice(row);
+    }
+    Ok(pixels)
+}
+
+#[derive(Default)]
+struct Container<'a> {
+    canvas: Option<(u32, u32)>,
+    picture: Option<Picture<'a>>,
+    exif: Option<&'a [u8]>,
+    xmp: Option<&'a [u8]>,
+}
+
+/// One bitstream and where it belongs on the canvas.
+struct Picture<'a> {
+    kind: [u8; 4],
+    data: &'a [u8],
+    size: (u32, u32),
+    at: (u32, u32),
+}
+
+impl<'a> Container<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self> {
+        let size = u32_le(bytes, 4).ok_or_else(|| truncated(WebP))?;
+        let chunks = size.checked_sub(4).ok_or_else(|| damaged(WebP, "container is empty"))? as usize;
+        let body = slice(bytes, 12, chunks).ok_or_else(|| truncated(WebP))?;
+        let mut file = Self::default();
+        for chunk in Chunks(body) {
+            let (kind, data) = chunk?;
+            match &kind {
+                b"VP8X" if file.canvas.is_none() => {
+                    let side = |at| u24_le(data, at).map(|v| v + 1).ok_or_else(|| truncated(WebP));
+                    file.canvas = Some((side(4)?, side(7)?));
+                }
+                b"ANMF" if file.picture.is_none() => file.picture = frame(data)?,
+                b"VP8 " | b"VP8L" if file.picture.is_none() => file.picture = Some(Picture::read(kind, data, (0, 0))?),
+                b"EXIF" => file.exif = file.exif.or(Some(data)),
+                b"XMP " => file.xmp = file.xmp.or(Some(data)),
+                _ => {}
+            }
+        }
+        Ok(file)
+    }
+}
+
+/// The first bitstream of an animation's frame: 16 bytes of header, then chunks.
+fn frame(data: &[u8]) -> Result<Option<Picture<'_>>> {
+    let offset = |at| u24_le(data, at).map(|v| 2 * v).ok_or_else(|| truncated(WebP));
+    let at = (offset(0)?, offset(3)?);
+    for chunk in Chunks(data.get(16..).unwrap_or_default()) {
+        let (kind, data) = chunk?;
+        if matches!(&kind, b"VP8 " | b"VP8L") {
+            return Picture::read(kind, data, at).map(Some);
+        }
+    }
+    Err(damaged(WebP, "no picture in the first frame"))
+}
+
+impl<'a> Picture<'a> {
+    fn read(kind: [u8; 4], data: &'a [u8], at: (u32, u32)) -> Result<Self> {
+        let size = if &kind == b"VP8L" {
+            // A signature byte, then 14 bits each for width and height less one.
+            let bits = u32_le(data, 1).ok_or_else(|| truncated(WebP))?;
+            ((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1)
+        } else {
+            // Three bytes of frame tag, three of start code, then two sides of 14 bits under 2 bits of scale.
+            let side = |at| u16_le(data, at).map(|v| u32::from(v & 0x3fff)).ok_or_else(|| truncated(WebP));
+            (side(6)?, side(8)?)
+        };
+        Ok(Self { kind, data, size, at })
+    }
+
+    fn decode(&self) -> Result<Vec<u8>> {
+        // A file of its own with nothing but the bitstream, which is how the decoder takes it.
+        let mut file = Vec::with_capacity(self.data.len() + 21);
+        let padding = self.data.len() % 2;
+        file.extend(b"RIFF");
+        file.extend((self.data.len() as u32 + 12 + padding as u32).to_le_bytes());
+        file.extend(b"WEBP");
+        file.extend(self.kind);
+        file.extend((self.data.len() as u32).to_le_bytes());
+        file.extend(self.data);
+        file.extend(&[0][..padding]);
+        let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(webp_error)?;
+        let size = decoder.output_buffer_size().ok_or_else(|| damaged(WebP, "size overflows"))?;
+        if decoder.dimensions() != self.size {
+            return Err(damaged(WebP, "headers disagree"));
+        }
+        let mut pixels = zeroed(size)?;
+        decoder.read_image(&mut pixels).map_err(webp_error)?;
+        if decoder.has_alpha() {
+            pixels = pixels.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
+        }
+        Ok(pixels)
+    }
+}
+
+/// The chunks of a RIFF body: four bytes of kind, the length, the data, a byte of padding after an odd length.
+struct Chunks<'a>(&'a [u8]);
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = Result<([u8; 4], &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (kind, len) = (array(self.0, 0)?, u32_le(self.0, 4)? as usize);
+        let Some(data) = slice(self.0, 8, len) else {
+            self.0 = &[];
+            return Some(Err(truncated(WebP)));
+        };
+        self.0 = self.0.get(8 + len + len % 2..).unwrap_or_default();
+        Some(Ok((kind, data)))
+    }
+}
+
+fn webp_error(e: DecodingError) -> crate::Error {
+    match e {
+        DecodingError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(WebP),
+        DecodingError::UnsupportedFeature(what) => unsupported(WebP, what),
+        e => damaged(WebP, e),
+    }
+}
