@@ -20,11 +20,12 @@ pub fn model_of(relation: pg_sys::Oid, column: Option<&CStr>) -> Rc<Model> {
         [(_, model, fingerprint)] => checked(model, fingerprint),
         [] => raise(
             SqlState::UndefinedObject,
-            format!(
-                "relation \"{}\" has no {}embedding column of pg_clip",
-                name(relation),
-                wanted.map_or(String::new(), |w| format!("\"{w}\" as an "))
-            ),
+            match wanted {
+                Some(column) => {
+                    format!("column \"{column}\" of relation \"{}\" is not embedded by pg_clip", name(relation))
+                }
+                None => format!("relation \"{}\" is not embedded by pg_clip", name(relation)),
+            },
             Some("Make the table with clip_create_table, or attach it with clip_attach."),
         ),
         _ => raise(

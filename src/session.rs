@@ -14,7 +14,7 @@ use crate::memo::{self, Memo};
 use crate::stats::{Counters, Kind, Stats};
 
 /// Inputs of one call at most; their vectors have to fit into one array value.
-const MAX_BATCH: usize = 1 << 14;
+pub const MAX_BATCH: usize = 1 << 14;
 
 struct Session {
     models: HashMap<(PathBuf, String), Rc<Model>>,

@@ -1,43 +1,62 @@
-//! `clip_embed_texts`, `clip_embed_images`: one forward pass for many inputs, order kept, NULL in gives NULL out.
+//! `clip_embed_texts`, `clip_embed_images`: one forward pass for many inputs, order and shape kept, NULL in gives NULL out.
 
+use clip_core::image::decode;
+use clip_core::{Error, ErrorKind};
 use pgrx::{Array, pg_extern};
 
 use crate::datum::{VectorArray, utf8_all};
 use crate::error::OrRaise;
-use crate::session;
 use crate::stats::Kind;
+use crate::{guc, session};
 
 #[pg_extern(sql = false)]
 fn clip_embed_texts(contents: Array<&[u8]>) -> VectorArray {
-    many(Kind::Text, None, &contents)
+    many(Kind::Text, None, contents)
 }
 
 #[pg_extern(sql = false)]
 fn clip_embed_texts_model(contents: Array<&[u8]>, model: &str) -> VectorArray {
-    many(Kind::Text, Some(model), &contents)
+    many(Kind::Text, Some(model), contents)
 }
 
 #[pg_extern(sql = false)]
 fn clip_embed_images(images: Array<&[u8]>) -> VectorArray {
-    many(Kind::Image, None, &images)
+    many(Kind::Image, None, images)
 }
 
 #[pg_extern(sql = false)]
 fn clip_embed_images_model(images: Array<&[u8]>, model: &str) -> VectorArray {
-    many(Kind::Image, Some(model), &images)
+    many(Kind::Image, Some(model), images)
 }
 
-fn many(kind: Kind, model: Option<&str>, inputs: &Array<&[u8]>) -> VectorArray {
+fn many(kind: Kind, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
     let model = session::model_or_default(model).or_raise();
     let given: Vec<Option<&[u8]>> = inputs.iter().collect();
     let present = given.iter().flatten().copied();
     let embedded = match kind {
-        Kind::Image => session::embed(&model, kind, &present.collect::<Vec<_>>()),
+        Kind::Image => session::embed(&model, kind, &present.collect::<Vec<_>>()).map_err(|e| by_place(e, &given)),
         Kind::Text => {
             let texts = utf8_all(present);
             session::embed(&model, kind, &texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>())
         }
     };
     let mut embedded = embedded.or_raise().into_iter();
-    VectorArray(given.iter().map(|input| input.and_then(|_| embedded.next())).collect())
+    VectorArray::new(given.iter().map(|input| input.and_then(|_| embedded.next())).collect(), inputs)
+}
+
+/// The same failure with the image's place in the array. The engine does not know it: NULLs, images that came before
+/// and those that were answered from memory never reach it.
+fn by_place(e: Error, given: &[Option<&[u8]>]) -> Error {
+    let by_image = matches!(e.kind, ErrorKind::InvalidImage | ErrorKind::Unsupported | ErrorKind::LimitExceeded);
+    if !by_image || given.iter().flatten().count() > session::MAX_BATCH {
+        return e;
+    }
+    let limits = guc::limits();
+    for (place, image) in given.iter().enumerate() {
+        pgrx::check_for_interrupts!();
+        if let Some(Err(e)) = image.map(|image| decode(image, &limits)) {
+            return e.context(format!("image {}", place + 1));
+        }
+    }
+    e
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use clip_core::Embedding;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::pg_sys;
+use pgrx::{Array, pg_sys};
 
 use crate::error::{SqlState, raise};
 
@@ -47,32 +47,50 @@ unsafe impl BoxRet for Vector {
     }
 }
 
-/// `vector[]`, one-dimensional, with NULLs where the input had them.
-pub struct VectorArray(pub Vec<Option<Rc<Embedding>>>);
+/// `vector[]` of the shape of another array, with NULLs where that one had them.
+pub struct VectorArray {
+    elements: Vec<Option<Rc<Embedding>>>,
+    dimensions: Vec<i32>,
+    lower_bounds: Vec<i32>,
+}
+
+impl VectorArray {
+    /// One element for each of `shape`'s, in storage order.
+    #[allow(unsafe_code)]
+    pub fn new(elements: Vec<Option<Rc<Embedding>>>, shape: Array<'_, &[u8]>) -> Self {
+        // SAFETY: an array's header is followed by as many lengths as it has dimensions, then by as many lower bounds.
+        let (dimensions, lower_bounds) = unsafe {
+            let array = shape.into_array_type();
+            let n = usize::try_from((*array).ndim).unwrap_or(0);
+            let lengths = array.add(1).cast::<i32>();
+            (std::slice::from_raw_parts(lengths, n).to_vec(), std::slice::from_raw_parts(lengths.add(n), n).to_vec())
+        };
+        let expected = if dimensions.is_empty() { 0 } else { dimensions.iter().product() };
+        assert_eq!(elements.len() as i32, expected, "elements of an array of shape {dimensions:?}");
+        Self { elements, dimensions, lower_bounds }
+    }
+}
 
 // SAFETY: construct_md_array makes a well-formed array value of the function's declared return type.
 #[allow(unsafe_code)]
 unsafe impl BoxRet for VectorArray {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        let mut nulls: Vec<bool> = self.0.iter().map(Option::is_none).collect();
+    unsafe fn box_into<'fcx>(mut self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        let mut nulls: Vec<bool> = self.elements.iter().map(Option::is_none).collect();
         let mut datums: Vec<pg_sys::Datum> =
-            self.0.into_iter().map(|v| v.map_or(pg_sys::Datum::from(0), |v| Vector(v).into_datum())).collect();
-        // SAFETY: flinfo is set for every call from SQL. The arrays have `n` entries each; one dimension is given.
+            self.elements.into_iter().map(|v| v.map_or(pg_sys::Datum::from(0), |v| Vector(v).into_datum())).collect();
+        // SAFETY: flinfo is set for every call from SQL. There are as many datums and nulls as the product of the
+        // dimensions, and as many lower bounds as dimensions; with none of them the array is empty.
         unsafe {
             let function = (*(*fcinfo.as_mut_ptr()).flinfo).fn_oid;
             let element = pg_sys::get_element_type(pg_sys::get_func_rettype(function));
             let (mut length, mut by_value, mut align) = (0, false, 0);
             pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
-            if datums.is_empty() {
-                return fcinfo.return_raw_datum(pg_sys::Datum::from(pg_sys::construct_empty_array(element)));
-            }
-            let (mut n, mut lower) = (datums.len() as i32, 1);
             let array = pg_sys::construct_md_array(
                 datums.as_mut_ptr(),
                 nulls.as_mut_ptr(),
-                1,
-                &mut n,
-                &mut lower,
+                self.dimensions.len() as i32,
+                self.dimensions.as_mut_ptr(),
+                self.lower_bounds.as_mut_ptr(),
                 element,
                 length as i32,
                 by_value,
