@@ -7,6 +7,10 @@ EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_embed_text(
 EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_query('plans', 'x') LIMIT 5;
 PREPARE nearest(text) AS SELECT id FROM plans ORDER BY embedding <=> clip_embed_text($1) LIMIT 5;
 EXPLAIN (COSTS OFF) EXECUTE nearest('x');
+-- a driver's plan for any parameter
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE nearest('x');
+RESET plan_cache_mode;
 
 -- as a sequential scan over 1,000 rows the function is evaluated once per row and the model runs once
 SET enable_indexscan = off;
