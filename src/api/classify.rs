@@ -1,6 +1,6 @@
 //! `clip_classify`: zero-shot classification of one image.
 
-use clip_core::classify::{probabilities, prompts};
+use clip_core::classify::prompts;
 use pgrx::iter::TableIterator;
 use pgrx::{Array, name, pg_extern};
 
@@ -33,7 +33,7 @@ fn clip_classify(
     let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     let image = session::embed_one(&model, Kind::Image, image).or_raise();
     let texts = session::embed(&model, Kind::Text, &texts).or_raise();
-    let probabilities = probabilities(&image, &texts, model.spec().logit_scale);
+    let probabilities = model.classify(&image, &texts.iter().map(|text| text.as_slice()).collect::<Vec<_>>());
     let mut rows: Vec<(Vec<u8>, f32)> = labels.iter().map(|label| label.to_vec()).zip(probabilities).collect();
     rows.sort_by(|a, b| b.1.total_cmp(&a.1));
     TableIterator::new(rows)

@@ -15,7 +15,7 @@ pub fn prompts(template: &str, labels: &[&str]) -> Result<Vec<String>> {
 }
 
 /// Softmax of the cosines times the model's own scale. All vectors are unit vectors of one space.
-pub fn probabilities<L: AsRef<Vec<f32>>>(image: &[f32], labels: &[L], logit_scale: f32) -> Vec<f32> {
+pub(crate) fn probabilities<L: AsRef<[f32]>>(image: &[f32], labels: &[L], logit_scale: f32) -> Vec<f32> {
     let scale = logit_scale.exp();
     let logits: Vec<f32> =
         labels.iter().map(|label| scale * label.as_ref().iter().zip(image).map(|(a, b)| a * b).sum::<f32>()).collect();

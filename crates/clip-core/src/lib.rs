@@ -8,11 +8,13 @@
 //! model:  directory -> import -> Installed -> Model (towers read on first use)
 //! ```
 
+pub mod calibrate;
 pub mod classify;
 pub mod compute;
 pub mod error;
 pub mod image;
 pub mod import;
+mod install;
 pub mod installed;
 mod layout;
 pub mod model;

@@ -5,11 +5,13 @@ use std::cell::OnceCell;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use crate::calibrate::{Means, centre, normalize, uncentre};
+use crate::classify;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::image::{self, Limits};
 use crate::installed::{Installed, TOKENIZER};
-use crate::spec::ModelSpec;
+use crate::spec::{Calibration, ModelSpec};
 use crate::tensor_file::missing_file;
 use crate::text::Tokenizer;
 use crate::towers::{TextTower, VisionTower};
@@ -43,6 +45,27 @@ impl Model {
         self.installed.spec()
     }
 
+    fn means(&self) -> Option<&Means> {
+        match &self.spec().calibration {
+            Calibration::None => None,
+            Calibration::Means(means) => Some(means),
+        }
+    }
+
+    /// Zero-shot classification: the probability of each label, from embeddings of this model (see [`classify`]).
+    ///
+    /// The softmax's scale was learnt on plain vectors, so a calibrated model's are taken back to those.
+    pub fn classify(&self, image: &[f32], labels: &[&[f32]]) -> Vec<f32> {
+        let scale = self.spec().logit_scale;
+        match self.means() {
+            None => classify::probabilities(image, labels, scale),
+            Some(means) => {
+                let labels: Vec<_> = labels.iter().map(|label| uncentre(label, &means.text)).collect();
+                classify::probabilities(&uncentre(image, &means.image), &labels, scale)
+            }
+        }
+    }
+
     /// Reads everything that a first use would read.
     pub fn load(&self) -> Result<()> {
         self.tokenizer()?;
@@ -69,7 +92,7 @@ impl Model {
     /// Embeds token ids, one sequence a text, as the tokenizer gives them.
     pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        normalised(self.text_tower()?.forward(&ids, ctx)?)
+        finish(self.text_tower()?.forward(&ids, ctx)?, self.means().map(|means| &*means.text))
     }
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one says which it is, counted from 1.
@@ -99,7 +122,7 @@ impl Model {
 
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        normalised(self.vision_tower()?.forward(pixels, ctx)?)
+        finish(self.vision_tower()?.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
@@ -127,15 +150,13 @@ fn get_or_load<T>(cell: &OnceCell<T>, load: impl FnOnce() -> Result<T>) -> Resul
     cell.get().ok_or_else(|| Error::internal("part of a model was not loaded"))
 }
 
-/// Rows to unit length; a row that has no direction is an error, never a made-up vector.
-fn normalised(rows: Tensor) -> Result<Vec<Embedding>> {
+/// Rows to unit length, and where the spec has means, around the modality's; a row that has no direction is an error,
+/// never a made-up vector.
+fn finish(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Embedding>> {
     let mut rows: Vec<Embedding> = rows.to_vec2()?;
     for row in &mut rows {
-        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-        if !norm.is_finite() || norm == 0.0 {
-            return Err(Error::internal(format!("the model gave a vector of length {norm}")));
-        }
-        row.iter_mut().for_each(|x| *x /= norm);
+        let done = normalize(row).and_then(|()| mean.map_or(Some(()), |mean| centre(row, mean)));
+        done.ok_or_else(|| Error::internal("the model gave a vector without a direction"))?;
     }
     Ok(rows)
 }

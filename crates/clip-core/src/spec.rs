@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibrate::Means;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
@@ -30,6 +32,17 @@ pub struct ModelSpec {
     pub text: TextSpec,
     pub vision: VisionSpec,
     pub image: ImageSpec,
+    pub calibration: Calibration,
+}
+
+/// What happens to unit vectors before they leave (see [`crate::calibrate`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Calibration {
+    /// Nothing: the reference's vectors.
+    None,
+    /// Each modality's mean vector is subtracted, and the rest normalised again.
+    Means(Means),
 }
 
 /// The shape of one transformer.

@@ -8,22 +8,22 @@ mod resolve;
 mod source;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::installed::{
-    FORMAT, FileEntry, Installed, MANIFEST, Manifest, ModelDir, TOKENIZER, WEIGHTS_F32, fingerprint,
-};
+use crate::install::{self, write_file};
+use crate::installed::{FORMAT, FileEntry, Manifest, ModelDir, TOKENIZER, WEIGHTS_F32, fingerprint};
 use crate::layout::{self, TensorShape};
 use crate::spec::{ModelSpec, TextPooling};
 use crate::tensor_file::{hex, missing_file, write_f32};
 use crate::text::Tokenizer;
 use source::Source;
+
+pub use crate::install::Imported;
 
 /// What an import would install.
 pub struct Inspection {
@@ -33,13 +33,6 @@ pub struct Inspection {
     tokenizer: Vec<u8>,
     tensors: Vec<TensorShape>,
     source: Source,
-}
-
-/// The outcome of [`import`].
-pub enum Imported {
-    New(Installed),
-    /// A model of this name and this very content was there before.
-    AlreadyThere(Installed),
 }
 
 /// Reads and checks everything but the tensors' values. Nothing is written.
@@ -59,8 +52,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
 
 /// Installs the model in `dir` under `name`. `progress` is told the tensors done and all.
 ///
-/// Everything is written under a temporary name, synced and renamed, so that no half-installed model is ever seen.
-/// A name that other content holds is refused: whoever stored vectors under it relies on it.
+/// All of it or nothing, and never over other content of that name: see [`install::install`].
 pub fn import(
     dir: &Path,
     models: &ModelDir,
@@ -73,38 +65,10 @@ pub fn import(
     if let Some(licence) = licence {
         found.licence = licence.to_owned();
     }
-    let target = models.path(name);
-    fs::create_dir_all(models.root()).map_err(|e| cannot_write(models.root(), &e))?;
-    let temporary = models.root().join(format!(".{name}.{}.tmp", std::process::id()));
-    let result = write_model(&found, &temporary, progress).and_then(|manifest| {
-        if target.exists() {
-            let there = models.open(name)?;
-            return if there.manifest.fingerprint == manifest.fingerprint {
-                Ok(Imported::AlreadyThere(there))
-            } else {
-                Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("model \"{name}\" exists with other content: expected fingerprint {}, this one is {}", there.manifest.fingerprint, manifest.fingerprint),
-                )
-                .with_hint("An installed name never changes its content, because stored vectors rely on it. Choose another name."))
-            };
-        }
-        fs::rename(&temporary, &target).map_err(|e| cannot_write(&target, &e))?;
-        sync_dir(models.root())?;
-        models.open(name).map(Imported::New)
-    });
-    if temporary.exists() {
-        // Best effort: a left-over is invisible to every reader and does no harm.
-        let _ = fs::remove_dir_all(&temporary);
-    }
-    result
+    install::install(models, name, |temporary| write_model(&found, temporary, progress))
 }
 
 fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) -> Result<Manifest> {
-    if dir.exists() {
-        fs::remove_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
-    }
-    fs::create_dir(dir).map_err(|e| cannot_write(dir, &e))?;
     let mut content = Sha256::new();
     let mut done = 0;
     let weights = dir.join(WEIGHTS_F32);
@@ -128,7 +92,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
     let tokenizer = FileEntry { bytes: found.tokenizer.len() as u64, sha256: hex(&Sha256::digest(&found.tokenizer)) };
     write_file(&dir.join(TOKENIZER), &found.tokenizer)?;
     let tensors = hex(&content.finalize());
-    let manifest = Manifest {
+    Ok(Manifest {
         format: FORMAT,
         fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
         licence: found.licence.clone(),
@@ -136,18 +100,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
         tensors,
         files: BTreeMap::from([(TOKENIZER.into(), tokenizer), (WEIGHTS_F32.into(), FileEntry { bytes, sha256 })]),
         spec: found.spec.clone(),
-    };
-    let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal(format!("{MANIFEST}: {e}")))?;
-    write_file(&dir.join(MANIFEST), &json)?;
-    // Models are no secrets, and the importing user is rarely the one that the server runs as.
-    let open =
-        |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot_write(path, &e));
-    for file in [MANIFEST, TOKENIZER, WEIGHTS_F32] {
-        open(&dir.join(file), 0o644)?;
-    }
-    open(dir, 0o755)?;
-    sync_dir(dir)?;
-    Ok(manifest)
+    })
 }
 
 fn check_tensors(expected: &[TensorShape], given: &BTreeMap<String, Vec<usize>>) -> Result<()> {
@@ -233,16 +186,4 @@ fn json<T: DeserializeOwned>(dir: &Path, file: &str) -> Result<T> {
 fn read(dir: &Path, file: &str) -> Result<Vec<u8>> {
     let path = dir.join(file);
     fs::read(&path).map_err(|e| missing_file(&path, &e))
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).and_then(|()| File::open(path)?.sync_all()).map_err(|e| cannot_write(path, &e))
-}
-
-fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| cannot_write(dir, &e))
-}
-
-fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
-    Error::new(ErrorKind::MissingFile, format!("could not write \"{}\": {e}", path.display()))
 }

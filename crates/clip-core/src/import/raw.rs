@@ -115,6 +115,8 @@ pub struct Preprocessor {
     pub image_std: [f32; 3],
     #[serde(default = "d::yes")]
     pub do_convert_rgb: bool,
+    pub use_square_size: Option<bool>,
+    pub do_pad: Option<bool>,
 }
 
 /// `224` or `[height, width]` in old files, `{"shortest_edge": 224}` or `{"height": 224, "width": 224}` in newer ones.

@@ -29,6 +29,7 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
     let spec = ModelSpec {
         architecture: Architecture::Clip,
         dimensions: config.projection_dim,
+        calibration: Calibration::None,
         logit_scale: 0.0, // a tensor of the checkpoint, filled in by the caller
         text: TextSpec {
             tower: TowerSpec {
@@ -86,13 +87,17 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
     }
     for (step, on) in [
         ("do_resize", p.do_resize),
-        ("do_center_crop", p.do_center_crop),
         ("do_rescale", p.do_rescale),
         ("do_normalize", p.do_normalize),
         ("do_convert_rgb", p.do_convert_rgb),
     ] {
         if !on {
             return Err(Error::unsupported(format!("preprocessor_config.json: {step} = false is not supported")));
+        }
+    }
+    for (step, on) in [("use_square_size", p.use_square_size), ("do_pad", p.do_pad)] {
+        if on == Some(true) {
+            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = true is not supported")));
         }
     }
     let resize = match p.size {
@@ -104,9 +109,18 @@ fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
             )));
         }
     };
-    let crop = match p.crop_size {
-        Size::Side(side) | Size::Shortest { shortest_edge: side } => (side, side),
-        Size::Exact { height, width } | Size::Pair([height, width]) => (height, width),
+    let crop = match (p.do_center_crop, resize) {
+        (true, _) => match p.crop_size {
+            Size::Side(side) | Size::Shortest { shortest_edge: side } => (side, side),
+            Size::Exact { height, width } | Size::Pair([height, width]) => (height, width),
+        },
+        // squashed to a square, nothing is left to crop
+        (false, ResizeRule::Squash(side)) => (side, side),
+        (false, ResizeRule::ShortestEdge(_)) => {
+            return Err(Error::unsupported(
+                "preprocessor_config.json: do_center_crop = false is not supported where the aspect is kept",
+            ));
+        }
     };
     if crop.0 != crop.1 || crop.0 as usize != image_size {
         return Err(Error::invalid_model(format!(
@@ -205,12 +219,15 @@ mod tests {
     use serde_json::Value;
 
     /// Cases of the reference (`tests/golden/configs.json`) that this importer refuses although the reference takes them.
-    const STRICTER: [&str; 10] = [
+    const STRICTER: [&str; 13] = [
         "size as a number only", // a crop of 224 out of 96
         "unknown activation",
         "list of ends",
         "image size as a pair",
         "explicit nulls",
+        "size as a pair", // 224 x 256
+        "crop as a pair", // the same
+        "square",
         "shortest and longest",
         "no crop",
         "no rescale",

@@ -1,0 +1,82 @@
+//! How a model gets its name: all of it or nothing.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::installed::{Installed, MANIFEST, Manifest, ModelDir};
+
+/// The outcome of an import or a calibration.
+pub enum Imported {
+    New(Installed),
+    /// A model of this name and this very content was there before.
+    AlreadyThere(Installed),
+}
+
+/// Installs what `write` puts into the empty directory that it is given; the manifest is written here.
+///
+/// Everything is written under a temporary name, synced and renamed, so that no half-installed model is ever seen.
+/// A name that other content holds is refused: whoever stored vectors under it relies on it.
+pub fn install(models: &ModelDir, name: &str, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Imported> {
+    ModelDir::check_name(name)?;
+    fs::create_dir_all(models.root()).map_err(|e| cannot_write(models.root(), &e))?;
+    let temporary = models.root().join(format!(".{name}.{}.tmp", std::process::id()));
+    let result = prepare(&temporary, write).and_then(|manifest| publish(models, name, &temporary, &manifest));
+    if temporary.exists() {
+        // Best effort: a left-over is invisible to every reader and does no harm.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    result
+}
+
+fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Manifest> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
+    }
+    fs::create_dir(dir).map_err(|e| cannot_write(dir, &e))?;
+    let manifest = write(dir)?;
+    let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal(format!("{MANIFEST}: {e}")))?;
+    write_file(&dir.join(MANIFEST), &json)?;
+    // Models are no secrets, and the importing user is rarely the one that the server runs as.
+    let open =
+        |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot_write(path, &e));
+    open(&dir.join(MANIFEST), 0o644)?;
+    for file in manifest.files.keys() {
+        open(&dir.join(file), 0o644)?;
+    }
+    open(dir, 0o755)?;
+    sync_dir(dir)?;
+    Ok(manifest)
+}
+
+fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest) -> Result<Imported> {
+    let target = models.path(name);
+    if target.exists() {
+        let there = models.open(name)?;
+        let (old, new) = (&there.manifest.fingerprint, &manifest.fingerprint);
+        if old == new {
+            return Ok(Imported::AlreadyThere(there));
+        }
+        let what = format!("model \"{name}\" exists with other content: expected fingerprint {old}, this one is {new}");
+        return Err(Error::new(ErrorKind::AlreadyExists, what).with_hint(
+            "An installed name never changes its content, because stored vectors rely on it. Choose another name.",
+        ));
+    }
+    fs::rename(temporary, &target).map_err(|e| cannot_write(&target, &e))?;
+    sync_dir(models.root())?;
+    models.open(name).map(Imported::New)
+}
+
+/// Writes a file and waits until it is on disk.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).and_then(|()| File::open(path)?.sync_all()).map_err(|e| cannot_write(path, &e))
+}
+
+fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| cannot_write(dir, &e))
+}
+
+pub fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
+    Error::new(ErrorKind::MissingFile, format!("could not write \"{}\": {e}", path.display()))
+}
