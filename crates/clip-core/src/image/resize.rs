@@ -1,9 +1,9 @@
 //! Antialiased resampling with Pillow's arithmetic, so that every 8-bit level comes out the same.
 //!
 //! Follows Pillow's `src/libImaging/Resample.c`: weights in f64, normalised, rounded to fixed point with 22 fractional
-//! bits; a horizontal pass, rounded to 8 bits, then a vertical one. Unlike Pillow this computes only a window of the
-//! result, and reads only the rows and columns that the window needs: the numbers are the same, and a 5000 × 1 picture
-//! costs no 1.1 million columns.
+//! bits; a horizontal pass, rounded to 8 bits, then a vertical one (of tall pictures the other way about). Unlike Pillow
+//! this computes only a window of the result, and reads only the rows and columns that the window needs: the numbers are
+//! the same, and a 5000 × 1 picture costs no 1.1 million columns.
 
 use super::Rgb8;
 use crate::spec::ResizeFilter;
@@ -125,18 +125,38 @@ const HALF: i32 = 1 << (PRECISION_BITS - 1);
 pub(super) fn resize_window(image: &Rgb8, x: Axis, y: Axis, filter: ResizeFilter) -> Vec<u8> {
     let vertical = Kernels::new(y, filter, 0, usize::MAX);
     let rows = vertical.span();
+    if vertical_first(x, y) {
+        let stride = 3 * image.width as usize;
+        let pixels = columns(&image.pixels[rows.start * stride..], &vertical, rows.start, stride);
+        let short = Rgb8 { width: image.width, height: y.count as u32, pixels };
+        horizontal(&short, 0..y.count, x, filter)
+    } else {
+        let narrow = horizontal(image, rows.clone(), x, filter);
+        columns(&narrow, &vertical, rows.start, x.count * 3)
+    }
+}
+
+/// Which pass comes first shows in the levels, since each one rounds and clips. Pillow 13 begins with the rows when they
+/// are to lose more than twice what the columns lose: tall pictures only; versions before it never do.
+fn vertical_first(x: Axis, y: Axis) -> bool {
+    let lost = |axis: Axis| i128::from(axis.input as u64) - i128::from(axis.output);
+    lost(y) > 0 && lost(y) > 2 * lost(x)
+}
+
+/// The horizontal pass over some rows of `image`.
+fn horizontal(image: &Rgb8, rows: std::ops::Range<usize>, x: Axis, filter: ResizeFilter) -> Vec<u8> {
     let mut narrow = vec![0u8; rows.len() * x.count * 3];
     let mut from = 0;
     while from < x.count {
-        let horizontal = Kernels::new(x, filter, from, MAX_WEIGHTS);
-        if horizontal.span().len() <= MAX_BLOCK_TAPS {
-            blocks(image, &horizontal, rows.clone(), from, x.count, &mut narrow);
+        let kernels = Kernels::new(x, filter, from, MAX_WEIGHTS);
+        if kernels.span().len() <= MAX_BLOCK_TAPS {
+            blocks(image, &kernels, rows.clone(), from, x.count, &mut narrow);
         } else {
-            lines(image, &horizontal, rows.clone(), from, x.count, &mut narrow);
+            lines(image, &kernels, rows.clone(), from, x.count, &mut narrow);
         }
-        from += horizontal.taps.len();
+        from += kernels.taps.len();
     }
-    columns(&narrow, &vertical, rows.start, x.count * 3)
+    narrow
 }
 
 /// The horizontal pass, [`ROWS`] rows at once: transposed so that one weight meets [`LANES`] adjacent samples.
@@ -229,6 +249,24 @@ mod tests {
                 let at = ((y + 40) * 29 + 11) * 3;
                 assert_eq!(row, &whole[at..at + 21], "{filter:?} row {y}");
             }
+        }
+    }
+
+    #[test]
+    fn tall_pictures_begin_with_the_rows() {
+        let axis = |input, output| Axis { input, output, first: 0, count: 1 };
+        // found by trying Pillow 13.0 with either order
+        for (x, y, first) in [
+            (axis(100, 90), axis(100, 79), true),
+            (axis(100, 90), axis(100, 80), false),
+            (axis(50, 5), axis(400, 309), true),
+            (axis(50, 5), axis(400, 310), false),
+            (axis(50, 60), axis(200, 199), true),
+            (axis(50, 60), axis(200, 201), false),
+            (axis(4000, 298), axis(3000, 224), false),
+            (axis(3000, 224), axis(4000, 298), false),
+        ] {
+            assert_eq!(vertical_first(x, y), first, "{x:?} {y:?}");
         }
     }
 
