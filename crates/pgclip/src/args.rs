@@ -6,6 +6,8 @@ use std::process;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clip_core::{Error, ErrorKind, ModelDir, Result};
 
+use crate::calibrate;
+
 /// Install and try CLIP models for pg_clip.
 ///
 /// A model is imported once from a Hugging Face model directory; after that the database and this program use it by
@@ -40,8 +42,6 @@ pub enum Command {
     Inspect {
         /// Directory with the model's files
         source: PathBuf,
-        #[command(flatten)]
-        models: Models,
     },
     /// List installed models
     List {
@@ -52,6 +52,47 @@ pub enum Command {
     Verify {
         /// Name of the model
         name: String,
+        #[command(flatten)]
+        models: Models,
+    },
+    /// Derive a model whose texts and images lie around the same point
+    ///
+    /// In every CLIP the vectors of texts and those of images lie apart, so that a mixed list shows one kind first. The
+    /// derived model subtracts the mean vector of each kind and normalises again (arXiv 2507.19054). It shares the
+    /// weights of the plain model, and has its own name and fingerprint.
+    Calibrate {
+        /// Name of the plain model
+        name: String,
+        /// Name of the derived model
+        #[arg(long, value_name = "NEW")]
+        r#as: String,
+        #[command(flatten)]
+        sample: Sample,
+        /// Also write the two mean vectors to this file
+        #[arg(long, value_name = "FILE")]
+        save_means: Option<PathBuf>,
+        /// Threads to compute with, 0 for automatic
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        #[command(flatten)]
+        models: Models,
+    },
+    /// Print retrieval figures on a set of named pictures
+    ///
+    /// Recall at 1, 5 and 10 in both directions, and the share of pictures in one list of names and pictures.
+    /// models/pictograms/train/eval_set.py writes such a set.
+    Evaluate {
+        /// Name of the model
+        name: String,
+        /// Directory with evalset.json and its pictures
+        #[arg(long, value_name = "DIR")]
+        set: PathBuf,
+        /// Also write a page with the five first pictures of each free query
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
+        /// Threads to compute with, 0 for automatic
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
         #[command(flatten)]
         models: Models,
     },
@@ -73,6 +114,31 @@ pub enum Command {
         #[command(flatten)]
         models: Models,
     },
+}
+
+/// What a calibration takes the means of.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub struct Sample {
+    /// File with one text a line, as rows will hold them
+    #[arg(long, value_name = "FILE", requires = "images")]
+    texts: Option<PathBuf>,
+    /// Directory of images, as rows will hold them
+    #[arg(long, value_name = "DIR", requires = "texts")]
+    images: Option<PathBuf>,
+    /// File with the mean vectors of an earlier calibration
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["texts", "images"])]
+    means: Option<PathBuf>,
+}
+
+impl Sample {
+    pub fn get(&self) -> calibrate::Sample<'_> {
+        match (&self.means, &self.texts, &self.images) {
+            (Some(means), ..) => calibrate::Sample::Means(means),
+            (None, Some(texts), Some(images)) => calibrate::Sample::Inputs { texts, images },
+            _ => unreachable!("the argument parser requires --means, or --texts with --images"),
+        }
+    }
 }
 
 #[derive(Args)]

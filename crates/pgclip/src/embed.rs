@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use clip_core::image::Limits;
-use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Result};
+use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Result};
 use serde::Serialize;
 
 use crate::args::Input;
+use crate::files::read;
 
 #[derive(Serialize)]
 struct Line {
@@ -23,10 +24,7 @@ pub fn embed(name: &str, inputs: &[Input], threads: usize, models: &ModelDir) ->
         let (kind, embeddings) = match input {
             Input::Text(text) => ("text", model.embed_texts(&[text], &ctx)?),
             Input::Image(path) => {
-                let bytes = std::fs::read(path).map_err(|e| {
-                    Error::new(ErrorKind::MissingFile, format!("could not read file \"{}\": {e}", path.display()))
-                })?;
-                let embedded = model.embed_images(&[&bytes], &Limits::default(), &ctx);
+                let embedded = model.embed_images(&[&read(path)?], &Limits::default(), &ctx);
                 ("image", embedded.map_err(|e| e.context(path.display()))?)
             }
         };

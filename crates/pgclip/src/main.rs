@@ -1,8 +1,12 @@
 //! `pgclip`: the command line of pg_clip.
 
 mod args;
+mod calibrate;
 mod embed;
+mod evaluate;
+mod files;
 mod models;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -27,9 +31,15 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Import { source, name, licence, models } => {
             models::import(&source, name.as_deref(), licence.as_deref(), &models.open()?)
         }
-        Command::Inspect { source, .. } => models::inspect(&source),
+        Command::Inspect { source } => models::inspect(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
+        Command::Calibrate { name, r#as, sample, save_means, threads, models } => {
+            calibrate::calibrate(&name, &r#as, &sample.get(), save_means.as_deref(), threads, &models.open()?)
+        }
+        Command::Evaluate { name, set, page, threads, models } => {
+            evaluate::evaluate(&name, &set, page.as_deref(), threads, &models.open()?)
+        }
         Command::Embed { name, threads, models, .. } => embed::embed(&name, &parsed.inputs, threads, &models.open()?),
     }
 }

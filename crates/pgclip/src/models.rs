@@ -4,8 +4,10 @@ use std::path::Path;
 
 use clip_core::import::{self, Imported};
 use clip_core::spec::{ModelSpec, ResizeRule, TextPooling, TowerSpec};
-use clip_core::{Error, ErrorKind, ModelDir, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use clip_core::{ModelDir, Result};
+
+use crate::files::failed;
+use crate::progress::Bar;
 
 pub fn import(source: &Path, name: Option<&str>, licence: Option<&str>, models: &ModelDir) -> Result<()> {
     let name = match name {
@@ -15,6 +17,12 @@ pub fn import(source: &Path, name: Option<&str>, licence: Option<&str>, models: 
     let bar = Bar::new("{msg} [{bar:40}] {pos}/{len} tensors", "importing");
     let imported = import::import(source, models, &name, licence, &|done, all| bar.set(done as u64, all as u64))?;
     bar.clear();
+    report(&name, &imported);
+    Ok(())
+}
+
+/// Says what was installed.
+pub fn report(name: &str, imported: &Imported) {
     match imported {
         Imported::New(model) => println!(
             "installed {name}: {} dimensions, {} on disk, fingerprint {}",
@@ -26,13 +34,10 @@ pub fn import(source: &Path, name: Option<&str>, licence: Option<&str>, models: 
             println!("{name} is already installed, fingerprint {}", model.manifest.fingerprint);
         }
     }
-    Ok(())
 }
 
 fn directory_name(source: &Path) -> Result<String> {
-    let path = source.canonicalize().map_err(|e| {
-        Error::new(ErrorKind::MissingFile, format!("could not read directory \"{}\": {e}", source.display()))
-    })?;
+    let path = source.canonicalize().map_err(|e| failed("read", source, &e))?;
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     ModelDir::check_name(&name).map_err(|e| e.with_hint("Name the model with --name."))?;
     Ok(name)
@@ -121,26 +126,4 @@ pub fn verify(name: &str, models: &ModelDir) -> Result<()> {
 
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-/// A progress bar that appears once the length is known; invisible where standard error is no terminal.
-struct Bar(ProgressBar);
-
-impl Bar {
-    fn new(template: &str, message: &'static str) -> Self {
-        let bar = ProgressBar::new(0).with_message(message);
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self(bar)
-    }
-
-    fn set(&self, done: u64, all: u64) {
-        self.0.set_length(all);
-        self.0.set_position(done);
-    }
-
-    fn clear(&self) {
-        self.0.finish_and_clear();
-    }
 }

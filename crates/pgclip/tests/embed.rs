@@ -1,0 +1,86 @@
+//! `embed`: JSON lines on standard output, in the order of the options.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use common::*;
+use serde_json::Value;
+
+fn lines(output: &str) -> Vec<Value> {
+    output.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+#[test]
+fn texts_and_images_in_order() {
+    let models = Models::with_tiny();
+    let (horse, ox) = (picture("horse.png"), picture("ox.png"));
+    let (horse, ox) = (horse.to_str().unwrap(), ox.to_str().unwrap());
+    let output = models
+        .run(["embed", "tiny", "--image", horse, "--text", "a horse", "--image", ox, "--text=a horse", "--text", "-ox"])
+        .ok();
+    let lines = lines(&output);
+    let kinds: Vec<_> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["image", "text", "image", "text", "text"]);
+    for line in &lines {
+        assert_eq!(line.as_object().unwrap().len(), 3, "{line}");
+        let embedding: Vec<f64> = line["embedding"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        assert_eq!(line["dims"].as_u64().unwrap() as usize, embedding.len());
+        let norm = embedding.iter().map(|x| x * x).sum::<f64>().sqrt();
+        assert!((norm - 1.0).abs() < 1e-5, "length {norm}");
+    }
+    assert_eq!(lines[1], lines[3], "the same text, another vector");
+    assert_ne!(lines[0]["embedding"], lines[2]["embedding"]);
+    assert_ne!(lines[1]["embedding"], lines[4]["embedding"]);
+    assert_eq!(lines[0]["dims"], lines[1]["dims"]);
+    // alone, and with another number of threads, the same vectors
+    let alone = models.run(["embed", "tiny", "--image", horse, "--threads", "1"]).ok();
+    assert_eq!(lines[0], serde_json::from_str::<Value>(&alone).unwrap());
+}
+
+#[test]
+fn an_empty_text_and_a_long_one_are_texts() {
+    let models = Models::with_tiny();
+    let output = models.run(["embed", "tiny", "--text", "", "--text", &"cat ".repeat(10_000)]).ok();
+    assert_eq!(lines(&output).len(), 2);
+}
+
+#[test]
+fn what_is_no_image_is_named() {
+    let models = Models::with_tiny();
+    let error = models.run(["embed", "tiny", "--image", "/nonexistent.png"]).fails(1);
+    assert!(error.contains("could not read file \"/nonexistent.png\""), "{error}");
+    let toml = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let error = models.run(["embed", "tiny", "--image", toml]).fails(1);
+    assert!(error.contains("Cargo.toml: image is not JPEG, PNG, WebP, GIF, BMP or TIFF"), "{error}");
+
+    // What was embedded before the bad one is already out.
+    let run = models.run(["embed", "tiny", "--text", "a cat", "--image", toml]);
+    assert_eq!((run.code, lines(&run.stdout).len()), (1, 1), "{}", run.stderr);
+}
+
+#[test]
+fn a_missing_or_damaged_model_is_an_error() {
+    let models = Models::with_tiny();
+    let error = models.run(["embed", "big", "--text", "x"]).fails(1);
+    assert!(error.contains("model \"big\" is not installed"), "{error}");
+    models.edit("tiny", "tokenizer.json", |bytes| bytes.fill(b'{'));
+    let error = models.run(["embed", "tiny", "--text", "x"]).fails(1);
+    assert!(error.contains("tokenizer.json"), "{error}");
+}
+
+#[test]
+fn a_reader_may_leave_early() {
+    let models = Models::with_tiny();
+    let mut command = pgclip();
+    command.env("PGCLIP_MODEL_DIR", models.path()).args(["embed", "tiny"]);
+    command.args((0..2000).flat_map(|i| ["--text".to_owned(), i.to_string()]));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with('{'), "{first}");
+    // The reader is gone now; 2000 lines are more than any pipe holds.
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

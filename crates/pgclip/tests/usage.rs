@@ -1,0 +1,73 @@
+//! What the program says about itself, and to words that it does not know.
+
+mod common;
+
+use common::*;
+
+#[test]
+fn every_command_has_help() {
+    let overview = run(pgclip().arg("--help")).ok();
+    let commands: Vec<&str> = overview
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    for expected in ["import", "inspect", "list", "verify", "embed"] {
+        assert!(commands.contains(&expected), "{expected} is missing in\n{overview}");
+    }
+    for command in commands {
+        let help = run(pgclip().args([command, "--help"])).ok();
+        let first = help.lines().next().unwrap();
+        assert!(first.len() > 10 && !first.starts_with("Usage"), "{command} does not say what it does:\n{help}");
+        assert!(help.contains(&format!("Usage: pgclip {command}")), "{help}");
+        // An option or argument without a word about it stands alone on its line.
+        let (_, options) = help.split_once("Usage: ").unwrap();
+        for (i, line) in options.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with(['-', '<'])) {
+            let below = options.lines().nth(i + 1).unwrap_or("").trim();
+            let has_text = line.trim_start().contains("  ") || !(below.is_empty() || below.starts_with('-'));
+            assert!(has_text, "{command} does not explain \"{}\"", line.trim());
+        }
+    }
+}
+
+#[test]
+fn version_is_the_package_s() {
+    assert_eq!(run(pgclip().arg("--version")).ok(), concat!("pgclip ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn unknown_words_are_usage_errors() {
+    for (args, names) in [
+        (&[][..], "Usage: pgclip"),
+        (&["emebd"], "emebd"),
+        (&["list", "--modeldir", "x"], "--modeldir"),
+        (&["import"], "<SOURCE>"),
+        (&["embed", "tiny"], "--text"),
+        (&["embed", "tiny", "--text", "x", "--threads", "many"], "--threads"),
+        (&["inspect", "x", "--model-dir", "y"], "--model-dir"),
+    ] {
+        let error = run(pgclip().args(args)).fails(2);
+        assert!(error.contains(names), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn the_option_goes_before_the_environment() {
+    let (one, other) = (Models::with_tiny(), Models::new());
+    let path = one.path();
+    let args = ["list".as_ref(), "--model-dir".as_ref(), path.as_os_str()];
+    assert!(other.run(args).ok().contains("\ntiny "));
+    assert!(other.run(["list"]).ok().starts_with("no model is installed"));
+}
+
+#[test]
+fn without_postgresql_the_directory_has_to_be_named() {
+    let error = run(pgclip().arg("list").env("PG_CONFIG", "/nonexistent/pg_config")).fails(1);
+    assert!(error.contains("could not ask pg_config"), "{error}");
+    assert!(error.contains("hint: Name the directory with --model-dir."), "{error}");
+    let error = run(pgclip().arg("list").env("PG_CONFIG", "false")).fails(1);
+    assert!(error.contains("could not ask pg_config"), "{error}");
+}
