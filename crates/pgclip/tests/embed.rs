@@ -50,7 +50,7 @@ fn an_empty_text_and_a_long_one_are_texts() {
 fn what_is_no_image_is_named() {
     let models = Models::with_tiny();
     let error = models.run(["embed", "tiny", "--image", "/nonexistent.png"]).fails(1);
-    assert!(error.contains("could not read file \"/nonexistent.png\""), "{error}");
+    assert!(error.contains("could not read") && error.contains("/nonexistent.png"), "{error}");
     let toml = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let error = models.run(["embed", "tiny", "--image", toml]).fails(1);
     assert!(error.contains("Cargo.toml: image is not JPEG, PNG, WebP, GIF, BMP or TIFF"), "{error}");

@@ -57,7 +57,7 @@ fn import_refuses_bad_names_and_missing_directories() {
     let error = models.run(["import", "/nonexistent/clip", "--name", "tiny"]).fails(1);
     assert!(error.contains("/nonexistent/clip"), "{error}");
     let error = models.run(["import", "/nonexistent/clip"]).fails(1);
-    assert!(error.contains("could not read directory \"/nonexistent/clip\""), "{error}");
+    assert!(error.contains("could not read") && error.contains("/nonexistent/clip"), "{error}");
     let error =
         models.run(["import".as_ref(), picture("horse.png").as_os_str(), "--name".as_ref(), "x".as_ref()]).fails(1);
     assert!(error.contains("horse.png"), "{error}");
@@ -132,7 +132,7 @@ fn verify_finds_files_cut_off_missing_and_replaced() {
     let error = models.run(["verify", "tiny"]).fails(1);
     assert!(error.contains(WEIGHTS), "{error}");
 
-    // The manifest says what the numbers mean: another epsilon is another model.
+    // The manifest says what the numbers mean: another context length is another model.
     let models = Models::with_tiny();
     models.edit("tiny", "model.json", |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();

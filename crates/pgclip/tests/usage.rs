@@ -23,9 +23,13 @@ fn every_command_has_help() {
         let first = help.lines().next().unwrap();
         assert!(first.len() > 10 && !first.starts_with("Usage"), "{command} does not say what it does:\n{help}");
         assert!(help.contains(&format!("Usage: pgclip {command}")), "{help}");
-        // An option or argument without a word about it stands alone on its line.
+        // An option or argument without a word about it stands alone on its line. Wrapped text is indented further.
         let (_, options) = help.split_once("Usage: ").unwrap();
-        for (i, line) in options.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with(['-', '<'])) {
+        for (i, line) in options.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            if !line.trim_start().starts_with(['-', '<']) || indent > 6 {
+                continue;
+            }
             let below = options.lines().nth(i + 1).unwrap_or("").trim();
             let has_text = line.trim_start().contains("  ") || !(below.is_empty() || below.starts_with('-'));
             assert!(has_text, "{command} does not explain \"{}\"", line.trim());
