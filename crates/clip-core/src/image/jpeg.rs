@@ -17,10 +17,23 @@ use crate::Result;
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let scan = scan(bytes)?;
     let area = check_pixels(Jpeg, scan.width, scan.height, limits)?;
-    let samples = decode_samples(bytes.get(..scan.len).unwrap_or(bytes), scan.colour, area)?;
+    let samples = decode_samples(&sealed(bytes.get(..scan.len).unwrap_or(bytes)), scan.colour, area)?;
     let pixels = to_rgb(samples, scan.colour);
     let orientation = exif::orientation(scan.exif, scan.xmp);
     Ok(Decoded { image: Rgb8 { width: scan.width, height: scan.height, pixels }, orientation })
+}
+
+/// The picture with one bits before its end marker. No Huffman code consists of ones only, so they end a scan whose data
+/// stop early with an error; the decoder would otherwise read on in zeros, which are valid codes, and fill up with grey.
+/// A complete scan is decoded without them.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    // Longer than any code and value. A byte of ones is stuffed with a byte of zeros.
+    let ones = [0xff, 0].repeat(16);
+    let (mut data, end) = bytes.split_at(bytes.len().saturating_sub(2));
+    while let Some(rest) = data.strip_suffix(&[0xff]) {
+        data = rest; // a fill byte before the marker
+    }
+    [data, &ones, end].concat()
 }
 
 /// The samples as stored, 1, 3 or 4 per pixel, before any colour conversion.

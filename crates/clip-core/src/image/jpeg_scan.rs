@@ -46,7 +46,7 @@ const APP14: u8 = 0xee;
 pub(super) fn scan(bytes: &[u8]) -> Result<Scan<'_>> {
     let mut frame: Option<Frame> = None;
     let (mut exif, mut xmp, mut jfif, mut adobe) = (None, None, false, None);
-    let mut seen_scan = false;
+    let mut scanned = Vec::new();
     let mut at = 2;
     let len = loop {
         let (marker, next) = next_marker(bytes, at)?;
@@ -73,7 +73,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan<'_>> {
                 frame = Some(read_frame(marker, segment)?);
             }
             SOS if frame.is_none() => return Err(damaged(Jpeg, "scan before the frame header")),
-            SOS => seen_scan = true,
+            SOS => scanned.extend(scan_components(segment)),
             DNL => return Err(unsupported(Jpeg, "its height follows its first scan")),
             APP0 => jfif |= segment.starts_with(b"JFIF\0"),
             APP1 => {
@@ -87,7 +87,11 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan<'_>> {
             _ => {}
         }
     };
-    let frame = frame.filter(|_| seen_scan).ok_or_else(|| damaged(Jpeg, "no picture before the end marker"))?;
+    let frame = frame.ok_or_else(|| damaged(Jpeg, "no picture before the end marker"))?;
+    // A component without a scan would be flat: a picture cut between two of its scans.
+    if frame.components.iter().any(|id| !scanned.contains(id)) {
+        return Err(truncated(Jpeg));
+    }
     let colour = colour(&frame.components, jfif, adobe)?;
     Ok(Scan { width: frame.width, height: frame.height, colour, exif, xmp, len })
 }
@@ -124,6 +128,15 @@ fn read_frame(marker: u8, segment: &[u8]) -> Result<Frame> {
         height: u16::from_be_bytes([h1, h0]).into(),
         components: table.chunks_exact(3).map(|c| c[0]).collect(),
     })
+}
+
+/// The components to which a scan brings the levels themselves: all of it, unless it is one that refines a progressive
+/// picture.
+fn scan_components(segment: &[u8]) -> Vec<u8> {
+    let count = usize::from(u8_at(segment, 0).unwrap_or(0));
+    let first_coefficient = u8_at(segment, 1 + 2 * count);
+    let table = slice(segment, 1, 2 * count).filter(|_| first_coefficient == Some(0)).unwrap_or_default();
+    table.chunks_exact(2).map(|c| c[0]).collect()
 }
 
 fn colour(ids: &[u8], jfif: bool, adobe: Option<u8>) -> Result<Colour> {

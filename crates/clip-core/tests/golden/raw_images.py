@@ -19,6 +19,22 @@ def pack(rows, depth):
     return [np.packbits(b.reshape(-1).astype(np.uint8)).tobytes() for b in bits]
 
 
+# JPEG
+
+def jpeg_by_component(grey):
+    """A baseline YCbCr JPEG with three scans, out of three grey ones of the same size and tables."""
+    def parts(data):
+        frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+        size = data[frame + 5:frame + 9]
+        rest = data[2:frame] + data[frame + 13:scan]      # tables; 13 bytes of frame header with one component
+        return rest, size, data[scan + 10:-2]
+    (tables, size, _), *_ = made = [parts(g) for g in grey]
+    assert all(m[:2] == (tables, size) for m in made)
+    frame = b"\xff\xc0\0\x11\x08" + size + b"\x03\x01\x11\0\x02\x11\0\x03\x11\0"
+    scans = b"".join(b"\xff\xda\0\x08\x01" + bytes([i + 1]) + b"\0\0\x3f\0" + m[2] for i, m in enumerate(made))
+    return b"\xff\xd8" + tables + frame + scans + b"\xff\xd9"
+
+
 # PNG
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -107,7 +123,8 @@ def lzw(indices, min_bits):
         put(table[word], bits)
     put(end, bits)
     out.append(acc & 255)
-    return bytes([min_bits]) + b"".join(bytes([len(out[i:i + 255])]) + out[i:i + 255] for i in range(0, len(out), 255)) + b"\0"
+    blocks = (bytes(out[i:i + 255]) for i in range(0, len(out), 255))
+    return bytes([min_bits]) + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
 
 
 def gif_frame(indices, *, at=(0, 0), palette=None, transparent=None, interlaced=False, min_bits=8):
