@@ -35,7 +35,7 @@ impl Means {
             }
             // Unit vectors that do not all point the same way have a mean shorter than one.
             let length = mean.iter().map(|x| x * x).sum::<f32>().sqrt();
-            if !(length < 1.0) {
+            if length.is_nan() || length >= 1.0 {
                 return Err(invalid(format!("mean {what} vector has length {length}, expected less than 1")));
             }
         }

@@ -154,5 +154,5 @@ mod d {
     pub fn size() -> super::Size { super::Size::Shortest { shortest_edge: 224 } }
     pub fn crop() -> super::Size { super::Size::Exact { height: 224, width: 224 } }
     pub fn mean() -> [f32; 3] { [0.48145466, 0.4578275, 0.40821073] }
-    pub fn std() -> [f32; 3] { [0.26862954, 0.26130258, 0.27577711] }
+    pub fn std() -> [f32; 3] { [0.268_629_54, 0.261_302_6, 0.275_777_1] }
 }

@@ -172,7 +172,7 @@ fn check(spec: &ModelSpec) -> Result<()> {
         ] {
             in_range(&format!("{tower} {what}"), n, MAX_WIDTH)?;
         }
-        if t.hidden % t.heads != 0 {
+        if !t.hidden.is_multiple_of(t.heads) {
             return Err(Error::invalid_model(format!(
                 "{tower} hidden_size {} is no multiple of {} heads",
                 t.hidden, t.heads
@@ -197,7 +197,7 @@ fn check(spec: &ModelSpec) -> Result<()> {
             spec.text.context_length
         )));
     }
-    if spec.vision.image_size % spec.vision.patch_size != 0 {
+    if !spec.vision.image_size.is_multiple_of(spec.vision.patch_size) {
         return Err(Error::unsupported(format!(
             "image_size {} is no multiple of patch_size {}",
             spec.vision.image_size, spec.vision.patch_size

@@ -44,7 +44,7 @@ pub struct Mixed {
 impl Mixed {
     /// Query i is the name i, which itself is not counted.
     pub fn of_names(to_names: &[Vec<f32>], to_pictures: &[Vec<f32>]) -> Self {
-        let (found, n) = (first_ten(to_names, to_pictures, |i| Some(i)), to_names.len());
+        let (found, n) = (first_ten(to_names, to_pictures, Some), to_names.len());
         Self { pictures: pictures(&found, n), own: own(&found, |i| n + i) }
     }
 
@@ -110,6 +110,6 @@ mod tests {
         assert!((mixed.pictures - 400.0 / 6.0).abs() < 1e-9);
         assert_eq!(mixed.own, 100.0);
         assert_eq!(Mixed::share(&names, &pictures), 50.0);
-        assert_eq!(first_ten(&names, &pictures, |i| Some(i))[0], [2, 3, 1]);
+        assert_eq!(first_ten(&names, &pictures, Some)[0], [2, 3, 1]);
     }
 }
