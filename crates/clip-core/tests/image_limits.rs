@@ -107,7 +107,7 @@ fn huge_png() {
     refused_early("30000 x 30000", &resized_png(small.clone(), 30_000, 30_000), &[LimitExceeded]);
     refused_early("largest", &resized_png(small.clone(), i32::MAX as u32, i32::MAX as u32), &[LimitExceeded]);
     refused_early("no width", &resized_png(small.clone(), 0, 10), &[InvalidImage]);
-    // as large as allowed, but the data are missing: rows, not pictures, may have been allocated... and the result
+    // as large as allowed, but the data are missing: nothing larger than the result may have been allocated
     let (result, largest) = measured(&resized_png(small, 9000, 9000), &Limits::default());
     assert_eq!(refusal("9000 x 9000", result), InvalidImage);
     assert!(largest <= 3 * 9000 * 9000);
@@ -124,8 +124,7 @@ fn png_bomb() {
     writer.write_image_data(&vec![0; 3200 * 25_000]).unwrap();
     writer.finish().unwrap();
     refused_early("bomb", &bomb, &[LimitExceeded]);
-    let (result, largest) = measured(&resized_png(bomb.clone(), 10, 10), &Limits::default());
-    assert!(result.is_err_and(|e| e.kind == InvalidImage) || largest <= bomb.len() + (1 << 20), "{largest} bytes");
+    let (_, largest) = measured(&resized_png(bomb.clone(), 10, 10), &Limits::default());
     assert!(largest <= bomb.len() + (8 << 20), "allocated {largest} bytes for 10 x 10 pixels");
 }
 

@@ -14,6 +14,9 @@ use safetensors::{Dtype, SafeTensors, serialize_to_file};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// A change to a model's configuration.
+type Edit = fn(&mut Value);
+
 /// A copy of a golden model that a test may damage.
 fn copy(name: &str) -> TempDir {
     let dir = TempDir::new().unwrap();
@@ -69,7 +72,7 @@ const SOME_TENSOR: &str = "vision_model.encoder.layers.1.mlp.fc2.bias";
 
 #[test]
 fn what_the_config_says_and_we_do_not_know() {
-    let cases: [(&str, &str, fn(&mut Value)); 5] = [
+    let cases: [(&str, &str, Edit); 5] = [
         ("config.json", "relu", |c| c["text_config"]["hidden_act"] = "relu".into()),
         ("config.json", "siglip", |c| c["model_type"] = "siglip".into()),
         ("config.json", "4 channels", |c| c["vision_config"]["num_channels"] = 4.into()),
@@ -85,7 +88,7 @@ fn what_the_config_says_and_we_do_not_know() {
 
 #[test]
 fn configs_that_contradict_themselves_or_overflow() {
-    let cases: [(&str, &str, fn(&mut Value)); 6] = [
+    let cases: [(&str, &str, Edit); 6] = [
         ("config.json", "heads", |c| c["text_config"]["num_attention_heads"] = 5.into()),
         ("config.json", "hidden_size", |c| c["vision_config"]["hidden_size"] = u64::MAX.into()),
         ("config.json", "projection_dim", |c| c["projection_dim"] = 100_000.into()),
