@@ -7,44 +7,45 @@ COMMENT ON TYPE clip_modality IS 'what a row was embedded from';
 
 -- Embedding -----------------------------------------------------------------------------------------------------------
 -- With the session's model (clip.model) a function is STABLE. With a named one it is IMMUTABLE, for generated columns
--- and expression indexes: an installed name never changes its content. The cost keeps the planner from evaluating
--- these functions once per row where an index serves.
+-- and expression indexes: an installed name never changes its content. The costs are high enough that an index is
+-- chosen where one serves, and far below the true ones, on purpose: a call with an input seen before costs microseconds,
+-- and a plan that looks expensive is compiled by JIT first, which takes longer than a small query does.
 
 CREATE FUNCTION clip_embed_text(content text) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_embed_text_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'clip_embed_text_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION clip_embed_text(text) IS 'unit vector of a text, by the model of the setting clip.model';
 
 CREATE FUNCTION clip_embed_text(content text, model text) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_embed_text_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'clip_embed_text_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION clip_embed_text(text, text) IS 'unit vector of a text, by a named model';
 
 CREATE FUNCTION clip_embed_image(image bytea) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_embed_image_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 400000;
+	AS 'MODULE_PATHNAME', 'clip_embed_image_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 4000;
 COMMENT ON FUNCTION clip_embed_image(bytea) IS 'unit vector of a JPEG, PNG, WebP, GIF, BMP or TIFF image, by the model of the setting clip.model';
 
 CREATE FUNCTION clip_embed_image(image bytea, model text) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_embed_image_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 400000;
+	AS 'MODULE_PATHNAME', 'clip_embed_image_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000;
 COMMENT ON FUNCTION clip_embed_image(bytea, text) IS 'unit vector of a JPEG, PNG, WebP, GIF, BMP or TIFF image, by a named model';
 
 CREATE FUNCTION clip_embed_texts(contents text[]) RETURNS vector[]
-	AS 'MODULE_PATHNAME', 'clip_embed_texts_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000000;
+	AS 'MODULE_PATHNAME', 'clip_embed_texts_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION clip_embed_texts(text[]) IS 'unit vectors of texts, in order, NULL for NULL, by the model of the setting clip.model';
 
 CREATE FUNCTION clip_embed_texts(contents text[], model text) RETURNS vector[]
-	AS 'MODULE_PATHNAME', 'clip_embed_texts_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000000;
+	AS 'MODULE_PATHNAME', 'clip_embed_texts_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION clip_embed_texts(text[], text) IS 'unit vectors of texts, in order, NULL for NULL, by a named model';
 
 CREATE FUNCTION clip_embed_images(images bytea[]) RETURNS vector[]
-	AS 'MODULE_PATHNAME', 'clip_embed_images_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 4000000;
+	AS 'MODULE_PATHNAME', 'clip_embed_images_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40000;
 COMMENT ON FUNCTION clip_embed_images(bytea[]) IS 'unit vectors of images, in order, NULL for NULL, by the model of the setting clip.model';
 
 CREATE FUNCTION clip_embed_images(images bytea[], model text) RETURNS vector[]
-	AS 'MODULE_PATHNAME', 'clip_embed_images_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000000;
+	AS 'MODULE_PATHNAME', 'clip_embed_images_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40000;
 COMMENT ON FUNCTION clip_embed_images(bytea[], text) IS 'unit vectors of images, in order, NULL for NULL, by a named model';
 
 CREATE FUNCTION clip_classify(image bytea, labels text[], template text DEFAULT 'a photo of a {}', model text DEFAULT NULL)
 	RETURNS TABLE (label text, probability real)
-	AS 'MODULE_PATHNAME', 'clip_classify_wrapper' LANGUAGE C STABLE PARALLEL SAFE COST 1000000 ROWS 10;
+	AS 'MODULE_PATHNAME', 'clip_classify_wrapper' LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION clip_classify(bytea, text[], text, text) IS 'probability of each label for an image, the most probable first';
 
 -- Models --------------------------------------------------------------------------------------------------------------
@@ -110,11 +111,20 @@ GRANT SELECT ON clip_stats TO PUBLIC;
 -- A dropped table or column takes its row of clip.tables along.
 CREATE FUNCTION clip.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql
 	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	gone record;
 BEGIN
-	DELETE FROM clip.tables t
-	USING pg_event_trigger_dropped_objects() d
-	WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.relation::oid
-		AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = t.embedding_column);
+	FOR gone IN
+		DELETE FROM clip.tables t
+		USING pg_event_trigger_dropped_objects() d
+		WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.relation::oid
+			AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = t.embedding_column)
+		RETURNING t.relation, t.embedding_column, d.objsubid
+	LOOP
+		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
+			EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', clip.trigger_name(gone.embedding_column), gone.relation);
+		END IF;
+	END LOOP;
 END $$;
 COMMENT ON FUNCTION clip.forget_dropped() IS 'internal: keeps clip.tables free of dropped tables';
 CREATE EVENT TRIGGER clip_forget_dropped ON sql_drop
@@ -124,23 +134,23 @@ CREATE EVENT TRIGGER clip_forget_dropped ON sql_drop
 -- Tables --------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION clip_embed_trigger() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'clip_embed_trigger' LANGUAGE C COST 100000;
+	AS 'MODULE_PATHNAME', 'clip_embed_trigger' LANGUAGE C COST 1000;
 COMMENT ON FUNCTION clip_embed_trigger() IS 'embeds a row before it is written; created by clip_create_table and clip_attach';
 
 CREATE FUNCTION clip_query(relation regclass, content text) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_query_text_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'clip_query_text_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION clip_query(regclass, text) IS 'unit vector of a text, by the model of a table''s vectors';
 
 CREATE FUNCTION clip_query(relation regclass, content text, embedding_column name) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_query_text_column_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'clip_query_text_column_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION clip_query(regclass, text, name) IS 'unit vector of a text, by the model of one of a table''s embedding columns';
 
 CREATE FUNCTION clip_query(relation regclass, image bytea) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_query_image_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 400000;
+	AS 'MODULE_PATHNAME', 'clip_query_image_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 4000;
 COMMENT ON FUNCTION clip_query(regclass, bytea) IS 'unit vector of an image, by the model of a table''s vectors';
 
 CREATE FUNCTION clip_query(relation regclass, image bytea, embedding_column name) RETURNS vector
-	AS 'MODULE_PATHNAME', 'clip_query_image_column_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 400000;
+	AS 'MODULE_PATHNAME', 'clip_query_image_column_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 4000;
 COMMENT ON FUNCTION clip_query(regclass, bytea, name) IS 'unit vector of an image, by the model of one of a table''s embedding columns';
 
 -- The public functions that run DDL do it as their caller, so that PostgreSQL's own privilege checks hold.
@@ -151,6 +161,11 @@ CREATE FUNCTION clip.vector_schema() RETURNS name LANGUAGE sql STABLE SET search
 $$;
 COMMENT ON FUNCTION clip.vector_schema() IS 'internal: where pgvector is installed';
 
+CREATE FUNCTION clip.name_of(relation regclass) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce((SELECT c.relname::text FROM pg_class c WHERE c.oid = relation), relation::oid::text)
+$$;
+COMMENT ON FUNCTION clip.name_of(regclass) IS 'internal: a relation as messages call it, without its schema';
+
 CREATE FUNCTION clip.check_column(relation regclass, col name, expected text[], what text) RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -160,7 +175,7 @@ BEGIN
 	FROM pg_attribute att JOIN pg_type t ON t.oid = att.atttypid
 	WHERE att.attrelid = relation AND att.attname = col AND att.attnum > 0 AND NOT att.attisdropped;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION 'column "%" of relation "%" does not exist', col, relation USING ERRCODE = 'undefined_column';
+		RAISE EXCEPTION 'column "%" of relation "%" does not exist', col, clip.name_of(relation) USING ERRCODE = 'undefined_column';
 	ELSIF a.attgenerated <> '' THEN
 		RAISE EXCEPTION 'column "%" is generated', col USING ERRCODE = 'feature_not_supported',
 			HINT = 'Generated columns have no value yet when a row is embedded. Use a generated embedding column instead.';
@@ -183,9 +198,9 @@ DECLARE
 BEGIN
 	SELECT c.relkind INTO kind FROM pg_class c WHERE c.oid = relation;
 	IF kind IS NULL OR kind NOT IN ('r', 'p') THEN
-		RAISE EXCEPTION '"%" is not a table', relation USING ERRCODE = 'wrong_object_type';
+		RAISE EXCEPTION '"%" is not a table', clip.name_of(relation) USING ERRCODE = 'wrong_object_type';
 	ELSIF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = relation) THEN
-		RAISE EXCEPTION 'must be owner of table %', relation USING ERRCODE = 'insufficient_privilege';
+		RAISE EXCEPTION 'must be owner of table %', clip.name_of(relation) USING ERRCODE = 'insufficient_privilege';
 	ELSIF text_column IS NULL AND image_column IS NULL THEN
 		RAISE EXCEPTION 'a text column or an image column must be named' USING ERRCODE = 'null_value_not_allowed';
 	ELSIF text_column IS NOT NULL AND image_column IS NOT NULL AND modality_column IS NULL AND NOT keep_images THEN
@@ -212,7 +227,7 @@ BEGIN
 	END IF;
 	SELECT t.model INTO found_model FROM clip.tables t WHERE t.relation = attach.relation AND t.embedding_column = attach.embedding_column;
 	IF FOUND THEN
-		RAISE EXCEPTION 'column "%" of "%" is embedded with model "%" already', embedding_column, relation, found_model
+		RAISE EXCEPTION 'column "%" of relation "%" is embedded with model "%" already', embedding_column, clip.name_of(relation), found_model
 			USING ERRCODE = 'duplicate_object', HINT = 'Call clip_detach first. Vectors of another model must be embedded anew.';
 	END IF;
 	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s ON %s FOR EACH ROW EXECUTE FUNCTION @extschema@.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L)',
@@ -291,7 +306,7 @@ CREATE FUNCTION clip_detach(relation regclass, embedding_column name DEFAULT 'em
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM clip.tables t WHERE t.relation = clip_detach.relation AND t.embedding_column = clip_detach.embedding_column) THEN
-		RAISE EXCEPTION 'column "%" of "%" is not embedded by pg_clip', embedding_column, relation USING ERRCODE = 'undefined_object';
+		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
 	END IF;
 	PERFORM clip.unregister(relation, embedding_column);
 	EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', clip.trigger_name(embedding_column), relation);

@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 /// Words of context beyond which more text cannot matter, per token of context (each word makes a token or more;
 /// the factor leaves room for words that a normaliser deletes).
 const WORDS_PER_TOKEN: usize = 4;
-/// Bytes of one run without white space that are looked at. The longest token of CLIP's vocabulary has a few dozen
-/// bytes, so that a context of 77 tokens ends long before.
-const MAX_RUN: usize = 32 << 10;
+/// Bytes beside white space beyond which more text cannot matter. The longest token of CLIP's vocabulary has a few
+/// dozen bytes, so that a context of 77 tokens ends long before.
+const MAX_BYTES: usize = 32 << 10;
 
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
@@ -68,26 +68,25 @@ impl Tokenizer {
     }
 }
 
-/// A prefix that ends at white space after `max_words` words, or after [`MAX_RUN`] bytes of one word.
+/// A prefix that ends at white space after `max_words` words or [`MAX_BYTES`] bytes of words, or within a word that is
+/// itself as long as that.
 ///
 /// White space always separates tokens, so cutting there changes no token before the cut.
 fn relevant_prefix(text: &str, max_words: usize) -> &str {
-    let (mut words, mut run_start, mut in_word) = (0, 0, false);
+    let (mut words, mut bytes, mut word_start) = (0, 0, None);
     for (at, c) in text.char_indices() {
-        if c.is_whitespace() {
-            if in_word {
+        match (word_start, c.is_whitespace()) {
+            (None, false) => word_start = Some(at),
+            (Some(start), true) => {
                 words += 1;
-                if words >= max_words {
+                bytes += at - start;
+                if words >= max_words || bytes >= MAX_BYTES {
                     return &text[..at];
                 }
+                word_start = None;
             }
-            in_word = false;
-            run_start = at + c.len_utf8();
-        } else {
-            in_word = true;
-            if at - run_start >= MAX_RUN {
-                return &text[..at];
-            }
+            (Some(start), false) if at - start >= MAX_BYTES => return &text[..at],
+            _ => {}
         }
     }
     text
@@ -109,7 +108,14 @@ mod tests {
     fn prefix_cuts_endless_words_at_a_character() {
         let text = "ä".repeat(1 << 20);
         let prefix = relevant_prefix(&text, 300);
-        assert!((MAX_RUN..MAX_RUN + 4).contains(&prefix.len()));
+        assert!((MAX_BYTES..MAX_BYTES + 4).contains(&prefix.len()));
+    }
+
+    #[test]
+    fn prefix_of_long_words_ends_at_white_space() {
+        let word = "x".repeat(3000);
+        let text = format!("{word} ").repeat(300);
+        assert_eq!(relevant_prefix(&text, 300), text[..11 * 3001].trim_end());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The one way in: guards in their order, then the format's decoder, then orientation.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::format::{Format, sniff};
@@ -59,11 +60,23 @@ pub(super) fn check_pixels(format: Format, width: u32, height: u32, limits: &Lim
 }
 
 /// A buffer of `len` zeros, or an error where the allocator has no such memory: an abort would end the server.
+///
+/// The memory comes zeroed from the system, page by page as it is used: a file of a few bytes that declares a large
+/// picture costs next to nothing.
+#[allow(unsafe_code)]
 pub(super) fn zeroed(len: usize) -> Result<Vec<u8>> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(len).map_err(|_| Error::limit(format!("no memory for an image of {len} bytes")))?;
-    v.resize(len, 0);
-    Ok(v)
+    let none = || Error::limit(format!("no memory for an image of {len} bytes"));
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    let layout = Layout::array::<u8>(len).map_err(|_| none())?;
+    // SAFETY: the layout's size is not zero.
+    let pointer = unsafe { alloc_zeroed(layout) };
+    if pointer.is_null() {
+        return Err(none());
+    }
+    // SAFETY: allocated by the global allocator with the layout of `[u8; len]`, and all `len` bytes are initialised.
+    Ok(unsafe { Vec::from_raw_parts(pointer, len, len) })
 }
 
 fn check_buffer(image: &Rgb8) -> Result<()> {

@@ -66,6 +66,7 @@ fn palette(entries: Option<&[u8]>) -> [[u8; 3]; 256] {
 
 fn gif_error(e: DecodingError) -> crate::Error {
     match e {
+        DecodingError::UnexpectedEof => truncated(Gif),
         DecodingError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(Gif),
         e => damaged(Gif, e),
     }
