@@ -15,7 +15,7 @@ PICTURES = sorted((ROOT / "models" / "demo" / "pictures").glob("*.png"))
 TEXTS = ["something sweet to eat", "an animal of the sea", "it is raining today", "we went by train", "a musical instrument",
          "I am so happy", "wild animals of Africa", "fresh fruit", "a sport with a ball", "tools for the office"]
 WORDS = ["broken heart", "fruit", "a dog", "musical instrument", "Pferd", "poisson"]
-EXAMPLES = ["horse", "cherries", "trolleybus"]
+EXAMPLES = ["horse", "cherries", "bullet-train"]
 
 
 def psql(sql, stdin=None, *options):
@@ -36,7 +36,7 @@ def name(path):
 
 
 def picture(stem):
-    path = next((p for p in PICTURES if p.stem == stem), PICTURES[0])
+    path = ROOT / "models" / "demo" / "pictures" / f"{stem}.png"
     return path, "'\\x" + path.read_bytes().hex() + "'::bytea"
 
 
@@ -101,7 +101,7 @@ def main():
     texts = [name(p) for p in PICTURES] + TEXTS
     psql("COPY items (modality, content_ref) FROM STDIN", "".join(f"text\t{text}\n" for text in texts))
     psql("ANALYZE items")
-    model = rows("SELECT name || ' (' || dimensions || ' dimensions)' FROM clip_models() WHERE name = current_setting('clip.model', true) OR name = 'pictograms' LIMIT 1")[0][0]
+    model = rows("SELECT name || ' (' || dimensions || ' dimensions)' FROM clip_models() WHERE name = current_setting('clip.model')")[0][0]
     summary = (f"{len(PICTURES)} pictures and {len(texts)} texts in one table, model {model}; "
                f"the pictures were inserted and embedded in {seconds:.1f} s ({seconds * 1000 / len(PICTURES):.1f} ms each).")
     print(summary)

@@ -29,3 +29,9 @@ def pool(texts, images, scale, of, concepts):
     own = torch.cat([picture, of])
     self = torch.eye(len(both), dtype=torch.bool, device=both.device)
     return cross((scale * both @ both.T).masked_fill(self, -1e4), (own @ own.T).masked_fill(self, 0))
+
+
+def words(a, b, scale):
+    """A word and its synonym, hypernym or gloss find each other in the batch."""
+    scores, own = scale * a @ b.T, torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2

