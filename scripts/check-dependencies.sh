@@ -2,7 +2,7 @@
 # The engine and the command line build on a machine without PostgreSQL; the engine opens no network connection.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for crate in clip-core; do
+for crate in clip-core packed-gemm; do
 	for forbidden in pgrx tokio hyper reqwest ureq hf-hub; do
 		if cargo tree -p "$crate" -e normal --prefix none | grep -qE "^$forbidden "; then
 			echo "$crate depends on $forbidden" >&2

@@ -41,8 +41,16 @@ impl Weights {
     }
 
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let shape =
-            self.shapes.get(name).ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
-        Ok(Tensor::from_vec(self.file.read_f32(name)?, shape.as_slice(), &Device::Cpu)?)
+        Ok(Tensor::from_vec(self.values(name)?, self.shape(name)?, &Device::Cpu)?)
+    }
+
+    pub fn values(&self, name: &str) -> Result<Vec<f32>> {
+        self.shape(name)?;
+        self.file.read_f32(name)
+    }
+
+    pub fn shape(&self, name: &str) -> Result<&[usize]> {
+        let shape = self.shapes.get(name).map(Vec::as_slice);
+        shape.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))
     }
 }

@@ -55,6 +55,23 @@ pub enum Command {
         #[command(flatten)]
         models: Models,
     },
+    /// Print milliseconds of the engine's parts on this machine
+    ///
+    /// One line a case: CASE PRECISION MILLISECONDS, the best of several runs, for the whole batch. image_b8 is 8 images
+    /// from pixel values to embeddings, text_b32_l10 32 texts of 10 tokens, pixels:FILE one photo from its bytes to
+    /// pixel values on one thread.
+    Bench {
+        /// Name of the model
+        name: String,
+        /// A photo to time the preprocessing with
+        #[arg(long, value_name = "FILE")]
+        photo: Vec<PathBuf>,
+        /// Threads to compute with, 0 for automatic
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        #[command(flatten)]
+        models: Models,
+    },
     /// Derive a model whose texts and images lie around the same point
     ///
     /// In every CLIP the vectors of texts and those of images lie apart, so that a mixed list shows one kind first. The

@@ -1,6 +1,7 @@
 //! `pgclip`: the command line of pg_clip.
 
 mod args;
+mod bench;
 mod calibrate;
 mod embed;
 mod evaluate;
@@ -34,6 +35,7 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Inspect { source } => models::inspect(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
+        Command::Bench { name, photo, threads, models } => bench::bench(&name, threads, &photo, &models.open()?),
         Command::Calibrate { name, r#as, sample, save_means, threads, models } => {
             calibrate::calibrate(&name, &r#as, &sample.get(), save_means.as_deref(), threads, &models.open()?)
         }

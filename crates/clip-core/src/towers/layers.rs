@@ -3,45 +3,15 @@
 //! Rows of all sequences of a batch lie one after the other, without padding: a tensor is `[rows, width]`, and
 //! attention goes sequence by sequence. So a batch gives the same numbers as its items alone.
 
-use candle_core::{D, Tensor};
-use candle_nn::ops::{layer_norm, sigmoid, softmax_last_dim};
+use candle_core::Tensor;
+use candle_nn::ops::layer_norm;
 
+use super::attention::Attention;
+use super::ops::Linear;
 use crate::compute::Context;
-use crate::error::Result;
-use crate::spec::{Activation, TowerSpec};
+use crate::error::{Error, Result};
+use crate::spec::TowerSpec;
 use crate::weights::Weights;
-
-/// `y = x Wᵀ + b`. The one place where a tower multiplies by weights, so that another product can take over here.
-pub struct Linear {
-    /// `[inputs, outputs]`, a transposed view of the checkpoint's matrix.
-    weight: Tensor,
-    bias: Option<Tensor>,
-}
-
-impl Linear {
-    pub fn load(weights: &Weights, name: &str) -> Result<Self> {
-        let mut linear = Self::load_without_bias(weights, &format!("{name}.weight"))?;
-        linear.bias = Some(weights.tensor(&format!("{name}.bias"))?);
-        Ok(linear)
-    }
-
-    pub fn load_without_bias(weights: &Weights, tensor: &str) -> Result<Self> {
-        Self::from_matrix(weights.tensor(tensor)?)
-    }
-
-    /// `matrix`: `[outputs, inputs]`.
-    pub fn from_matrix(matrix: Tensor) -> Result<Self> {
-        Ok(Self { weight: matrix.t()?, bias: None })
-    }
-
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight)?;
-        Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
-    }
-}
 
 pub struct LayerNorm {
     weight: Tensor,
@@ -63,14 +33,6 @@ impl LayerNorm {
     }
 }
 
-fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    Ok(match activation {
-        Activation::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
-        Activation::Gelu => x.gelu_erf()?,
-        Activation::GeluTanh => x.gelu()?,
-    })
-}
-
 /// The pre-norm transformer of CLIP (transformers, `modeling_clip.py`, `CLIPEncoder`).
 pub struct Encoder {
     layers: Vec<Layer>,
@@ -79,15 +41,34 @@ pub struct Encoder {
 
 struct Layer {
     norm1: LayerNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    /// Query, key and value side by side.
+    qkv: Linear,
     out: Linear,
     norm2: LayerNorm,
     fc1: Linear,
     fc2: Linear,
     heads: usize,
-    activation: Activation,
+}
+
+/// The sequences of a batch, their rows one after the other.
+pub struct Sequences {
+    /// Rows of each.
+    pub lengths: Vec<usize>,
+    /// Which row of each stands for it in the end.
+    pub pooled: Vec<usize>,
+}
+
+impl Sequences {
+    /// The pooled rows, counted over all sequences.
+    fn rows(&self) -> Vec<u32> {
+        let mut start = 0;
+        let row = |(length, pooled): (&usize, &usize)| {
+            let row = start + pooled;
+            start += length;
+            row as u32
+        };
+        self.lengths.iter().zip(&self.pooled).map(row).collect()
+    }
 }
 
 impl Encoder {
@@ -98,66 +79,52 @@ impl Encoder {
         Ok(Self { layers, causal })
     }
 
-    /// `x`: `[sum of lengths, hidden]`, the sequences one after the other.
-    pub fn forward(&self, mut x: Tensor, lengths: &[usize], ctx: &Context) -> Result<Tensor> {
-        for layer in &self.layers {
+    /// `x`: `[sum of lengths, hidden]`. Returns the pooled rows, `[sequences, hidden]`.
+    pub fn forward(&self, mut x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
+        let Some((last, layers)) = self.layers.split_last() else {
+            return Err(Error::internal("a tower without layers"));
+        };
+        for layer in layers {
             ctx.check()?;
-            x = ctx.compute.run(|| layer.forward(&x, lengths, self.causal))?;
+            x = ctx.compute.run(|| layer.forward(&x, sequences, self.causal))?;
         }
-        Ok(x)
+        ctx.check()?;
+        ctx.compute.run(|| last.forward_pooled(&x, sequences, self.causal))
     }
 }
 
 impl Layer {
     fn load(weights: &Weights, name: &str, spec: &TowerSpec) -> Result<Self> {
-        let linear = |part: &str| Linear::load(weights, &format!("{name}.{part}"));
-        let norm = |part: &str| LayerNorm::load(weights, &format!("{name}.{part}"), spec.layer_norm_eps);
+        let part = |part: &str| format!("{name}.{part}");
+        let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
+        let [q, k, v] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"].map(part);
         Ok(Self {
             norm1: norm("layer_norm1")?,
-            query: linear("self_attn.q_proj")?,
-            key: linear("self_attn.k_proj")?,
-            value: linear("self_attn.v_proj")?,
-            out: linear("self_attn.out_proj")?,
+            qkv: Linear::load_side_by_side(weights, &[&q, &k, &v])?,
+            out: Linear::load(weights, &part("self_attn.out_proj"))?,
             norm2: norm("layer_norm2")?,
-            fc1: linear("mlp.fc1")?,
-            fc2: linear("mlp.fc2")?,
+            fc1: Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),
+            fc2: Linear::load(weights, &part("mlp.fc2"))?,
             heads: spec.heads,
-            activation: spec.activation,
         })
     }
 
-    fn forward(&self, x: &Tensor, lengths: &[usize], causal: bool) -> Result<Tensor> {
-        let x = (x + self.attention(&self.norm1.forward(x)?, lengths, causal)?)?;
-        let y = activate(&self.fc1.forward(&self.norm2.forward(&x)?)?, self.activation)?;
-        Ok((x + self.fc2.forward(&y)?)?)
+    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool) -> Result<Tensor> {
+        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries: None };
+        let mixed = attention.forward(&self.qkv.forward(&self.norm1.forward(x)?)?)?;
+        self.mlp(&self.out.forward_onto(&mixed, x)?)
     }
 
-    fn attention(&self, x: &Tensor, lengths: &[usize], causal: bool) -> Result<Tensor> {
-        let width = x.dim(D::Minus1)?;
-        let scale = ((width / self.heads) as f64).powf(-0.5);
-        let (q, k, v) = ((self.query.forward(x)? * scale)?, self.key.forward(x)?, self.value.forward(x)?);
-        let mut start = 0;
-        let mut parts = Vec::with_capacity(lengths.len());
-        for &length in lengths {
-            let head = |t: &Tensor| -> Result<Tensor> {
-                let rows = t.narrow(0, start, length)?.reshape((length, self.heads, width / self.heads))?;
-                Ok(rows.transpose(0, 1)?.contiguous()?)
-            };
-            let mut scores = head(&q)?.matmul(&head(&k)?.t()?)?;
-            if causal {
-                scores = scores.broadcast_add(&causal_mask(length, x)?)?;
-            }
-            let mixed = softmax_last_dim(&scores)?.matmul(&head(&v)?)?;
-            parts.push(mixed.transpose(0, 1)?.reshape((length, width))?);
-            start += length;
-        }
-        self.out.forward(&Tensor::cat(&parts, 0)?)
+    /// The last layer, of which only the pooled rows are asked for.
+    fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool) -> Result<Tensor> {
+        let queries = Some(sequences.pooled.as_slice());
+        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
+        let mixed = attention.forward(&self.qkv.forward(&self.norm1.forward(x)?)?)?;
+        let rows = Tensor::new(sequences.rows(), x.device())?;
+        self.mlp(&self.out.forward_onto(&mixed, &x.index_select(&rows, 0)?)?)
     }
-}
 
-/// `[length, length]`: 0 up to the diagonal, minus infinity beyond.
-fn causal_mask(length: usize, like: &Tensor) -> Result<Tensor> {
-    let mask: Vec<f32> =
-        (0..length * length).map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 }).collect();
-    Ok(Tensor::from_vec(mask, (length, length), like.device())?)
+    fn mlp(&self, x: &Tensor) -> Result<Tensor> {
+        self.fc2.forward_onto(&self.fc1.forward(&self.norm2.forward(x)?)?, x)
+    }
 }

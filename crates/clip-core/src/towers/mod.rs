@@ -1,6 +1,8 @@
 //! The two towers: token ids or pixels in, one un-normalised vector of the shared space out.
 
+mod attention;
 mod layers;
+mod ops;
 mod text;
 mod vision;
 

@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use super::layers::{Encoder, LayerNorm, Linear};
+use super::layers::{Encoder, LayerNorm, Sequences};
+use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::TEXT;
@@ -36,7 +37,7 @@ impl TextTower {
     /// `[texts, dimensions]` for any number of token sequences of any lengths up to the context's.
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
         let (vocabulary, context) = (self.tokens.dim(0)?, self.positions.dim(0)?);
-        let (mut ids, mut lengths, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
         for text in texts {
             // Attention is causal: what follows the pooled token cannot matter.
             let length = pooled_position(text, self.pooling) + 1;
@@ -48,14 +49,13 @@ impl TextTower {
             }
             ids.extend_from_slice(&text[..length]);
             lengths.push(length);
-            rows.push(ids.len() as u32 - 1);
         }
         let device = self.tokens.device();
         let tokens = self.tokens.index_select(&Tensor::from_vec(ids.clone(), ids.len(), device)?, 0)?;
         let places: Vec<u32> = lengths.iter().flat_map(|n| 0..*n as u32).collect();
         let positions = self.positions.index_select(&Tensor::from_vec(places, ids.len(), device)?, 0)?;
-        let x = self.encoder.forward((tokens + positions)?, &lengths, ctx)?;
-        let pooled = x.index_select(&Tensor::from_vec(rows, texts.len(), device)?, 0)?;
+        let pooled = lengths.iter().map(|length| length - 1).collect();
+        let pooled = self.encoder.forward((tokens + positions)?, &Sequences { lengths, pooled }, ctx)?;
         ctx.compute.run(|| self.projection.forward(&self.norm.forward(&pooled)?))
     }
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 
-use super::layers::{Encoder, LayerNorm, Linear};
+use super::layers::{Encoder, LayerNorm, Sequences};
+use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::VISION;
@@ -25,12 +26,11 @@ pub struct VisionTower {
 impl VisionTower {
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let (tower, eps) = (&spec.vision.tower, spec.vision.tower.layer_norm_eps);
-        let kernel = weights.tensor(&format!("{VISION}.embeddings.patch_embedding.weight"))?;
         Ok(Self {
             spec: spec.vision.clone(),
             class: weights.tensor(&format!("{VISION}.embeddings.class_embedding"))?,
             // A convolution whose stride is its size is a product with each patch as one row.
-            patches: Linear::from_matrix(kernel.flatten_from(1)?)?,
+            patches: Linear::load_without_bias(weights, &format!("{VISION}.embeddings.patch_embedding.weight"))?,
             positions: weights.tensor(&format!("{VISION}.embeddings.position_embedding.weight"))?,
             pre_norm: LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?,
             encoder: Encoder::load(weights, VISION, tower, false)?,
@@ -47,11 +47,8 @@ impl VisionTower {
         }
         ctx.check()?;
         let (x, rows) = ctx.compute.run(|| self.embed(images))?;
-        let x = self.encoder.forward(x, &vec![rows; n], ctx)?;
-        ctx.compute.run(|| {
-            let class = x.reshape((n, rows, ()))?.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
-            self.projection.forward(&self.post_norm.forward(&class)?)
-        })
+        let class = self.encoder.forward(x, &Sequences { lengths: vec![rows; n], pooled: vec![0; n] }, ctx)?;
+        ctx.compute.run(|| self.projection.forward(&self.post_norm.forward(&class)?))
     }
 
     /// The encoder's input, `[images * rows, hidden]`, and the rows of an image: one for the class, one a patch.

@@ -1,0 +1,84 @@
+//! `bench`: milliseconds of the engine's parts on this machine.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clip_core::image::{Limits, pixel_values};
+use clip_core::spec::TextPooling;
+use clip_core::{Compute, Context, Model, ModelDir, Result};
+
+use crate::files::read;
+
+/// Images of a batch.
+const IMAGES: [usize; 3] = [1, 8, 32];
+/// Texts of a batch, and tokens of each.
+const TEXTS: [(usize, usize); 3] = [(1, 10), (1, 77), (32, 10)];
+
+/// Prints one line a case, `CASE PRECISION MILLISECONDS`, the time being that of the whole batch: the best of several
+/// runs after a first one.
+pub fn bench(name: &str, threads: usize, photos: &[PathBuf], models: &ModelDir) -> Result<()> {
+    let compute = Compute::new(threads)?;
+    let ctx = Context { compute: &compute, stop: &|| false };
+    let start = Instant::now();
+    let model = Model::new(models.open(name)?);
+    model.embed_texts(&["a cold start"], &ctx)?;
+    line("cold_start_text", start.elapsed());
+
+    let spec = model.spec();
+    let mut random = Random(1);
+    let size = spec.vision.image_size;
+    for images in IMAGES {
+        let pixels: Vec<Vec<f32>> =
+            (0..images).map(|_| (0..3 * size * size).map(|_| random.number() * 4.0 - 2.0).collect()).collect();
+        let time = best(|| model.embed_pixels(&pixels, &ctx))?;
+        line(&format!("image_b{images}"), time);
+    }
+    let end = match spec.text.pooling {
+        TextPooling::FirstEos(id) => id,
+        TextPooling::LargestId => spec.text.vocab_size as u32 - 1,
+    };
+    for (texts, tokens) in TEXTS {
+        let tokens = tokens.min(spec.text.context_length);
+        let mut text = || -> Vec<u32> {
+            let ids = (1..tokens).map(|_| (random.number() * (spec.text.vocab_size - 3) as f32) as u32);
+            ids.filter(|id| *id != end).chain([end]).collect()
+        };
+        let ids: Vec<Vec<u32>> = (0..texts).map(|_| text()).collect();
+        let time = best(|| model.embed_tokens(&ids, &ctx))?;
+        line(&format!("text_b{texts}_l{tokens}"), time);
+    }
+    let tokenizer = model.tokenizer()?;
+    line("tokenize", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
+    for path in photos {
+        let bytes = read(path)?;
+        let time = best(|| pixel_values(&bytes, &Limits::default(), &spec.image))?;
+        line(&format!("pixels:{}", path.file_name().unwrap_or_default().to_string_lossy().replace(' ', "_")), time);
+    }
+    Ok(())
+}
+
+fn line(case: &str, time: Duration) {
+    println!("{case} f32 {:.4}", time.as_secs_f64() * 1e3);
+}
+
+fn best<T>(mut f: impl FnMut() -> Result<T>) -> Result<Duration> {
+    f()?;
+    let (mut best, mut spent, mut runs) = (Duration::MAX, Duration::ZERO, 0);
+    while runs < 3 || (spent < Duration::from_millis(400) && runs < 20) {
+        let start = Instant::now();
+        f()?;
+        let time = start.elapsed();
+        (best, spent, runs) = (best.min(time), spent + time, runs + 1);
+    }
+    Ok(best)
+}
+
+/// Numbers in [0, 1) that are the same everywhere; good enough to keep values from being all alike.
+struct Random(u64);
+
+impl Random {
+    fn number(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
