@@ -2,7 +2,6 @@
 
 PG_CONFIG ?= pg_config
 BINDIR ?= /usr/local/bin
-MODEL ?= models/pictograms
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 PG_MAJOR = $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
@@ -30,7 +29,7 @@ check-tools:
 install: install-extension ## Install extension, command line and bundled model (after `make`)
 	install -d "$(SHAREDIR)/pg_clip/models" "$(DESTDIR)$(BINDIR)"
 	install -m 755 "$(TARGET)/release/pgclip" "$(DESTDIR)$(BINDIR)/pgclip"
-	"$(TARGET)/release/pgclip" import $(MODEL) --model-dir "$(SHAREDIR)/pg_clip/models"
+	scripts/install-models.sh "$(SHAREDIR)/pg_clip/models"
 
 install-extension:
 	install -d "$(PKGLIBDIR)" "$(SHAREDIR)/extension"
@@ -48,8 +47,8 @@ test: setup all ## Every test, in a throw-away cluster
 demo: setup all ## Search real pictures in a throw-away cluster, write an HTML page
 	@PG_CONFIG="$(PG_CONFIG)" scripts/demo.sh
 
-model: all ## Try the bundled model without a server
-	"$(TARGET)/release/pgclip" inspect $(MODEL)
+model: all ## Score the bundled model on the demo's pictures, without a server
+	@scripts/score.sh
 
 lint: check-tools ## Formatting and clippy, warnings being errors
 	cargo fmt --all --check

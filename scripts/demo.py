@@ -127,7 +127,7 @@ def main():
         path, data = picture(stem)
         page.answer(path.name, search(f"clip_query('items', {data})", "WHERE modality = 'text'"))
     page.section("Everything in one list", "SELECT modality, content_ref FROM items ORDER BY embedding <=> clip_query('items', $1) LIMIT 6",
-                 "Texts and pictures mixed. The two kinds lie in two cones of the space, so rows of the query's own kind come first.")
+                 "Texts and pictures mixed.")
     page.answer("fruit", search("clip_query('items', 'fruit'::text)", "", 8))
     path, data = picture("horse")
     page.answer(path.name, search(f"clip_query('items', {data})", "", 8))
