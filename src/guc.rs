@@ -3,23 +3,23 @@
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
 
+use clip_core::Precision;
 use clip_core::image::Limits;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 #[allow(non_camel_case_types)]
-pub enum Precision {
+enum PrecisionSetting {
     auto,
     f32,
     bf16,
-    int8,
 }
 
 const BUNDLED_MODEL: &CStr = c"pictograms";
 
 static MODEL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(BUNDLED_MODEL));
-static PRECISION: GucSetting<Precision> = GucSetting::<Precision>::new(Precision::auto);
+static PRECISION: GucSetting<PrecisionSetting> = GucSetting::<PrecisionSetting>::new(PrecisionSetting::auto);
 static THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
 static CACHE_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MODEL_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -132,8 +132,13 @@ pub fn model() -> String {
     string(&MODEL)
 }
 
-pub fn precision() -> Precision {
-    PRECISION.get()
+/// `None` for the fastest that is installed.
+pub fn precision() -> Option<Precision> {
+    match PRECISION.get() {
+        PrecisionSetting::auto => None,
+        PrecisionSetting::f32 => Some(Precision::F32),
+        PrecisionSetting::bf16 => Some(Precision::Bf16),
+    }
 }
 
 pub fn threads() -> usize {

@@ -4,19 +4,19 @@
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use clip_core::Embedding;
+use clip_core::{Embedding, Model};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
 use crate::stats::Kind;
 
-/// SHA-256 of model, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
+/// SHA-256 of model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
 pub type Key = [u8; 32];
 
-pub fn key(fingerprint: &str, kind: Kind, input: &[u8]) -> Key {
+pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
     let mut hash = Sha256::new();
-    hash.update([kind as u8]);
-    hash.update(fingerprint);
+    hash.update([kind as u8, model.precision() as u8]);
+    hash.update(&model.installed().manifest.fingerprint);
     hash.update(input);
     hash.finalize().into()
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
-use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Result};
+use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Precision, Result};
 
-use crate::guc::{self, Precision};
+use crate::guc;
 use crate::interrupts;
 use crate::memo::{self, Memo};
 use crate::stats::{Counters, Kind, Stats};
@@ -16,8 +16,11 @@ use crate::stats::{Counters, Kind, Stats};
 /// Inputs of one call at most; their vectors have to fit into one array value.
 pub const MAX_BATCH: usize = 1 << 14;
 
+/// Directory and name, and what `clip.precision` asked for.
+type ModelKey = (PathBuf, String, Option<Precision>);
+
 struct Session {
-    models: HashMap<(PathBuf, String), Rc<Model>>,
+    models: HashMap<ModelKey, Rc<Model>>,
     /// The setting it was made for, and the threads.
     compute: Option<(usize, Rc<Compute>)>,
     memo: Memo,
@@ -43,18 +46,15 @@ pub fn model_dir() -> ModelDir {
     ModelDir::new(guc::model_dir())
 }
 
-/// The named model, opened once per session.
+/// The named model in the session's precision, opened once per session.
 pub fn model(name: &str) -> Result<Rc<Model>> {
-    let key = (guc::model_dir(), name.to_owned());
-    let model = match with(|s| s.models.get(&key).cloned()) {
-        Some(model) => model,
-        None => {
-            let model = Rc::new(Model::new(ModelDir::new(&key.0).open(name)?));
-            with(|s| s.models.insert(key, model.clone()));
-            model
-        }
-    };
-    check_precision(&model)?;
+    let key = (guc::model_dir(), name.to_owned(), guc::precision());
+    if let Some(model) = with(|s| s.models.get(&key).cloned()) {
+        return Ok(model);
+    }
+    let model = Model::new(ModelDir::new(&key.0).open(name)?, key.2);
+    let model = Rc::new(model.map_err(|e| e.with_hint("Set clip.precision to \"auto\"."))?);
+    with(|s| s.models.insert(key, model.clone()));
     Ok(model)
 }
 
@@ -66,22 +66,10 @@ pub fn model_or_default(name: Option<&str>) -> Result<Rc<Model>> {
     }
 }
 
+/// Has this session used the model, in any precision?
 pub fn is_loaded(name: &str) -> bool {
-    let key = (guc::model_dir(), name.to_owned());
-    with(|s| s.models.get(&key).is_some_and(|model| model.is_loaded()))
-}
-
-fn check_precision(model: &Model) -> Result<()> {
-    let (wanted, installed) = (guc::precision(), model.installed());
-    if wanted == Precision::auto || installed.precisions().contains(&format!("{wanted:?}").as_str()) {
-        return Ok(());
-    }
-    Err(Error::unsupported(format!(
-        "model \"{}\" has no weights in {wanted:?}: expected {}",
-        installed.name,
-        installed.precisions().join(", ")
-    ))
-    .with_hint("Set clip.precision to \"auto\"."))
+    let dir = guc::model_dir();
+    with(|s| s.models.iter().any(|((d, n, _), model)| *d == dir && n == name && model.is_loaded()))
 }
 
 /// The session's threads, made anew when `clip.threads` changed.
@@ -126,8 +114,8 @@ fn embed_counted(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<E
         return Err(Error::limit(format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", inputs.len()))
             .with_hint("Split the array."));
     }
-    let (name, fingerprint) = (&model.installed().name, &model.installed().manifest.fingerprint);
-    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(fingerprint, kind, input)).collect();
+    let name = &model.installed().name;
+    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input)).collect();
     let mut known: HashMap<memo::Key, Rc<Embedding>> = with(|s| {
         s.memo.set_capacity(guc::cache_entries());
         keys.iter().filter_map(|key| Some((*key, s.memo.get(key)?))).collect()

@@ -7,11 +7,13 @@ SET clip.modell = 'pictograms';
 SET clip.threads = -1;
 SET clip.threads = 1000;
 SET clip.precision = 'f16';
-SET clip.precision = 'int8';
-SELECT clip_embed_text('x');
+SET clip.precision = 'bf16';
+SELECT clip_embed_text('a cat and a dog') AS bf16 \gset
 SET clip.precision = 'f32';
-SELECT vector_dims(clip_embed_text('x')) > 0 AS embeds;
+SELECT clip_embed_text('a cat and a dog') AS f32 \gset
 RESET clip.precision;
+-- close to each other and not the same: the memo keeps them apart
+SELECT :'f32' <> :'bf16' AS differs, (:'f32'::vector <=> :'bf16'::vector) < 1e-3 AS close;
 -- the number of threads does not change a vector
 SET clip.cache_entries = 0;
 SET clip.threads = 1;

@@ -42,7 +42,7 @@ fn clip_models() -> TableIterator<
             name.clone(),
             spec.architecture.name().to_owned(),
             spec.dimensions as i32,
-            model.precisions().into_iter().map(str::to_owned).collect(),
+            model.precisions().into_iter().map(|p| p.name().to_owned()).collect(),
             spec.text.context_length as i32,
             spec.vision.image_size as i32,
             model.manifest.parameters as i64,

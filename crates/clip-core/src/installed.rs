@@ -1,6 +1,7 @@
 //! The directory of installed models: names, manifests, listing, verification.
 //!
-//! One directory a model: `model.json` (the [`Manifest`]), `tokenizer.json`, `weights.f32.safetensors`.
+//! One directory a model: `model.json` (the [`Manifest`]), `tokenizer.json`, and a file of weights for
+//! each [`Precision`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,14 +12,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout;
+use crate::precision::Precision;
 use crate::spec::ModelSpec;
-use crate::tensor_file::{TensorFile, hex, missing_file};
+use crate::tensor_file::{hex, missing_file};
 
 pub const FORMAT: u32 = 1;
 pub const MANIFEST: &str = "model.json";
 pub const TOKENIZER: &str = "tokenizer.json";
-pub const WEIGHTS_F32: &str = "weights.f32.safetensors";
 
 /// Far above any manifest; a larger file is none.
 const MAX_MANIFEST: u64 = 1 << 20;
@@ -143,7 +143,7 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
         .with_hint("Import the model again with the pgclip of this version."));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(bad)?;
-    for file in [TOKENIZER, WEIGHTS_F32] {
+    for file in [TOKENIZER, &Precision::F32.file()] {
         if !manifest.files.contains_key(file) {
             return Err(Error::corrupted(format!("{MANIFEST} does not list \"{file}\"")));
         }
@@ -168,9 +168,23 @@ impl Installed {
     }
 
     /// Number formats that weights are installed in.
-    pub fn precisions(&self) -> Vec<&str> {
-        let files = self.manifest.files.keys();
-        files.filter_map(|file| file.strip_prefix("weights.")?.strip_suffix(".safetensors")).collect()
+    pub fn precisions(&self) -> Vec<Precision> {
+        Precision::ALL.into_iter().filter(|p| self.manifest.files.contains_key(&p.file())).collect()
+    }
+
+    /// `wanted`, or the fastest one where it is `None`.
+    pub fn precision(&self, wanted: Option<Precision>) -> Result<Precision> {
+        let installed = self.precisions();
+        match wanted {
+            Some(wanted) if !installed.contains(&wanted) => Err(Error::unsupported(format!(
+                "model \"{}\" has no weights in {wanted}: expected {}",
+                self.name,
+                installed.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
+            ))),
+            Some(wanted) => Ok(wanted),
+            None if installed.contains(&Precision::auto()) => Ok(Precision::auto()),
+            None => Ok(Precision::F32),
+        }
     }
 
     /// Bytes on disk.
@@ -194,15 +208,9 @@ impl Installed {
                 )));
             }
         }
-        let weights = TensorFile::open(&self.dir.join(WEIGHTS_F32))?;
-        let mut content = Sha256::new();
-        for (name, _) in layout::tensors(self.spec()) {
-            content.update(name.as_bytes());
-            content.update(weights.read_f32(&name)?.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-        }
-        let tensors = hex(&content.finalize());
-        let expected = fingerprint(self.spec(), &self.manifest.files[TOKENIZER].sha256, &tensors)?;
-        if tensors != self.manifest.tensors || expected != self.manifest.fingerprint {
+        let tokenizer = &self.manifest.files[TOKENIZER].sha256;
+        let expected = fingerprint(self.spec(), tokenizer, &self.manifest.tensors)?;
+        if expected != self.manifest.fingerprint {
             return Err(Error::corrupted(format!(
                 "fingerprint is {}, content says {expected}",
                 self.manifest.fingerprint

@@ -11,6 +11,7 @@ use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::image::{self, Limits};
 use crate::installed::{Installed, TOKENIZER};
+use crate::precision::Precision;
 use crate::spec::{Calibration, ModelSpec};
 use crate::tensor_file::missing_file;
 use crate::text::Tokenizer;
@@ -24,17 +25,31 @@ const TEXTS_PER_PASS: usize = 32;
 /// An L2-normalised vector of the model's space.
 pub type Embedding = Vec<f32>;
 
-/// A model whose towers are read from disk on first use, each on its own.
+/// A model whose parts are read on first use, each on its own.
 pub struct Model {
     installed: Installed,
     tokenizer: OnceCell<Tokenizer>,
+    precision: Precision,
+    weights: OnceCell<Weights>,
     text: OnceCell<TextTower>,
     vision: OnceCell<VisionTower>,
 }
 
 impl Model {
-    pub fn new(installed: Installed) -> Self {
-        Self { installed, tokenizer: OnceCell::new(), text: OnceCell::new(), vision: OnceCell::new() }
+    /// With weights in `precision`, or in the fastest one that is installed; fails with `Unsupported` where that is not.
+    pub fn new(installed: Installed, precision: Option<Precision>) -> Result<Self> {
+        Ok(Self {
+            precision: installed.precision(precision)?,
+            installed,
+            tokenizer: OnceCell::new(),
+            weights: OnceCell::new(),
+            text: OnceCell::new(),
+            vision: OnceCell::new(),
+        })
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub fn installed(&self) -> &Installed {
@@ -133,12 +148,16 @@ impl Model {
         })
     }
 
+    fn weights(&self) -> Result<&Weights> {
+        get_or_load(&self.weights, || Weights::open(&self.installed, self.precision))
+    }
+
     fn text_tower(&self) -> Result<&TextTower> {
-        get_or_load(&self.text, || TextTower::load(&Weights::open(&self.installed)?, self.spec()))
+        get_or_load(&self.text, || TextTower::load(self.weights()?, self.spec()))
     }
 
     fn vision_tower(&self) -> Result<&VisionTower> {
-        get_or_load(&self.vision, || VisionTower::load(&Weights::open(&self.installed)?, self.spec()))
+        get_or_load(&self.vision, || VisionTower::load(self.weights()?, self.spec()))
     }
 }
 

@@ -145,3 +145,30 @@ pub enum ResizeFilter {
     Bicubic,
     Lanczos,
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A small spec, with the same tower twice.
+    pub fn spec(tower: TowerSpec) -> ModelSpec {
+        ModelSpec {
+            architecture: Architecture::Clip,
+            dimensions: 5,
+            logit_scale: 1.0,
+            text: TextSpec { tower: tower.clone(), vocab_size: 11, context_length: 7, pooling: TextPooling::LargestId },
+            vision: VisionSpec { tower, image_size: 12, patch_size: 4 },
+            image: ImageSpec {
+                orientation: Orientation::Exif,
+                alpha: AlphaRule::Drop,
+                resize: ResizeRule::ShortestEdge(12),
+                filter: ResizeFilter::Bicubic,
+                crop: 12,
+                rescale: 1.0 / 255.0,
+                mean: [0.5; 3],
+                std: [0.5; 3],
+            },
+            calibration: Calibration::None,
+        }
+    }
+}

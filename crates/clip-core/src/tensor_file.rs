@@ -1,7 +1,7 @@
 //! Reading and writing safetensors files tensor by tensor.
 //!
-//! Reads go through the file descriptor, not through a memory map: a file that shrinks while it is read gives an
-//! error, never a SIGBUS. The header is untrusted: its size is bounded and every offset is checked.
+//! A checkpoint is read through the file descriptor, not through a memory map: a file that shrinks while it is read
+//! gives an error, never a SIGBUS. The header is untrusted: its size is bounded and every offset is checked.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -17,51 +17,64 @@ use crate::error::{Error, ErrorKind, Result};
 /// As in the safetensors crate.
 const MAX_HEADER: u64 = 100_000_000;
 
+/// The checked header of a safetensors file: all offsets are within the file.
+pub struct Header {
+    pub metadata: Metadata,
+    /// Where the tensors start.
+    pub data_start: usize,
+}
+
+/// Reads the header, whose size is bounded, and leaves the file behind it.
+pub fn header(file: &mut File, path: &Path) -> Result<Header> {
+    let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
+    let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| bad("is shorter than a safetensors header".into()))?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER || length > size.saturating_sub(8) {
+        return Err(bad(format!("header of {length} bytes does not fit into {size} bytes")));
+    }
+    let mut json = vec![0; length as usize];
+    file.read_exact(&mut json).map_err(|e| bad(e.to_string()))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&json).map_err(|e| bad(format!("invalid safetensors header: {e}")))?;
+    let (data_start, needed) = (8 + length, metadata.data_len() as u64);
+    if size - data_start != needed {
+        return Err(bad(format!("has {} bytes of tensors, its header says {needed}", size - data_start)));
+    }
+    Ok(Header { metadata, data_start: data_start as usize })
+}
+
 /// An open safetensors file with its checked header.
 pub struct TensorFile {
     path: PathBuf,
     file: File,
-    data_start: u64,
-    metadata: Metadata,
+    header: Header,
 }
 
 impl TensorFile {
     pub fn open(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| missing_file(path, &e))?;
-        let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
-        let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();
-        let mut length = [0; 8];
-        file.read_exact(&mut length).map_err(|_| bad("is shorter than a safetensors header".into()))?;
-        let length = u64::from_le_bytes(length);
-        if length > MAX_HEADER || length > size.saturating_sub(8) {
-            return Err(bad(format!("header of {length} bytes does not fit into {size} bytes")));
-        }
-        let mut header = vec![0; length as usize];
-        file.read_exact(&mut header).map_err(|e| bad(e.to_string()))?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|e| bad(format!("invalid safetensors header: {e}")))?;
-        let (data_start, needed) = (8 + length, metadata.data_len() as u64);
-        if size - data_start != needed {
-            return Err(bad(format!("has {} bytes of tensors, its header says {needed}", size - data_start)));
-        }
-        Ok(Self { path: path.to_owned(), file, data_start, metadata })
+        let header = header(&mut file, path)?;
+        Ok(Self { path: path.to_owned(), file, header })
     }
 
     /// All tensors' names and descriptions, in no particular order.
     pub fn tensors(&self) -> impl Iterator<Item = (String, &TensorInfo)> {
-        self.metadata.tensors().into_iter()
+        self.header.metadata.tensors().into_iter()
     }
 
     /// One tensor's values as f32, its shape and type being checked against what the file says.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let info = self
+            .header
             .metadata
             .info(name)
             .ok_or_else(|| Error::corrupted(format!("file {}: no tensor \"{name}\"", self.path.display())))?;
         let (start, end) = info.data_offsets;
         let mut bytes = vec![0; end - start];
         self.file
-            .read_exact_at(&mut bytes, self.data_start + start as u64)
+            .read_exact_at(&mut bytes, (self.header.data_start + start) as u64)
             .map_err(|e| Error::corrupted(format!("file {}: tensor \"{name}\": {e}", self.path.display())))?;
         to_f32(&bytes, info.dtype).map_err(|e| e.context(format!("tensor \"{name}\"")))
     }
@@ -84,21 +97,28 @@ fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
     })
 }
 
-/// Writes tensors as f32 one after the other, so that only one is in memory, and returns the file's size and SHA-256.
+/// Name, type and shape of a tensor to write.
+pub struct Described {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+}
+
+/// Writes tensors one after the other, so that only one is in memory, and returns the file's size and SHA-256.
 ///
-/// `next` gives the values of the named tensor.
-pub fn write_f32(
+/// `next` gives the bytes of the i-th tensor.
+pub fn write(
     path: &Path,
-    tensors: &[(String, Vec<usize>)],
-    mut next: impl FnMut(&str, &[usize]) -> Result<Vec<f32>>,
+    tensors: &[Described],
+    mut next: impl FnMut(usize) -> Result<Vec<u8>>,
 ) -> Result<(u64, String)> {
     let mut offset = 0;
     let infos = tensors
         .iter()
-        .map(|(name, shape)| {
+        .map(|Described { name, dtype, shape }| {
             let start = offset;
-            offset += shape.iter().product::<usize>() * 4;
-            (name.clone(), TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, offset) })
+            offset += shape.iter().product::<usize>() * dtype.bitsize() / 8;
+            (name.clone(), TensorInfo { dtype: *dtype, shape: shape.clone(), data_offsets: (start, offset) })
         })
         .collect();
     let metadata = Metadata::new(None, infos).map_err(|e| Error::internal(format!("safetensors header: {e}")))?;
@@ -111,9 +131,8 @@ pub fn write_f32(
         HashingWriter { inner: BufWriter::new(File::create(path).map_err(fail)?), hash: Sha256::new(), len: 0 };
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(fail)?;
     out.write_all(&header).map_err(fail)?;
-    for (name, shape) in tensors {
-        let bytes: Vec<u8> = next(name, shape)?.iter().flat_map(|value| value.to_le_bytes()).collect();
-        out.write_all(&bytes).map_err(fail)?;
+    for i in 0..tensors.len() {
+        out.write_all(&next(i)?).map_err(fail)?;
     }
     out.flush().map_err(fail)?;
     out.inner.get_ref().sync_all().map_err(fail)?;

@@ -1,56 +1,114 @@
-//! The weights of an installed model, read tensor by tensor as a tower asks for them.
+//! The weights of an installed model, mapped into memory: nothing is read before it is used, and all processes that
+//! use a model share one copy.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
-use candle_core::{Device, Tensor};
-use safetensors::Dtype;
+use bytes::Bytes;
+use half::bf16;
+use memmap2::Mmap;
+use packed_gemm::PackedMatrix;
 
 use crate::error::{Error, Result};
-use crate::installed::{Installed, WEIGHTS_F32};
-use crate::layout;
-use crate::tensor_file::TensorFile;
+use crate::installed::Installed;
+use crate::packed::{self, Kind};
+use crate::precision::Precision;
+use crate::tensor_file::{self, missing_file};
 
 pub struct Weights {
-    file: TensorFile,
-    shapes: BTreeMap<String, Vec<usize>>,
+    precision: Precision,
+    parts: BTreeMap<String, (Kind, Bytes)>,
 }
 
 impl Weights {
-    /// Opens the file and compares its header with what the spec expects: every tensor, no other, each of its shape.
-    pub fn open(model: &Installed) -> Result<Self> {
-        let file = TensorFile::open(&model.dir.join(WEIGHTS_F32))?;
-        let shapes: BTreeMap<_, _> = layout::tensors(model.spec()).into_iter().collect();
-        let mut seen = 0;
-        for (name, info) in file.tensors() {
-            if shapes.get(&name) != Some(&info.shape) || info.dtype != Dtype::F32 {
-                return Err(Error::corrupted(format!(
-                    "model \"{}\": tensor \"{name}\" of type {:?} and shape {:?} is not what the model's spec expects",
-                    model.name, info.dtype, info.shape
+    /// Maps the file and compares its header with what the spec expects: every part, no other, each of its shape.
+    #[allow(unsafe_code)]
+    pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
+        let path = model.dir.join(precision.file());
+        let mut file = File::open(&path).map_err(|e| missing_file(&path, &e))?;
+        let header = tensor_file::header(&mut file, &path)?;
+        // SAFETY: an installed file is never written again, only removed, which leaves a mapping as it is; the
+        // directory is the administrator's. The header's offsets are within the file, as `header` has checked.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| missing_file(&path, &e))?;
+        let map = Bytes::from_owner(map);
+        let mut given = header.metadata.tensors();
+        let mut parts = BTreeMap::new();
+        for entry in packed::entries(model.spec()) {
+            let expected = entry.describe(precision)?;
+            let wrong = |what: String| {
+                Error::corrupted(format!("model \"{}\": tensor \"{}\" {what}", model.name, expected.name))
+            };
+            let info = given.remove(&entry.name).ok_or_else(|| wrong(format!("is not in {}", precision.file())))?;
+            if (info.dtype, &info.shape) != (expected.dtype, &expected.shape) {
+                return Err(wrong(format!(
+                    "of type {:?} and shape {:?} is not what the model's spec expects",
+                    info.dtype, info.shape
                 )));
             }
-            seen += 1;
+            let (start, end) = info.data_offsets;
+            let range = header.data_start + start..header.data_start + end;
+            if map.len() < range.end {
+                return Err(wrong("lies beyond the end of the file".into()));
+            }
+            parts.insert(entry.name, (entry.kind, map.slice(range)));
         }
-        if seen != shapes.len() {
-            return Err(Error::corrupted(format!(
-                "model \"{}\" has {seen} tensors, expected {}",
-                model.name,
-                shapes.len()
-            )));
+        match given.keys().next() {
+            Some(name) => Err(Error::corrupted(format!(
+                "model \"{}\": tensor \"{name}\" is not what the model's spec expects",
+                model.name
+            ))),
+            None => Ok(Self { precision, parts }),
         }
-        Ok(Self { file, shapes })
     }
 
-    pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        Ok(Tensor::from_vec(self.values(name)?, self.shape(name)?, &Device::Cpu)?)
+    fn part(&self, name: &str) -> Result<&(Kind, Bytes)> {
+        self.parts.get(name).ok_or_else(|| Error::internal(format!("no part \"{name}\" in a weights file")))
     }
 
+    pub fn matrix(&self, name: &str) -> Result<PackedMatrix> {
+        let (Kind::Matrix { outputs, inputs }, bytes) = self.part(name)? else {
+            return Err(Error::internal(format!("\"{name}\" is no matrix")));
+        };
+        PackedMatrix::from_bytes(self.precision.packed(), bytes.clone(), *outputs, *inputs)
+            .map_err(|e| Error::corrupted(format!("tensor \"{name}\": {e}")))
+    }
+
+    /// A copy, for the small parts.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
-        self.shape(name)?;
-        self.file.read_f32(name)
+        let (_, bytes) = self.part(name)?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
-    pub fn shape(&self, name: &str) -> Result<&[usize]> {
-        let shape = self.shapes.get(name).map(Vec::as_slice);
-        shape.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))
+    pub fn table(&self, name: &str) -> Result<Table> {
+        let (Kind::Table { rows, width }, bytes) = self.part(name)? else {
+            return Err(Error::internal(format!("\"{name}\" is no table")));
+        };
+        Ok(Table { bytes: bytes.clone(), precision: self.precision, rows: *rows, width: *width })
+    }
+}
+
+/// Rows that are read from the map one by one.
+pub struct Table {
+    bytes: Bytes,
+    precision: Precision,
+    rows: usize,
+    width: usize,
+}
+
+impl Table {
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Appends a row.
+    pub fn read(&self, row: usize, out: &mut Vec<f32>) -> Result<()> {
+        let size = self.bytes.len() / self.rows;
+        let bytes = self.bytes.get(row * size..(row + 1) * size);
+        let bytes = bytes.ok_or_else(|| Error::internal(format!("row {row}, expected less than {}", self.rows)))?;
+        match self.precision {
+            Precision::F32 => out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+            Precision::Bf16 => out.extend(bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
+        }
+        Ok(())
     }
 }

@@ -5,13 +5,16 @@ mod common;
 use std::path::Path;
 
 use clip_core::import::{Imported, import};
-use clip_core::{Compute, Context, Installed, Model, ModelDir};
+use clip_core::{Compute, Context, Installed, Model, ModelDir, Precision};
 use common::*;
 use tempfile::TempDir;
 
 /// Bounds on a unit vector in f32; a wrong activation moves these models' vectors by 7e-4 and more.
 const MAX_ABS: f32 = 1e-5;
 const MIN_COSINE: f64 = 0.999_999;
+/// The same with weights and activations in bf16.
+const BF16_MAX_ABS: f32 = 0.03;
+const BF16_MIN_COSINE: f64 = 0.999;
 
 fn install(dir: &Path, name: &str, models: &ModelDir) -> Installed {
     match import(dir, models, name, None, &|_, _| {}).unwrap_or_else(|e| panic!("{name}: {e}")) {
@@ -57,8 +60,10 @@ fn compare(golden: &GoldenModel, model: &Model, max_abs_bound: f32, min_cosine: 
 fn every_golden_model_gives_the_references_vectors() {
     let (_dir, models) = temporary();
     for golden in golden_models() {
-        let model = Model::new(install(&model_dir(&golden.name), &golden.name, &models));
-        compare(&golden, &model, MAX_ABS, MIN_COSINE);
+        let installed = install(&model_dir(&golden.name), &golden.name, &models);
+        let model = |precision| Model::new(installed.clone(), Some(precision)).unwrap();
+        compare(&golden, &model(Precision::F32), MAX_ABS, MIN_COSINE);
+        compare(&golden, &model(Precision::Bf16), BF16_MAX_ABS, BF16_MIN_COSINE);
     }
 }
 
@@ -66,21 +71,24 @@ fn every_golden_model_gives_the_references_vectors() {
 fn a_batch_gives_the_same_as_its_items_and_threads_do_not_matter() {
     let (_dir, models) = temporary();
     let golden = golden_model("tiny-clip");
-    let model = Model::new(install(&model_dir("tiny-clip"), "tiny-clip", &models));
+    let installed = install(&model_dir("tiny-clip"), "tiny-clip", &models);
     let ids: Vec<Vec<u32>> = golden.texts.iter().map(|case| case.ids.clone()).collect();
     let pixels: Vec<Vec<f32>> = golden.images.iter().map(|case| case.pixels.clone()).collect();
-    let (texts, images) =
-        with_context(2, |ctx| (model.embed_tokens(&ids, ctx).unwrap(), model.embed_pixels(&pixels, ctx).unwrap()));
-    with_context(1, |ctx| {
-        for (one, batch) in ids.iter().zip(&texts) {
-            let one = model.embed_tokens(std::slice::from_ref(one), ctx).unwrap();
-            assert!(max_abs(&one[0], batch) <= 1e-6);
-        }
-        for (one, batch) in pixels.iter().zip(&images) {
-            let one = model.embed_pixels(std::slice::from_ref(one), ctx).unwrap();
-            assert!(max_abs(&one[0], batch) <= 1e-6);
-        }
-    });
+    for precision in Precision::ALL {
+        let model = Model::new(installed.clone(), Some(precision)).unwrap();
+        let (texts, images) =
+            with_context(2, |ctx| (model.embed_tokens(&ids, ctx).unwrap(), model.embed_pixels(&pixels, ctx).unwrap()));
+        with_context(1, |ctx| {
+            for (one, batch) in ids.iter().zip(&texts) {
+                let one = model.embed_tokens(std::slice::from_ref(one), ctx).unwrap();
+                assert!(max_abs(&one[0], batch) <= 1e-6);
+            }
+            for (one, batch) in pixels.iter().zip(&images) {
+                let one = model.embed_pixels(std::slice::from_ref(one), ctx).unwrap();
+                assert!(max_abs(&one[0], batch) <= 1e-6);
+            }
+        });
+    }
 }
 
 #[test]
@@ -128,14 +136,16 @@ fn a_full_size_model_gives_the_references_vectors() {
     };
     let (_dir, models) = temporary();
     let golden = read_embeddings("full", Path::new(&golden));
-    let model = Model::new(install(Path::new(&model), "full", &models));
-    compare(&golden, &model, 1e-4, 0.99999);
+    let installed = install(Path::new(&model), "full", &models);
+    let model = |precision| Model::new(installed.clone(), Some(precision)).unwrap();
+    compare(&golden, &model(Precision::F32), 1e-4, 0.99999);
+    compare(&golden, &model(Precision::Bf16), BF16_MAX_ABS, BF16_MIN_COSINE);
 }
 
 #[test]
 fn cancelling_stops_between_layers() {
     let (_dir, models) = temporary();
-    let model = Model::new(install(&model_dir("tiny-clip"), "tiny-clip", &models));
+    let model = Model::new(install(&model_dir("tiny-clip"), "tiny-clip", &models), Some(Precision::F32)).unwrap();
     let compute = Compute::new(1).unwrap();
     let asked = std::cell::Cell::new(0);
     let stop = || {

@@ -5,9 +5,9 @@
 //! the cache: see [`Epilogue`].
 //!
 //! ```
-//! use packed_gemm::{Epilogue, Kernel, PackedMatrix};
+//! use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision};
 //!
-//! let w = PackedMatrix::pack(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap(); // rows (1, 2) and (3, 4)
+//! let w = PackedMatrix::pack(Precision::F32, &[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap(); // rows (1, 2) and (3, 4)
 //! let mut y = [0.0; 2];
 //! w.multiply(Kernel::best(), &[1.0, 1.0], &Epilogue::default(), &mut y).unwrap();
 //! assert_eq!(y, [3.0, 7.0]);
@@ -16,7 +16,8 @@
 //! Owns: the packed layout, the kernels and their choice at run time. Does not own: threads (products run on the
 //! rayon pool that the caller is in, panel by panel), files, what the numbers mean.
 //!
-//! **Layout.** Panels of 64 columns of `y`, `[n/64][k][64]`, the last one filled up with zeros: one register tile of
+//! **Layout.** Panels of 64 columns of `y`, `[n/64][k][64]`, the last one filled up with zeros (bf16: pairs of k, as the
+//! processor multiplies them, `[n/64][k/2][64][2]`). The bytes can be stored and mapped again. One register tile of
 //! 6 × 64 sums reads a panel strictly in order, and every row of `x` meets it while it is in the cache.
 
 mod epilogue;
@@ -24,9 +25,12 @@ mod kernel;
 mod math;
 mod matrix;
 mod output;
+mod rounding;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use epilogue::{Activation, Epilogue};
 pub use kernel::Kernel;
 pub use math::exp;
-pub use matrix::{PackedMatrix, ShapeError};
+pub use matrix::{PackedMatrix, Precision, ShapeError};

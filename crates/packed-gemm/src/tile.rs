@@ -7,18 +7,14 @@ use crate::output::Output;
 /// Columns of a panel.
 pub const COLUMNS: usize = 64;
 /// Rows of a tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512.
-const ROWS: usize = 6;
+pub const ROWS: usize = 6;
 
 /// Sums of a few rows; those beyond the last row mean nothing.
 pub type Tile = [[f32; COLUMNS]; ROWS];
 
 /// One panel's share of a product.
 pub struct Job<'a> {
-    /// `[m, k]`
-    pub x: &'a [f32],
-    pub k: usize,
-    /// `[k, 64]`
-    pub panel: &'a [f32],
+    pub operands: Operands<'a>,
     /// First column of the panel, and how many of its 64 there are.
     pub column: usize,
     pub width: usize,
@@ -26,25 +22,33 @@ pub struct Job<'a> {
     pub out: &'a Output<'a>,
 }
 
+#[derive(Clone, Copy)]
+pub enum Operands<'a> {
+    /// `[m, k]` and `[k, 64]`
+    F32 { x: &'a [f32], panel: &'a [f32], k: usize },
+    /// `[m, pairs]` and `[pairs, 64]`, two bf16 in each word, the first one in the low half
+    Bf16 { x: &'a [u32], panel: &'a [u32], pairs: usize },
+}
+
 /// Goes through the rows, six at a time or, where that would leave a short rest, fewer: 10 rows are 5 and 5.
 ///
 /// A macro, as the loop has to be compiled with the features of the kernel that it calls.
 macro_rules! rows {
-    ($job:expr, $sums:ident) => {{
-        let job = $job;
-        let m = job.x.len() / job.k;
+    ($job:expr, $x:expr, $panel:expr, $k:expr, $sums:ident) => {{
+        let (job, k) = ($job, $k);
+        let m = $x.len() / k;
         let blocks = m.div_ceil(ROWS);
         let mut tile: Tile = [[0.0; COLUMNS]; ROWS];
         for block in 0..blocks {
             let (row, end) = (m * block / blocks, m * (block + 1) / blocks);
-            let x = &job.x[row * job.k..end * job.k];
+            let x = &$x[row * k..end * k];
             match end - row {
-                1 => $sums::<1>(x, job.k, job.panel, &mut tile),
-                2 => $sums::<2>(x, job.k, job.panel, &mut tile),
-                3 => $sums::<3>(x, job.k, job.panel, &mut tile),
-                4 => $sums::<4>(x, job.k, job.panel, &mut tile),
-                5 => $sums::<5>(x, job.k, job.panel, &mut tile),
-                _ => $sums::<6>(x, job.k, job.panel, &mut tile),
+                1 => $sums::<1>(x, k, $panel, &mut tile),
+                2 => $sums::<2>(x, k, $panel, &mut tile),
+                3 => $sums::<3>(x, k, $panel, &mut tile),
+                4 => $sums::<4>(x, k, $panel, &mut tile),
+                5 => $sums::<5>(x, k, $panel, &mut tile),
+                _ => $sums::<6>(x, k, $panel, &mut tile),
             }
             for (i, sums) in tile[..end - row].iter().enumerate() {
                 job.out.store(row + i, job.column, job.width, |n, out| {
@@ -54,6 +58,18 @@ macro_rules! rows {
         }
     }};
 }
+
+/// The loop for either kind of operands.
+macro_rules! product {
+    ($job:expr, $f32:ident, $bf16:ident) => {
+        match $job.operands {
+            Operands::F32 { x, panel, k } => rows!($job, x, panel, k, $f32),
+            Operands::Bf16 { x, panel, pairs } => rows!($job, x, panel, pairs, $bf16),
+        }
+    };
+}
+
+pub(crate) use {product, rows};
 
 impl Job<'_> {
     /// # Panics
@@ -65,22 +81,25 @@ impl Job<'_> {
             Kernel::Portable => portable(self),
             // SAFETY: the machine has the instructions, as asserted.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => unsafe { x86::avx2(self) },
+            Kernel::Avx2 => unsafe { crate::x86::avx2(self) },
             // SAFETY: the same.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => unsafe { x86::avx512(self) },
+            Kernel::Avx512 => unsafe { crate::x86::avx512(self) },
+            // SAFETY: the same.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512Bf16 => unsafe { crate::x86::avx512_bf16(self) },
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 => portable(self),
+            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => portable(self),
         }
     }
 }
 
 fn portable(job: &Job) {
-    rows!(job, sums_portable);
+    product!(job, sums_f32, sums_bf16);
 }
 
 /// Sixteen columns at a time, which is what the registers of any machine hold of six rows.
-fn sums_portable<const M: usize>(x: &[f32], k: usize, panel: &[f32], tile: &mut Tile) {
+fn sums_f32<const M: usize>(x: &[f32], k: usize, panel: &[f32], tile: &mut Tile) {
     for first in (0..COLUMNS).step_by(16) {
         let mut sums = [[0.0f32; 16]; M];
         for (s, weights) in panel.as_chunks::<COLUMNS>().0.iter().enumerate() {
@@ -96,79 +115,26 @@ fn sums_portable<const M: usize>(x: &[f32], k: usize, panel: &[f32], tile: &mut 
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod x86 {
-    use super::*;
-    use std::arch::x86_64::*;
+/// A bf16 is the upper half of an f32.
+fn halves(pair: u32) -> (f32, f32) {
+    (f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000))
+}
 
-    #[target_feature(enable = "avx512f")]
-    pub fn avx512(job: &Job) {
-        rows!(job, sums_avx512);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub fn avx2(job: &Job) {
-        rows!(job, sums_avx2);
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn sums_avx512<const M: usize>(x: &[f32], k: usize, panel: &[f32], tile: &mut Tile) {
-        assert!(x.len() == M * k && panel.len() == k * COLUMNS && M <= ROWS);
-        let (x, panel) = (x.as_ptr(), panel.as_ptr());
-        let mut sums = [[_mm512_setzero_ps(); 4]; M];
-        for s in 0..k {
-            // SAFETY: s < k, and by the assertion above `panel` has 64 values for each s and `x` k for each of M rows.
-            // A prefetch may point anywhere.
-            unsafe {
-                let step = panel.add(s * COLUMNS);
-                let w: [__m512; 4] = std::array::from_fn(|j| _mm512_loadu_ps(step.add(16 * j)));
-                for j in 0..4 {
-                    _mm_prefetch::<_MM_HINT_T0>(step.wrapping_add(512 + 16 * j).cast());
-                }
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*x.add(i * k + s));
-                    for (sum, w) in sums.iter_mut().zip(w) {
-                        *sum = _mm512_fmadd_ps(x, w, *sum);
-                    }
+fn sums_bf16<const M: usize>(x: &[u32], pairs: usize, panel: &[u32], tile: &mut Tile) {
+    for first in (0..COLUMNS).step_by(16) {
+        let mut sums = [[0.0f32; 16]; M];
+        for (s, weights) in panel.as_chunks::<COLUMNS>().0.iter().enumerate() {
+            let weights: &[u32; 16] = weights[first..].first_chunk().unwrap_or(&[0; 16]);
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let x = halves(x[i * pairs + s]);
+                for (sum, w) in sums.iter_mut().zip(weights) {
+                    let w = halves(*w);
+                    *sum += x.0 * w.0 + x.1 * w.1;
                 }
             }
         }
-        for (row, sums) in tile.iter_mut().zip(sums) {
-            for (out, sum) in row.as_chunks_mut::<16>().0.iter_mut().zip(sums) {
-                // SAFETY: `out` is 16 values.
-                unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
-            }
-        }
-    }
-
-    /// Sixteen columns at a time: 12 of the 16 registers are sums.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn sums_avx2<const M: usize>(x: &[f32], k: usize, panel: &[f32], tile: &mut Tile) {
-        assert!(x.len() == M * k && panel.len() == k * COLUMNS && M <= ROWS);
-        let (x, panel) = (x.as_ptr(), panel.as_ptr());
-        for first in (0..COLUMNS).step_by(16) {
-            let mut sums = [[_mm256_setzero_ps(); 2]; M];
-            for s in 0..k {
-                // SAFETY: as in `sums_avx512`; first + 16 <= 64.
-                unsafe {
-                    let step = panel.add(s * COLUMNS + first);
-                    let w = [_mm256_loadu_ps(step), _mm256_loadu_ps(step.add(8))];
-                    for (i, sums) in sums.iter_mut().enumerate() {
-                        let x = _mm256_set1_ps(*x.add(i * k + s));
-                        sums[0] = _mm256_fmadd_ps(x, w[0], sums[0]);
-                        sums[1] = _mm256_fmadd_ps(x, w[1], sums[1]);
-                    }
-                }
-            }
-            for (row, sums) in tile.iter_mut().zip(sums) {
-                for (out, sum) in row[first..first + 16].as_chunks_mut::<8>().0.iter_mut().zip(sums) {
-                    // SAFETY: `out` is 8 values.
-                    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) };
-                }
-            }
+        for (row, sums) in tile.iter_mut().zip(&sums) {
+            row[first..first + 16].copy_from_slice(sums);
         }
     }
 }

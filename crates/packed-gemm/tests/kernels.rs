@@ -1,6 +1,9 @@
 //! Every kernel of this machine against a product in f64, on sizes that fill no tile.
 
-use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix};
+use half::bf16;
+use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix, Precision};
+
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 /// Numbers in [-1, 1) that look random and are the same everywhere.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -47,16 +50,27 @@ fn expected(x: &[f32], w: &[f32], k: usize, n: usize, e: &Epilogue) -> Vec<f64> 
     x.chunks_exact(k).enumerate().flat_map(|(i, x)| row(x, i)).collect()
 }
 
-fn check(kernel: Kernel, m: usize, n: usize, k: usize, epilogue: &Epilogue) {
-    let (x, w) = (numbers(1, m * k), numbers(2, n * k));
-    let packed = PackedMatrix::pack(&w, n, k).unwrap();
+/// What a matrix of this precision can hold.
+fn rounded(precision: Precision, values: Vec<f32>) -> Vec<f32> {
+    match precision {
+        Precision::F32 => values,
+        Precision::Bf16 => values.into_iter().map(|x| bf16::from_f32(x).to_f32()).collect(),
+    }
+}
+
+fn check(precision: Precision, kernel: Kernel, m: usize, n: usize, k: usize, epilogue: &Epilogue) {
+    let (x, w) = (rounded(precision, numbers(1, m * k)), rounded(precision, numbers(2, n * k)));
+    let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
     let mut out = vec![f32::NAN; m * n];
     packed.multiply(kernel, &x, epilogue, &mut out).unwrap();
     // rounding grows with the square root of the terms
     let bound = 1e-6 * (k as f64).sqrt() + 1e-6;
     for (i, (given, expected)) in out.iter().zip(expected(&x, &w, k, n, epilogue)).enumerate() {
         let error = (f64::from(*given) - expected).abs();
-        assert!(error < bound, "{kernel:?} {m} x {k} x {n}, {epilogue:?}: {given} at {i}, expected {expected}");
+        assert!(
+            error < bound,
+            "{precision:?} {kernel:?} {m} x {k} x {n}, {epilogue:?}: {given} at {i}, expected {expected}"
+        );
     }
 }
 
@@ -66,7 +80,9 @@ fn every_kernel_on_odd_sizes() {
         for m in [0, 1, 2, 5, 6, 7, 13] {
             for n in [1, 15, 63, 64, 65, 200] {
                 for k in [1, 2, 7, 64, 129] {
-                    check(kernel, m, n, k, &Epilogue::default());
+                    for precision in PRECISIONS {
+                        check(precision, kernel, m, n, k, &Epilogue::default());
+                    }
                 }
             }
         }
@@ -79,8 +95,11 @@ fn every_epilogue() {
     let (bias, residual) = (numbers(3, n), numbers(4, m * n));
     for kernel in Kernel::available() {
         for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
-            check(kernel, m, n, k, &Epilogue { bias: Some(&bias), activation, residual: Some(&residual) });
-            check(kernel, m, n, k, &Epilogue { bias: None, activation, residual: None });
+            for precision in PRECISIONS {
+                let all = Epilogue { bias: Some(&bias), activation, residual: Some(&residual) };
+                check(precision, kernel, m, n, k, &all);
+                check(precision, kernel, m, n, k, &Epilogue { activation, ..Epilogue::default() });
+            }
         }
     }
 }
@@ -89,33 +108,60 @@ fn every_epilogue() {
 fn a_batch_gives_the_sums_of_its_rows_in_any_pool() {
     let (m, n, k) = (50, 768, 300);
     let (x, w) = (numbers(5, m * k), numbers(6, n * k));
-    let packed = PackedMatrix::pack(&w, n, k).unwrap();
-    for kernel in Kernel::available() {
+    for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+        let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
         let mut whole = vec![0.0; m * n];
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         pool.install(|| packed.multiply(kernel, &x, &Epilogue::default(), &mut whole)).unwrap();
         for (x, whole) in x.chunks_exact(k).zip(whole.chunks_exact(n)) {
             let mut row = vec![0.0; n];
             packed.multiply(kernel, x, &Epilogue::default(), &mut row).unwrap();
-            assert_eq!(row, whole, "{kernel:?}");
+            assert_eq!(row, whole, "{precision:?} {kernel:?}");
         }
+    }
+}
+
+#[test]
+fn bytes_make_the_same_matrix_again() {
+    let (n, k, w) = (70, 9, numbers(7, 70 * 9));
+    let product = |matrix: &PackedMatrix| {
+        let mut out = vec![0.0; 2 * n];
+        matrix.multiply(Kernel::best(), &numbers(8, 2 * k), &Epilogue::default(), &mut out).unwrap();
+        out
+    };
+    for precision in PRECISIONS {
+        let matrix = PackedMatrix::pack(precision, &w, n, k).unwrap();
+        let bytes = matrix.as_bytes();
+        assert_eq!(bytes.len(), PackedMatrix::packed_bytes(precision, n, k).unwrap());
+        let again = PackedMatrix::from_bytes(precision, bytes.clone(), n, k).unwrap();
+        assert_eq!(product(&matrix), product(&again));
+        assert!(PackedMatrix::from_bytes(precision, bytes.slice(4..), n, k).is_err(), "too short");
+        assert!(PackedMatrix::from_bytes(precision, bytes.clone(), n, k + 2).is_err(), "another shape");
+        let mut shifted = vec![0; bytes.len() + 4];
+        let offset = (0..4).find(|i| shifted[*i..].as_ptr().addr() % 4 == 1).unwrap();
+        shifted[offset..][..bytes.len()].copy_from_slice(bytes);
+        let shifted = bytes::Bytes::from(shifted).slice(offset..offset + bytes.len());
+        assert!(PackedMatrix::from_bytes(precision, shifted, n, k).is_err(), "not aligned");
     }
 }
 
 #[test]
 fn shapes_are_checked() {
     let message = |e: packed_gemm::ShapeError| e.to_string();
-    assert_eq!(PackedMatrix::pack(&[0.0; 5], 2, 3).map_err(message).unwrap_err(), "matrix has 5 values, expected 6");
-    assert!(PackedMatrix::pack(&[], 0, 3).is_err());
-    let w = PackedMatrix::pack(&[1.0; 6], 2, 3).unwrap();
+    let pack = |weights: &[f32], n, k| PackedMatrix::pack(Precision::F32, weights, n, k).map_err(message);
+    assert_eq!(pack(&[0.0; 5], 2, 3).unwrap_err(), "number of weights is 5, expected 6");
+    assert!(pack(&[], 0, 3).is_err());
+    assert!(PackedMatrix::packed_bytes(Precision::Bf16, usize::MAX, 2).is_err());
+    assert!(PackedMatrix::packed_bytes(Precision::F32, usize::MAX / 64, 64).is_err());
+    let w = pack(&[1.0; 6], 2, 3).unwrap();
     let run = |x: &[f32], out: usize, epilogue: &Epilogue| {
         w.multiply(Kernel::Portable, x, epilogue, &mut vec![0.0; out]).map_err(message)
     };
     assert!(run(&[0.0; 3], 2, &Epilogue::default()).is_ok());
-    assert_eq!(run(&[0.0; 4], 2, &Epilogue::default()).unwrap_err(), "left-hand side has 4 values, expected 3");
-    assert_eq!(run(&[0.0; 3], 3, &Epilogue::default()).unwrap_err(), "output has 3 values, expected 2");
+    assert_eq!(run(&[0.0; 4], 2, &Epilogue::default()).unwrap_err(), "length of the left-hand side is 4, expected 3");
+    assert_eq!(run(&[0.0; 3], 3, &Epilogue::default()).unwrap_err(), "length of the output is 3, expected 2");
     let bias = Epilogue { bias: Some(&[0.0; 3]), ..Epilogue::default() };
-    assert_eq!(run(&[0.0; 3], 2, &bias).unwrap_err(), "bias has 3 values, expected 2");
+    assert_eq!(run(&[0.0; 3], 2, &bias).unwrap_err(), "length of the bias is 3, expected 2");
     let residual = Epilogue { residual: Some(&[0.0; 3]), ..Epilogue::default() };
-    assert_eq!(run(&[0.0; 3], 2, &residual).unwrap_err(), "residual has 3 values, expected 2");
+    assert_eq!(run(&[0.0; 3], 2, &residual).unwrap_err(), "length of the residual is 3, expected 2");
 }

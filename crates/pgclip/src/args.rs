@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use clip_core::{Error, ErrorKind, ModelDir, Result};
+use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
 
@@ -63,6 +63,9 @@ pub enum Command {
     Bench {
         /// Name of the model
         name: String,
+        /// Number format of the weights [default: every one]
+        #[arg(long, value_name = "f32|bf16")]
+        precision: Option<Precision>,
         /// A photo to time the preprocessing with
         #[arg(long, value_name = "FILE")]
         photo: Vec<PathBuf>,
@@ -101,6 +104,9 @@ pub enum Command {
     Evaluate {
         /// Name of the model
         name: String,
+        /// Number format of the weights [default: the fastest here]
+        #[arg(long, value_name = "f32|bf16")]
+        precision: Option<Precision>,
         /// Directory with evalset.json and its pictures
         #[arg(long, value_name = "DIR")]
         set: PathBuf,
@@ -119,6 +125,9 @@ pub enum Command {
     Embed {
         /// Name of the model
         name: String,
+        /// Number format of the weights [default: the fastest here]
+        #[arg(long, value_name = "f32|bf16")]
+        precision: Option<Precision>,
         /// A text to embed
         #[arg(long, value_name = "TEXT", required_unless_present = "image", allow_hyphen_values = true)]
         text: Vec<String>,

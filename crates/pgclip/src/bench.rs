@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clip_core::image::{Limits, pixel_values};
 use clip_core::spec::TextPooling;
-use clip_core::{Compute, Context, Model, ModelDir, Result};
+use clip_core::{Compute, Context, Installed, Model, ModelDir, Precision, Result};
 
 use crate::files::read;
 
@@ -16,13 +16,37 @@ const TEXTS: [(usize, usize); 3] = [(1, 10), (1, 77), (32, 10)];
 
 /// Prints one line a case, `CASE PRECISION MILLISECONDS`, the time being that of the whole batch: the best of several
 /// runs after a first one.
-pub fn bench(name: &str, threads: usize, photos: &[PathBuf], models: &ModelDir) -> Result<()> {
-    let compute = Compute::new(threads)?;
+pub fn bench(
+    name: &str,
+    precision: Option<Precision>,
+    threads: usize,
+    photos: &[PathBuf],
+    models: &ModelDir,
+) -> Result<()> {
+    let (installed, compute) = (models.open(name)?, Compute::new(threads)?);
     let ctx = Context { compute: &compute, stop: &|| false };
+    let precisions = precision.map_or_else(|| installed.precisions(), |precision| vec![precision]);
+    for precision in precisions {
+        towers(&installed, precision, &ctx)?;
+    }
+    let model = Model::new(installed, None)?;
+    let tokenizer = model.tokenizer()?;
+    line("tokenize", "-", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
+    for path in photos {
+        let bytes = read(path)?;
+        let time = best(|| pixel_values(&bytes, &Limits::default(), &model.spec().image))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().replace(' ', "_");
+        line(&format!("pixels:{file}"), "-", time);
+    }
+    Ok(())
+}
+
+fn towers(installed: &Installed, precision: Precision, ctx: &Context) -> Result<()> {
     let start = Instant::now();
-    let model = Model::new(models.open(name)?);
-    model.embed_texts(&["a cold start"], &ctx)?;
-    line("cold_start_text", start.elapsed());
+    let model = Model::new(installed.clone(), Some(precision))?;
+    model.embed_texts(&["a cold start"], ctx)?;
+    let precision = precision.name();
+    line("cold_start_text", precision, start.elapsed());
 
     let spec = model.spec();
     let mut random = Random(1);
@@ -30,8 +54,7 @@ pub fn bench(name: &str, threads: usize, photos: &[PathBuf], models: &ModelDir) 
     for images in IMAGES {
         let pixels: Vec<Vec<f32>> =
             (0..images).map(|_| (0..3 * size * size).map(|_| random.number() * 4.0 - 2.0).collect()).collect();
-        let time = best(|| model.embed_pixels(&pixels, &ctx))?;
-        line(&format!("image_b{images}"), time);
+        line(&format!("image_b{images}"), precision, best(|| model.embed_pixels(&pixels, ctx))?);
     }
     let end = match spec.text.pooling {
         TextPooling::FirstEos(id) => id,
@@ -41,24 +64,17 @@ pub fn bench(name: &str, threads: usize, photos: &[PathBuf], models: &ModelDir) 
         let tokens = tokens.min(spec.text.context_length);
         let mut text = || -> Vec<u32> {
             let ids = (1..tokens).map(|_| (random.number() * (spec.text.vocab_size - 3) as f32) as u32);
-            ids.filter(|id| *id != end).chain([end]).collect()
+            // another end in the middle would make the text shorter
+            ids.map(|id| if id == end { 0 } else { id }).chain([end]).collect()
         };
         let ids: Vec<Vec<u32>> = (0..texts).map(|_| text()).collect();
-        let time = best(|| model.embed_tokens(&ids, &ctx))?;
-        line(&format!("text_b{texts}_l{tokens}"), time);
-    }
-    let tokenizer = model.tokenizer()?;
-    line("tokenize", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
-    for path in photos {
-        let bytes = read(path)?;
-        let time = best(|| pixel_values(&bytes, &Limits::default(), &spec.image))?;
-        line(&format!("pixels:{}", path.file_name().unwrap_or_default().to_string_lossy().replace(' ', "_")), time);
+        line(&format!("text_b{texts}_l{tokens}"), precision, best(|| model.embed_tokens(&ids, ctx))?);
     }
     Ok(())
 }
 
-fn line(case: &str, time: Duration) {
-    println!("{case} f32 {:.4}", time.as_secs_f64() * 1e3);
+fn line(case: &str, precision: &str, time: Duration) {
+    println!("{case} {precision} {:.4}", time.as_secs_f64() * 1e3);
 }
 
 fn best<T>(mut f: impl FnMut() -> Result<T>) -> Result<Duration> {

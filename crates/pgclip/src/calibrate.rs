@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clip_core::calibrate::{self, MeanVector, Means};
 use clip_core::image::Limits;
-use clip_core::{Compute, Context, Error, ErrorKind, Model, ModelDir, Result};
+use clip_core::{Compute, Context, Error, ErrorKind, Model, ModelDir, Precision, Result};
 
 use crate::files::{self, invalid, read};
 use crate::models::report;
@@ -35,7 +35,7 @@ pub fn calibrate(
     let means = match sample {
         Sample::Means(path) => serde_json::from_slice(&read(path)?).map_err(|e| invalid(path, e))?,
         Sample::Inputs { texts, images } => {
-            let (model, compute) = (Model::new(plain.clone()), Compute::new(threads)?);
+            let (model, compute) = (Model::new(plain.clone(), Some(Precision::F32))?, Compute::new(threads)?);
             let ctx = Context { compute: &compute, stop: &|| false };
             Means { text: mean_text(&model, texts, &ctx)?, image: mean_image(&model, images, &ctx)? }
         }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clip_core::image::Limits;
-use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Result};
+use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
 use serde::Serialize;
 
 use crate::args::Input;
@@ -16,8 +16,14 @@ struct Line {
     embedding: Embedding,
 }
 
-pub fn embed(name: &str, inputs: &[Input], threads: usize, models: &ModelDir) -> Result<()> {
-    let model = Model::new(models.open(name)?);
+pub fn embed(
+    name: &str,
+    precision: Option<Precision>,
+    inputs: &[Input],
+    threads: usize,
+    models: &ModelDir,
+) -> Result<()> {
+    let model = Model::new(models.open(name)?, precision)?;
     let compute = Compute::new(threads)?;
     let ctx = Context { compute: &compute, stop: &|| false };
     for input in inputs {

@@ -35,13 +35,17 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Inspect { source } => models::inspect(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
-        Command::Bench { name, photo, threads, models } => bench::bench(&name, threads, &photo, &models.open()?),
+        Command::Bench { name, precision, photo, threads, models } => {
+            bench::bench(&name, precision, threads, &photo, &models.open()?)
+        }
         Command::Calibrate { name, r#as, sample, save_means, threads, models } => {
             calibrate::calibrate(&name, &r#as, &sample.get(), save_means.as_deref(), threads, &models.open()?)
         }
-        Command::Evaluate { name, set, page, threads, models } => {
-            evaluate::evaluate(&name, &set, page.as_deref(), threads, &models.open()?)
+        Command::Evaluate { name, precision, set, page, threads, models } => {
+            evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
-        Command::Embed { name, threads, models, .. } => embed::embed(&name, &parsed.inputs, threads, &models.open()?),
+        Command::Embed { name, precision, threads, models, .. } => {
+            embed::embed(&name, precision, &parsed.inputs, threads, &models.open()?)
+        }
     }
 }

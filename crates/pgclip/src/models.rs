@@ -61,7 +61,11 @@ pub fn inspect(source: &Path) -> Result<()> {
     );
     println!("image resize     {}", resize(spec));
     println!("image mean, std  {:?}, {:?}", spec.image.mean, spec.image.std);
-    println!("would write      {} of f32 weights", megabytes(found.parameters as u64 * 4));
+    println!(
+        "would write      {} of f32 and {} of bf16 weights",
+        megabytes(found.parameters as u64 * 4),
+        megabytes(found.parameters as u64 * 2)
+    );
     Ok(())
 }
 

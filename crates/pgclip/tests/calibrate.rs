@@ -42,7 +42,7 @@ impl Sample {
 }
 
 fn embed(models: &Models, model: &str, kind: &str, inputs: &[String]) -> Vec<Vec<f64>> {
-    let mut args = vec!["embed".to_owned(), model.to_owned()];
+    let mut args = ["embed", model, "--precision", "f32"].map(str::to_owned).to_vec();
     inputs.iter().for_each(|input| args.extend([format!("--{kind}"), input.clone()]));
     let line = |line: &str| -> Vec<f64> {
         let line: Value = serde_json::from_str(line).unwrap();

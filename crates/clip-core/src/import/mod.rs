@@ -16,10 +16,12 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::install::{self, write_file};
-use crate::installed::{FORMAT, FileEntry, Manifest, ModelDir, TOKENIZER, WEIGHTS_F32, fingerprint};
+use crate::installed::{FORMAT, FileEntry, Manifest, ModelDir, TOKENIZER, fingerprint};
 use crate::layout::{self, TensorShape};
+use crate::packed;
+use crate::precision::Precision;
 use crate::spec::{ModelSpec, TextPooling};
-use crate::tensor_file::{hex, missing_file, write_f32};
+use crate::tensor_file::{hex, missing_file};
 use crate::text::Tokenizer;
 use source::Source;
 
@@ -69,11 +71,40 @@ pub fn import(
 }
 
 fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) -> Result<Manifest> {
-    let mut content = Sha256::new();
+    let steps = found.tensors.len() * (1 + Precision::ALL.len());
     let mut done = 0;
-    let weights = dir.join(WEIGHTS_F32);
-    let (bytes, sha256) = write_f32(&weights, &found.tensors, |name, shape| {
-        let values = found.source.read_f32(name)?;
+    let mut step = || {
+        done += 1;
+        progress(done, steps);
+    };
+    let tensors = check_values(&found.source, &found.tensors, &mut step)?;
+    let mut files = BTreeMap::new();
+    for precision in Precision::ALL {
+        let (bytes, sha256) = packed::write(&dir.join(precision.file()), &found.spec, precision, |name| {
+            step();
+            found.source.read_f32(name)
+        })?;
+        files.insert(precision.file(), FileEntry { bytes, sha256 });
+    }
+    let tokenizer = FileEntry { bytes: found.tokenizer.len() as u64, sha256: hex(&Sha256::digest(&found.tokenizer)) };
+    write_file(&dir.join(TOKENIZER), &found.tokenizer)?;
+    files.insert(TOKENIZER.into(), tokenizer.clone());
+    Ok(Manifest {
+        format: FORMAT,
+        fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
+        licence: found.licence.clone(),
+        parameters: found.parameters as u64,
+        tensors,
+        files,
+        spec: found.spec.clone(),
+    })
+}
+
+/// Reads every tensor once: SHA-256 over their names and values in f32.
+fn check_values(source: &Source, tensors: &[TensorShape], step: &mut dyn FnMut()) -> Result<String> {
+    let mut content = Sha256::new();
+    for (name, shape) in tensors {
+        let values = source.read_f32(name)?;
         if values.len() != shape.iter().product::<usize>() {
             return Err(Error::corrupted(format!(
                 "tensor \"{name}\": {} values, expected shape {shape:?}",
@@ -85,22 +116,9 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
         }
         content.update(name.as_bytes());
         content.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-        done += 1;
-        progress(done, found.tensors.len());
-        Ok(values)
-    })?;
-    let tokenizer = FileEntry { bytes: found.tokenizer.len() as u64, sha256: hex(&Sha256::digest(&found.tokenizer)) };
-    write_file(&dir.join(TOKENIZER), &found.tokenizer)?;
-    let tensors = hex(&content.finalize());
-    Ok(Manifest {
-        format: FORMAT,
-        fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
-        licence: found.licence.clone(),
-        parameters: found.parameters as u64,
-        tensors,
-        files: BTreeMap::from([(TOKENIZER.into(), tokenizer), (WEIGHTS_F32.into(), FileEntry { bytes, sha256 })]),
-        spec: found.spec.clone(),
-    })
+        step();
+    }
+    Ok(hex(&content.finalize()))
 }
 
 fn check_tensors(expected: &[TensorShape], given: &BTreeMap<String, Vec<usize>>) -> Result<()> {

@@ -3,7 +3,7 @@
 //! Rows of all sequences of a batch lie one after the other, without padding: a tensor is `[rows, width]`, and
 //! attention goes sequence by sequence. So a batch gives the same numbers as its items alone.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use candle_nn::ops::layer_norm;
 
 use super::attention::Attention;
@@ -21,11 +21,9 @@ pub struct LayerNorm {
 
 impl LayerNorm {
     pub fn load(weights: &Weights, name: &str, eps: f64) -> Result<Self> {
-        Ok(Self {
-            weight: weights.tensor(&format!("{name}.weight"))?,
-            bias: weights.tensor(&format!("{name}.bias"))?,
-            eps: eps as f32,
-        })
+        let tensor =
+            |part: &str| Ok::<_, Error>(Tensor::new(weights.values(&format!("{name}.{part}"))?, &Device::Cpu)?);
+        Ok(Self { weight: tensor("weight")?, bias: tensor("bias")?, eps: eps as f32 })
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -97,10 +95,9 @@ impl Layer {
     fn load(weights: &Weights, name: &str, spec: &TowerSpec) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
-        let [q, k, v] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"].map(part);
         Ok(Self {
             norm1: norm("layer_norm1")?,
-            qkv: Linear::load_side_by_side(weights, &[&q, &k, &v])?,
+            qkv: Linear::load(weights, &part("self_attn.qkv_proj"))?,
             out: Linear::load(weights, &part("self_attn.out_proj"))?,
             norm2: norm("layer_norm2")?,
             fc1: Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 use packed_gemm::{Activation as Fused, Epilogue, Kernel, PackedMatrix};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::spec::Activation;
 use crate::weights::Weights;
 
@@ -15,31 +15,15 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Weight and bias of `name`, as checkpoints have them.
+    /// Weight and bias of `name`.
     pub fn load(weights: &Weights, name: &str) -> Result<Self> {
-        Self::load_side_by_side(weights, &[name])
+        let bias = weights.values(&format!("{name}.bias"))?;
+        Ok(Self { bias: Some(bias), ..Self::load_without_bias(weights, &format!("{name}.weight"))? })
     }
 
-    /// Several layers of the same input as one, their outputs side by side.
-    pub fn load_side_by_side(weights: &Weights, names: &[&str]) -> Result<Self> {
-        let (mut matrix, mut bias) = (Vec::new(), Vec::new());
-        for name in names {
-            matrix.extend(weights.values(&format!("{name}.weight"))?);
-            bias.extend(weights.values(&format!("{name}.bias"))?);
-        }
-        let n = bias.len();
-        Ok(Self { bias: Some(bias), ..Self::pack(&matrix, n)? })
-    }
-
-    /// A matrix alone, `[outputs, ...]`.
+    /// A matrix alone.
     pub fn load_without_bias(weights: &Weights, tensor: &str) -> Result<Self> {
-        Self::pack(&weights.values(tensor)?, weights.shape(tensor)?.first().copied().unwrap_or(0))
-    }
-
-    fn pack(matrix: &[f32], n: usize) -> Result<Self> {
-        let k = matrix.len() / n.max(1);
-        let matrix = PackedMatrix::pack(matrix, n, k).map_err(|e| Error::internal(e.to_string()))?;
-        Ok(Self { matrix, bias: None, activation: Fused::None })
+        Ok(Self { matrix: weights.matrix(tensor)?, bias: None, activation: Fused::None })
     }
 
     pub fn with_activation(mut self, activation: Activation) -> Self {

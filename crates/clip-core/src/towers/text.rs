@@ -1,6 +1,6 @@
 //! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`).
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::layers::{Encoder, LayerNorm, Sequences};
 use super::ops::Linear;
@@ -8,13 +8,13 @@ use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::TEXT;
 use crate::spec::{ModelSpec, TextPooling};
-use crate::weights::Weights;
+use crate::weights::{Table, Weights};
 
 pub struct TextTower {
     /// `[vocabulary, hidden]`
-    tokens: Tensor,
+    tokens: Table,
     /// `[context, hidden]`
-    positions: Tensor,
+    positions: Vec<f32>,
     encoder: Encoder,
     norm: LayerNorm,
     projection: Linear,
@@ -25,8 +25,8 @@ impl TextTower {
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let tower = &spec.text.tower;
         Ok(Self {
-            tokens: weights.tensor(&format!("{TEXT}.embeddings.token_embedding.weight"))?,
-            positions: weights.tensor(&format!("{TEXT}.embeddings.position_embedding.weight"))?,
+            tokens: weights.table(&format!("{TEXT}.embeddings.token_embedding.weight"))?,
+            positions: weights.values(&format!("{TEXT}.embeddings.position_embedding.weight"))?,
             encoder: Encoder::load(weights, TEXT, tower, true)?,
             norm: LayerNorm::load(weights, &format!("{TEXT}.final_layer_norm"), tower.layer_norm_eps)?,
             projection: Linear::load_without_bias(weights, "text_projection.weight")?,
@@ -36,26 +36,24 @@ impl TextTower {
 
     /// `[texts, dimensions]` for any number of token sequences of any lengths up to the context's.
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
-        let (vocabulary, context) = (self.tokens.dim(0)?, self.positions.dim(0)?);
-        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+        let (width, context) = (self.tokens.width(), self.positions.len() / self.tokens.width());
+        let (mut x, mut lengths) = (Vec::new(), Vec::new());
         for text in texts {
             // Attention is causal: what follows the pooled token cannot matter.
             let length = pooled_position(text, self.pooling) + 1;
             if text.is_empty() || length > context {
                 return Err(Error::internal(format!("{} tokens, expected 1 to {context}", text.len())));
             }
-            if let Some(id) = text.iter().find(|id| **id as usize >= vocabulary) {
-                return Err(Error::internal(format!("token id {id}, expected less than {vocabulary}")));
+            for (id, position) in text[..length].iter().zip(self.positions.chunks_exact(width)) {
+                let start = x.len();
+                self.tokens.read(*id as usize, &mut x)?;
+                x[start..].iter_mut().zip(position).for_each(|(x, p)| *x += p);
             }
-            ids.extend_from_slice(&text[..length]);
             lengths.push(length);
         }
-        let device = self.tokens.device();
-        let tokens = self.tokens.index_select(&Tensor::from_vec(ids.clone(), ids.len(), device)?, 0)?;
-        let places: Vec<u32> = lengths.iter().flat_map(|n| 0..*n as u32).collect();
-        let positions = self.positions.index_select(&Tensor::from_vec(places, ids.len(), device)?, 0)?;
+        let x = Tensor::from_vec(x, (lengths.iter().sum::<usize>(), width), &Device::Cpu)?;
         let pooled = lengths.iter().map(|length| length - 1).collect();
-        let pooled = self.encoder.forward((tokens + positions)?, &Sequences { lengths, pooled }, ctx)?;
+        let pooled = self.encoder.forward(x, &Sequences { lengths, pooled }, ctx)?;
         ctx.compute.run(|| self.projection.forward(&self.norm.forward(&pooled)?))
     }
 }

@@ -26,12 +26,14 @@ pub struct VisionTower {
 impl VisionTower {
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let (tower, eps) = (&spec.vision.tower, spec.vision.tower.layer_norm_eps);
+        let positions = weights.values(&format!("{VISION}.embeddings.position_embedding.weight"))?;
+        let shape = (positions.len() / tower.hidden, tower.hidden);
         Ok(Self {
             spec: spec.vision.clone(),
-            class: weights.tensor(&format!("{VISION}.embeddings.class_embedding"))?,
+            class: Tensor::new(weights.values(&format!("{VISION}.embeddings.class_embedding"))?, &Device::Cpu)?,
             // A convolution whose stride is its size is a product with each patch as one row.
             patches: Linear::load_without_bias(weights, &format!("{VISION}.embeddings.patch_embedding.weight"))?,
-            positions: weights.tensor(&format!("{VISION}.embeddings.position_embedding.weight"))?,
+            positions: Tensor::from_vec(positions, shape, &Device::Cpu)?,
             pre_norm: LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?,
             encoder: Encoder::load(weights, VISION, tower, false)?,
             post_norm: LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?,

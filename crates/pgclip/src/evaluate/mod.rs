@@ -8,7 +8,7 @@ mod set;
 use std::path::Path;
 
 use clip_core::image::Limits;
-use clip_core::{Compute, Context, Embedding, Model, ModelDir, Result};
+use clip_core::{Compute, Context, Embedding, Model, ModelDir, Precision, Result};
 
 use crate::progress::Bar;
 use scores::{Mixed, Recall, similarities};
@@ -17,9 +17,16 @@ use set::Set;
 /// Inputs between two steps of the progress bar.
 const CHUNK: usize = 64;
 
-pub fn evaluate(name: &str, set: &Path, page: Option<&Path>, threads: usize, models: &ModelDir) -> Result<()> {
+pub fn evaluate(
+    name: &str,
+    precision: Option<Precision>,
+    set: &Path,
+    page: Option<&Path>,
+    threads: usize,
+    models: &ModelDir,
+) -> Result<()> {
     let set = Set::read(set)?;
-    let model = Model::new(models.open(name)?);
+    let model = Model::new(models.open(name)?, precision)?;
     let compute = Compute::new(threads)?;
     let embedder = Embedder { model: &model, ctx: Context { compute: &compute, stop: &|| false } };
 
@@ -31,7 +38,7 @@ pub fn evaluate(name: &str, set: &Path, page: Option<&Path>, threads: usize, mod
     let own: Vec<usize> = (0..names.len()).collect();
     let found = similarities(&texts, &images);
 
-    println!("{name} on {} pictures of {}", names.len(), set.style);
+    println!("{name} in {} on {} pictures of {}", model.precision(), names.len(), set.style);
     println!("{:<36} {:>6} {:>6} {:>6} {:>6}", "", "R@1", "R@5", "R@10", "n");
     let line = |what: &str, r: Recall| {
         println!("{what:<36} {:>6.1} {:>6.1} {:>6.1} {:>6}", r.at(1), r.at(5), r.at(10), r.len());

@@ -1,0 +1,199 @@
+//! What an installed weights file holds: the model's tensors as the towers read them.
+//!
+//! A safetensors file with one tensor an [`Entry`]: matrices packed for `packed-gemm` (as words of 32 bits), the token
+//! table in the file's precision, everything else in f32. Matrices come first, so that each starts on a multiple of 64
+//! bytes and can be used as it is mapped.
+
+use std::path::Path;
+
+use half::bf16;
+use packed_gemm::PackedMatrix;
+use safetensors::Dtype;
+
+use crate::error::{Error, Result};
+use crate::layout::{TEXT, VISION};
+use crate::precision::Precision;
+use crate::spec::{ModelSpec, TowerSpec};
+use crate::tensor_file::{self, Described};
+
+pub struct Entry {
+    pub name: String,
+    /// Tensors of the checkpoint, one below the other.
+    pub sources: Vec<String>,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The weights of a linear layer.
+    Matrix { outputs: usize, inputs: usize },
+    /// So many values, in f32.
+    Values(usize),
+    /// Rows that are read one by one.
+    Table { rows: usize, width: usize },
+}
+
+impl Entry {
+    pub fn describe(&self, precision: Precision) -> Result<Described> {
+        let (dtype, shape) = match self.kind {
+            Kind::Matrix { outputs, inputs } => {
+                let bytes = PackedMatrix::packed_bytes(precision.packed(), outputs, inputs);
+                (Dtype::U32, vec![bytes.map_err(|e| Error::internal(e.to_string()))? / 4])
+            }
+            Kind::Values(count) => (Dtype::F32, vec![count]),
+            Kind::Table { rows, width } => (table_dtype(precision), vec![rows, width]),
+        };
+        Ok(Described { name: self.name.clone(), dtype, shape })
+    }
+
+    fn bytes(&self, precision: Precision, values: &[f32]) -> Result<Vec<u8>> {
+        Ok(match self.kind {
+            Kind::Matrix { outputs, inputs } => {
+                let packed = PackedMatrix::pack(precision.packed(), values, outputs, inputs);
+                packed.map_err(|e| Error::internal(format!("{}: {e}", self.name)))?.as_bytes().to_vec()
+            }
+            Kind::Table { .. } if table_dtype(precision) == Dtype::BF16 => {
+                values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect()
+            }
+            Kind::Values(_) | Kind::Table { .. } => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        })
+    }
+}
+
+pub fn table_dtype(precision: Precision) -> Dtype {
+    match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::Bf16 => Dtype::BF16,
+    }
+}
+
+/// Writes the weights file of one precision and returns its size and SHA-256. `read` gives a checkpoint's tensor.
+pub fn write(
+    path: &Path,
+    spec: &ModelSpec,
+    precision: Precision,
+    mut read: impl FnMut(&str) -> Result<Vec<f32>>,
+) -> Result<(u64, String)> {
+    let entries = entries(spec);
+    let described = entries.iter().map(|entry| entry.describe(precision)).collect::<Result<Vec<_>>>()?;
+    tensor_file::write(path, &described, |i| {
+        let mut values = Vec::new();
+        for source in &entries[i].sources {
+            values.append(&mut read(source)?);
+        }
+        entries[i].bytes(precision, &values)
+    })
+}
+
+/// All entries, in the order of the file.
+pub fn entries(spec: &ModelSpec) -> Vec<Entry> {
+    let (text, vision) = (&spec.text, &spec.vision);
+    let mut all = Builder(Vec::new());
+    all.add(
+        &format!("{TEXT}.embeddings.token_embedding.weight"),
+        Kind::Table { rows: text.vocab_size, width: text.tower.hidden },
+    );
+    all.values(&format!("{TEXT}.embeddings.position_embedding.weight"), text.context_length * text.tower.hidden);
+    all.encoder(TEXT, &text.tower);
+    all.norm(&format!("{TEXT}.final_layer_norm"), text.tower.hidden);
+    all.matrix("text_projection.weight", spec.dimensions, text.tower.hidden);
+
+    let (hidden, side) = (vision.tower.hidden, vision.image_size / vision.patch_size);
+    all.values(&format!("{VISION}.embeddings.class_embedding"), hidden);
+    all.matrix(
+        &format!("{VISION}.embeddings.patch_embedding.weight"),
+        hidden,
+        3 * vision.patch_size * vision.patch_size,
+    );
+    all.values(&format!("{VISION}.embeddings.position_embedding.weight"), (side * side + 1) * hidden);
+    all.norm(&format!("{VISION}.pre_layrnorm"), hidden);
+    all.encoder(VISION, &vision.tower);
+    all.norm(&format!("{VISION}.post_layernorm"), hidden);
+    all.matrix("visual_projection.weight", spec.dimensions, hidden);
+    // Stable: a tower's parts stay together within each kind.
+    all.0.sort_by_key(|entry| match entry.kind {
+        Kind::Matrix { .. } => 0,
+        Kind::Values(_) => 1,
+        Kind::Table { .. } => 2,
+    });
+    all.0
+}
+
+struct Builder(Vec<Entry>);
+
+impl Builder {
+    fn add(&mut self, name: &str, kind: Kind) {
+        self.0.push(Entry { name: name.into(), sources: vec![name.into()], kind });
+    }
+
+    fn values(&mut self, name: &str, count: usize) {
+        self.add(name, Kind::Values(count));
+    }
+
+    fn matrix(&mut self, name: &str, outputs: usize, inputs: usize) {
+        self.add(name, Kind::Matrix { outputs, inputs });
+    }
+
+    fn norm(&mut self, name: &str, width: usize) {
+        self.values(&format!("{name}.weight"), width);
+        self.values(&format!("{name}.bias"), width);
+    }
+
+    /// Layers of the same input as one, their outputs side by side.
+    fn linear(&mut self, name: &str, parts: &[String], outputs: usize, inputs: usize) {
+        for (what, kind) in [("weight", Kind::Matrix { outputs, inputs }), ("bias", Kind::Values(outputs))] {
+            let sources = parts.iter().map(|part| format!("{part}.{what}")).collect();
+            self.0.push(Entry { name: format!("{name}.{what}"), sources, kind });
+        }
+    }
+
+    fn encoder(&mut self, prefix: &str, tower: &TowerSpec) {
+        let (hidden, intermediate) = (tower.hidden, tower.intermediate);
+        for i in 0..tower.layers {
+            let layer = format!("{prefix}.encoder.layers.{i}");
+            let attention = |part: &str| format!("{layer}.self_attn.{part}");
+            self.norm(&format!("{layer}.layer_norm1"), hidden);
+            let qkv = ["q_proj", "k_proj", "v_proj"].map(attention);
+            self.linear(&attention("qkv_proj"), &qkv, 3 * hidden, hidden);
+            self.linear(&attention("out_proj"), &[attention("out_proj")], hidden, hidden);
+            self.norm(&format!("{layer}.layer_norm2"), hidden);
+            for (part, outputs, inputs) in [("fc1", intermediate, hidden), ("fc2", hidden, intermediate)] {
+                let name = format!("{layer}.mlp.{part}");
+                self.linear(&name, std::slice::from_ref(&name), outputs, inputs);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout;
+    use std::collections::BTreeSet;
+
+    /// Every tensor of the checkpoint's layout is in the file, once, and no other.
+    #[test]
+    fn entries_hold_the_layout() {
+        let tower = TowerSpec {
+            hidden: 6,
+            layers: 2,
+            heads: 2,
+            intermediate: 8,
+            layer_norm_eps: 1e-5,
+            activation: crate::spec::Activation::Gelu,
+        };
+        let spec = crate::spec::tests::spec(tower);
+        let sources: Vec<String> = entries(&spec).into_iter().flat_map(|entry| entry.sources).collect();
+        let layout: Vec<String> = layout::tensors(&spec).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(sources.len(), layout.len());
+        assert_eq!(BTreeSet::from_iter(&sources), BTreeSet::from_iter(&layout));
+        let values = |kind: Kind| match kind {
+            Kind::Matrix { outputs, inputs } => outputs * inputs,
+            Kind::Values(count) => count,
+            Kind::Table { rows, width } => rows * width,
+        };
+        let given: usize = entries(&spec).iter().map(|entry| values(entry.kind)).sum();
+        let expected: usize = layout::tensors(&spec).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        assert_eq!(given, expected);
+    }
+}

@@ -1,0 +1,62 @@
+//! Number formats that weights are installed in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use packed_gemm::Kernel;
+
+use crate::error::{Error, ErrorKind};
+
+/// The format of the weights, and of what they are multiplied with; everything else is f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Precision {
+    F32,
+    Bf16,
+}
+
+impl Precision {
+    /// Every format that an import writes.
+    pub const ALL: [Self; 2] = [Self::F32, Self::Bf16];
+
+    /// The faster one of those whose embeddings agree with f32: bf16 where the processor multiplies it, else f32.
+    /// Elsewhere bf16 would only save memory.
+    pub fn auto() -> Self {
+        if Kernel::best() == Kernel::Avx512Bf16 { Self::Bf16 } else { Self::F32 }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// The file with a model's weights.
+    pub fn file(self) -> String {
+        format!("weights.{}.safetensors", self.name())
+    }
+
+    pub(crate) fn packed(self) -> packed_gemm::Precision {
+        match self {
+            Self::F32 => packed_gemm::Precision::F32,
+            Self::Bf16 => packed_gemm::Precision::Bf16,
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        Self::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, format!("unknown precision \"{name}\": expected one of {names}"))
+        })
+    }
+}
