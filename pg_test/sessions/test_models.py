@@ -44,7 +44,7 @@ try:
 
     weights = os.path.join(models, "tiny", "weights.f32.safetensors")
     manifest = os.path.join(models, "tiny", "model.json")
-    tokenizer = os.path.join(models, "tiny", "tokenizer.json")
+    tokenizer = os.path.join(models, "tiny", "tokenizer.safetensors")
     original = {path: open(path, "rb").read() for path in (weights, manifest, tokenizer)}
 
     def check(path, content, expected):

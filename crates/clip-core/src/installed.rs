@@ -1,6 +1,6 @@
 //! The directory of installed models: names, manifests, listing, verification.
 //!
-//! One directory a model: `model.json` (the [`Manifest`]), `tokenizer.json`, and a file of weights for
+//! One directory a model: `model.json` (the [`Manifest`]), `tokenizer.json` and its compact form, and a file of weights for
 //! each [`Precision`].
 
 use std::collections::BTreeMap;

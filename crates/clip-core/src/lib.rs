@@ -17,6 +17,7 @@ pub mod import;
 mod install;
 pub mod installed;
 mod layout;
+mod merges;
 pub mod model;
 mod packed;
 pub mod precision;

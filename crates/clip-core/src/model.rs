@@ -11,6 +11,7 @@ use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::image::{self, Limits};
 use crate::installed::{Installed, TOKENIZER};
+use crate::merges;
 use crate::precision::Precision;
 use crate::spec::{Calibration, ModelSpec};
 use crate::tensor_file::missing_file;
@@ -142,9 +143,13 @@ impl Model {
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         get_or_load(&self.tokenizer, || {
+            let context_length = self.spec().text.context_length;
+            if self.installed.manifest.files.contains_key(merges::FILE) {
+                return Tokenizer::open_compact(&self.installed.dir.join(merges::FILE), context_length);
+            }
             let path = self.installed.dir.join(TOKENIZER);
             let bytes = std::fs::read(&path).map_err(|e| missing_file(&path, &e))?;
-            Tokenizer::from_bytes(&bytes, self.spec().text.context_length)
+            Tokenizer::from_bytes(&bytes, context_length)
         })
     }
 

@@ -76,7 +76,7 @@ pub fn write(
 ) -> Result<(u64, String)> {
     let entries = entries(spec);
     let described = entries.iter().map(|entry| entry.describe(precision)).collect::<Result<Vec<_>>>()?;
-    tensor_file::write(path, &described, |i| {
+    tensor_file::write(path, None, &described, |i| {
         let mut values = Vec::new();
         for source in &entries[i].sources {
             values.append(&mut read(source)?);

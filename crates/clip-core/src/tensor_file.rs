@@ -3,6 +3,7 @@
 //! A checkpoint is read through the file descriptor, not through a memory map: a file that shrinks while it is read
 //! gives an error, never a SIGBUS. The header is untrusted: its size is bounded and every offset is checked.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -109,6 +110,7 @@ pub struct Described {
 /// `next` gives the bytes of the i-th tensor.
 pub fn write(
     path: &Path,
+    metadata: Option<HashMap<String, String>>,
     tensors: &[Described],
     mut next: impl FnMut(usize) -> Result<Vec<u8>>,
 ) -> Result<(u64, String)> {
@@ -121,7 +123,7 @@ pub fn write(
             (name.clone(), TensorInfo { dtype: *dtype, shape: shape.clone(), data_offsets: (start, offset) })
         })
         .collect();
-    let metadata = Metadata::new(None, infos).map_err(|e| Error::internal(format!("safetensors header: {e}")))?;
+    let metadata = Metadata::new(metadata, infos).map_err(|e| Error::internal(format!("safetensors header: {e}")))?;
     let mut header = serde_json::to_vec(&metadata).map_err(|e| Error::internal(format!("safetensors header: {e}")))?;
     // Tensors start on a 64-byte boundary; the format allows spaces after the header.
     header.resize((header.len() + 8).next_multiple_of(64) - 8, b' ');

@@ -1,7 +1,10 @@
 //! From a text to token ids, with the model's own `tokenizer.json`.
 
+use std::path::Path;
+
 use crate::compute::Context;
 use crate::error::{Error, Result};
+use crate::merges;
 
 /// Words of context beyond which more text cannot matter, per token of context (each word makes a token or more;
 /// the factor leaves room for words that a normaliser deletes).
@@ -11,8 +14,14 @@ const WORDS_PER_TOKEN: usize = 4;
 const MAX_BYTES: usize = 32 << 10;
 
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     context_length: usize,
+}
+
+enum Inner {
+    Whole(Box<tokenizers::Tokenizer>),
+    /// The same without strings.
+    Compact(Box<merges::Compact>),
 }
 
 impl Tokenizer {
@@ -21,7 +30,18 @@ impl Tokenizer {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(bad)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
-        Ok(Self { inner, context_length })
+        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length })
+    }
+
+    /// The file that [`Tokenizer::write_compact`] wrote.
+    pub fn open_compact(path: &Path, context_length: usize) -> Result<Self> {
+        Ok(Self { inner: Inner::Compact(Box::new(merges::open(path)?)), context_length })
+    }
+
+    /// Writes a form of `tokenizer.json` that opens at once and is shared by all processes, and returns its size and
+    /// SHA-256; `None` for kinds of tokenizers that it cannot hold.
+    pub fn write_compact(path: &Path, tokenizer: &[u8]) -> Result<Option<(u64, String)>> {
+        merges::write(path, tokenizer)
     }
 
     /// Token ids with begin and end token, at most the context's length; over-long texts keep the end token.
@@ -37,7 +57,11 @@ impl Tokenizer {
     }
 
     fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, special).map_err(|e| Error::internal(format!("tokenizer: {e}")))?;
+        let encoding = match &self.inner {
+            Inner::Whole(tokenizer) => tokenizer.encode_fast(text, special),
+            Inner::Compact(tokenizer) => tokenizer.encode_fast(text, special),
+        };
+        let encoding = encoding.map_err(|e| Error::internal(format!("tokenizer: {e}")))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -54,8 +78,12 @@ impl Tokenizer {
         Ok(count)
     }
 
-    pub fn largest_id(&self) -> u32 {
-        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    pub(crate) fn largest_id(&self) -> u32 {
+        let vocabulary = match &self.inner {
+            Inner::Whole(tokenizer) => tokenizer.get_vocab(true),
+            Inner::Compact(tokenizer) => tokenizer.get_vocab(true),
+        };
+        vocabulary.into_values().max().unwrap_or(0)
     }
 
     /// The token that every text ends with.

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::install::{self, write_file};
 use crate::installed::{FORMAT, FileEntry, Manifest, ModelDir, TOKENIZER, fingerprint};
 use crate::layout::{self, TensorShape};
+use crate::merges;
 use crate::packed;
 use crate::precision::Precision;
 use crate::spec::{ModelSpec, TextPooling};
@@ -89,6 +90,9 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
     let tokenizer = FileEntry { bytes: found.tokenizer.len() as u64, sha256: hex(&Sha256::digest(&found.tokenizer)) };
     write_file(&dir.join(TOKENIZER), &found.tokenizer)?;
     files.insert(TOKENIZER.into(), tokenizer.clone());
+    if let Some((bytes, sha256)) = Tokenizer::write_compact(&dir.join(merges::FILE), &found.tokenizer)? {
+        files.insert(merges::FILE.into(), FileEntry { bytes, sha256 });
+    }
     Ok(Manifest {
         format: FORMAT,
         fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
