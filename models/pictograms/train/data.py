@@ -8,7 +8,8 @@ from PIL import Image
 
 from augment import MEAN, STD
 
-LOOKS = {"plain": 1.0, "outlined": 0.8, "line": 0.25}       # how often a look is drawn, against the others
+LOOKS = {"plain": 1.0, "outlined": 1.0, "line": 0.25}       # how often a look is drawn, against the others
+STYLES = {"streamline-emojis": 2.0}                         # the one set that was drawn with outlines around flat fills
 
 
 class Pictures:
@@ -17,10 +18,10 @@ class Pictures:
         self.concepts, emoji, self.share = meta["concepts"], meta["emoji"], icons
         self.pixels = np.load(folder / "pictures.npy", mmap_mode="r")
         self.of = {}
-        for i, (_, look, concept) in enumerate(self.index):
+        for i, (style, look, concept) in enumerate(self.index):
             rows, weights = self.of.setdefault(concept, ([], []))
             rows.append(i)
-            weights.append(LOOKS[look])
+            weights.append(LOOKS[look] * STYLES.get(style, 1.0))
         self.emoji = [c for c in self.of if c < emoji and not self.concepts[c]["flag"]]
         self.flags = [c for c in self.of if self.concepts[c]["flag"]]
         self.icons = [c for c in self.of if c >= emoji]

@@ -5,6 +5,7 @@
 The learning rate falls to zero with the time, so any --minutes ends well. A checkpoint is written every few minutes; --resume goes on
 from it (the time already spent counts). --evalset prints the scores on the validation style now and then; nothing is chosen by them here."""
 import argparse
+import json
 import math
 import os
 import random
