@@ -29,7 +29,7 @@ check-tools:
 install: install-extension ## Install extension, command line and bundled model (after `make`)
 	install -d "$(SHAREDIR)/pg_clip/models" "$(DESTDIR)$(BINDIR)"
 	install -m 755 "$(TARGET)/release/pgclip" "$(DESTDIR)$(BINDIR)/pgclip"
-	scripts/install-models.sh "$(SHAREDIR)/pg_clip/models"
+	"$(TARGET)/release/pgclip" import models/pictograms --model-dir "$(SHAREDIR)/pg_clip/models"
 
 install-extension:
 	install -d "$(PKGLIBDIR)" "$(SHAREDIR)/extension"

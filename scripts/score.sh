@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Scores the bundled model, calibrated and plain, on a set of named pictures: the demo's, or another directory.
+# score.sh [DIR]: scores the bundled model on a set of named pictures: the demo's, or another directory.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 pgclip=${CARGO_TARGET_DIR:-$here/target}/release/pgclip
-models=$(mktemp -d)
-trap 'rm -rf "$models"' EXIT
-"$here/scripts/install-models.sh" "$models" >/dev/null
-for name in pictograms pictograms-plain; do
-	"$pgclip" evaluate "$name" --set "${1:-$here/models/demo}" --model-dir "$models"
-	echo
-done
+PGCLIP_MODEL_DIR=$(mktemp -d)
+export PGCLIP_MODEL_DIR
+trap 'rm -rf "$PGCLIP_MODEL_DIR"' EXIT
+"$pgclip" import "$here/models/pictograms" >/dev/null
+"$pgclip" evaluate pictograms --set "${1:-$here/models/demo}"

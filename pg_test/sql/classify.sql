@@ -7,9 +7,9 @@ SELECT label FROM clip_classify(:square, ARRAY['b', 'a', 'c']) ORDER BY label;
 SELECT label, probability FROM clip_classify(:square, ARRAY['cat']);
 SELECT label, round(probability::numeric, 3) AS probability FROM clip_classify(:square, ARRAY['cat', 'Cat', 'CAT', 'cat']);
 
--- the definition: softmax of the plain model's cosines times the model's own scale, which any two labels give away
+-- the definition: softmax of the cosines times the model's own scale, which any two labels give away
 WITH labels AS (SELECT ARRAY['cat', 'airplane', 'banana'] AS l),
-	p AS (SELECT label, ln(probability::float8) AS log_p, -(clip_embed_image(:square, 'pictograms-plain') <=> clip_embed_text('a photo of a ' || label, 'pictograms-plain')) AS cosine
+	p AS (SELECT label, ln(probability::float8) AS log_p, -(clip_embed_image(:square) <=> clip_embed_text('a photo of a ' || label)) AS cosine
 		FROM labels, clip_classify(:square, l))
 SELECT count(*) AS pairs, bool_and(scale > 1) AS scaled, max(scale) / min(scale) < 1.01 AS one_scale
 FROM (SELECT (a.log_p - b.log_p) / (a.cosine - b.cosine) AS scale FROM p a JOIN p b ON a.label < b.label) q;

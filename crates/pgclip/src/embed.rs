@@ -37,14 +37,7 @@ pub fn embed(
         for embedding in embeddings {
             let line = serde_json::to_string(&Line { kind, dims: embedding.len(), embedding })
                 .map_err(|e| Error::internal(e.to_string()))?;
-            if let Err(e) = writeln!(io::stdout(), "{line}") {
-                // A reader such as `head` has seen enough.
-                return if e.kind() == io::ErrorKind::BrokenPipe {
-                    Ok(())
-                } else {
-                    Err(Error::internal(e.to_string()))
-                };
-            }
+            writeln!(io::stdout(), "{line}").map_err(|e| Error::internal(e.to_string()))?;
         }
     }
     Ok(())

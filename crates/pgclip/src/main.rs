@@ -13,8 +13,13 @@ use std::process::ExitCode;
 
 use args::{Command, Parsed};
 use clip_core::Result;
+use nix::sys::signal::{SigHandler, Signal, signal};
 
+#[allow(unsafe_code)]
 fn main() -> ExitCode {
+    // A reader such as `head` that has seen enough ends this program quietly, as it does any other.
+    // SAFETY: the default action is no function that could be called at a bad moment.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     match run(args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
