@@ -101,7 +101,7 @@ def main():
     texts = [name(p) for p in PICTURES] + TEXTS
     psql("COPY items (modality, content_ref) FROM STDIN", "".join(f"text\t{text}\n" for text in texts))
     psql("ANALYZE items")
-    model = rows("SELECT name || ' (' || dimensions || ' dimensions)' FROM clip_models() WHERE name = current_setting('clip.model')")[0][0]
+    model = rows("SELECT model || ' (' || dimensions || ' dimensions)' FROM clip.tables")[0][0]
     summary = (f"{len(PICTURES)} pictures and {len(texts)} texts in one table, model {model}; "
                f"the pictures were inserted and embedded in {seconds:.1f} s ({seconds * 1000 / len(PICTURES):.1f} ms each).")
     print(summary)
