@@ -6,11 +6,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use memmap2::Mmap;
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +19,7 @@ use tokenizers::{
 };
 
 use crate::error::{Error, Result};
-use crate::tensor_file::{self, Described, missing_file};
+use crate::tensor_file::{self, Described, MappedFile};
 
 pub const FILE: &str = "tokenizer.safetensors";
 /// Key of the file's metadata.
@@ -117,28 +115,22 @@ fn tables(model: &Value) -> Option<(Vec<u32>, Vec<[u32; 4]>)> {
 }
 
 /// Maps the file that [`write`] wrote.
-#[allow(unsafe_code)]
 pub fn open(path: &Path) -> Result<Compact> {
     let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
-    let mut file = File::open(path).map_err(|e| missing_file(path, &e))?;
-    let header = tensor_file::header(&mut file, path)?;
-    // SAFETY: as for the weights: an installed file is never written again, only removed, which leaves a mapping as it
-    // is. The header's offsets are within the file.
-    let map = Bytes::from_owner(unsafe { Mmap::map(&file) }.map_err(|e| missing_file(path, &e))?);
+    let file = MappedFile::open(path)?;
     let part = |name: &str, columns: usize| {
-        let info = header.metadata.info(name).filter(|info| info.dtype == Dtype::U32 && info.shape.len() == 2);
+        let info = file.metadata().info(name).filter(|info| info.dtype == Dtype::U32 && info.shape.len() == 2);
         let info = info.ok_or_else(|| bad(format!("no table \"{name}\"")))?;
-        let range = header.data_start + info.data_offsets.0..header.data_start + info.data_offsets.1;
-        if info.shape[1] != columns || range.end > map.len() {
+        if info.shape[1] != columns {
             return Err(bad(format!("table \"{name}\" of shape {:?}", info.shape)));
         }
-        Ok(map.slice(range))
+        Ok(file.bytes(info))
     };
     let (symbols, merges) = (part(SYMBOLS, CHARACTERS)?, part(MERGES, 4)?);
     if symbols.len() != 2 * CHARACTERS * 4 {
         return Err(bad("not two rows of symbols".into()));
     }
-    let rules = header.metadata.metadata().as_ref().and_then(|m| m.get(RULES)).ok_or_else(|| bad("no rules".into()))?;
+    let rules = file.metadata().metadata().as_ref().and_then(|m| m.get(RULES)).ok_or_else(|| bad("no rules".into()))?;
     build(rules, symbols, merges).map_err(|e| bad(e.to_string()))
 }
 

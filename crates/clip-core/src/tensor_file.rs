@@ -9,6 +9,8 @@ use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use memmap2::Mmap;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest, Sha256};
@@ -19,14 +21,14 @@ use crate::error::{Error, ErrorKind, Result};
 const MAX_HEADER: u64 = 100_000_000;
 
 /// The checked header of a safetensors file: all offsets are within the file.
-pub struct Header {
-    pub metadata: Metadata,
+struct Header {
+    metadata: Metadata,
     /// Where the tensors start.
-    pub data_start: usize,
+    data_start: usize,
 }
 
 /// Reads the header, whose size is bounded, and leaves the file behind it.
-pub fn header(file: &mut File, path: &Path) -> Result<Header> {
+fn header(file: &mut File, path: &Path) -> Result<Header> {
     let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
     let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();
     let mut length = [0; 8];
@@ -44,6 +46,38 @@ pub fn header(file: &mut File, path: &Path) -> Result<Header> {
         return Err(bad(format!("has {} bytes of tensors, its header says {needed}", size - data_start)));
     }
     Ok(Header { metadata, data_start: data_start as usize })
+}
+
+/// A safetensors file of an installed model, mapped read-only: all processes that map it share one copy.
+pub struct MappedFile {
+    header: Header,
+    map: Bytes,
+}
+
+impl MappedFile {
+    #[allow(unsafe_code)]
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(|e| missing_file(path, &e))?;
+        let header = header(&mut file, path)?;
+        // SAFETY: an installed file is never written again, only removed, which leaves a mapping as it is; the
+        // directory is the administrator's. The header's offsets are within the file, as `header` has checked.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| missing_file(path, &e))?;
+        let map = Bytes::from_owner(map);
+        if map.len() < header.data_start + header.metadata.data_len() {
+            return Err(Error::corrupted(format!("file {}: became shorter while it was opened", path.display())));
+        }
+        Ok(Self { header, map })
+    }
+
+    pub fn metadata(&self) -> &Metadata {
+        &self.header.metadata
+    }
+
+    /// A tensor's bytes, without a copy.
+    pub fn bytes(&self, tensor: &TensorInfo) -> Bytes {
+        let (start, end) = tensor.data_offsets;
+        self.map.slice(self.header.data_start + start..self.header.data_start + end)
+    }
 }
 
 /// An open safetensors file with its checked header.

@@ -2,18 +2,16 @@
 //! use a model share one copy.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use bytes::Bytes;
 use half::bf16;
-use memmap2::Mmap;
 use packed_gemm::PackedMatrix;
 
 use crate::error::{Error, Result};
 use crate::installed::Installed;
 use crate::packed::{self, Kind};
 use crate::precision::Precision;
-use crate::tensor_file::{self, missing_file};
+use crate::tensor_file::MappedFile;
 
 pub struct Weights {
     precision: Precision,
@@ -22,16 +20,9 @@ pub struct Weights {
 
 impl Weights {
     /// Maps the file and compares its header with what the spec expects: every part, no other, each of its shape.
-    #[allow(unsafe_code)]
     pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
-        let path = model.dir.join(precision.file());
-        let mut file = File::open(&path).map_err(|e| missing_file(&path, &e))?;
-        let header = tensor_file::header(&mut file, &path)?;
-        // SAFETY: an installed file is never written again, only removed, which leaves a mapping as it is; the
-        // directory is the administrator's. The header's offsets are within the file, as `header` has checked.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| missing_file(&path, &e))?;
-        let map = Bytes::from_owner(map);
-        let mut given = header.metadata.tensors();
+        let file = MappedFile::open(&model.dir.join(precision.file()))?;
+        let mut given = file.metadata().tensors();
         let mut parts = BTreeMap::new();
         for entry in packed::entries(model.spec()) {
             let expected = entry.describe(precision)?;
@@ -45,12 +36,7 @@ impl Weights {
                     info.dtype, info.shape
                 )));
             }
-            let (start, end) = info.data_offsets;
-            let range = header.data_start + start..header.data_start + end;
-            if map.len() < range.end {
-                return Err(wrong("lies beyond the end of the file".into()));
-            }
-            parts.insert(entry.name, (entry.kind, map.slice(range)));
+            parts.insert(entry.name, (entry.kind, file.bytes(info)));
         }
         match given.keys().next() {
             Some(name) => Err(Error::corrupted(format!(
