@@ -7,6 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PG_MAJOR = $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
 PKGLIBDIR = $(DESTDIR)$(shell $(PG_CONFIG) --pkglibdir)
 SHAREDIR = $(DESTDIR)$(shell $(PG_CONFIG) --sharedir)
+VERSION = $(shell sed -nE "s/^default_version *= *'(.*)'/\1/p" pg_clip.control)
 REGRESS = $(patsubst pg_test/sql/%.sql,%,$(wildcard pg_test/sql/*.sql))
 CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
 FEATURES = --no-default-features --features pg$(PG_MAJOR)
@@ -34,7 +35,8 @@ install: install-extension ## Install extension, command line and bundled model 
 install-extension:
 	install -d "$(PKGLIBDIR)" "$(SHAREDIR)/extension"
 	install -m 755 "$(TARGET)/release/libpg_clip.so" "$(PKGLIBDIR)/pg_clip.so"
-	install -m 644 pg_clip.control sql/pg_clip--*.sql "$(SHAREDIR)/extension/"
+	install -m 644 pg_clip.control "$(SHAREDIR)/extension/"
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION pg_clip" to load this file. \quit'; cat sql/$(VERSION)/*.sql; } >"$(SHAREDIR)/extension/pg_clip--$(VERSION).sql"
 
 installcheck: ## Regression tests against your running server (PGHOST, PGPORT, PGUSER)
 	"$$(dirname "$$($(PG_CONFIG) --pgxs)")/../test/regress/pg_regress" --bindir="$$($(PG_CONFIG) --bindir)" \
