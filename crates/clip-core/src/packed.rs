@@ -85,6 +85,14 @@ pub fn write(
     })
 }
 
+/// Bytes that the tensors take in a weights file; its header comes on top.
+pub fn bytes(spec: &ModelSpec, precision: Precision) -> Result<u64> {
+    entries(spec).iter().try_fold(0, |sum, entry| {
+        let Described { dtype, shape, .. } = entry.describe(precision)?;
+        Ok(sum + (shape.iter().product::<usize>() * dtype.bitsize() / 8) as u64)
+    })
+}
+
 /// All entries, in the order of the file.
 pub fn entries(spec: &ModelSpec) -> Vec<Entry> {
     let (text, vision) = (&spec.text, &spec.vision);

@@ -38,6 +38,40 @@ pub enum Command {
         #[command(flatten)]
         models: Models,
     },
+    /// Download a model from a Hugging Face hub and install it
+    ///
+    /// Only the files that an import reads are downloaded, each is checked against the hub's checksum. A download that
+    /// breaks off is kept, and the same command resumes it. HF_TOKEN is the token for private and gated models;
+    /// HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured.
+    Pull {
+        /// ORG/NAME, or a name that `pgclip known` lists
+        model: String,
+        /// Branch, tag or commit [default: main]
+        #[arg(long)]
+        revision: Option<String>,
+        /// Address of the hub
+        #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = "https://huggingface.co")]
+        endpoint: String,
+        /// Name to install it under [default: the repository's, in lower case]
+        #[arg(long)]
+        name: Option<String>,
+        /// Licence of the weights [default: the `license:` line of README.md]
+        #[arg(long)]
+        licence: Option<String>,
+        /// Only download, into this directory: for a machine without a network, see `import`
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "licence", "cache_dir", "model_dir"])]
+        download_only: Option<PathBuf>,
+        /// Directory for files until they are installed [default: pgclip under $XDG_CACHE_HOME or ~/.cache]
+        #[arg(long, value_name = "DIR", env = "PGCLIP_CACHE_DIR")]
+        cache_dir: Option<PathBuf>,
+        /// Seconds that the hub may be silent
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        timeout: u64,
+        #[command(flatten)]
+        models: Models,
+    },
+    /// List the models that `pull` knows by a short name
+    Known,
     /// Print what an import would do, without doing it
     Inspect {
         /// Directory with the model's files

@@ -3,13 +3,18 @@
 mod args;
 mod bench;
 mod calibrate;
+mod card;
 mod embed;
 mod evaluate;
 mod files;
+mod interrupt;
+mod known;
 mod models;
 mod progress;
+mod pull;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use args::{Command, Parsed};
 use clip_core::Result;
@@ -37,7 +42,26 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Import { source, name, licence, models } => {
             models::import(&source, name.as_deref(), licence.as_deref(), &models.open()?)
         }
-        Command::Inspect { source } => models::inspect(&source),
+        Command::Pull { model, revision, endpoint, name, licence, download_only, cache_dir, timeout, models } => {
+            let options = pull::Options {
+                model: &model,
+                revision: revision.as_deref(),
+                endpoint: &endpoint,
+                name: name.as_deref(),
+                licence: licence.as_deref(),
+                cache_dir: cache_dir.as_deref(),
+                timeout: Duration::from_secs(timeout),
+            };
+            match download_only {
+                Some(dir) => pull::download_only(&options, &dir),
+                None => pull::pull(&options, &models.open()?),
+            }
+        }
+        Command::Known => {
+            known::list();
+            Ok(())
+        }
+        Command::Inspect { source } => card::card(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
         Command::Bench { name, precision, photo, threads, models } => {

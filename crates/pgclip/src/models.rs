@@ -1,9 +1,8 @@
-//! `import`, `inspect`, `list`, `verify`.
+//! `import`, `list`, `verify`.
 
 use std::path::Path;
 
 use clip_core::import::{self, Imported};
-use clip_core::spec::{ModelSpec, ResizeRule, TextPooling, TowerSpec};
 use clip_core::{ModelDir, Result};
 
 use crate::files::failed;
@@ -36,61 +35,12 @@ pub fn report(name: &str, imported: &Imported) {
     }
 }
 
-fn directory_name(source: &Path) -> Result<String> {
+/// The name that a model gets where none is given.
+pub fn directory_name(source: &Path) -> Result<String> {
     let path = source.canonicalize().map_err(|e| failed("read", source, &e))?;
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     ModelDir::check_name(&name).map_err(|e| e.with_hint("Name the model with --name."))?;
     Ok(name)
-}
-
-pub fn inspect(source: &Path) -> Result<()> {
-    let found = import::inspect(source)?;
-    let spec = &found.spec;
-    println!("architecture     {}", spec.architecture.name());
-    println!("dimensions       {}", spec.dimensions);
-    println!("parameters       {:.1} million", found.parameters as f64 / 1e6);
-    println!("licence          {}", found.licence);
-    println!("softmax scale    {:.3}", spec.logit_scale.exp());
-    println!("text tower       {}", tower(&spec.text.tower));
-    println!("text input       {} tokens at most, vocabulary of {}", spec.text.context_length, spec.text.vocab_size);
-    println!("text pooling     {}", pooling(spec));
-    println!("vision tower     {}", tower(&spec.vision.tower));
-    println!(
-        "vision input     {0} x {0} pixels in patches of {1} x {1}",
-        spec.vision.image_size, spec.vision.patch_size
-    );
-    println!("image resize     {}", resize(spec));
-    println!("image mean, std  {:?}, {:?}", spec.image.mean, spec.image.std);
-    println!(
-        "would write      {} of f32 and {} of bf16 weights",
-        megabytes(found.parameters as u64 * 4),
-        megabytes(found.parameters as u64 * 2)
-    );
-    Ok(())
-}
-
-fn tower(t: &TowerSpec) -> String {
-    format!(
-        "{} layers, width {}, {} heads, MLP {}, {:?}, layer norm eps {:e}",
-        t.layers, t.hidden, t.heads, t.intermediate, t.activation, t.layer_norm_eps
-    )
-}
-
-fn pooling(spec: &ModelSpec) -> String {
-    match spec.text.pooling {
-        TextPooling::FirstEos(id) => format!("at the first end token ({id})"),
-        TextPooling::LargestId => "at the largest token id".into(),
-    }
-}
-
-fn resize(spec: &ModelSpec) -> String {
-    let crop = spec.image.crop;
-    match spec.image.resize {
-        ResizeRule::ShortestEdge(side) => {
-            format!("short side to {side}, {:?}, centre crop {crop} x {crop}", spec.image.filter)
-        }
-        ResizeRule::Squash(side) => format!("squash to {side} x {side}, {:?}", spec.image.filter),
-    }
 }
 
 pub fn list(models: &ModelDir) -> Result<()> {
@@ -128,6 +78,11 @@ pub fn verify(name: &str, models: &ModelDir) -> Result<()> {
     Ok(())
 }
 
-fn megabytes(bytes: u64) -> String {
+/// For files, small ones too.
+pub fn size(bytes: u64) -> String {
+    if bytes < 100_000 { format!("{bytes} bytes") } else { megabytes(bytes) }
+}
+
+pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }

@@ -38,6 +38,13 @@ pub struct Inspection {
     source: Source,
 }
 
+impl Inspection {
+    /// Bytes on disk of the weights in this format, to within their file's header.
+    pub fn bytes(&self, precision: Precision) -> Result<u64> {
+        packed::bytes(&self.spec, precision)
+    }
+}
+
 /// Reads and checks everything but the tensors' values. Nothing is written.
 pub fn inspect(dir: &Path) -> Result<Inspection> {
     let config: raw::Config = json(dir, "config.json")?;

@@ -3,6 +3,8 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod hub;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,7 +59,12 @@ impl Run {
 /// The program without the caller's settings.
 pub fn pgclip() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgclip"));
-    command.env_remove("PGCLIP_MODEL_DIR").env_remove("PG_CONFIG");
+    for setting in ["PGCLIP_MODEL_DIR", "PGCLIP_CACHE_DIR", "PG_CONFIG", "HF_ENDPOINT", "HF_TOKEN", "SSL_CERT_FILE"] {
+        command.env_remove(setting);
+    }
+    for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(proxy).env_remove(proxy.to_lowercase());
+    }
     command
 }
 

@@ -1,0 +1,150 @@
+//! `pull`: a model of a Hugging Face hub is downloaded, checked and imported.
+//!
+//! Files go to a cache directory first and are imported from there, so that a download can be resumed and a model is
+//! never visible before it is whole.
+
+mod cache;
+mod checksum;
+mod fetch;
+mod http;
+mod hub;
+pub mod plan;
+mod progress;
+mod proxy;
+mod retry;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clip_core::import;
+use clip_core::{Error, ModelDir, Precision, Result};
+
+use crate::files::read;
+use crate::interrupt;
+use crate::known::{self, Known};
+use crate::models;
+use cache::Cache;
+use fetch::Fetch;
+use hub::{Hub, RemoteFile, Repository};
+use progress::Progress;
+
+/// No published model comes near; whoever announces more has other plans with this disk.
+const MAX_WEIGHTS: u64 = 64 << 30;
+const MAX_SMALL: u64 = 256 << 20;
+
+pub struct Options<'a> {
+    /// `ORG/NAME`, or a known name.
+    pub model: &'a str,
+    pub revision: Option<&'a str>,
+    pub endpoint: &'a str,
+    pub name: Option<&'a str>,
+    pub licence: Option<&'a str>,
+    pub cache_dir: Option<&'a Path>,
+    pub timeout: Duration,
+}
+
+/// Downloads and installs a model.
+pub fn pull(options: &Options, models: &ModelDir) -> Result<()> {
+    let source = Source::of(options)?;
+    let name = match options.name {
+        Some(name) => name.to_owned(),
+        None => source.name(),
+    };
+    ModelDir::check_name(&name).map_err(|e| e.with_hint("Name the model with --name."))?;
+    let dir = cache::root(options.cache_dir)?.join(source.repository.id.replace('/', "--"));
+    announce(&dir)?;
+    let (cache, _) = download(&source, options, dir, true)?;
+    let found = import::inspect(cache.dir())?;
+    let sizes = Precision::ALL.into_iter().map(|precision| found.bytes(precision)).sum::<Result<u64>>()?;
+    cache::check_space(models.root(), sizes)?;
+    // What is known of the licence counts where the model card is silent.
+    let known = source.known.and_then(|known| known.licence.clone()).filter(|_| found.licence == "unknown");
+    let licence = options.licence.map(str::to_owned).or(known);
+    models::import(cache.dir(), Some(&name), licence.as_deref(), models)?;
+    cache.close(false);
+    Ok(())
+}
+
+/// Downloads the files that `pgclip import` reads into a directory of the user's.
+pub fn download_only(options: &Options, dir: &Path) -> Result<()> {
+    let source = Source::of(options)?;
+    announce(dir)?;
+    let (cache, commit) = download(&source, options, dir.to_owned(), false)?;
+    cache.close(true);
+    println!("downloaded {} at {commit} into {}", source.repository.id, dir.display());
+    Ok(())
+}
+
+struct Source {
+    repository: Repository,
+    known: Option<&'static Known>,
+}
+
+impl Source {
+    fn of(options: &Options) -> Result<Self> {
+        let known = if options.model.contains('/') { None } else { Some(known::find(options.model)?) };
+        let id = known.map_or(options.model, |known| &known.repository);
+        let revision = options.revision.or(known.and_then(|known| known.revision.as_deref())).unwrap_or("main");
+        Ok(Self { repository: Repository::new(id, revision)?, known })
+    }
+
+    /// The name to install under where none is given.
+    fn name(&self) -> String {
+        match self.known {
+            Some(known) => known.name.clone(),
+            None => self.repository.id.rsplit('/').next().unwrap_or_default().to_lowercase(),
+        }
+    }
+}
+
+/// Says on Ctrl-C that nothing is lost.
+fn announce(dir: &Path) -> Result<()> {
+    let dir = dir.to_owned();
+    interrupt::on_cancel(move || {
+        eprintln!(
+            "\npgclip: cancelled; what was downloaded is kept in \"{}\", the same command goes on from there",
+            dir.display()
+        );
+    })
+}
+
+fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Result<(Cache, String)> {
+    let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
+    let hub = Hub::new(options.endpoint, token, options.timeout)?;
+    let repository = &source.repository;
+    let listing = hub.list(repository)?;
+    let file = |name: &str| {
+        let file = hub.file(repository, &listing, name)?;
+        let limit = if name.ends_with(".json") || name.ends_with(".md") { MAX_SMALL } else { MAX_WEIGHTS };
+        if file.size > limit {
+            return Err(Error::limit(format!("file \"{name}\" has {} bytes, expected {limit} at most", file.size)));
+        }
+        Ok(file)
+    };
+    plan::files(&repository.id, |name| listing.has(name))?;
+
+    let cache = Cache::open(dir)?;
+    let fetch = Fetch { hub: &hub, repository, commit: &listing.commit, cache: &cache };
+    let small = |file: &RemoteFile| {
+        fetch.file(file, &Progress::new(file.size))?;
+        read(&cache.path(&file.name))
+    };
+    let timm = plan::is_ambiguous(|name| listing.has(name)) && !plan::is_of_transformers(&small(&file(plan::CONFIG)?)?);
+    let has = |name: &str| listing.has(name) && !(timm && name == plan::CONFIG);
+    let names = plan::files(&repository.id, has)?;
+    let mut files = names.into_iter().map(file).collect::<Result<Vec<RemoteFile>>>()?;
+    if let Some(index) = files.iter().find(|file| plan::is_index(&file.name)).cloned() {
+        let shards = plan::shards(&index.name, &small(&index)?, has)?;
+        files.extend(shards.iter().map(|name| file(name)).collect::<Result<Vec<_>>>()?);
+    }
+    cache.check_space(&files)?;
+    let progress = Progress::new(files.iter().map(|file| file.size).fold(0, u64::saturating_add));
+    for file in &files {
+        fetch.file(file, &progress)?;
+    }
+    progress.clear();
+    if own {
+        cache.keep_only(&files)?;
+    }
+    Ok((cache, listing.commit))
+}

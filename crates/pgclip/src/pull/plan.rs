@@ -1,0 +1,137 @@
+//! Which files of a repository an import reads: one set of weights, and what describes them.
+
+use std::collections::BTreeMap;
+
+use clip_core::{Error, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub const CONFIG: &str = "config.json";
+const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+/// Weights with the configuration that describes them; the first that is there is taken. Many repositories hold the same
+/// weights several times. Pickled ones come last: they are slower to read, and a format of programs.
+const WEIGHTS: [(&str, &str); 6] = [
+    ("model.safetensors", CONFIG),
+    ("model.safetensors.index.json", CONFIG),
+    ("open_clip_model.safetensors", OPEN_CLIP_CONFIG),
+    ("open_clip_model.safetensors.index.json", OPEN_CLIP_CONFIG),
+    ("pytorch_model.bin", CONFIG),
+    ("open_clip_pytorch_model.bin", OPEN_CLIP_CONFIG),
+];
+const PREPROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
+const TOKENIZER: &str = "tokenizer.json";
+/// Taken along where they are: the licence, and how the tokenizer is meant.
+const EXTRAS: [&str; 2] = ["README.md", "tokenizer_config.json"];
+
+/// Whether the two configurations have to be told apart: beside open_clip's, `config.json` may be timm's, which
+/// describes the vision tower alone.
+pub fn is_ambiguous(has: impl Fn(&str) -> bool) -> bool {
+    has(CONFIG) && has(OPEN_CLIP_CONFIG)
+}
+
+/// A `config.json` of transformers names the type of the model.
+pub fn is_of_transformers(config: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(config).is_ok_and(|config| config["model_type"].is_string())
+}
+
+/// The list of shards, which comes instead of weights.
+pub fn is_index(file: &str) -> bool {
+    file.ends_with(".safetensors.index.json")
+}
+
+/// The files to download, small ones first, the weights or their index last.
+pub fn files(repository: &str, has: impl Fn(&str) -> bool) -> Result<Vec<&'static str>> {
+    let incomplete = |what: &str| Error::invalid_model(format!("repository \"{repository}\" has no {what}"));
+    let Some((weights, config)) = WEIGHTS.into_iter().find(|(weights, config)| has(weights) && has(config)) else {
+        let known = WEIGHTS.map(|(weights, config)| format!("{weights} with {config}")).join(", ");
+        return Err(incomplete(&format!("weights that an import reads: expected {known}")));
+    };
+    let mut files = vec![config];
+    files.extend(PREPROCESSORS.into_iter().filter(|file| has(file)));
+    if config == CONFIG && files.len() == 1 {
+        return Err(incomplete(PREPROCESSORS[0]));
+    }
+    if !has(TOKENIZER) {
+        return Err(incomplete(TOKENIZER));
+    }
+    files.push(TOKENIZER);
+    files.extend(EXTRAS.into_iter().filter(|file| has(file)));
+    files.push(weights);
+    Ok(files)
+}
+
+/// The shards that the content of an index names, each once.
+pub fn shards(name: &str, index: &[u8], has: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let index: Index =
+        serde_json::from_slice(index).map_err(|e| Error::invalid_model(format!("file \"{name}\": {e}")))?;
+    let mut shards: Vec<String> = index.weight_map.into_values().collect();
+    shards.sort();
+    shards.dedup();
+    for shard in &shards {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+        if !shard.bytes().all(plain) || shard.starts_with('.') || !shard.ends_with(".safetensors") || !has(shard) {
+            return Err(Error::invalid_model(format!(
+                "file \"{name}\" names {shard:?}, which is no safetensors file of the repository"
+            )));
+        }
+    }
+    Ok(shards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(there: &[&str]) -> Result<Vec<&'static str>> {
+        files("a/b", |name| there.contains(&name))
+    }
+
+    #[test]
+    fn one_set_of_weights() {
+        let small = ["config.json", "preprocessor_config.json", "tokenizer.json", "vocab.json"];
+        for (weights, expected) in [
+            (&["model.safetensors", "pytorch_model.bin"][..], "model.safetensors"),
+            (&["model.safetensors.index.json", "pytorch_model.bin"], "model.safetensors.index.json"),
+            (&["pytorch_model.bin", "open_clip_pytorch_model.bin"], "pytorch_model.bin"),
+            // open_clip's configuration is not there
+            (&["pytorch_model.bin", "open_clip_model.safetensors"], "pytorch_model.bin"),
+        ] {
+            let files = plan(&[&small[..], weights].concat()).unwrap();
+            assert_eq!(files, ["config.json", "preprocessor_config.json", "tokenizer.json", expected]);
+        }
+        let open_clip = ["open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json", "README.md"];
+        assert_eq!(
+            plan(&open_clip).unwrap(),
+            ["open_clip_config.json", "tokenizer.json", "README.md", "open_clip_model.safetensors"]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let all = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
+        for (missing, named) in [
+            ("preprocessor_config.json", "preprocessor_config.json"),
+            ("tokenizer.json", "tokenizer.json"),
+            ("model.safetensors", "weights"),
+        ] {
+            let there: Vec<&str> = all.into_iter().filter(|file| *file != missing).collect();
+            let error = plan(&there).unwrap_err().message;
+            assert!(error.contains(&format!("\"a/b\" has no {named}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn shards_are_files_of_the_repository() {
+        let index = |file: &str| format!(r#"{{"metadata": {{}}, "weight_map": {{"x": {file:?}, "y": {file:?}}}}}"#);
+        let has = |name: &str| name != "other.safetensors";
+        assert_eq!(shards("x", index("a-1.safetensors").as_bytes(), has).unwrap(), ["a-1.safetensors"]);
+        for bad in ["../a.safetensors", "/a.safetensors", "a/b.safetensors", "config.json", "other.safetensors", ""] {
+            assert!(shards("x", index(bad).as_bytes(), has).is_err(), "{bad}");
+        }
+        assert!(shards("x", b"[]", has).is_err() && shards("x", b"{", has).is_err());
+    }
+}
