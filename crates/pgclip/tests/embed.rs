@@ -62,6 +62,32 @@ fn what_is_no_image_is_named() {
 }
 
 #[test]
+fn precision_is_a_choice_between_those_installed() {
+    let models = Models::with_tiny();
+    let horse = picture("horse.png");
+    let embed = |precision: &str| {
+        let args = ["embed", "tiny", "--precision", precision, "--text", "a horse", "--image", horse.to_str().unwrap()];
+        let vectors = lines(&models.run(args).ok());
+        vectors.into_iter().map(|line| serde_json::from_value::<Vec<f64>>(line["embedding"].clone()).unwrap())
+    };
+    for (full, half) in embed("f32").zip(embed("bf16")) {
+        assert_ne!(full, half, "the same numbers in both");
+        let cosine: f64 = full.iter().zip(&half).map(|(a, b)| a * b).sum();
+        assert!(cosine > 0.999, "cosine {cosine}");
+    }
+    let error = models.run(["embed", "tiny", "--precision", "f8", "--text", "x"]).fails(2);
+    assert!(error.contains("unknown precision \"f8\": expected one of "), "{error}");
+    // One that a model was not installed in is refused by name.
+    models.edit("tiny", "model.json", |bytes| {
+        let mut manifest: Value = serde_json::from_slice(bytes).unwrap();
+        manifest["files"].as_object_mut().unwrap().remove("weights.bf16.safetensors").unwrap();
+        *bytes = serde_json::to_vec(&manifest).unwrap();
+    });
+    let error = models.run(["embed", "tiny", "--precision", "bf16", "--text", "x"]).fails(1);
+    assert!(error.contains("model \"tiny\" has no weights in bf16"), "{error}");
+}
+
+#[test]
 fn a_missing_or_damaged_model_is_an_error() {
     let models = Models::with_tiny();
     let error = models.run(["embed", "big", "--text", "x"]).fails(1);

@@ -172,3 +172,24 @@ fn a_listing_without_sizes_and_checksums() {
     assert!(error.contains("no size or no checksum of \"config.json\""), "{error}");
     models.is_empty();
 }
+
+#[test]
+fn beside_a_configuration_of_timm_open_clip_s_weights_are_meant() {
+    // timm's config.json describes the vision tower, and names no type of model.
+    for (config, weights, other) in [
+        (r#"{"architecture": "vit_tiny"}"#, "open_clip_model.safetensors", "model.safetensors"),
+        (r#"{"model_type": "clip"}"#, "model.safetensors", "open_clip_model.safetensors"),
+    ] {
+        let files =
+            ["config.json", "open_clip_config.json", "preprocessor_config.json", "tokenizer.json", weights, other];
+        let content = |name: &str| if name == "config.json" { config.into() } else { b"{}".to_vec() };
+        let hub = Hub::new(files.iter().map(|name| (name.to_string(), content(name))).collect());
+        let dir = hub.cache.path().join("x");
+        let mut command = pgclip();
+        command.args(["pull", REPOSITORY, "--endpoint", &hub.url, "--download-only"]).arg(&dir);
+        assert_eq!(run(&mut command).code, 0);
+        let files = names(&dir);
+        assert!(files.iter().any(|f| f == weights) && !files.iter().any(|f| f == other), "{files:?}");
+        assert_eq!(files.iter().any(|f| f == "open_clip_config.json"), weights.starts_with("open_clip"), "{files:?}");
+    }
+}
