@@ -80,6 +80,7 @@ fn pooling(spec: &ModelSpec) -> String {
     match spec.text.pooling {
         TextPooling::FirstEos(id) => format!("at the first end token ({id})"),
         TextPooling::LargestId => "at the largest token id".into(),
+        TextPooling::Last { pad } => format!("at the last position, texts filled up with token {pad}"),
     }
 }
 
