@@ -27,7 +27,7 @@ enum Head {
     /// CLIP's: a row of its own, the first.
     Class { embedding: Tensor, pre_norm: LayerNorm, projection: Linear },
     /// SigLIP's, which needs no projection.
-    Pool(PoolingHead),
+    Pool(Box<PoolingHead>),
 }
 
 impl VisionTower {
@@ -50,7 +50,7 @@ impl VisionTower {
             }
             Architecture::Siglip => {
                 let head = PoolingHead::load(weights, &format!("{VISION}.head"), tower)?;
-                (Linear::load(weights, &patches)?, Head::Pool(head))
+                (Linear::load(weights, &patches)?, Head::Pool(Box::new(head)))
             }
         };
         Ok(Self {
