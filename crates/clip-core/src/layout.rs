@@ -1,8 +1,9 @@
 //! Which tensors a model has, with their shapes: the one list that import, loading and verification go by.
 //!
-//! Names are those of Hugging Face's `CLIPModel` state dict.
+//! Names are those of Hugging Face's `CLIPModel` and `SiglipModel` state dicts, but for the query, key and value of an
+//! attention, which always lie apart here; `import/checkpoint.rs` knows what checkpoints call them.
 
-use crate::spec::{ModelSpec, TowerSpec};
+use crate::spec::{Architecture, ModelSpec, TowerSpec};
 
 /// A tensor's name and shape.
 pub type TensorShape = (String, Vec<usize>);
@@ -10,10 +11,8 @@ pub type TensorShape = (String, Vec<usize>);
 pub const TEXT: &str = "text_model";
 pub const VISION: &str = "vision_model";
 
-/// Buffers of old checkpoints that hold 0, 1, 2, ... and carry no information.
-pub const IGNORED: [&str; 2] = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];
-
 pub const LOGIT_SCALE: &str = "logit_scale";
+pub const LOGIT_BIAS: &str = "logit_bias";
 
 /// All tensors of an installed model.
 pub fn tensors(spec: &ModelSpec) -> Vec<TensorShape> {
@@ -30,24 +29,49 @@ pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     ];
     encoder(TEXT, &text.tower, &mut all);
     norm(&format!("{TEXT}.final_layer_norm"), hidden, &mut all);
-    all.push(("text_projection.weight".into(), vec![spec.dimensions, hidden]));
+    match spec.architecture {
+        Architecture::Clip => all.push(("text_projection.weight".into(), vec![spec.dimensions, hidden])),
+        Architecture::Siglip => linear(&format!("{TEXT}.head"), hidden, spec.dimensions, &mut all),
+    }
     all
 }
 
 pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (vision, hidden) = (&spec.vision, spec.vision.tower.hidden);
-    let side = vision.image_size / vision.patch_size;
-    let mut all = vec![
-        (format!("{VISION}.embeddings.class_embedding"), vec![hidden]),
-        (format!("{VISION}.embeddings.patch_embedding.weight"), vec![hidden, 3, vision.patch_size, vision.patch_size]),
-        (format!("{VISION}.embeddings.position_embedding.weight"), vec![side * side + 1, hidden]),
-    ];
-    // "layrnorm" is how the reference spells it.
-    norm(&format!("{VISION}.pre_layrnorm"), hidden, &mut all);
+    let embeddings = format!("{VISION}.embeddings");
+    let clip = spec.architecture == Architecture::Clip;
+    // The order is part of every fingerprint.
+    let mut all = Vec::new();
+    if clip {
+        all.push((format!("{embeddings}.class_embedding"), vec![hidden]));
+    }
+    all.push((format!("{embeddings}.patch_embedding.weight"), vec![hidden, 3, vision.patch_size, vision.patch_size]));
+    if !clip {
+        all.push((format!("{embeddings}.patch_embedding.bias"), vec![hidden]));
+    }
+    all.push((format!("{embeddings}.position_embedding.weight"), vec![spec.positions(), hidden]));
+    if clip {
+        // "layrnorm" is how the reference spells it.
+        norm(&format!("{VISION}.pre_layrnorm"), hidden, &mut all);
+    }
     encoder(VISION, &vision.tower, &mut all);
     norm(&format!("{VISION}.post_layernorm"), hidden, &mut all);
-    all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden]));
+    match spec.architecture {
+        Architecture::Clip => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
+        Architecture::Siglip => pooling_head(&vision.tower, &mut all),
+    }
     all
+}
+
+fn pooling_head(tower: &TowerSpec, all: &mut Vec<TensorShape>) {
+    let hidden = tower.hidden;
+    all.push((format!("{VISION}.head.probe"), vec![1, 1, hidden]));
+    for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
+        linear(&format!("{VISION}.head.attention.{projection}"), hidden, hidden, all);
+    }
+    norm(&format!("{VISION}.head.layernorm"), hidden, all);
+    linear(&format!("{VISION}.head.mlp.fc1"), hidden, tower.intermediate, all);
+    linear(&format!("{VISION}.head.mlp.fc2"), tower.intermediate, hidden, all);
 }
 
 fn encoder(prefix: &str, tower: &TowerSpec, all: &mut Vec<TensorShape>) {

@@ -10,6 +10,7 @@
 
 pub mod calibrate;
 pub mod classify;
+mod cleaning;
 pub mod compute;
 pub mod error;
 pub mod image;

@@ -70,14 +70,14 @@ impl Model {
 
     /// Zero-shot classification: the probability of each label, from embeddings of this model (see [`classify`]).
     ///
-    /// The softmax's scale was learnt on plain vectors, so a calibrated model's are taken back to those.
+    /// The scale was learnt on plain vectors, so a calibrated model's are taken back to those.
     pub fn classify(&self, image: &[f32], labels: &[&[f32]]) -> Vec<f32> {
-        let scale = self.spec().logit_scale;
+        let spec = self.spec();
         match self.means() {
-            None => classify::probabilities(image, labels, scale),
+            None => classify::probabilities(image, labels, spec),
             Some(means) => {
                 let labels: Vec<_> = labels.iter().map(|label| uncentre(label, &means.text)).collect();
-                classify::probabilities(&uncentre(image, &means.image), &labels, scale)
+                classify::probabilities(&uncentre(image, &means.image), &labels, spec)
             }
         }
     }
@@ -143,13 +143,13 @@ impl Model {
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         get_or_load(&self.tokenizer, || {
-            let context_length = self.spec().text.context_length;
+            let text = &self.spec().text;
             if self.installed.manifest.files.contains_key(merges::FILE) {
-                return Tokenizer::open_compact(&self.installed.dir.join(merges::FILE), context_length);
+                return Tokenizer::open_compact(&self.installed.dir.join(merges::FILE), text.context_length);
             }
             let path = self.installed.dir.join(TOKENIZER);
             let bytes = std::fs::read(&path).map_err(|e| missing_file(&path, &e))?;
-            Tokenizer::from_bytes(&bytes, context_length)
+            Tokenizer::with_cleaning(&bytes, text.context_length, text.cleaning)
         })
     }
 

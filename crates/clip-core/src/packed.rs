@@ -13,7 +13,7 @@ use safetensors::Dtype;
 use crate::error::{Error, Result};
 use crate::layout::{TEXT, VISION};
 use crate::precision::Precision;
-use crate::spec::{ModelSpec, TowerSpec};
+use crate::spec::{Architecture, ModelSpec, TowerSpec};
 use crate::tensor_file::{self, Described};
 
 pub struct Entry {
@@ -104,20 +104,31 @@ pub fn entries(spec: &ModelSpec) -> Vec<Entry> {
     all.values(&format!("{TEXT}.embeddings.position_embedding.weight"), text.context_length * text.tower.hidden);
     all.encoder(TEXT, &text.tower);
     all.norm(&format!("{TEXT}.final_layer_norm"), text.tower.hidden);
-    all.matrix("text_projection.weight", spec.dimensions, text.tower.hidden);
+    match spec.architecture {
+        Architecture::Clip => all.matrix("text_projection.weight", spec.dimensions, text.tower.hidden),
+        Architecture::Siglip => all.layer(&format!("{TEXT}.head"), spec.dimensions, text.tower.hidden),
+    }
 
-    let (hidden, side) = (vision.tower.hidden, vision.image_size / vision.patch_size);
-    all.values(&format!("{VISION}.embeddings.class_embedding"), hidden);
+    let hidden = vision.tower.hidden;
+    match spec.architecture {
+        Architecture::Clip => {
+            all.values(&format!("{VISION}.embeddings.class_embedding"), hidden);
+            all.norm(&format!("{VISION}.pre_layrnorm"), hidden);
+            all.matrix("visual_projection.weight", spec.dimensions, hidden);
+        }
+        Architecture::Siglip => {
+            all.values(&format!("{VISION}.embeddings.patch_embedding.bias"), hidden);
+            all.pooling_head(&format!("{VISION}.head"), &vision.tower);
+        }
+    }
     all.matrix(
         &format!("{VISION}.embeddings.patch_embedding.weight"),
         hidden,
         3 * vision.patch_size * vision.patch_size,
     );
-    all.values(&format!("{VISION}.embeddings.position_embedding.weight"), (side * side + 1) * hidden);
-    all.norm(&format!("{VISION}.pre_layrnorm"), hidden);
+    all.values(&format!("{VISION}.embeddings.position_embedding.weight"), spec.positions() * hidden);
     all.encoder(VISION, &vision.tower);
     all.norm(&format!("{VISION}.post_layernorm"), hidden);
-    all.matrix("visual_projection.weight", spec.dimensions, hidden);
     // Stable: a tower's parts stay together within each kind.
     all.0.sort_by_key(|entry| match entry.kind {
         Kind::Matrix { .. } => 0,
@@ -155,6 +166,23 @@ impl Builder {
         }
     }
 
+    /// A layer that is alone with its input.
+    fn layer(&mut self, name: &str, outputs: usize, inputs: usize) {
+        self.linear(name, &[name.to_owned()], outputs, inputs);
+    }
+
+    fn pooling_head(&mut self, name: &str, tower: &TowerSpec) {
+        let (hidden, intermediate) = (tower.hidden, tower.intermediate);
+        let attention = |part: &str| format!("{name}.attention.{part}");
+        self.values(&format!("{name}.probe"), hidden);
+        self.layer(&attention("q_proj"), hidden, hidden);
+        self.linear(&attention("kv_proj"), &["k_proj", "v_proj"].map(attention), 2 * hidden, hidden);
+        self.layer(&attention("out_proj"), hidden, hidden);
+        self.norm(&format!("{name}.layernorm"), hidden);
+        self.layer(&format!("{name}.mlp.fc1"), intermediate, hidden);
+        self.layer(&format!("{name}.mlp.fc2"), hidden, intermediate);
+    }
+
     fn encoder(&mut self, prefix: &str, tower: &TowerSpec) {
         let (hidden, intermediate) = (tower.hidden, tower.intermediate);
         for i in 0..tower.layers {
@@ -190,9 +218,15 @@ mod tests {
             layer_norm_eps: 1e-5,
             activation: crate::spec::Activation::Gelu,
         };
-        let spec = crate::spec::tests::spec(tower);
-        let sources: Vec<String> = entries(&spec).into_iter().flat_map(|entry| entry.sources).collect();
-        let layout: Vec<String> = layout::tensors(&spec).into_iter().map(|(name, _)| name).collect();
+        let mut spec = crate::spec::tests::spec(tower);
+        holds_the_layout(&spec);
+        spec.architecture = Architecture::Siglip;
+        holds_the_layout(&spec);
+    }
+
+    fn holds_the_layout(spec: &ModelSpec) {
+        let sources: Vec<String> = entries(spec).into_iter().flat_map(|entry| entry.sources).collect();
+        let layout: Vec<String> = layout::tensors(spec).into_iter().map(|(name, _)| name).collect();
         assert_eq!(sources.len(), layout.len());
         assert_eq!(BTreeSet::from_iter(&sources), BTreeSet::from_iter(&layout));
         let values = |kind: Kind| match kind {
@@ -200,8 +234,8 @@ mod tests {
             Kind::Values(count) => count,
             Kind::Table { rows, width } => rows * width,
         };
-        let given: usize = entries(&spec).iter().map(|entry| values(entry.kind)).sum();
-        let expected: usize = layout::tensors(&spec).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let given: usize = entries(spec).iter().map(|entry| values(entry.kind)).sum();
+        let expected: usize = layout::tensors(spec).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         assert_eq!(given, expected);
     }
 }

@@ -56,6 +56,18 @@ fn token_cases_begin_and_end() {
 }
 
 #[test]
+fn siglips_token_cases_end() {
+    for name in ["siglip", "siglip2"] {
+        let tokens = golden_tokens(name);
+        assert!(tokens.cases.len() >= 400);
+        for case in &tokens.cases {
+            assert!((1..=tokens.max_length).contains(&case.ids.len()), "{name} {:?}", case.text);
+            assert_eq!(case.ids.last(), Some(&1), "{name} {:?}", case.text);
+        }
+    }
+}
+
+#[test]
 fn config_cases_resolve_or_are_refused() {
     let golden = golden_configs();
     for cases in [&golden.configs, &golden.preprocessors] {

@@ -53,8 +53,11 @@ fn edit_json(dir: &Path, file: &str, edit: impl FnOnce(&mut Value)) {
 type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
 fn edit_tensors(dir: &Path, edit: impl FnOnce(&mut Tensors)) {
-    let path = dir.join("model.safetensors");
-    let bytes = fs::read(&path).unwrap();
+    edit_tensors_of(&dir.join("model.safetensors"), edit);
+}
+
+fn edit_tensors_of(path: &Path, edit: impl FnOnce(&mut Tensors)) {
+    let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut tensors: Tensors = file
         .tensors()
@@ -65,7 +68,7 @@ fn edit_tensors(dir: &Path, edit: impl FnOnce(&mut Tensors)) {
     let views = tensors
         .iter()
         .map(|(name, (dtype, shape, data))| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
-    serialize_to_file(views, None, &path).unwrap();
+    serialize_to_file(views, None, path).unwrap();
 }
 
 const SOME_TENSOR: &str = "vision_model.encoder.layers.1.mlp.fc2.bias";
@@ -74,7 +77,7 @@ const SOME_TENSOR: &str = "vision_model.encoder.layers.1.mlp.fc2.bias";
 fn what_the_config_says_and_we_do_not_know() {
     let cases: [(&str, &str, Edit); 5] = [
         ("config.json", "relu", |c| c["text_config"]["hidden_act"] = "relu".into()),
-        ("config.json", "siglip", |c| c["model_type"] = "siglip".into()),
+        ("config.json", "blip", |c| c["model_type"] = "blip".into()),
         ("config.json", "4 channels", |c| c["vision_config"]["num_channels"] = 4.into()),
         ("preprocessor_config.json", "filter 0", |c| c["resample"] = 0.into()),
         ("preprocessor_config.json", "do_normalize", |c| c["do_normalize"] = false.into()),
@@ -163,6 +166,156 @@ fn files_missing_truncated_or_of_another_kind() {
     let dir = copy("tiny-clip");
     fs::write(dir.path().join("config.json"), "{").unwrap();
     assert_refused(dir.path(), ErrorKind::InvalidModel, "config.json");
+}
+
+/// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
+type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
+
+const LAYOUTS: [Layout; 3] = [
+    (
+        "tiny-siglip",
+        "model.safetensors",
+        ["vision_model.head.attention.in_proj_weight", "text_model.head.bias", "vision_model.head.probe"],
+        "config.json",
+        |c| c["vision_config"]["hidden_act"] = "silu".into(),
+    ),
+    (
+        "tiny-siglip2",
+        "model.safetensors",
+        ["vision_model.embeddings.patch_embedding.bias", "logit_bias", "logit_scale"],
+        "config.json",
+        |c| c["text_config"]["hidden_act"] = "relu".into(),
+    ),
+    (
+        "tiny-openclip-native",
+        "open_clip_model.safetensors",
+        ["visual.transformer.resblocks.1.attn.in_proj_weight", "text_projection", "visual.conv1.weight"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+];
+
+#[test]
+fn every_layouts_tensors_and_files() {
+    for (model, weights, tensors, config, activation) in LAYOUTS {
+        for name in tensors {
+            let damaged = |kind, names: &str, edit: &dyn Fn(&mut Tensors)| {
+                let dir = copy(model);
+                edit_tensors_of(&dir.path().join(weights), edit);
+                assert_refused(dir.path(), kind, names);
+            };
+            damaged(ErrorKind::InvalidModel, name, &|t| drop(t.remove(name)));
+            damaged(ErrorKind::InvalidModel, name, &|t| {
+                let tensor = t.remove(name).unwrap();
+                t.insert(format!("{name}.renamed"), tensor);
+            });
+            damaged(ErrorKind::InvalidModel, "left.over", &|t| {
+                drop(t.insert("left.over".into(), (Dtype::F32, vec![1], vec![0; 4])));
+            });
+            damaged(ErrorKind::InvalidModel, name, &|t| {
+                let tensor = t.get_mut(name).unwrap();
+                tensor.1.insert(0, 2);
+                tensor.2.extend(tensor.2.clone());
+            });
+            damaged(ErrorKind::InvalidModel, name, &|t| {
+                t.get_mut(name).unwrap().2[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+            });
+        }
+        let dir = copy(model);
+        edit_json(dir.path(), config, activation);
+        assert_refused(dir.path(), ErrorKind::Unsupported, "is not supported");
+
+        let bytes = fs::read(model_dir(model).join(weights)).unwrap();
+        for length in [0, 8, 700, bytes.len() - 1] {
+            let dir = copy(model);
+            fs::write(dir.path().join(weights), &bytes[..length]).unwrap();
+            assert_refused(dir.path(), ErrorKind::Corrupted, weights);
+        }
+        for file in [weights, config, "tokenizer.json"] {
+            let dir = copy(model);
+            fs::remove_file(dir.path().join(file)).unwrap();
+            assert_eq!(refused(dir.path()).kind, ErrorKind::MissingFile, "{model} without {file}");
+        }
+    }
+    let dir = copy("tiny-openclip-native-bin");
+    let path = dir.path().join("open_clip_pytorch_model.bin");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert_refused(dir.path(), ErrorKind::Corrupted, "open_clip_pytorch_model.bin");
+}
+
+#[test]
+fn what_open_clips_config_says_and_we_do_not_know() {
+    let cases: [(&str, Edit); 14] = [
+        ("fastvit_mci1", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_mci1".into()),
+        ("ResNet", |c| c["vision_cfg"]["layers"] = serde_json::json!([3, 4, 6, 3])),
+        ("CoCa", |c| c["multimodal_cfg"] = serde_json::json!({ "width": 8 })),
+        ("xlm-roberta", |c| c["text_cfg"]["hf_model_name"] = "xlm-roberta-base".into()),
+        ("no_causal_mask = true", |c| c["text_cfg"]["no_causal_mask"] = true.into()),
+        ("pool_type = \"last\"", |c| c["text_cfg"]["pool_type"] = "last".into()),
+        ("pool_type = \"avg\"", |c| c["vision_cfg"]["pool_type"] = "avg".into()),
+        ("no_ln_pre = true", |c| c["vision_cfg"]["no_ln_pre"] = true.into()),
+        ("ls_init_value = 0.1", |c| c["vision_cfg"]["ls_init_value"] = 0.1.into()),
+        ("qk_norm = true", |c| c["text_cfg"]["qk_norm"] = true.into()),
+        ("proj_bias = true", |c| c["text_cfg"]["proj_bias"] = true.into()),
+        ("vision_cfg.novelty = 1", |c| c["vision_cfg"]["novelty"] = 1.into()),
+        ("patch_size = [4,8]", |c| c["vision_cfg"]["patch_size"] = serde_json::json!([4, 8])),
+        ("clean = \"canonicalize\"", |c| {
+            c["text_cfg"]["tokenizer_kwargs"] = serde_json::json!({ "clean": "canonicalize" });
+        }),
+    ];
+    for (names, edit) in cases {
+        let dir = copy("tiny-openclip-native");
+        edit_json(dir.path(), "open_clip_config.json", |c| edit(&mut c["model_cfg"]));
+        assert_refused(dir.path(), ErrorKind::Unsupported, names);
+    }
+    let dir = copy("tiny-openclip-native");
+    edit_json(dir.path(), "open_clip_config.json", |c| c["preprocess_cfg"]["resize_mode"] = "longest".into());
+    assert_refused(dir.path(), ErrorKind::Unsupported, "longest");
+    let dir = copy("tiny-openclip-native");
+    edit_json(dir.path(), "open_clip_config.json", |c| c["model_cfg"]["vision_cfg"]["head_width"] = 13.into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "heads");
+}
+
+#[test]
+fn what_siglips_config_says_and_we_do_not_know() {
+    let cases: [(&str, &str, ErrorKind, Edit); 8] = [
+        ("config.json", "NaFlex", ErrorKind::Unsupported, |c| c["model_type"] = "siglip2".into()),
+        ("config.json", "vision_use_head", ErrorKind::Unsupported, |c| {
+            c["vision_config"]["vision_use_head"] = false.into();
+        }),
+        ("config.json", "dimensions", ErrorKind::InvalidModel, |c| c["text_config"]["projection_size"] = 48.into()),
+        ("preprocessor_config.json", "Siglip2ImageProcessor", ErrorKind::Unsupported, |c| {
+            c["image_processor_type"] = "Siglip2ImageProcessor".into();
+        }),
+        ("tokenizer_config.json", "padding_side", ErrorKind::Unsupported, |c| c["padding_side"] = "left".into()),
+        ("tokenizer_config.json", "do_lower_case", ErrorKind::Unsupported, |c| c["do_lower_case"] = false.into()),
+        ("tokenizer_config.json", "<none>", ErrorKind::InvalidModel, |c| c["pad_token"] = "<none>".into()),
+        ("tokenizer.json", "adds 0 tokens", ErrorKind::InvalidModel, |c| c["post_processor"] = Value::Null),
+    ];
+    for (file, names, kind, edit) in cases {
+        let dir = copy("tiny-siglip");
+        edit_json(dir.path(), file, edit);
+        assert_refused(dir.path(), kind, names);
+    }
+}
+
+#[test]
+fn of_two_layouts_in_one_directory_the_complete_one_is_taken() {
+    // transformers' is complete: taken
+    let dir = copy("tiny-openclip");
+    for file in ["open_clip_config.json", "open_clip_model.safetensors"] {
+        fs::copy(model_dir("tiny-openclip-native").join(file), dir.path().join(file)).unwrap();
+    }
+    assert_eq!(inspect(dir.path()).unwrap().spec, inspect(&model_dir("tiny-openclip")).unwrap().spec);
+    // a config.json without weights, or one of timm: open_clip's is taken
+    let native = inspect(&model_dir("tiny-openclip-native")).unwrap().spec;
+    let dir = copy("tiny-openclip-native");
+    fs::copy(model_dir("tiny-openclip").join("config.json"), dir.path().join("config.json")).unwrap();
+    assert_eq!(inspect(dir.path()).unwrap().spec, native);
+    fs::write(dir.path().join("config.json"), "{\"architecture\": \"vit_base_patch16_clip_224\"}").unwrap();
+    fs::write(dir.path().join("model.safetensors"), "").unwrap();
+    assert_eq!(inspect(dir.path()).unwrap().spec, native);
 }
 
 #[test]

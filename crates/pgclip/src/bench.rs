@@ -59,6 +59,7 @@ fn towers(installed: &Installed, precision: Precision, ctx: &Context) -> Result<
     let end = match spec.text.pooling {
         TextPooling::FirstEos(id) => id,
         TextPooling::LargestId => spec.text.vocab_size as u32 - 1,
+        TextPooling::Last { pad } => pad,
     };
     for (texts, tokens) in TEXTS {
         let tokens = tokens.min(spec.text.context_length);

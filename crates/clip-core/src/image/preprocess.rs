@@ -2,7 +2,7 @@
 
 use super::Rgb8;
 use super::resize::{Axis, resize_window};
-use crate::spec::{ImageSpec, ResizeRule};
+use crate::spec::{Centre, ImageSpec, ResizeRule};
 use crate::{Error, ErrorKind, Result};
 
 /// Resizes by `spec.resize`, then cuts the centre: a picture of `spec.crop` × `spec.crop` pixels.
@@ -14,8 +14,8 @@ use crate::{Error, ErrorKind, Result};
 pub fn preprocess(image: &Rgb8, spec: &ImageSpec) -> Result<Rgb8> {
     check(image, spec)?;
     let (width, height) = resized(image.width, image.height, spec.resize);
-    let (x, left) = crop(image.width, width, spec.crop);
-    let (y, top) = crop(image.height, height, spec.crop);
+    let (x, left) = crop(image.width, width, spec);
+    let (y, top) = crop(image.height, height, spec);
     let window = resize_window(image, x, y, spec.filter);
     let side = spec.crop as usize;
     let pixels = if (x.count, y.count) == (side, side) {
@@ -60,10 +60,15 @@ fn resized(width: u32, height: u32, rule: ResizeRule) -> (u64, u64) {
 }
 
 /// The samples of one axis that the crop keeps, and the black ones before them.
-fn crop(input: u32, output: u64, crop: u32) -> (Axis, usize) {
-    let (input, side) = (input as usize, u64::from(crop));
+fn crop(input: u32, output: u64, spec: &ImageSpec) -> (Axis, usize) {
+    let (input, side) = (input as usize, u64::from(spec.crop));
     if output >= side {
-        (Axis { input, output, first: (output - side) / 2, count: crop as usize }, 0)
+        let half = (output - side) / 2;
+        let first = match spec.centre {
+            Centre::Floor => half,
+            Centre::HalfEven => half + (output - side) % 2 * (half % 2),
+        };
+        (Axis { input, output, first, count: spec.crop as usize }, 0)
     } else {
         (Axis { input, output, first: 0, count: output as usize }, (side - output).div_ceil(2) as usize)
     }
@@ -83,9 +88,27 @@ mod tests {
 
     #[test]
     fn crop_is_centred() {
-        let (axis, pad) = crop(640, 299, 224);
+        let mut spec = image_spec();
+        let (axis, pad) = crop(640, 299, &spec);
         assert_eq!((axis.first, axis.count, pad), (37, 224, 0));
-        let (axis, pad) = crop(640, 221, 224);
+        let (axis, pad) = crop(640, 221, &spec);
         assert_eq!((axis.first, axis.count, pad), (0, 221, 2));
+        // Python's round: 37.5 to 38, 36.5 to 36
+        spec.centre = Centre::HalfEven;
+        for (output, first) in [(299, 38), (297, 36), (298, 37), (300, 38), (224, 0), (225, 0), (227, 2)] {
+            assert_eq!(crop(640, output, &spec).0.first, first, "{output}");
+        }
+    }
+
+    fn image_spec() -> ImageSpec {
+        let tower = crate::spec::TowerSpec {
+            hidden: 4,
+            layers: 1,
+            heads: 2,
+            intermediate: 8,
+            layer_norm_eps: 1e-5,
+            activation: crate::spec::Activation::Gelu,
+        };
+        ImageSpec { crop: 224, ..crate::spec::tests::spec(tower).image }
     }
 }

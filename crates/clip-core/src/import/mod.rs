@@ -1,32 +1,42 @@
-//! Import: a Hugging Face model directory becomes an installed model, or an error that names what is wrong.
+//! Import: a model directory as on the Hugging Face hub, in the layout of transformers or of open_clip, becomes an
+//! installed model, or an error that names what is wrong.
 //!
 //! Strict on purpose: a tensor that is silently dropped, filled with random numbers or run through the wrong
 //! activation gives vectors that look right and are not.
 
+mod checkpoint;
+mod images;
+mod openclip;
 mod raw;
 mod resolve;
+mod siglip;
 mod source;
+mod tokenizer;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::install::{self, write_file};
 use crate::installed::{FORMAT, FileEntry, Manifest, ModelDir, TOKENIZER, fingerprint};
 use crate::layout::{self, TensorShape};
 use crate::merges;
 use crate::packed;
 use crate::precision::Precision;
-use crate::spec::{ModelSpec, TextPooling};
+use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::{hex, missing_file};
 use crate::text::Tokenizer;
+use checkpoint::{Checkpoint, Naming};
 use source::Source;
 
 pub use crate::install::Imported;
+
+const CONFIG: &str = "config.json";
 
 /// What an import would install.
 pub struct Inspection {
@@ -35,7 +45,7 @@ pub struct Inspection {
     pub parameters: usize,
     tokenizer: Vec<u8>,
     tensors: Vec<TensorShape>,
-    source: Source,
+    checkpoint: Checkpoint,
 }
 
 impl Inspection {
@@ -47,17 +57,38 @@ impl Inspection {
 
 /// Reads and checks everything but the tensors' values. Nothing is written.
 pub fn inspect(dir: &Path) -> Result<Inspection> {
-    let config: raw::Config = json(dir, "config.json")?;
-    let mut spec = resolve::resolve(&config, &preprocessor(dir)?)?;
-    let tokenizer = read(dir, TOKENIZER)
-        .map_err(|e| e.with_hint("Only tokenizer.json is read; transformers writes it with save_pretrained."))?;
-    check_tokenizer(&tokenizer, &spec)?;
-    let source = Source::open(dir)?;
+    let open_clip = is_open_clip(dir)?;
+    let mut spec = if open_clip {
+        openclip::resolve(&json(dir, openclip::FILE)?)?
+    } else {
+        resolve::resolve(&json(dir, CONFIG)?, &preprocessor(dir)?)?
+    };
+    let tokenizer = tokenizer::read(dir, &mut spec, open_clip)?;
+    let checkpoint = if open_clip {
+        let source = Source::open_clip(dir)?;
+        let naming = Naming::open_clip(&source);
+        Checkpoint::new(source, &spec, naming)?
+    } else {
+        Checkpoint::new(Source::open(dir)?, &spec, Naming::HuggingFace)?
+    };
+    spec.logit_scale = checkpoint.scalar(layout::LOGIT_SCALE, 20.0)?;
+    if let Scoring::Sigmoid { bias } = &mut spec.scoring {
+        *bias = checkpoint.scalar(layout::LOGIT_BIAS, 1000.0)?;
+    }
     let tensors = layout::tensors(&spec);
-    check_tensors(&tensors, &source.shapes())?;
-    spec.logit_scale = logit_scale(&source)?;
-    let parameters = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>() + 1;
-    Ok(Inspection { spec, licence: licence(dir), parameters, tokenizer, tensors, source })
+    let scalars = 1 + usize::from(spec.scoring != Scoring::Softmax);
+    let parameters = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>() + scalars;
+    Ok(Inspection { spec, licence: licence(dir), parameters, tokenizer, tensors, checkpoint })
+}
+
+/// Repositories may have both layouts; transformers' is taken where it is complete, else open_clip's. A `config.json`
+/// that names no model type is timm's and describes the vision tower alone.
+fn is_open_clip(dir: &Path) -> Result<bool> {
+    if !dir.join(openclip::FILE).exists() {
+        return Ok(false);
+    }
+    let named = dir.join(CONFIG).exists() && !json::<Value>(dir, CONFIG)?["model_type"].is_null();
+    Ok(!(named && Source::exists(dir)))
 }
 
 /// Installs the model in `dir` under `name`. `progress` is told the tensors done and all.
@@ -85,12 +116,12 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
         done += 1;
         progress(done, steps);
     };
-    let tensors = check_values(&found.source, &found.tensors, &mut step)?;
+    let tensors = check_values(&found.checkpoint, &found.tensors, &mut step)?;
     let mut files = BTreeMap::new();
     for precision in Precision::ALL {
         let (bytes, sha256) = packed::write(&dir.join(precision.file()), &found.spec, precision, |name| {
             step();
-            found.source.read_f32(name)
+            found.checkpoint.read_f32(name)
         })?;
         files.insert(precision.file(), FileEntry { bytes, sha256 });
     }
@@ -112,79 +143,17 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
 }
 
 /// Reads every tensor once: SHA-256 over their names and values in f32.
-fn check_values(source: &Source, tensors: &[TensorShape], step: &mut dyn FnMut()) -> Result<String> {
+fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn FnMut()) -> Result<String> {
     let mut content = Sha256::new();
-    for (name, shape) in tensors {
-        let values = source.read_f32(name)?;
-        if values.len() != shape.iter().product::<usize>() {
-            return Err(Error::corrupted(format!(
-                "tensor \"{name}\": {} values, expected shape {shape:?}",
-                values.len()
-            )));
-        }
-        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
-            return Err(Error::invalid_model(format!("tensor \"{name}\" contains {bad}")));
-        }
+    for (name, _) in tensors {
         content.update(name.as_bytes());
-        content.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        // in pieces, as a table of tokens may have a gigabyte
+        for values in checkpoint.read_f32(name)?.chunks(1 << 16) {
+            content.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        }
         step();
     }
     Ok(hex(&content.finalize()))
-}
-
-fn check_tensors(expected: &[TensorShape], given: &BTreeMap<String, Vec<usize>>) -> Result<()> {
-    for (name, shape) in expected {
-        match given.get(name) {
-            None => return Err(Error::invalid_model(format!("tensor \"{name}\" is missing"))),
-            Some(other) if other != shape => {
-                return Err(Error::invalid_model(format!("tensor \"{name}\" has shape {other:?}, expected {shape:?}")));
-            }
-            Some(_) => {}
-        }
-    }
-    let known = |name: &str| {
-        name == layout::LOGIT_SCALE || layout::IGNORED.contains(&name) || expected.iter().any(|(n, _)| n == name)
-    };
-    match given.keys().find(|name| !known(name)) {
-        Some(name) => {
-            Err(Error::invalid_model(format!("tensor \"{name}\" is left over: no part of this architecture uses it")))
-        }
-        None => Ok(()),
-    }
-}
-
-fn logit_scale(source: &Source) -> Result<f32> {
-    match source.read_f32(layout::LOGIT_SCALE)?.as_slice() {
-        [value] if value.is_finite() && value.abs() < 20.0 => Ok(*value),
-        other => {
-            Err(Error::invalid_model(format!("tensor \"logit_scale\" is {other:?}, expected one number below 20")))
-        }
-    }
-}
-
-/// The end token that the tower pools at must be the one that the tokenizer writes.
-fn check_tokenizer(bytes: &[u8], spec: &ModelSpec) -> Result<()> {
-    let tokenizer = Tokenizer::from_bytes(bytes, spec.text.context_length).map_err(|mut e| {
-        e.kind = ErrorKind::InvalidModel;
-        e
-    })?;
-    let (largest, end) = (tokenizer.largest_id(), tokenizer.end_token()?);
-    if largest as usize >= spec.text.vocab_size {
-        return Err(Error::invalid_model(format!(
-            "tokenizer.json has token id {largest}, config.json expects less than {}",
-            spec.text.vocab_size
-        )));
-    }
-    let pooled = match spec.text.pooling {
-        TextPooling::FirstEos(eos) => eos,
-        TextPooling::LargestId => largest,
-    };
-    if end != pooled {
-        return Err(Error::invalid_model(format!(
-            "tokenizer.json ends texts with token {end}, the text tower pools at {pooled}"
-        )));
-    }
-    Ok(())
 }
 
 /// The `license:` line at the top of a model card.

@@ -1,7 +1,7 @@
 //! The files of a Hugging Face model directory as they are: everything optional, defaults as in transformers
-//! (`configuration_clip.py`, `image_processing_clip.py`).
+//! (`configuration_clip.py`, `image_processing_clip.py`; those of SigLIP are in `siglip.rs`).
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 #[derive(Debug, Deserialize)]
@@ -21,11 +21,20 @@ pub struct Config {
 
 impl Config {
     pub fn text(&self) -> serde_json::Result<TextConfig> {
-        section(&self.text_config, &self.text_config_dict)
+        self.text_or(Value::Null)
     }
 
     pub fn vision(&self) -> serde_json::Result<VisionConfig> {
-        section(&self.vision_config, &self.vision_config_dict)
+        self.vision_or(Value::Null)
+    }
+
+    /// With other defaults than CLIP's, an object.
+    pub fn text_or(&self, defaults: Value) -> serde_json::Result<TextConfig> {
+        section(&self.text_config, &self.text_config_dict, defaults)
+    }
+
+    pub fn vision_or(&self, defaults: Value) -> serde_json::Result<VisionConfig> {
+        section(&self.vision_config, &self.vision_config_dict, defaults)
     }
 }
 
@@ -34,8 +43,13 @@ impl Config {
 fn section<T: for<'de> Deserialize<'de>>(
     plain: &Option<Map<String, Value>>,
     dict: &Option<Map<String, Value>>,
+    defaults: Value,
 ) -> serde_json::Result<T> {
-    let section = dict.as_ref().or(plain.as_ref()).cloned().unwrap_or_default();
+    let mut section = match defaults {
+        Value::Object(defaults) => defaults,
+        _ => Map::new(),
+    };
+    section.extend(dict.as_ref().or(plain.as_ref()).cloned().unwrap_or_default());
     serde_json::from_value(Value::Object(section))
 }
 
@@ -57,8 +71,12 @@ pub struct TextConfig {
     pub hidden_act: String,
     #[serde(default = "d::eps")]
     pub layer_norm_eps: f64,
+    /// A number for CLIP; nothing that matters for SigLIP.
     #[serde(default = "d::eos")]
-    pub eos_token_id: u32,
+    pub eos_token_id: Value,
+    /// SigLIP's.
+    pub projection_size: Option<usize>,
+    pub pad_token_id: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,6 +99,9 @@ pub struct VisionConfig {
     pub hidden_act: String,
     #[serde(default = "d::eps")]
     pub layer_norm_eps: f64,
+    /// SigLIP's.
+    #[serde(default = "d::yes")]
+    pub vision_use_head: bool,
 }
 
 /// The file of a whole processor, in which newer transformers nest the image processor.
@@ -95,28 +116,33 @@ pub struct Preprocessor {
     pub feature_extractor_type: Option<String>,
     #[serde(default = "d::yes")]
     pub do_resize: bool,
-    #[serde(default = "d::size")]
-    pub size: Size,
+    #[serde(default, deserialize_with = "given")]
+    pub size: Option<Size>,
     #[serde(default = "d::bicubic")]
     pub resample: u32,
-    #[serde(default = "d::yes")]
-    pub do_center_crop: bool,
-    #[serde(default = "d::crop")]
-    pub crop_size: Size,
+    #[serde(default)]
+    pub do_center_crop: Option<bool>,
+    #[serde(default)]
+    pub crop_size: Option<Size>,
     #[serde(default = "d::yes")]
     pub do_rescale: bool,
     #[serde(default = "d::rescale")]
     pub rescale_factor: f64,
     #[serde(default = "d::yes")]
     pub do_normalize: bool,
-    #[serde(default = "d::mean")]
-    pub image_mean: [f32; 3],
-    #[serde(default = "d::std")]
-    pub image_std: [f32; 3],
-    #[serde(default = "d::yes")]
-    pub do_convert_rgb: bool,
+    #[serde(default, deserialize_with = "given")]
+    pub image_mean: Option<[f32; 3]>,
+    #[serde(default, deserialize_with = "given")]
+    pub image_std: Option<[f32; 3]>,
+    /// SigLIP's files say null, which leaves pictures alone that are RGB already.
+    pub do_convert_rgb: Option<bool>,
     pub use_square_size: Option<bool>,
     pub do_pad: Option<bool>,
+}
+
+/// A value that may be left out, but is not null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// `224` or `[height, width]` in old files, `{"shortest_edge": 224}` or `{"height": 224, "width": 224}` in newer ones.
@@ -141,7 +167,7 @@ mod d {
     pub fn context() -> usize { 77 }
     pub fn act() -> String { "quick_gelu".into() }
     pub fn eps() -> f64 { 1e-5 }
-    pub fn eos() -> u32 { 49407 }
+    pub fn eos() -> serde_json::Value { 49407.into() }
     pub fn vision_hidden() -> usize { 768 }
     pub fn vision_intermediate() -> usize { 3072 }
     pub fn vision_heads() -> usize { 12 }
@@ -151,8 +177,4 @@ mod d {
     pub fn yes() -> bool { true }
     pub fn bicubic() -> u32 { 3 }
     pub fn rescale() -> f64 { 1.0 / 255.0 }
-    pub fn size() -> super::Size { super::Size::Shortest { shortest_edge: 224 } }
-    pub fn crop() -> super::Size { super::Size::Exact { height: 224, width: 224 } }
-    pub fn mean() -> [f32; 3] { [0.48145466, 0.4578275, 0.40821073] }
-    pub fn std() -> [f32; 3] { [0.268_629_54, 0.261_302_6, 0.275_777_1] }
 }

@@ -1,71 +1,88 @@
 //! From raw configuration files to a [`ModelSpec`] in which nothing is optional. What is not known is refused.
 
+use super::images::image;
+use super::raw::{Config, Preprocessor, TextConfig, VisionConfig};
+use super::siglip;
 use crate::error::{Error, Result};
-use crate::import::raw::{Config, Preprocessor, Size};
 use crate::spec::*;
 
 /// Bounds far above any published model, so that products of dimensions cannot overflow.
 const MAX_WIDTH: usize = 1 << 16;
 const MAX_VOCAB: usize = 1 << 22;
 
+/// `config.json` of transformers, whatever model it names.
 pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     match config.model_type.as_deref() {
-        Some("clip") => {}
-        other => {
-            return Err(Error::unsupported(format!(
-                "model type \"{}\" is not supported: expected \"clip\"",
-                other.unwrap_or("(none)")
-            )));
-        }
+        Some("clip") => clip(config, preprocessor),
+        Some("siglip") => siglip::resolve(config, preprocessor),
+        Some("siglip2") => Err(Error::unsupported("model type \"siglip2\" (SigLIP 2 NaFlex) is not supported")
+            .with_hint("The SigLIP 2 models of a fixed resolution are: their model type is \"siglip\".")),
+        other => Err(Error::unsupported(format!(
+            "model type \"{}\" is not supported: expected \"clip\" or \"siglip\"",
+            other.unwrap_or("(none)")
+        ))),
     }
-    let invalid = |e: serde_json::Error| Error::invalid_model(format!("config.json: {e}"));
+}
+
+fn clip(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     let (text, vision) = (config.text().map_err(invalid)?, config.vision().map_err(invalid)?);
+    let eos: u32 = serde_json::from_value(text.eos_token_id.clone()).map_err(invalid)?;
+    let spec = ModelSpec {
+        architecture: Architecture::Clip,
+        dimensions: config.projection_dim,
+        calibration: Calibration::None,
+        logit_scale: 0.0, // a tensor of the checkpoint, filled in by the caller
+        scoring: Scoring::Softmax,
+        // OpenAI's published configs say 2, which is not the end token of their vocabulary; the reference then
+        // takes the largest id, which is.
+        text: text_spec(&text, if eos == 2 { TextPooling::LargestId } else { TextPooling::FirstEos(eos) })?,
+        vision: vision_spec(&vision)?,
+        image: image(preprocessor, vision.image_size, Architecture::Clip)?,
+    };
+    check(&spec)?;
+    Ok(spec)
+}
+
+pub fn invalid(e: serde_json::Error) -> Error {
+    Error::invalid_model(format!("config.json: {e}"))
+}
+
+pub fn text_spec(text: &TextConfig, pooling: TextPooling) -> Result<TextSpec> {
+    Ok(TextSpec {
+        tower: TowerSpec {
+            hidden: text.hidden_size,
+            layers: text.num_hidden_layers,
+            heads: text.num_attention_heads,
+            intermediate: text.intermediate_size,
+            layer_norm_eps: text.layer_norm_eps,
+            activation: activation(&text.hidden_act)?,
+        },
+        vocab_size: text.vocab_size,
+        context_length: text.max_position_embeddings,
+        pooling,
+        cleaning: TextCleaning::None,
+    })
+}
+
+pub fn vision_spec(vision: &VisionConfig) -> Result<VisionSpec> {
     if vision.num_channels != 3 {
         return Err(Error::unsupported(format!(
             "images of {} channels are not supported: expected 3",
             vision.num_channels
         )));
     }
-    let spec = ModelSpec {
-        architecture: Architecture::Clip,
-        dimensions: config.projection_dim,
-        calibration: Calibration::None,
-        logit_scale: 0.0, // a tensor of the checkpoint, filled in by the caller
-        text: TextSpec {
-            tower: TowerSpec {
-                hidden: text.hidden_size,
-                layers: text.num_hidden_layers,
-                heads: text.num_attention_heads,
-                intermediate: text.intermediate_size,
-                layer_norm_eps: text.layer_norm_eps,
-                activation: activation(&text.hidden_act)?,
-            },
-            vocab_size: text.vocab_size,
-            context_length: text.max_position_embeddings,
-            // OpenAI's published configs say 2, which is not the end token of their vocabulary; the reference then
-            // takes the largest id, which is.
-            pooling: if text.eos_token_id == 2 {
-                TextPooling::LargestId
-            } else {
-                TextPooling::FirstEos(text.eos_token_id)
-            },
+    Ok(VisionSpec {
+        tower: TowerSpec {
+            hidden: vision.hidden_size,
+            layers: vision.num_hidden_layers,
+            heads: vision.num_attention_heads,
+            intermediate: vision.intermediate_size,
+            layer_norm_eps: vision.layer_norm_eps,
+            activation: activation(&vision.hidden_act)?,
         },
-        vision: VisionSpec {
-            tower: TowerSpec {
-                hidden: vision.hidden_size,
-                layers: vision.num_hidden_layers,
-                heads: vision.num_attention_heads,
-                intermediate: vision.intermediate_size,
-                layer_norm_eps: vision.layer_norm_eps,
-                activation: activation(&vision.hidden_act)?,
-            },
-            image_size: vision.image_size,
-            patch_size: vision.patch_size,
-        },
-        image: image(preprocessor, vision.image_size)?,
-    };
-    check(&spec)?;
-    Ok(spec)
+        image_size: vision.image_size,
+        patch_size: vision.patch_size,
+    })
 }
 
 fn activation(name: &str) -> Result<Activation> {
@@ -79,90 +96,8 @@ fn activation(name: &str) -> Result<Activation> {
     }
 }
 
-fn image(p: &Preprocessor, image_size: usize) -> Result<ImageSpec> {
-    let kind = p.image_processor_type.as_deref().or(p.feature_extractor_type.as_deref());
-    match kind.unwrap_or("CLIPImageProcessor") {
-        "CLIPImageProcessor" | "CLIPImageProcessorFast" | "CLIPImageProcessorPil" | "CLIPFeatureExtractor" => {}
-        other => return Err(Error::unsupported(format!("image processor \"{other}\" is not supported"))),
-    }
-    for (step, on) in [
-        ("do_resize", p.do_resize),
-        ("do_rescale", p.do_rescale),
-        ("do_normalize", p.do_normalize),
-        ("do_convert_rgb", p.do_convert_rgb),
-    ] {
-        if !on {
-            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = false is not supported")));
-        }
-    }
-    for (step, on) in [("use_square_size", p.use_square_size), ("do_pad", p.do_pad)] {
-        if on == Some(true) {
-            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = true is not supported")));
-        }
-    }
-    let resize = match p.size {
-        Size::Side(side) | Size::Shortest { shortest_edge: side } => ResizeRule::ShortestEdge(side),
-        Size::Exact { height, width } | Size::Pair([height, width]) if height == width => ResizeRule::Squash(height),
-        Size::Exact { height, width } | Size::Pair([height, width]) => {
-            return Err(Error::unsupported(format!(
-                "resizing to {width} x {height} is not supported: expected a square"
-            )));
-        }
-    };
-    let crop = match (p.do_center_crop, resize) {
-        (true, _) => match p.crop_size {
-            Size::Side(side) | Size::Shortest { shortest_edge: side } => (side, side),
-            Size::Exact { height, width } | Size::Pair([height, width]) => (height, width),
-        },
-        // squashed to a square, nothing is left to crop
-        (false, ResizeRule::Squash(side)) => (side, side),
-        (false, ResizeRule::ShortestEdge(_)) => {
-            return Err(Error::unsupported(
-                "preprocessor_config.json: do_center_crop = false is not supported where the aspect is kept",
-            ));
-        }
-    };
-    if crop.0 != crop.1 || crop.0 as usize != image_size {
-        return Err(Error::invalid_model(format!(
-            "preprocessor_config.json crops to {} x {}, config.json expects {image_size} x {image_size}",
-            crop.1, crop.0
-        )));
-    }
-    let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = resize;
-    if side < crop.0 {
-        return Err(Error::unsupported(format!(
-            "a crop of {} pixels out of a side of {side} is not supported",
-            crop.0
-        )));
-    }
-    let filter = match p.resample {
-        1 => ResizeFilter::Lanczos,
-        2 => ResizeFilter::Bilinear,
-        3 => ResizeFilter::Bicubic,
-        other => {
-            return Err(Error::unsupported(format!(
-                "resampling filter {other} is not supported: expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic)"
-            )));
-        }
-    };
-    if p.image_std.iter().any(|s| !s.is_finite() || *s <= 0.0) || p.image_mean.iter().any(|m| !m.is_finite()) {
-        return Err(Error::invalid_model(
-            "preprocessor_config.json: image_mean and image_std must be finite, image_std positive",
-        ));
-    }
-    Ok(ImageSpec {
-        orientation: Orientation::Exif,
-        alpha: AlphaRule::Drop,
-        resize,
-        filter,
-        crop: crop.0,
-        rescale: p.rescale_factor,
-        mean: p.image_mean,
-        std: p.image_std,
-    })
-}
-
-fn check(spec: &ModelSpec) -> Result<()> {
+/// What no configuration may say, whatever library it is of.
+pub fn check(spec: &ModelSpec) -> Result<()> {
     for (tower, t) in [("text", &spec.text.tower), ("vision", &spec.vision.tower)] {
         for (what, n) in [
             ("hidden_size", t.hidden),
@@ -197,12 +132,6 @@ fn check(spec: &ModelSpec) -> Result<()> {
             spec.text.context_length
         )));
     }
-    if !spec.vision.image_size.is_multiple_of(spec.vision.patch_size) {
-        return Err(Error::unsupported(format!(
-            "image_size {} is no multiple of patch_size {}",
-            spec.vision.image_size, spec.vision.patch_size
-        )));
-    }
     Ok(())
 }
 
@@ -215,6 +144,7 @@ fn in_range(what: &str, value: usize, max: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::raw::Size;
     use super::*;
     use serde_json::Value;
 
@@ -256,8 +186,11 @@ mod tests {
                 .map_err(|e| Error::invalid_model(e.to_string()))
                 .and_then(|config: Config| {
                     let side = config.vision().map_or(224, |vision| vision.image_size) as u32;
-                    let preprocessor =
-                        Preprocessor { crop_size: Size::Side(side), size: Size::Side(side), ..preprocessor.clone() };
+                    let preprocessor = Preprocessor {
+                        crop_size: Some(Size::Side(side)),
+                        size: Some(Size::Side(side)),
+                        ..preprocessor.clone()
+                    };
                     resolve(&config, &preprocessor)
                 });
             let Some((ours, reference)) = expect(&case, ours) else { continue };
@@ -294,7 +227,7 @@ mod tests {
             let crop = case["resolved"]["crop_size"]["height"].as_u64().unwrap_or(224) as usize;
             let ours = serde_json::from_value(case["raw"].clone())
                 .map_err(|e| Error::invalid_model(e.to_string()))
-                .and_then(|preprocessor: Preprocessor| image(&preprocessor, crop));
+                .and_then(|preprocessor: Preprocessor| image(&preprocessor, crop, Architecture::Clip));
             let Some((ours, reference)) = expect(&case, ours) else { continue };
             let resize = match (&reference["size"]["shortest_edge"], &reference["size"]["height"]) {
                 (Value::Number(side), _) => ResizeRule::ShortestEdge(side.as_u64().unwrap() as u32),

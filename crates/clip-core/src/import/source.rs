@@ -22,26 +22,35 @@ pub enum Source {
 impl Source {
     /// Takes `model.safetensors`, else its shards, else `pytorch_model.bin`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let (single, index, torch) =
-            (dir.join("model.safetensors"), dir.join("model.safetensors.index.json"), dir.join("pytorch_model.bin"));
+        Self::open_named(dir, "model.safetensors", "pytorch_model.bin")
+    }
+
+    /// The same under open_clip's names.
+    pub fn open_clip(dir: &Path) -> Result<Self> {
+        Self::open_named(dir, "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    }
+
+    /// Is there a file that [`Source::open`] takes?
+    pub fn exists(dir: &Path) -> bool {
+        ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"].iter().any(|f| dir.join(f).exists())
+    }
+
+    fn open_named(dir: &Path, safetensors: &str, torch: &str) -> Result<Self> {
+        let (single, index) = (dir.join(safetensors), dir.join(format!("{safetensors}.index.json")));
+        let pickle = dir.join(torch);
         if single.exists() {
             Self::safetensors(vec![TensorFile::open(&single)?])
         } else if index.exists() {
             Self::safetensors(
                 shards(dir, &index)?.iter().map(|f| TensorFile::open(&dir.join(f))).collect::<Result<_>>()?,
             )
-        } else if torch.exists() {
-            let tensors = PthTensors::new(&torch, None)
-                .map_err(|e| Error::corrupted(format!("could not read \"{}\": {e}", torch.display())))?;
+        } else if pickle.exists() {
+            let tensors = PthTensors::new(&pickle, None)
+                .map_err(|e| Error::corrupted(format!("could not read \"{}\": {e}", pickle.display())))?;
             Ok(Self::Torch(tensors))
         } else {
-            Err(Error::new(
-                ErrorKind::MissingFile,
-                format!(
-                    "no weights in \"{}\": expected model.safetensors, its shards or pytorch_model.bin",
-                    dir.display()
-                ),
-            ))
+            let what = format!("no weights in \"{}\": expected {safetensors}, its shards or {torch}", dir.display());
+            Err(Error::new(ErrorKind::MissingFile, what))
         }
     }
 

@@ -31,7 +31,7 @@ impl LayerNorm {
     }
 }
 
-/// The pre-norm transformer of CLIP (transformers, `modeling_clip.py`, `CLIPEncoder`).
+/// The pre-norm transformer of CLIP and SigLIP (transformers, `modeling_clip.py`, `CLIPEncoder`).
 pub struct Encoder {
     layers: Vec<Layer>,
     causal: bool,
@@ -78,16 +78,26 @@ impl Encoder {
     }
 
     /// `x`: `[sum of lengths, hidden]`. Returns the pooled rows, `[sequences, hidden]`.
-    pub fn forward(&self, mut x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
+    pub fn forward(&self, x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
         let Some((last, layers)) = self.layers.split_last() else {
             return Err(Error::internal("a tower without layers"));
         };
+        let x = self.run(layers, x, sequences, ctx)?;
+        ctx.check()?;
+        ctx.compute.run(|| last.forward_pooled(&x, sequences, self.causal))
+    }
+
+    /// The same for all rows.
+    pub fn forward_all(&self, x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
+        self.run(&self.layers, x, sequences, ctx)
+    }
+
+    fn run(&self, layers: &[Layer], mut x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
         for layer in layers {
             ctx.check()?;
             x = ctx.compute.run(|| layer.forward(&x, sequences, self.causal))?;
         }
-        ctx.check()?;
-        ctx.compute.run(|| last.forward_pooled(&x, sequences, self.causal))
+        Ok(x)
     }
 }
 

@@ -3,6 +3,7 @@
 mod attention;
 mod layers;
 mod ops;
+mod pool;
 mod text;
 mod vision;
 

@@ -1,4 +1,4 @@
-//! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`).
+//! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`; `modeling_siglip.py`, `SiglipTextModel`).
 
 use candle_core::{Device, Tensor};
 
@@ -7,7 +7,7 @@ use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::TEXT;
-use crate::spec::{ModelSpec, TextPooling};
+use crate::spec::{Architecture, ModelSpec, TextPooling};
 use crate::weights::{Table, Weights};
 
 pub struct TextTower {
@@ -27,9 +27,12 @@ impl TextTower {
         Ok(Self {
             tokens: weights.table(&format!("{TEXT}.embeddings.token_embedding.weight"))?,
             positions: weights.values(&format!("{TEXT}.embeddings.position_embedding.weight"))?,
-            encoder: Encoder::load(weights, TEXT, tower, true)?,
+            encoder: Encoder::load(weights, TEXT, tower, spec.architecture == Architecture::Clip)?,
             norm: LayerNorm::load(weights, &format!("{TEXT}.final_layer_norm"), tower.layer_norm_eps)?,
-            projection: Linear::load_without_bias(weights, "text_projection.weight")?,
+            projection: match spec.architecture {
+                Architecture::Clip => Linear::load_without_bias(weights, "text_projection.weight")?,
+                Architecture::Siglip => Linear::load(weights, &format!("{TEXT}.head"))?,
+            },
             pooling: spec.text.pooling,
         })
     }
@@ -39,12 +42,18 @@ impl TextTower {
         let (width, context) = (self.tokens.width(), self.positions.len() / self.tokens.width());
         let (mut x, mut lengths) = (Vec::new(), Vec::new());
         for text in texts {
-            // Attention is causal: what follows the pooled token cannot matter.
-            let length = pooled_position(text, self.pooling) + 1;
+            let (length, padding) = match self.pooling {
+                // All tokens see each other and the padding.
+                TextPooling::Last { pad } => (text.len().max(context), pad),
+                // Attention is causal: what follows the pooled token cannot matter.
+                TextPooling::FirstEos(eos) => (first_eos(text, eos) + 1, eos),
+                TextPooling::LargestId => (largest_id(text) + 1, 0),
+            };
             if text.is_empty() || length > context {
                 return Err(Error::internal(format!("{} tokens, expected 1 to {context}", text.len())));
             }
-            for (id, position) in text[..length].iter().zip(self.positions.chunks_exact(width)) {
+            let ids = text.iter().chain(std::iter::repeat(&padding)).take(length);
+            for (id, position) in ids.zip(self.positions.chunks_exact(width)) {
                 let start = x.len();
                 self.tokens.read(*id as usize, &mut x)?;
                 x[start..].iter_mut().zip(position).for_each(|(x, p)| *x += p);
@@ -59,12 +68,12 @@ impl TextTower {
 }
 
 /// As the reference does: where no end token is found, the first position.
-fn pooled_position(ids: &[u32], pooling: TextPooling) -> usize {
-    let found = match pooling {
-        TextPooling::FirstEos(eos) => ids.iter().position(|id| *id == eos),
-        TextPooling::LargestId => ids.iter().max().and_then(|largest| ids.iter().position(|id| id == largest)),
-    };
-    found.unwrap_or(0)
+fn first_eos(ids: &[u32], eos: u32) -> usize {
+    ids.iter().position(|id| *id == eos).unwrap_or(0)
+}
+
+fn largest_id(ids: &[u32]) -> usize {
+    ids.iter().max().and_then(|largest| ids.iter().position(|id| id == largest)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -73,12 +82,12 @@ mod tests {
 
     #[test]
     fn first_eos_pools() {
-        assert_eq!(pooled_position(&[7, 1, 9, 2, 9], TextPooling::FirstEos(9)), 2);
-        assert_eq!(pooled_position(&[7, 1], TextPooling::FirstEos(9)), 0);
+        assert_eq!(first_eos(&[7, 1, 9, 2, 9], 9), 2);
+        assert_eq!(first_eos(&[7, 1], 9), 0);
     }
 
     #[test]
     fn first_of_the_largest_ids_pools() {
-        assert_eq!(pooled_position(&[3, 8, 2, 8], TextPooling::LargestId), 1);
+        assert_eq!(largest_id(&[3, 8, 2, 8]), 1);
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clip_core::ErrorKind;
 use clip_core::image::Rgb8;
-use clip_core::spec::{AlphaRule, ImageSpec, Orientation, ResizeFilter, ResizeRule};
+use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -82,6 +82,7 @@ pub fn spec(resize: ResizeRule, crop: u32) -> ImageSpec {
         resize,
         filter: ResizeFilter::Bicubic,
         crop,
+        centre: Centre::Floor,
         rescale: 1.0 / 255.0,
         mean: [0.48145466, 0.4578275, 0.40821073],
         std: [0.26862954, 0.261_302_6, 0.275_777_1],

@@ -20,7 +20,7 @@ pub fn root_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The directory of a golden model, in Hugging Face layout.
+/// The directory of a golden model, as on the Hugging Face hub.
 pub fn model_dir(name: &str) -> PathBuf {
     golden_dir().join("models").join(name)
 }
@@ -63,6 +63,8 @@ pub struct GoldenModel {
     pub image_size: usize,
     pub dimensions: usize,
     pub logit_scale: f32,
+    /// SigLIP's.
+    pub logit_bias: Option<f32>,
     pub images: Vec<ImageCase>,
     pub texts: Vec<TextCase>,
 }
@@ -122,6 +124,7 @@ pub fn read_embeddings(name: &str, path: &Path) -> GoldenModel {
         image_size: pixels_shape[3],
         dimensions,
         logit_scale: f32s(&file, "logit_scale").0[0],
+        logit_bias: file.tensor("logit_bias").is_ok().then(|| f32s(&file, "logit_bias").0[0]),
         images,
         texts,
     }
@@ -155,7 +158,7 @@ pub struct TokenCase {
     pub ids: Vec<u32>,
 }
 
-/// `name`: one of `clip`, `tiny`, `pictograms`; their tokenizers lie in [`tokenizer_dir`].
+/// `name`: one of `clip`, `tiny`, `pictograms`, `siglip`, `siglip2`; their tokenizers lie in [`tokenizer_dir`].
 pub fn golden_tokens(name: &str) -> GoldenTokens {
     read_json(&golden_dir().join("tokens").join(format!("{name}.json")))
 }
@@ -164,6 +167,8 @@ pub fn tokenizer_dir(name: &str) -> PathBuf {
     match name {
         "clip" => golden_dir().join("tokenizers/clip"),
         "tiny" => model_dir("tiny-clip"),
+        "siglip" => model_dir("tiny-siglip"),
+        "siglip2" => model_dir("tiny-siglip2"),
         "pictograms" => root_dir().join("models/pictograms"),
         _ => panic!("no golden tokens of {name}"),
     }

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Write the embeddings that transformers computes for each model directory: the numbers clip-core has to reproduce.
 
-    make_embeddings.py                          every model in models/, into embeddings/NAME.safetensors
+    make_embeddings.py [NAME...]                every model in models/, or these, into embeddings/NAME.safetensors
     make_embeddings.py --model DIR --out FILE   one model directory, of any size
 
-transformers' CLIPModel, weights and arithmetic in f32, eager attention, one image or text at a time, no padding, one
-thread. Each file holds everything a test needs:
+transformers' CLIPModel or SiglipModel, or open_clip where the directory has its layout; weights and arithmetic in f32,
+eager attention, one image or text at a time, one thread. CLIP's texts are not padded; SigLIP's and open_clip's are, to
+the context, which the ids in the file do not show. Each file holds everything a test needs:
     pixels        f32 [n, 3, S, S]   the vision tower's input
     image_embeds  f32 [n, D]         of length one
     ids           i64 [m, L]         token ids; what lies beyond a sequence's length is -1
     lengths       i64 [m]
     text_embeds   f32 [m, D]         of length one
     logit_scale   f32 []             the model's own, a logarithm
+    logit_bias    f32 []             SigLIP's
 and one metadata entry, `golden`: JSON with `image_cases` and `text_cases` (names) and the library `versions`.
 """
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 from transformers.utils.logging import disable_progress_bar
 
 from versions import HERE, record, versions
@@ -33,18 +35,52 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
 def load(directory, **changes):
-    config = CLIPConfig.from_pretrained(directory)
+    kind, config_kind = CLIPModel, CLIPConfig
+    if json.loads((directory / "config.json").read_text())["model_type"] == "siglip":
+        kind, config_kind = SiglipModel, SiglipConfig
+    config = config_kind.from_pretrained(directory)
     for key, value in changes.items():
         setattr(config.text_config, key, value)
         setattr(config.vision_config, key, value)
     # f32 asked for by name: otherwise transformers keeps a half-precision file's type
-    model, info = CLIPModel.from_pretrained(directory, config=config, dtype=torch.float32, attn_implementation="eager",
-                                            output_loading_info=True)
+    model, info = kind.from_pretrained(directory, config=config, dtype=torch.float32, attn_implementation="eager",
+                                       output_loading_info=True)
     # transformers fills a missing tensor with random numbers and only warns
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
     for p in model.parameters():
         p.data = p.data.clone()     # out of the mapped file: its alignment would show in the last bit of the results
     return model.eval()
+
+
+class Reference:
+    """One way to ask all of them."""
+
+    def __init__(self, directory, **changes):
+        self.pad = None
+        if (directory / "open_clip_config.json").exists():
+            import open_clip
+            model = open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
+            cfg = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]
+            self.image_size, text = cfg["vision_cfg"]["image_size"], cfg["text_cfg"]
+            self.vocab_size, self.context, self.pad = text["vocab_size"], text["context_length"], 0
+            self.image, self.text = model.encode_image, model.encode_text
+            self.begins = True
+        else:
+            model = load(directory, **changes)
+            text = model.config.text_config
+            self.image_size, self.vocab_size = model.config.vision_config.image_size, text.vocab_size
+            self.context, self.begins = text.max_position_embeddings, isinstance(model, CLIPModel)
+            self.image = lambda p: model.get_image_features(p).pooler_output
+            self.text = lambda ids: model.get_text_features(ids).pooler_output
+            if not self.begins:
+                config = json.loads((directory / "tokenizer_config.json").read_text())
+                tokens = json.loads((directory / "tokenizer.json").read_text())["added_tokens"]
+                self.pad = next(t["id"] for t in tokens if t["content"] == config["pad_token"])
+        self.scalars = {name: getattr(model, name).detach().clone().reshape(())
+                        for name in ("logit_scale", "logit_bias") if getattr(model, name, None) is not None}
+
+    def embed_text(self, ids):
+        return self.text(torch.tensor([ids if self.pad is None else ids + [self.pad] * (self.context - len(ids))]))
 
 
 def images(size):
@@ -57,7 +93,7 @@ def images(size):
     board = ((torch.arange(size)[:, None] + torch.arange(size)) % 2).float()
     levels = {
         "noise": noise,
-        "blocks": torch.repeat_interleave(torch.repeat_interleave(coarse, size // 8, 1), size // 8, 2),
+        "blocks": coarse[:, (torch.arange(size) * 8 // size)[:, None], torch.arange(size) * 8 // size],
         "ramp": torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), ramp.flip(0).expand(size, size)]),
         "checkerboard": board.expand(3, size, size),
         "black": torch.zeros(3, size, size),
@@ -65,6 +101,21 @@ def images(size):
     }
     # and one that no picture gives: large values must not overflow or saturate
     return {k: (v - MEAN) / STD for k, v in levels.items()} | {"large": (noise - 0.5) * 40}
+
+
+def siglip_texts(vocab_size, context):
+    """Name -> token ids: no begin, the end is 1 in both of SigLIP's vocabularies."""
+    rng = np.random.Generator(np.random.PCG64(SEED + 1))
+
+    def text(n):
+        return [*rng.integers(4, vocab_size, n).tolist(), 1]
+
+    ids = {"empty": text(0), "one word": text(1), "two words": text(2), "one word repeated": [7] * 9 + [1],
+           "short": text(context // 2), "one below the limit": text(context - 2), "at the limit": text(context - 1)}
+    # in the middle nothing is special: what follows counts
+    ids["ended"] = text(4)
+    ids["ended, then more"] = ids["ended"] + text(3)
+    return ids
 
 
 def texts(vocab_size, context):
@@ -106,25 +157,21 @@ def normalised(features):
 
 @torch.no_grad()
 def embed(model):
-    config = model.config
-    pixels = images(config.vision_config.image_size)
-    ids = texts(config.text_config.vocab_size, config.text_config.max_position_embeddings)
+    pixels = images(model.image_size)
+    ids = (texts if model.begins else siglip_texts)(model.vocab_size, model.context)
     longest = max(map(len, ids.values()))
     tensors = {
         "pixels": torch.stack(list(pixels.values())),
-        "image_embeds": torch.stack([normalised(model.get_image_features(p[None]).pooler_output)
-                                     for p in pixels.values()]),
+        "image_embeds": torch.stack([normalised(model.image(p[None])) for p in pixels.values()]),
         "ids": torch.tensor([i + [-1] * (longest - len(i)) for i in ids.values()]),
         "lengths": torch.tensor([len(i) for i in ids.values()]),
-        "text_embeds": torch.stack([normalised(model.get_text_features(torch.tensor([i])).pooler_output)
-                                    for i in ids.values()]),
-        "logit_scale": model.logit_scale.detach().clone(),
+        "text_embeds": torch.stack([normalised(model.embed_text(i)) for i in ids.values()]),
     }
-    return tensors, list(pixels), list(ids)
+    return tensors | model.scalars, list(pixels), list(ids)
 
 
 def write(directory, out):
-    tensors, image_cases, text_cases = embed(load(directory))
+    tensors, image_cases, text_cases = embed(Reference(directory))
     assert all(torch.isfinite(t).all() for t in tensors.values())
     out.parent.mkdir(parents=True, exist_ok=True)
     # one entry: the order of several varies from run to run, and with it the file
@@ -152,13 +199,20 @@ def check(made):
     for i in others:
         assert torch.allclose(base["text_embeds"][one], base["text_embeds"][i], atol=1e-6)
     half = {n: worst_cosine(base, made[n][0]) for n in ("tiny-clip-bf16", "tiny-clip-f16")}
+    for name in ("tiny-siglip", "tiny-siglip2"):
+        # the vector of a padded text is another than that of the text alone
+        tensors, cases = made[name]
+        one, other = (cases.index(c) for c in ("ended", "ended, then more"))
+        assert not torch.allclose(tensors["text_embeds"][one], tensors["text_embeds"][other], atol=1e-3)
     wrong = {
         "tiny-openclip with quick_gelu": ("tiny-openclip", dict(hidden_act="quick_gelu")),
         "tiny-clip with gelu": ("tiny-clip", dict(hidden_act="gelu")),
+        "tiny-siglip with quick_gelu": ("tiny-siglip", dict(hidden_act="quick_gelu")),
+        "tiny-openclip-native with quick_gelu": ("tiny-openclip-native", dict(force_quick_gelu=True)),
         "tiny-clip-eps with eps 1e-5": ("tiny-clip-eps", dict(layer_norm_eps=1e-5)),
     }
     for label, (name, changes) in wrong.items():
-        tensors, _, _ = embed(load(HERE / "models" / name, **changes))
+        tensors, _, _ = embed(Reference(HERE / "models" / name, **changes))
         for k in ("image_embeds", "text_embeds"):
             right, off = made[name][0][k], tensors[k]
             errors = (right - off).abs().amax(-1)
@@ -177,12 +231,17 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--model", type=Path, metavar="DIR")
     args.add_argument("--out", type=Path, metavar="FILE")
+    args.add_argument("names", nargs="*", metavar="NAME")
     args = args.parse_args()
     torch.set_num_threads(1)
     if args.model and args.out:
         write(args.model, args.out)
     elif args.model or args.out:
         raise SystemExit("--model and --out go together")
+    elif args.names:
+        for name in args.names:
+            write(HERE / "models" / name, HERE / "embeddings" / f"{name}.safetensors")
+        record("make_embeddings.py of the other families", "open_clip_torch")
     else:
         made = {d.name: write(d, HERE / "embeddings" / f"{d.name}.safetensors")
                 for d in sorted((HERE / "models").iterdir())}

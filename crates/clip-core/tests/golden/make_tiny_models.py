@@ -159,10 +159,9 @@ def make_eps(d):
 
 
 def make_tiny(root):
-    shutil.rmtree(root, ignore_errors=True)
-
     def directory(name):
         d = root / name
+        shutil.rmtree(d, ignore_errors=True)
         d.mkdir(parents=True)
         preprocessor(d, 32)
         tiny_tokenizer.write(d)

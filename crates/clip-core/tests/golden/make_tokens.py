@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Write the token ids that transformers' CLIPTokenizer gives to a few hundred awkward texts.
+"""Write the token ids that transformers' tokenizers give to a few hundred awkward texts.
 
-    make_tokens.py [--pictograms DIR]     into tokens/clip.json, tokens/tiny.json and tokens/pictograms.json
+    make_tokens.py [--pictograms DIR]     CLIPTokenizer: tokens/clip.json, tokens/tiny.json and tokens/pictograms.json
+    make_tokens.py --siglip               SiglipTokenizer and Siglip2Tokenizer: tokens/siglip.json, tokens/siglip2.json
 
-Truncation keeps the end token: at most `max_length` ids, the last one always EOS.
+Truncation keeps the end token: at most `max_length` ids, the last one always EOS. Padding is left out.
 """
 import argparse
 import json
@@ -111,13 +112,20 @@ TEXTS = {
 }
 
 
-def write(name, directory, max_length):
-    tokenizer = CLIPTokenizer.from_pretrained(directory)
+# SigLIP's alone: what its cleaning takes away, and lower case that depends on what stands around
+SIGLIP_TEXTS = [
+    "A Photo, of a Cat!", "?! a ... dog -- (cat) -- !?", "snake_case and kebab-case", "▁a▁cat", "a ▁ cat", "Σίσυφος ΣΑΣ ΑΣ, ΟΔΟΣ.",
+    "! " * 300 + "cat", "!" * 40000 + " cat", "a\u001cb\u001db", "TWO DOGS IN THE PARK AT NIGHT", "CAT's dog", "ｃａｔ ＣＡＴ！", "¡cat! ¿dog?",
+]
+
+
+def write(name, tokenizer, max_length, texts=None, begins=True):
+    texts = texts or [text for group in TEXTS.values() for text in group]
     cases = [dict(text=text, ids=tokenizer(text, truncation=True, max_length=max_length)["input_ids"])
-             for group in TEXTS.values() for text in group]
+             for text in texts]
     for case in cases:
-        assert case["ids"][0] == tokenizer.bos_token_id and case["ids"][-1] == tokenizer.eos_token_id
-        assert 2 <= len(case["ids"]) <= max_length
+        assert not begins or case["ids"][0] == tokenizer.bos_token_id
+        assert case["ids"][-1] == tokenizer.eos_token_id and 1 + begins <= len(case["ids"]) <= max_length
     out = HERE / "tokens" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     head = json.dumps(dict(versions=versions(), max_length=max_length))[:-1]
@@ -132,12 +140,23 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--pictograms", type=Path, default=ROOT / "models/pictograms", metavar="DIR",
                       help="the bundled model's directory (default: models/pictograms)")
+    args.add_argument("--siglip", action="store_true")
     args = args.parse_args()
     texts = [t for group in TEXTS.values() for t in group]
     assert len(set(texts)) == len(texts), [t for t in texts if texts.count(t) > 1]
-    write("clip", HERE / "tokenizers/clip", 77)
-    write("tiny", HERE / "models/tiny-clip", 77)
-    write("pictograms", args.pictograms, 32)
+    if args.siglip:
+        import siglip_tokenizers
+        for name, tokenizer in (("siglip", siglip_tokenizers.siglip()),
+                                ("siglip2", siglip_tokenizers.siglip2(HERE / "models/tiny-siglip2"))):
+            special = [token for token in tokenizer.all_special_tokens]
+            # text that spells a special token is split there, and what follows gets its space by other rules
+            chosen = [t for t in texts + SIGLIP_TEXTS if not any(s in t for s in special)]
+            write(name, tokenizer, siglip_tokenizers.CONTEXT, chosen, begins=False)
+        record("make_tokens.py --siglip", "sentencepiece")
+        return
+    write("clip", CLIPTokenizer.from_pretrained(HERE / "tokenizers/clip"), 77)
+    write("tiny", CLIPTokenizer.from_pretrained(HERE / "models/tiny-clip"), 77)
+    write("pictograms", CLIPTokenizer.from_pretrained(args.pictograms), 32)
     record("make_tokens.py")
 
 

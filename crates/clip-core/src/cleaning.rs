@@ -1,0 +1,109 @@
+//! What some models do to a text before the steps that `tokenizer.json` lists, as a normaliser of the `tokenizers` crate.
+//!
+//! It runs where normalisers run, after special tokens have been found, as in the reference.
+
+use serde::{Deserialize, Deserializer};
+use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
+
+use crate::spec::TextCleaning;
+
+/// Cleaning first, then the tokenizer's own normaliser.
+pub struct Cleaned {
+    pub cleaning: TextCleaning,
+    pub inner: Option<NormalizerWrapper>,
+}
+
+/// A tokenizer's own normaliser alone.
+impl<'de> Deserialize<'de> for Cleaned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let inner = NormalizerWrapper::deserialize(deserializer)?;
+        Ok(Self { cleaning: TextCleaning::None, inner: Some(inner) })
+    }
+}
+
+impl Normalizer for Cleaned {
+    fn normalize(&self, text: &mut NormalizedString) -> tokenizers::Result<()> {
+        match self.cleaning {
+            TextCleaning::None => {}
+            TextCleaning::Lowercase => drop(text.lowercase()),
+            TextCleaning::Canonical => replace(text, &canonical(text.get())),
+        }
+        self.inner.as_ref().map_or(Ok(()), |inner| inner.normalize(text))
+    }
+}
+
+/// transformers, `SiglipTokenizer.canonicalize_text`: lower case, no ASCII punctuation, single spaces, none at the ends.
+fn canonical(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let words = text.split(is_space);
+    // Word by word is the same as at once: the one rule that looks around, for a final sigma, stops at white space.
+    for word in words {
+        let word = word.to_lowercase();
+        let mut rest = word.chars().filter(|c| !c.is_ascii_punctuation()).peekable();
+        if rest.peek().is_some() {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.extend(rest);
+        }
+    }
+    out
+}
+
+/// Python's `\s`, and the sign that SentencePiece writes spaces with.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{2581}')
+}
+
+/// Puts other characters in the place of those of `text`, which must be as it came. Where they came from is of no
+/// interest here, only that they are within the text.
+fn replace(text: &mut NormalizedString, new: &str) {
+    let (old, len) = (text.get().chars().count(), new.chars().count());
+    if len == 0 || old == 0 {
+        text.clear();
+        return;
+    }
+    let removed = old.saturating_sub(len) as isize;
+    let changes = new.chars().enumerate().map(|(i, c)| {
+        let change = if i >= old {
+            1
+        } else if i + 1 == len {
+            -removed
+        } else {
+            0
+        };
+        (c, change)
+    });
+    text.transform(changes.collect::<Vec<_>>(), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_texts() {
+        for (text, expected) in [
+            ("A Photo, of a  CAT!", "a photo of a cat"),
+            ("snake_case-name", "snakecasename"),
+            (" ... a ? b\u{1c}c\u{a0}d\u{2581}e\n", "a b c d e"),
+            ("?!", ""),
+            ("ΟΔΥΣΣΕΥΣ, Σ!", "οδυσσευς σ"),
+            ("İ", "i\u{307}"),
+        ] {
+            assert_eq!(canonical(text), expected);
+            let mut normalized = NormalizedString::from(text);
+            replace(&mut normalized, expected);
+            assert_eq!(normalized.get(), expected);
+        }
+    }
+
+    #[test]
+    fn longer_and_shorter_texts_take_the_place() {
+        for (from, to) in [("ab", "äöü€"), ("äöü€", "x"), ("x", ""), ("", ""), ("same", "size")] {
+            let mut text = NormalizedString::from(from);
+            replace(&mut text, to);
+            assert_eq!(text.get(), to);
+        }
+    }
+}

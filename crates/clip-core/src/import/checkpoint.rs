@@ -1,0 +1,192 @@
+//! What a checkpoint calls the tensors of `layout.rs`, and in which form it holds them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::layout::{self, TEXT, VISION};
+use crate::spec::ModelSpec;
+
+/// Which library's names and forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// transformers' `CLIPModel` and `SiglipModel`.
+    HuggingFace,
+    /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`.
+    OpenClip { custom_text: bool },
+}
+
+/// Where a tensor comes from.
+struct Origin {
+    tensor: String,
+    /// Of the tensor in the file.
+    shape: Vec<usize>,
+    part: Part,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Whole,
+    /// Rows of query, key and value lie one below the other.
+    Third(usize),
+    Transposed,
+}
+
+/// A checkpoint whose every tensor has its place in the layout, and which has all of them.
+pub struct Checkpoint {
+    source: Source,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Checkpoint {
+    /// Fails with the name of a tensor that is missing, left over or of another shape.
+    pub fn new(source: Source, spec: &ModelSpec, naming: Naming) -> Result<Self> {
+        let origins: BTreeMap<String, Origin> = layout::tensors(spec)
+            .into_iter()
+            .map(|(name, shape)| {
+                let origin = naming.origin(&name, shape);
+                (name, origin)
+            })
+            .collect();
+        let mut given = source.shapes();
+        let mut done = BTreeSet::new();
+        for Origin { tensor, shape, .. } in origins.values() {
+            match given.remove(tensor) {
+                None if done.contains(tensor) => {}
+                None => return Err(Error::invalid_model(format!("tensor \"{tensor}\" is missing"))),
+                Some(other) if other != *shape => {
+                    return Err(Error::invalid_model(format!(
+                        "tensor \"{tensor}\" has shape {other:?}, expected {shape:?}"
+                    )));
+                }
+                Some(_) => drop(done.insert(tensor)),
+            }
+        }
+        let scalars = [layout::LOGIT_SCALE, layout::LOGIT_BIAS];
+        given.retain(|name, _| !scalars.contains(&name.as_str()) && !naming.ignored().contains(&name.as_str()));
+        match given.into_keys().next() {
+            Some(name) => Err(Error::invalid_model(format!(
+                "tensor \"{name}\" is left over: no part of this architecture uses it"
+            ))),
+            None => Ok(Self { source, origins }),
+        }
+    }
+
+    /// A tensor by its name in the layout.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        let origin = self.origins.get(name);
+        let Origin { tensor, shape, part } =
+            origin.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
+        let mut values = self.source.read_f32(tensor)?;
+        if values.len() != shape.iter().product::<usize>() {
+            let given = values.len();
+            return Err(Error::corrupted(format!("tensor \"{tensor}\": {given} values, expected shape {shape:?}")));
+        }
+        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
+            return Err(Error::invalid_model(format!("tensor \"{tensor}\" contains {bad}")));
+        }
+        let third = values.len() / 3;
+        Ok(match (part, shape.as_slice()) {
+            (Part::Third(i), _) => {
+                values.truncate((i + 1) * third);
+                values.split_off(i * third)
+            }
+            (Part::Transposed, &[rows, columns]) => {
+                (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|at| values[at]).collect()
+            }
+            _ => values,
+        })
+    }
+
+    /// A number that lies beside the towers.
+    pub fn scalar(&self, name: &str, limit: f32) -> Result<f32> {
+        match self.source.read_f32(name)?.as_slice() {
+            [value] if value.is_finite() && value.abs() < limit => Ok(*value),
+            other => Err(Error::invalid_model(format!(
+                "tensor \"{name}\" is {:?}, expected one number below {limit}",
+                &other[..other.len().min(4)]
+            ))),
+        }
+    }
+}
+
+impl Naming {
+    pub fn open_clip(source: &Source) -> Self {
+        Self::OpenClip { custom_text: source.shapes().contains_key("text.positional_embedding") }
+    }
+
+    /// Buffers of old checkpoints that hold what the config says, or 0, 1, 2, ...
+    fn ignored(self) -> &'static [&'static str] {
+        match self {
+            Self::HuggingFace => &["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"],
+            Self::OpenClip { .. } => &["attn_mask", "context_length", "input_resolution", "vocab_size"],
+        }
+    }
+
+    fn origin(self, name: &str, shape: Vec<usize>) -> Origin {
+        match self {
+            // The one attention that is torch's own.
+            Self::HuggingFace => match name.strip_prefix("vision_model.head.attention.") {
+                Some(part) => attention("vision_model.head.attention", part, shape),
+                None => Origin { tensor: name.to_owned(), shape, part: Part::Whole },
+            },
+            Self::OpenClip { custom_text } => open_clip(name, shape, if custom_text { "text." } else { "" }),
+        }
+    }
+}
+
+/// A tensor of torch's `MultiheadAttention`: one matrix for query, key and value.
+fn attention(prefix: &str, part: &str, mut shape: Vec<usize>) -> Origin {
+    let third = ["q_proj.", "k_proj.", "v_proj."].iter().position(|p| part.starts_with(p));
+    match (third, part.split_once('.')) {
+        (Some(i), Some((_, what))) => {
+            shape[0] *= 3;
+            Origin { tensor: format!("{prefix}.in_proj_{what}"), shape, part: Part::Third(i) }
+        }
+        _ => Origin { tensor: format!("{prefix}.{part}"), shape, part: Part::Whole },
+    }
+}
+
+/// open_clip, `model.py` and `transformer.py`.
+fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
+    let projection = match name {
+        "text_projection.weight" => Some(format!("{text}text_projection")),
+        "visual_projection.weight" => Some("visual.proj".into()),
+        _ => None,
+    };
+    if let Some(tensor) = projection {
+        shape.reverse();
+        return Origin { tensor, shape, part: Part::Transposed };
+    }
+    let (prefix, rest) = match (name.strip_prefix(TEXT), name.strip_prefix(VISION)) {
+        (Some(rest), _) => (text, &rest[1..]),
+        (_, Some(rest)) => ("visual.", &rest[1..]),
+        _ => ("", name),
+    };
+    if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
+        let layer = format!("{prefix}transformer.resblocks.{layer}");
+        return match part.strip_prefix("self_attn.") {
+            Some(part) => attention(&format!("{layer}.attn"), part, shape),
+            None => Origin { tensor: format!("{layer}.{}", renamed(part, &LAYER)), shape, part: Part::Whole },
+        };
+    }
+    Origin { tensor: format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape, part: Part::Whole }
+}
+
+const LAYER: [(&str, &str); 4] =
+    [("layer_norm1.", "ln_1."), ("layer_norm2.", "ln_2."), ("mlp.fc1.", "mlp.c_fc."), ("mlp.fc2.", "mlp.c_proj.")];
+
+const OUTSIDE: [(&str, &str); 7] = [
+    ("embeddings.token_embedding.weight", "token_embedding.weight"),
+    ("embeddings.position_embedding.weight", "positional_embedding"),
+    ("embeddings.class_embedding", "class_embedding"),
+    ("embeddings.patch_embedding.", "conv1."),
+    ("pre_layrnorm.", "ln_pre."),
+    ("post_layernorm.", "ln_post."),
+    ("final_layer_norm.", "ln_final."),
+];
+
+fn renamed(name: &str, table: &[(&str, &str)]) -> String {
+    let found = table.iter().find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)));
+    found.unwrap_or_else(|| name.to_owned())
+}

@@ -1,0 +1,105 @@
+//! From a raw preprocessor to an [`ImageSpec`].
+
+use super::raw::{Preprocessor, Size};
+use crate::error::{Error, Result};
+use crate::spec::*;
+
+pub const CLIP_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
+pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+
+/// `preprocessor_config.json`, for a tower that sees squares of `image_size`.
+pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) -> Result<ImageSpec> {
+    let kind = p.image_processor_type.as_deref().or(p.feature_extractor_type.as_deref());
+    let clip = match (kind, architecture) {
+        (
+            Some("CLIPImageProcessor" | "CLIPImageProcessorFast" | "CLIPImageProcessorPil" | "CLIPFeatureExtractor"),
+            _,
+        )
+        | (None, Architecture::Clip) => true,
+        (Some("SiglipImageProcessor" | "SiglipImageProcessorFast" | "SiglipImageProcessorPil"), _)
+        | (None, Architecture::Siglip) => false,
+        (Some(other), _) => return Err(Error::unsupported(format!("image processor \"{other}\" is not supported"))),
+    };
+    for (step, on) in [
+        ("do_resize", p.do_resize),
+        ("do_rescale", p.do_rescale),
+        ("do_normalize", p.do_normalize),
+        ("do_convert_rgb", p.do_convert_rgb != Some(false)),
+    ] {
+        if !on {
+            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = false is not supported")));
+        }
+    }
+    for (step, on) in [("use_square_size", p.use_square_size), ("do_pad", p.do_pad)] {
+        if on == Some(true) {
+            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = true is not supported")));
+        }
+    }
+    const DEFAULT: Size = Size::Exact { height: 224, width: 224 };
+    let resize = match p.size.unwrap_or(if clip { Size::Shortest { shortest_edge: 224 } } else { DEFAULT }) {
+        Size::Side(side) | Size::Shortest { shortest_edge: side } => ResizeRule::ShortestEdge(side),
+        Size::Exact { height, width } | Size::Pair([height, width]) if height == width => ResizeRule::Squash(height),
+        Size::Exact { height, width } | Size::Pair([height, width]) => {
+            return Err(Error::unsupported(format!(
+                "resizing to {width} x {height} is not supported: expected a square"
+            )));
+        }
+    };
+    let crop = match (p.do_center_crop.unwrap_or(clip), resize) {
+        (true, _) => match p.crop_size.unwrap_or(DEFAULT) {
+            Size::Side(side) | Size::Shortest { shortest_edge: side } => (side, side),
+            Size::Exact { height, width } | Size::Pair([height, width]) => (height, width),
+        },
+        // squashed to a square, nothing is left to crop
+        (false, ResizeRule::Squash(side)) => (side, side),
+        (false, ResizeRule::ShortestEdge(_)) => {
+            return Err(Error::unsupported(
+                "preprocessor_config.json: do_center_crop = false is not supported where the aspect is kept",
+            ));
+        }
+    };
+    if crop.0 != crop.1 || crop.0 as usize != image_size {
+        return Err(Error::invalid_model(format!(
+            "preprocessor_config.json crops to {} x {}, config.json expects {image_size} x {image_size}",
+            crop.1, crop.0
+        )));
+    }
+    let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = resize;
+    if side < crop.0 {
+        return Err(Error::unsupported(format!(
+            "a crop of {} pixels out of a side of {side} is not supported",
+            crop.0
+        )));
+    }
+    let filter = match p.resample {
+        1 => ResizeFilter::Lanczos,
+        2 => ResizeFilter::Bilinear,
+        3 => ResizeFilter::Bicubic,
+        other => {
+            return Err(Error::unsupported(format!(
+                "resampling filter {other} is not supported: expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic)"
+            )));
+        }
+    };
+    let (mean, std) = if clip { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
+    let (mean, std) = (p.image_mean.unwrap_or(mean), p.image_std.unwrap_or(std));
+    check_levels(mean, std)?;
+    Ok(ImageSpec {
+        orientation: Orientation::Exif,
+        alpha: AlphaRule::Drop,
+        resize,
+        filter,
+        crop: crop.0,
+        rescale: p.rescale_factor,
+        centre: Centre::Floor,
+        mean,
+        std,
+    })
+}
+
+pub fn check_levels(mean: [f32; 3], std: [f32; 3]) -> Result<()> {
+    if std.iter().any(|s| !s.is_finite() || *s <= 0.0) || mean.iter().any(|m| !m.is_finite()) {
+        return Err(Error::invalid_model("mean and deviation of images must be finite, the deviation positive"));
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! open_clip's own `open_clip_config.json` (open_clip, `model.py`: `CLIPVisionCfg`, `CLIPTextCfg`; `transform.py`:
+//! `PreprocessCfg`): one vision transformer and one causal text transformer of its own making.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::images::{CLIP_MEAN, CLIP_STD, check_levels};
+use super::resolve::check;
+use crate::error::{Error, Result};
+use crate::spec::*;
+
+pub const FILE: &str = "open_clip_config.json";
+
+pub fn resolve(config: &Value) -> Result<ModelSpec> {
+    let mut model = Section::new("model_cfg", config.get("model_cfg"))?;
+    if model.has("multimodal_cfg") {
+        return Err(Error::unsupported("CoCa (multimodal_cfg) is not supported"));
+    }
+    let quick_gelu = model.take("quick_gelu")?.unwrap_or(false);
+    let dimensions = model.take("embed_dim")?.ok_or_else(|| invalid("model_cfg has no embed_dim"))?;
+    let (vision, text) = (model.take::<Value>("vision_cfg")?, model.take::<Value>("text_cfg")?);
+    let scoring = match model.take::<f32>("init_logit_bias")? {
+        Some(_) => Scoring::Sigmoid { bias: 0.0 },
+        None => Scoring::Softmax,
+    };
+    model.finish(&[], &["custom_text", "init_logit_scale", "nonscalar_logit_scale"])?;
+    let vision = vision_spec(Section::new("vision_cfg", vision.as_ref())?, quick_gelu)?;
+    let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
+    let spec = ModelSpec {
+        architecture: Architecture::Clip,
+        dimensions,
+        calibration: Calibration::None,
+        logit_scale: 0.0, // a tensor of the checkpoint, and so is the bias
+        scoring,
+        text: text_spec(Section::new("text_cfg", text.as_ref())?, quick_gelu)?,
+        image: image(Section::new("preprocess_cfg", Some(&preprocess))?, vision.image_size)?,
+        vision,
+    };
+    check(&spec)?;
+    Ok(spec)
+}
+
+fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
+    if let Some(name) = cfg.take::<String>("timm_model_name")? {
+        return Err(Error::unsupported(format!("vision tower \"{name}\" of timm is not supported"))
+            .with_hint("SigLIP models are supported in the layout of transformers (config.json, model.safetensors)."));
+    }
+    if cfg.map.get("layers").is_some_and(Value::is_array) {
+        return Err(Error::unsupported("a ResNet as vision tower is not supported: expected a vision transformer"));
+    }
+    let width = cfg.take("width")?.unwrap_or(768);
+    let head_width = cfg.take("head_width")?.unwrap_or(64);
+    if head_width == 0 {
+        return Err(invalid("vision_cfg.head_width is 0"));
+    }
+    let spec = VisionSpec {
+        image_size: cfg.square("image_size", 224)?,
+        patch_size: cfg.square("patch_size", 16)?,
+        tower: cfg.tower(width, width / head_width, quick_gelu)?,
+    };
+    let expected = [
+        ("attentional_pool", json!(false)),
+        ("no_ln_pre", json!(false)),
+        ("pool_type", json!("tok")),
+        // pos_embed_type: fixed ones are tensors of the checkpoint too
+    ];
+    let ignored =
+        ["attn_pooler_heads", "attn_pooler_queries", "final_ln_after_pool", "patch_dropout", "pos_embed_type"];
+    cfg.finish(&expected, &ignored)?;
+    Ok(spec)
+}
+
+fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
+    if let Some(name) = cfg.take::<String>("hf_model_name")? {
+        return Err(Error::unsupported(format!("text tower \"{name}\" of transformers is not supported")));
+    }
+    let width = cfg.take("width")?.unwrap_or(512);
+    let heads = cfg.take("heads")?.unwrap_or(8);
+    let eos = cfg.take("eos_id")?.unwrap_or(2);
+    let spec = TextSpec {
+        tower: cfg.tower(width, heads, quick_gelu)?,
+        vocab_size: cfg.take("vocab_size")?.unwrap_or(49408),
+        context_length: cfg.take("context_length")?.unwrap_or(77),
+        pooling: match cfg.take::<String>("pool_type")?.as_deref() {
+            None | Some("argmax") => TextPooling::LargestId,
+            Some("eos") => TextPooling::FirstEos(eos),
+            Some(other) => return Err(unsupported("text_cfg.pool_type", &json!(other))),
+        },
+        cleaning: TextCleaning::None,
+    };
+    if let Some(mut kwargs) = cfg.take::<Map<String, Value>>("tokenizer_kwargs")? {
+        // tokenizer.json has rules for white space and case of its own
+        if kwargs.get("clean").is_some_and(|clean| clean == "whitespace" || clean == "lower") {
+            kwargs.remove("clean");
+        }
+        if let Some((key, value)) = kwargs.iter().next() {
+            return Err(unsupported(&format!("text_cfg.tokenizer_kwargs.{key}"), value));
+        }
+    }
+    let expected = [
+        ("embed_cls", json!(false)),
+        ("no_causal_mask", json!(false)),
+        ("proj_bias", json!(false)),
+        ("proj_type", json!("linear")),
+    ];
+    cfg.finish(&expected, &["final_ln_after_pool", "hf_tokenizer_name", "pad_id"])?;
+    Ok(spec)
+}
+
+fn image(mut cfg: Section, image_size: usize) -> Result<ImageSpec> {
+    let side = u32::try_from(image_size).map_err(|_| invalid("vision_cfg.image_size is out of range"))?;
+    let filter = match cfg.take::<String>("interpolation")?.as_deref() {
+        // "random" is for training; open_clip then tests with bicubic
+        None | Some("bicubic" | "random") => ResizeFilter::Bicubic,
+        Some("bilinear") => ResizeFilter::Bilinear,
+        Some(other) => return Err(unsupported("preprocess_cfg.interpolation", &json!(other))),
+    };
+    let resize = match cfg.take::<String>("resize_mode")?.as_deref() {
+        None | Some("shortest") => ResizeRule::ShortestEdge(side),
+        Some("squash") => ResizeRule::Squash(side),
+        Some(other) => return Err(unsupported("preprocess_cfg.resize_mode", &json!(other))),
+    };
+    let (mean, std) = (cfg.levels("mean")?.unwrap_or(CLIP_MEAN), cfg.levels("std")?.unwrap_or(CLIP_STD));
+    check_levels(mean, std)?;
+    // The size is the tower's, whatever stands here.
+    cfg.finish(&[("mode", json!("RGB"))], &["fill_color", "size"])?;
+    Ok(ImageSpec {
+        orientation: Orientation::Exif,
+        alpha: AlphaRule::Drop,
+        resize,
+        filter,
+        crop: side,
+        centre: Centre::HalfEven,
+        rescale: 1.0 / 255.0,
+        mean,
+        std,
+    })
+}
+
+/// A part of the file, out of which everything has to be taken.
+struct Section {
+    name: &'static str,
+    map: Map<String, Value>,
+}
+
+impl Section {
+    fn new(name: &'static str, value: Option<&Value>) -> Result<Self> {
+        match value {
+            Some(Value::Object(map)) => Ok(Self { name, map: map.clone() }),
+            _ => Err(invalid(format!("no section {name}"))),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// A value that is there and not null.
+    fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        match self.map.remove(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                serde_json::from_value(value).map(Some).map_err(|e| invalid(format!("{}.{key}: {e}", self.name)))
+            }
+        }
+    }
+
+    /// A side, or both.
+    fn square(&mut self, key: &str, default: usize) -> Result<usize> {
+        match self.map.remove(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => match serde_json::from_value::<[usize; 2]>(value.clone()) {
+                Ok([height, width]) if height == width => Ok(height),
+                Ok(_) => Err(unsupported(&format!("{}.{key}", self.name), &value)),
+                Err(_) => serde_json::from_value(value).map_err(|e| invalid(format!("{}.{key}: {e}", self.name))),
+            },
+        }
+    }
+
+    /// A value for all three channels, or one for each.
+    fn levels(&mut self, key: &str) -> Result<Option<[f32; 3]>> {
+        match self.map.get(key).and_then(Value::as_f64) {
+            Some(one) => {
+                self.map.remove(key);
+                Ok(Some([one as f32; 3]))
+            }
+            None => self.take(key),
+        }
+    }
+
+    /// What both towers have.
+    fn tower(&mut self, width: usize, heads: usize, quick_gelu: bool) -> Result<TowerSpec> {
+        let ratio = self.take::<f64>("mlp_ratio")?.unwrap_or(4.0);
+        let tanh = match self.take::<Value>("act_kwargs")? {
+            None => false,
+            Some(kwargs) if kwargs == json!({}) => false,
+            Some(kwargs) if kwargs == json!({ "approximate": "tanh" }) && !quick_gelu => true,
+            Some(kwargs) => return Err(unsupported(&format!("{}.act_kwargs", self.name), &kwargs)),
+        };
+        let mut norm = self.take::<Map<String, Value>>("norm_kwargs")?.unwrap_or_default();
+        let eps = norm.remove("eps").map_or(Some(1e-5), |eps| eps.as_f64());
+        if let (Some((key, value)), _) = (norm.iter().next(), ()) {
+            return Err(unsupported(&format!("{}.norm_kwargs.{key}", self.name), value));
+        }
+        Ok(TowerSpec {
+            hidden: width,
+            layers: self.take("layers")?.unwrap_or(12),
+            heads,
+            // as Python's int() cuts it
+            intermediate: (width as f64 * ratio) as usize,
+            layer_norm_eps: eps.ok_or_else(|| invalid(format!("{}.norm_kwargs.eps is no number", self.name)))?,
+            activation: match (quick_gelu, tanh) {
+                (true, _) => Activation::QuickGelu,
+                (false, true) => Activation::GeluTanh,
+                (false, false) => Activation::Gelu,
+            },
+        })
+    }
+
+    /// Whatever is left must mean nothing: it is as `expected` or as in every tower by default, or is of no matter here.
+    fn finish(self, expected: &[(&str, Value)], ignored: &[&str]) -> Result<()> {
+        /// Training only, or of towers that are not these.
+        const OTHER: [&str; 3] = ["hf_", "output_tokens", "timm_"];
+        for (key, value) in &self.map {
+            let default = expected.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+            let off = value.is_null() || *value == json!(false) || (key == "block_type" && value == "default");
+            let known = match default {
+                Some(default) => value.is_null() || value == default,
+                // switches of other kinds of attention blocks: ls_init_value, qk_norm, scale_heads, ...
+                None => off || ignored.contains(&key.as_str()) || OTHER.iter().any(|prefix| key.starts_with(prefix)),
+            };
+            if !known {
+                return Err(unsupported(&format!("{}.{key}", self.name), value));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unsupported(key: &str, value: &Value) -> Error {
+    Error::unsupported(format!("{FILE}: {key} = {value} is not supported"))
+}
+
+fn invalid(what: impl std::fmt::Display) -> Error {
+    Error::invalid_model(format!("{FILE}: {what}"))
+}

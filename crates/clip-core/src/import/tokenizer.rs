@@ -1,0 +1,73 @@
+//! `tokenizer.json` and its companions: does it belong to the model?
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{json, read as read_file, siglip};
+use crate::error::{Error, ErrorKind, Result};
+use crate::installed::TOKENIZER;
+use crate::spec::{Architecture, ModelSpec, TextPooling};
+use crate::text::Tokenizer;
+
+/// The file's bytes, and in `spec` what else of it the text tower has to know.
+pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>> {
+    let bytes = read_file(dir, TOKENIZER).map_err(|e| {
+        e.with_hint(if open_clip {
+            "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
+        } else {
+            "Only tokenizer.json is read; transformers writes it with save_pretrained."
+        })
+    })?;
+    let invalid = |mut e: Error| {
+        e.kind = ErrorKind::InvalidModel;
+        e
+    };
+    if spec.architecture == Architecture::Siglip {
+        let parsed: Value = json(dir, TOKENIZER)?;
+        let config: Value = if dir.join(CONFIG).exists() { json(dir, CONFIG)? } else { Value::Null };
+        siglip::tokenizer(&mut spec.text, &parsed, &config)?;
+        let tokenizer = open(&bytes, spec).map_err(invalid)?;
+        siglip::padding(&mut spec.text, &tokenizer, &parsed, &config)?;
+        check(&tokenizer, spec)?;
+    } else {
+        check(&open(&bytes, spec).map_err(invalid)?, spec)?;
+    }
+    Ok(bytes)
+}
+
+const CONFIG: &str = "tokenizer_config.json";
+
+fn open(bytes: &[u8], spec: &ModelSpec) -> Result<Tokenizer> {
+    Tokenizer::with_cleaning(bytes, spec.text.context_length, spec.text.cleaning)
+}
+
+/// Ids must be within the table, and the end token that the tower pools at the one that the tokenizer writes.
+fn check(tokenizer: &Tokenizer, spec: &ModelSpec) -> Result<()> {
+    let (largest, empty) = (tokenizer.largest_id(), tokenizer.encode("")?);
+    if largest as usize >= spec.text.vocab_size {
+        return Err(Error::invalid_model(format!(
+            "tokenizer.json has token id {largest}, config.json expects less than {}",
+            spec.text.vocab_size
+        )));
+    }
+    let pooled = match (spec.text.pooling, empty.len()) {
+        (TextPooling::FirstEos(eos), 2..) => eos,
+        (TextPooling::LargestId, 2..) => largest,
+        (TextPooling::Last { .. }, 1) => return Ok(()),
+        (TextPooling::Last { .. }, _) => {
+            return Err(Error::invalid_model(format!(
+                "tokenizer.json adds {} tokens to a text, expected the end token",
+                empty.len()
+            )));
+        }
+        _ => return Err(Error::invalid_model("tokenizer.json adds no begin and end token")),
+    };
+    match empty.last() {
+        Some(end) if *end == pooled => Ok(()),
+        end => Err(Error::invalid_model(format!(
+            "tokenizer.json ends texts with token {}, the text tower pools at {pooled}",
+            end.unwrap_or(&0)
+        ))),
+    }
+}

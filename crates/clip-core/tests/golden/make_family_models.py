@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Make model directories of the families beside CLIP, with seeded random weights (see make_tiny_models.py).
+
+    make_family_models.py                                  the tiny fixtures, into models/
+    make_family_models.py --full NAME OUT_DIR [--layers N] a full-size one, into OUT_DIR/NAME, or its first N layers
+
+    tiny-siglip              transformers' SiglipModel with a SentencePiece tokenizer; another text than vision width
+    tiny-siglip2             the same architecture with Gemma's kind of tokenizer, bilinear resize, and a patch that does
+                             not divide the image, as in siglip-so400m-patch14-384
+    tiny-openclip-native     open_clip's own layout: fused in_proj, plain projection matrices, GELU, its preprocess_cfg
+    tiny-openclip-native-bin the same library's custom_text layout in a torch.save file: QuickGELU, squash
+"""
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+from transformers import SiglipConfig, SiglipModel
+
+import siglip_tokenizers
+import tiny_tokenizer
+from make_tiny_models import SEED, randomise, tower, write_json
+from versions import HERE, record
+
+NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin")
+
+
+def siglip(text, vision):
+    return SiglipConfig(text_config=dict(text), vision_config=dict(vision))
+
+
+def siglip_size(width, layers, heads, inter, patch, image, vocab=32000, text=None, **kw):
+    same = tower(width, layers, heads, inter)
+    return lambda: siglip(dict(text or same, vocab_size=vocab, max_position_embeddings=64, projection_size=width),
+                          dict(same, patch_size=patch, image_size=image))
+
+
+FULL_SIGLIP = {
+    "siglip-base-patch16-224": siglip_size(768, 12, 12, 3072, 16, 224),
+    "siglip-so400m-patch14-384": siglip_size(1152, 27, 16, 4304, 14, 384),
+    "siglip2-base-patch16-224": siglip_size(768, 12, 12, 3072, 16, 224, vocab=256000),
+}
+
+
+def randomised(model, seed, scale, bias=None):
+    randomise(model, seed)
+    with torch.no_grad():
+        g = torch.Generator().manual_seed(seed + 7)
+        for name, p in model.named_parameters():
+            # not among the weights that make_tiny_models.py knows by name
+            if name.endswith(("in_proj_bias", "ln_pre.bias", "ln_final.bias", "ln_post.bias")):
+                p.copy_(0.1 * torch.randn(p.shape, generator=g))
+            elif "ln_" in name and name.endswith("weight"):
+                p.copy_(1 + 0.2 * torch.randn(p.shape, generator=g))
+            elif name.endswith(("positional_embedding", "class_embedding", "probe")):
+                p.copy_(0.5 * torch.randn(p.shape, generator=g))
+            elif name in ("text_projection", "text.text_projection", "visual.proj"):
+                p.copy_(torch.randn(p.shape, generator=g) / p.shape[0] ** 0.5)
+        model.logit_scale.fill_(scale)
+        if bias is not None:
+            model.logit_bias.fill_(bias)
+    return model
+
+
+def siglip_preprocessor(d, size, resample):
+    """As SigLIP's repositories have it, with the nulls."""
+    write_json(d / "preprocessor_config.json", dict(
+        do_convert_rgb=None, do_normalize=True, do_rescale=True, do_resize=True, image_mean=[0.5] * 3,
+        image_processor_type="SiglipImageProcessor", image_std=[0.5] * 3, processor_class="SiglipProcessor",
+        resample=resample, rescale_factor=1 / 255, size=dict(height=size, width=size)))
+
+
+def save_siglip(config, d, resample, seed, scale=4.7, bias=-12.9):
+    model = randomised(SiglipModel(config).eval(), seed, scale, bias)
+    model.save_pretrained(d)
+    siglip_preprocessor(d, config.vision_config.image_size, resample)
+    return model
+
+
+def open_clip_model(cfg, seed, scale, layers=None):
+    cfg = json.loads(json.dumps(cfg))
+    if layers:
+        cfg["vision_cfg"]["layers"] = cfg["text_cfg"]["layers"] = layers
+    custom = cfg.get("custom_text", False)
+    args = {k: v for k, v in cfg.items() if k != "custom_text"}
+    model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**args).eval()
+    return randomised(model, seed, scale), cfg
+
+
+def save_open_clip(model, cfg, preprocess, d, torch_file=False):
+    write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=preprocess))
+    tensors = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
+    if torch_file:
+        torch.save(tensors, d / "open_clip_pytorch_model.bin")
+    else:
+        save_file(tensors, d / "open_clip_model.safetensors", metadata={"format": "pt"})
+
+
+CLIP_LEVELS = dict(mean=list(open_clip.OPENAI_DATASET_MEAN), std=list(open_clip.OPENAI_DATASET_STD))
+TINY_TEXT = dict(context_length=24, vocab_size=tiny_tokenizer.VOCAB, width=16, heads=2, layers=2)
+TINY_OPEN_CLIP = {
+    "tiny-openclip-native": (dict(
+        embed_dim=24, vision_cfg=dict(image_size=16, layers=2, width=40, head_width=8, mlp_ratio=2.2, patch_size=4),
+        text_cfg=TINY_TEXT), CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest")),
+    "tiny-openclip-native-bin": (dict(
+        embed_dim=20, quick_gelu=True, custom_text=True,
+        vision_cfg=dict(image_size=16, layers=1, width=32, head_width=16, patch_size=8),
+        text_cfg=dict(TINY_TEXT, layers=1, norm_kwargs=dict(eps=1e-6))),
+        CLIP_LEVELS | dict(size=[16, 16], mode="RGB", interpolation="bilinear", resize_mode="squash", fill_color=0)),
+}
+
+
+def make_tiny(root):
+    def directory(name):
+        d = root / name
+        shutil.rmtree(d, ignore_errors=True)
+        d.mkdir(parents=True)
+        return d
+
+    context = siglip_tokenizers.CONTEXT
+    text = tower(32, 2, 4, 72, max_position_embeddings=context)
+    vision = tower(40, 2, 5, 72, patch_size=4, image_size=16)
+    d = directory("tiny-siglip")
+    siglip_tokenizers.write_siglip(d)
+    vocab = siglip_tokenizers.UNIGRAM_VOCAB
+    save_siglip(siglip(text | dict(vocab_size=vocab, projection_size=40), vision), d, 3, SEED + 2)
+
+    d = directory("tiny-siglip2")
+    siglip_tokenizers.write_siglip2(d)
+    text = tower(24, 1, 2, 48, vocab_size=siglip_tokenizers.GEMMA_VOCAB, max_position_embeddings=context)
+    save_siglip(siglip(text, tower(24, 1, 3, 48, patch_size=8, image_size=20)), d, 2, SEED + 3)
+
+    for i, (name, (cfg, preprocess)) in enumerate(TINY_OPEN_CLIP.items()):
+        d = directory(name)
+        tiny_tokenizer.write(d, 24)
+        model, cfg = open_clip_model(cfg, SEED + 4 + i, 4.2)
+        save_open_clip(model, cfg, preprocess, d, torch_file=name.endswith("-bin"))
+    for name in NAMES:
+        files = sorted((root / name).iterdir())
+        print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
+
+
+def make_full(name, out, layers):
+    d = out / name
+    d.mkdir(parents=True, exist_ok=True)
+    if name in FULL_SIGLIP:
+        config = FULL_SIGLIP[name]()
+        if layers:
+            config.text_config.num_hidden_layers = config.vision_config.num_hidden_layers = layers
+        model = save_siglip(config, d, 3, SEED)
+        # any tokenizer within the vocabulary: texts are compared by their ids
+        siglip_tokenizers.write_siglip(d)
+    else:
+        model, cfg = open_clip_model(open_clip.get_model_config(name), SEED, 4.6052, layers)
+        save_open_clip(model, cfg, CLIP_LEVELS, d)
+        shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
+    print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    args.add_argument("--full", nargs=2, metavar=("NAME", "OUT_DIR"),
+                      help=f"one of {', '.join(FULL_SIGLIP)}, or open_clip's name of a model, as ViT-H-14")
+    args.add_argument("--layers", type=int, help="only so many layers of it")
+    args = args.parse_args()
+    if args.full:
+        make_full(args.full[0], Path(args.full[1]), args.layers)
+    else:
+        make_tiny(HERE / "models")
+        record("make_family_models.py", "open_clip_torch", "sentencepiece")
+
+
+if __name__ == "__main__":
+    main()
