@@ -72,6 +72,11 @@ fn report(level: PgLogLevel, code: PgSqlErrorCode, message: String, hint: Option
     report.report(level);
 }
 
+/// The failure's SQLSTATE in PostgreSQL's encoding.
+pub fn sqlstate(e: &Error) -> i32 {
+    code(e.kind) as i32
+}
+
 fn code(kind: ErrorKind) -> PgSqlErrorCode {
     use pg_sys::errcodes::PgSqlErrorCode::*;
     match kind {

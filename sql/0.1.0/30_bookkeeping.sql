@@ -14,6 +14,7 @@ CREATE TABLE clip.tables (
 	model text NOT NULL,
 	fingerprint text NOT NULL,
 	dimensions integer NOT NULL,
+	pending boolean NOT NULL DEFAULT false,  -- the new column of a model change: clip_query does not see it yet
 	PRIMARY KEY (relation, embedding_column)
 );
 COMMENT ON TABLE clip.tables IS 'tables that pg_clip embeds, each with the model that its vectors are of';
