@@ -6,6 +6,7 @@ mod api;
 mod datum;
 mod error;
 mod guc;
+mod index_worker;
 mod interrupts;
 mod memo;
 mod registry;

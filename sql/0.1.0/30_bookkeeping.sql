@@ -49,6 +49,7 @@ BEGIN
 	LOOP
 		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
 			EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', clip.trigger_name(gone.embedding_column), gone.relation);
+			PERFORM clip.drop_change_trigger(gone.relation, gone.embedding_column);
 		END IF;
 	END LOOP;
 END $$;

@@ -146,7 +146,7 @@ CREATE FUNCTION clip.backfill_lock(relation regclass) RETURNS void LANGUAGE plpg
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT pg_try_advisory_xact_lock('clip.backfills'::regclass::oid::integer, relation::oid::integer) THEN
-		RAISE EXCEPTION 'another session is backfilling relation "%"', clip.name_of(relation) USING ERRCODE = 'object_in_use';
+		RAISE EXCEPTION 'another session is backfilling or changing relation "%"', clip.name_of(relation) USING ERRCODE = 'object_in_use';
 	END IF;
 END $$;
 COMMENT ON FUNCTION clip.backfill_lock(regclass) IS 'internal: one backfill of a table at a time';
@@ -293,18 +293,3 @@ BEGIN
 	COMMIT;
 END $$;
 COMMENT ON PROCEDURE clip_backfill(regclass, name, integer) IS 'embeds the rows that have a source and no vector yet, a transaction for each batch; called again it goes on where it was';
-
-CREATE VIEW clip_progress AS
-	SELECT b.relation, b.embedding_column, t.model,
-		EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-			AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-			AND l.classid = 'clip.backfills'::pg_catalog.regclass AND l.objid = b.relation) AS running,
-		b.rows_total, b.rows_done, b.rows_failed, b.started_at, b.updated_at, s.rate AS rows_per_second,
-		CASE WHEN s.rate > 0 THEN b.updated_at + pg_catalog.make_interval(secs =>
-			greatest(b.rows_total - b.rows_done - b.rows_failed, 0) / s.rate) END AS estimated_end
-	FROM clip.backfills b JOIN clip.tables t USING (relation, embedding_column)
-	CROSS JOIN LATERAL (SELECT (b.rows_done - b.rows_resumed)
-		/ nullif(extract(epoch FROM b.updated_at - b.resumed_at), 0)::double precision AS rate) s
-	WHERE b.finished_at IS NULL;
-COMMENT ON VIEW clip_progress IS 'backfills that are running or were interrupted';
-GRANT SELECT ON clip_progress TO PUBLIC;

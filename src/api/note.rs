@@ -50,6 +50,46 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
           SET version = excluded.version, key = excluded.key, sqlstate = excluded.sqlstate, message = excluded.message, \
           failed_at = excluded.failed_at",
     ),
+    (
+        "change: begin",
+        c"INSERT INTO clip.model_changes (relation, embedding_column, new_column, model, fingerprint, dimensions, \
+          skip_missing) VALUES ($2, $3, ($4)[1]::pg_catalog.name, ($4)[2], ($4)[3], ($4)[4]::pg_catalog.int4, \
+          ($4)[5]::pg_catalog.bool)",
+    ),
+    (
+        "change: stage",
+        c"UPDATE clip.model_changes SET stage = ($4)[1], skip_missing = ($4)[2]::pg_catalog.bool, \
+          waits_for = ($4)[3]::pg_catalog.text[], index_failure = NULL \
+          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
+    ),
+    (
+        "change: index failure",
+        c"UPDATE clip.model_changes SET index_failure = ($4)[1] \
+          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
+    ),
+    (
+        "change: attach",
+        c"INSERT INTO clip.tables (relation, embedding_column, text_column, image_column, modality_column, keep_images, \
+          model, fingerprint, dimensions, pending) \
+          SELECT t.relation, c.new_column, t.text_column, t.image_column, t.modality_column, t.keep_images, c.model, \
+          c.fingerprint, c.dimensions, true FROM clip.model_changes c JOIN clip.tables t \
+          ON t.relation OPERATOR(pg_catalog.=) c.relation \
+          AND t.embedding_column OPERATOR(pg_catalog.=) c.embedding_column WHERE c.relation OPERATOR(pg_catalog.=) $2 AND c.embedding_column OPERATOR(pg_catalog.=) $3",
+    ),
+    (
+        "change: switch",
+        c"WITH c AS (SELECT * FROM clip.model_changes \
+          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3), \
+          gone AS (DELETE FROM clip.tables t USING c WHERE t.relation OPERATOR(pg_catalog.=) c.relation \
+          AND t.embedding_column OPERATOR(pg_catalog.=) c.new_column) \
+          UPDATE clip.tables t SET model = c.model, fingerprint = c.fingerprint, dimensions = c.dimensions FROM c \
+          WHERE t.relation OPERATOR(pg_catalog.=) c.relation AND t.embedding_column OPERATOR(pg_catalog.=) c.embedding_column",
+    ),
+    (
+        "change: end",
+        c"DELETE FROM clip.model_changes \
+          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
+    ),
 ];
 
 /// `(entry text, relation regclass, embedding_column name, VARIADIC details text[])`
