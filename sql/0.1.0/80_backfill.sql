@@ -33,6 +33,8 @@ CREATE TABLE clip.backfills (
 );
 COMMENT ON TABLE clip.backfills IS 'state of each table''s last backfill; clip_progress shows those that are not done';
 
+GRANT SELECT ON clip.backfills TO PUBLIC;
+
 -- A row is known by its version, place and xmin: once it is changed, it is another and is tried again.
 CREATE TABLE clip.backfill_errors (
 	relation regclass NOT NULL,
@@ -48,6 +50,11 @@ CREATE TABLE clip.backfill_errors (
 	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
 );
 COMMENT ON TABLE clip.backfill_errors IS 'rows that the last backfill could not embed';
+ALTER TABLE clip.backfill_errors ENABLE ROW LEVEL SECURITY;  -- keys are content
+CREATE POLICY owner ON clip.backfill_errors FOR SELECT
+	USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+COMMENT ON POLICY owner ON clip.backfill_errors IS 'a table''s owner alone sees which rows failed';
+GRANT SELECT ON clip.backfill_errors TO PUBLIC;
 
 CREATE VIEW clip_backfill_errors AS
 	SELECT e.relation, e.embedding_column, e.key, e.sqlstate, e.message, e.failed_at, e.part, e.place
