@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """clip_backfill under fire: killed and cancelled it goes on where it was, other sessions' changes never get a stale
 vector, rows that others hold locked are waited for without blocking anybody."""
-import os
-import signal
 import time
 
-from pg import Session, SqlError, fresh_database, until
+from pg import Session, SqlError, crash, fresh_database, until
 
 ROWS = 1500
 db = fresh_database("clip_backfill")
@@ -15,13 +13,6 @@ def progress(session):
     rows = session.run("SELECT rows_done, rows_total, running, rows_per_second > 0, estimated_end > started_at FROM clip_progress")
     return rows[0] if rows else None
 
-
-def back():
-    try:
-        Session(db).close()
-        return True
-    except (SqlError, ValueError, OSError):
-        return False
 
 
 with Session(db) as session:
@@ -37,8 +28,7 @@ _, total, running, rate, end = progress(watcher)
 assert (total, running, rate, end) == (str(ROWS), "t", "t", "t"), progress(watcher)
 # two at a time would do the work twice
 assert watcher.fails("CALL clip_backfill('items')") == "55006"
-os.kill(victim.pid, signal.SIGKILL)
-until(back)
+crash(victim.pid, db)
 with Session(db) as session:
     done, _, running, _, _ = progress(session)
     assert running == "f" and 16 < int(done) < ROWS, progress(session)

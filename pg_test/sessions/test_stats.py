@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """clip_stats: of this session without preloading, of all with it; reset by those who may; counted across a crash."""
-import os
-import signal
 
-from pg import Session, SqlError, fresh_database, restart_server, until
+from pg import Session, crash, fresh_database, restart_server
 
 db = fresh_database("clip_stats")
 ROW = "SELECT calls, items, memo_hits, errors, errors_by_sqlstate, batches, largest_batch, shared FROM clip_stats WHERE kind = "
@@ -14,13 +12,6 @@ def work(session):
     session.run("SELECT clip_embed_text('four')")
     assert session.fails("SELECT clip_embed_image('\\x00')") == "22P03"
 
-
-def back():
-    try:
-        Session(db).close()
-        return True
-    except (SqlError, ValueError, OSError):
-        return False
 
 
 with Session(db) as a, Session(db) as b:
@@ -66,8 +57,7 @@ try:
             session.close()
         assert c.one("SELECT calls = items + memo_hits AND calls = 3000 FROM clip_stats") == "t", c.run(ROW + "'text'")
         # after a crash the server begins with new memory
-        os.kill(b.pid, signal.SIGKILL)
-    until(back)
+        crash(b.pid, db)
     with Session(db) as a:
         assert a.run(ROW + "'text'") == []
         work(a)
