@@ -18,6 +18,7 @@ pub enum SqlState {
     InsufficientPrivilege,
     TriggerProtocol,
     CharacterNotInRepertoire,
+    ConfigurationLimitExceeded,
 }
 
 pub trait OrRaise<T> {
@@ -48,6 +49,7 @@ pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) ->
         SqlState::InsufficientPrivilege => ERRCODE_INSUFFICIENT_PRIVILEGE,
         SqlState::TriggerProtocol => ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
         SqlState::CharacterNotInRepertoire => ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+        SqlState::ConfigurationLimitExceeded => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
     };
     raise_code(code, message.into(), hint.map(str::to_owned))
 }
@@ -70,6 +72,11 @@ fn report(level: PgLogLevel, code: PgSqlErrorCode, message: String, hint: Option
         report = report.set_hint(hint);
     }
     report.report(level);
+}
+
+/// The failure's SQLSTATE in PostgreSQL's encoding.
+pub fn sqlstate(e: &Error) -> i32 {
+    code(e.kind) as i32
 }
 
 fn code(kind: ErrorKind) -> PgSqlErrorCode {

@@ -6,6 +6,7 @@ mod api;
 mod datum;
 mod error;
 mod guc;
+mod index_worker;
 mod interrupts;
 mod memo;
 mod registry;
@@ -15,7 +16,8 @@ mod trigger;
 
 pgrx::pg_module_magic!();
 
-/// Registers settings, and with `shared_preload_libraries` reads the models of `clip.preload` before the server forks.
+/// Registers settings, and with `shared_preload_libraries` asks for shared memory and reads the models of
+/// `clip.preload` before the server forks.
 /// Starts no thread and cannot fail.
 #[pgrx::pg_guard]
 #[allow(non_snake_case)]
@@ -23,5 +25,6 @@ pub extern "C-unwind" fn _PG_init() {
     // A panic has to become an error of one statement, not the end of the server.
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     guc::register();
+    stats::shared::register();
     session::preload();
 }

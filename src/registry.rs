@@ -4,8 +4,7 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use clip_core::Model;
-use pgrx::datum::DatumWithOid;
-use pgrx::{Spi, pg_sys, spi};
+use pgrx::{Spi, pg_sys};
 
 use crate::error::{OrRaise, SqlState, raise};
 use crate::session;
@@ -13,14 +12,12 @@ use crate::session;
 /// The model of a table's embedding column, refused where the installed one is not the one that made the vectors.
 /// `column` may be left out where the table has one such column.
 pub fn model_of(relation: pg_sys::Oid, column: Option<&CStr>) -> Rc<Model> {
-    let wanted = column.map(|column| column.to_string_lossy().into_owned());
-    let mut found = attached(relation).unwrap_or_else(|e| raise(SqlState::UndefinedObject, e.to_string(), None));
-    found.retain(|(column, ..)| wanted.as_ref().is_none_or(|wanted| wanted == column));
+    let found = attached(relation, column);
     match found.as_slice() {
-        [(_, model, fingerprint)] => checked(model, fingerprint),
+        [[_, model, fingerprint]] => checked(model, fingerprint),
         [] => raise(
             SqlState::UndefinedObject,
-            match wanted {
+            match column.map(CStr::to_string_lossy) {
                 Some(column) => {
                     format!("column \"{column}\" of relation \"{}\" is not embedded by pg_clip", name(relation))
                 }
@@ -54,23 +51,70 @@ pub fn checked(model: &str, fingerprint: &str) -> Rc<Model> {
     found
 }
 
-/// Column, model and fingerprint of each attachment of a relation.
-fn attached(relation: pg_sys::Oid) -> spi::Result<Vec<(String, String, String)>> {
-    Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT embedding_column::pg_catalog.text, model, fingerprint FROM clip.tables \
-             WHERE relation OPERATOR(pg_catalog.=) $1::pg_catalog.regclass",
-            None,
-            &[DatumWithOid::from(relation)],
-        )?;
-        let mut found = Vec::new();
-        for row in rows {
-            if let (Some(column), Some(model), Some(fingerprint)) = (row.get(1)?, row.get(2)?, row.get(3)?) {
-                found.push((column, model, fingerprint));
-            }
-        }
-        Ok(found)
+/// Column, model and fingerprint of each attachment of a relation, without the new column of a model change.
+///
+/// A change of model replaces the column and its row here in one transaction, under an exclusive lock on the table. So a
+/// statement must see the row that belongs to the column it has found: it reads the present state, as it does with the
+/// catalogs, whatever its transaction's snapshot, and keeps the table from being changed to the end of the transaction.
+#[allow(unsafe_code)]
+fn attached(relation: pg_sys::Oid, column: Option<&CStr>) -> Vec<[String; 3]> {
+    const SQL: &CStr = c"SELECT embedding_column, model, fingerprint FROM clip.tables \
+        WHERE relation OPERATOR(pg_catalog.=) $1 AND CASE WHEN $2 IS NULL THEN NOT pending \
+        ELSE embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name END";
+    hold(relation);
+    let mut types = [pg_sys::REGCLASSOID, pg_sys::CSTRINGOID];
+    let mut values = [pg_sys::Datum::from(relation), column.map_or(pg_sys::Datum::from(0), |c| c.as_ptr().into())];
+    let nulls = [b' ', if column.is_some() { b' ' } else { b'n' }];
+    as_catalog(|| {
+        // SAFETY: two types, values and flags; a `name` is NUL-terminated. The rows of the result live until SPI is
+        // left; a value is a palloc'd C string, and none is NULL, as the columns are not.
+        Spi::connect(|_| unsafe {
+            // Read-only, so that the active snapshot is the one that counts.
+            let (types, values) = (types.as_mut_ptr(), values.as_mut_ptr());
+            pg_sys::SPI_execute_with_args(SQL.as_ptr(), 2, types, values, nulls.as_ptr().cast(), true, 0);
+            let rows = pg_sys::SPI_tuptable.as_ref();
+            let count = rows.map_or(0, |_| pg_sys::SPI_processed as usize);
+            let text = |row: usize, column: i32| {
+                rows.map_or_else(String::new, |rows| {
+                    let value = pg_sys::SPI_getvalue(*rows.vals.add(row), rows.tupdesc, column);
+                    if value.is_null() { String::new() } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
+                })
+            };
+            (0..count).map(|row| [text(row, 1), text(row, 2), text(row, 3)]).collect()
+        })
     })
+}
+
+/// Whoever may not read the table gets no lock on it, and has nothing to compare a vector with.
+#[allow(unsafe_code)]
+fn hold(relation: pg_sys::Oid) {
+    const SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: plain calls; of an oid that is no relation's the checks fail, or it is locked for nothing.
+    unsafe {
+        if pg_sys::get_rel_name(relation).is_null() {
+            return;
+        }
+        let user = pg_sys::GetUserId();
+        let ok = pg_sys::AclResult::ACLCHECK_OK;
+        let any = pg_sys::AclMaskHow::ACLMASK_ANY;
+        if pg_sys::pg_class_aclcheck(relation, user, SELECT) == ok
+            || pg_sys::pg_attribute_aclcheck_all(relation, user, SELECT, any) == ok
+        {
+            pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        }
+    }
+}
+
+/// Runs queries of `f` on what is committed now. (`GetLatestSnapshot` would do the same, but not in parallel workers.)
+#[allow(unsafe_code)]
+fn as_catalog<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: the active snapshot is a copy of the catalog's; if `f` fails, the transaction's abort pops it.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetCatalogSnapshot(pg_sys::InvalidOid));
+        let result = f();
+        pg_sys::PopActiveSnapshot();
+        result
+    }
 }
 
 #[allow(unsafe_code)]

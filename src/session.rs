@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
-use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Precision, Result};
+use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
 
-use crate::guc;
-use crate::interrupts;
+use crate::error::sqlstate;
 use crate::memo::{self, Memo};
-use crate::stats::{Counters, Kind, Stats};
+use crate::stats::{self, Call, Kind, Stats};
+use crate::{guc, interrupts};
 
 /// Inputs of one call at most; their vectors have to fit into one array value.
 pub const MAX_BATCH: usize = 1 << 14;
@@ -85,8 +85,14 @@ pub fn compute() -> Result<Rc<Compute>> {
     Ok(compute)
 }
 
-pub fn counters() -> Vec<(String, Kind, Counters)> {
-    with(|s| s.stats.all())
+/// Of this session, or of all where they are shared.
+pub fn counters(shared: bool) -> Vec<stats::Row> {
+    if shared { stats::shared::all() } else { with(|s| s.stats.all()) }
+}
+
+pub fn reset_counters() {
+    with(|s| s.stats.reset());
+    stats::shared::reset();
 }
 
 pub fn embed_one(model: &Model, kind: Kind, input: &[u8]) -> Result<Rc<Embedding>> {
@@ -96,29 +102,45 @@ pub fn embed_one(model: &Model, kind: Kind, input: &[u8]) -> Result<Rc<Embedding
 
 /// Embeds each input, from the memo where it was seen before; equal inputs of one call run once.
 pub fn embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
-    let (name, start) = (&model.installed().name, Instant::now());
-    let result = embed_counted(model, kind, inputs);
-    let spent = start.elapsed();
-    with(|s| {
-        let counters = s.stats.counters(name, kind);
-        counters.calls += 1;
-        counters.total += spent;
-        counters.max = counters.max.max(spent);
-        counters.errors += i64::from(result.is_err());
-    });
+    let run = |inputs: &[&[u8]]| Ok(run(model, kind, inputs)?.into_iter().map(Ok).collect());
+    counted(model, kind, |call| through_memo(model, kind, inputs, call, run)?.into_iter().collect())
+}
+
+/// As [`embed`], where a bad input is a failure of its own and the others have their embeddings.
+pub fn try_embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
+    counted(model, kind, |call| {
+        let embedded = through_memo(model, kind, inputs, call, |inputs| try_run(model, kind, inputs))?;
+        call.errors.extend(embedded.iter().filter_map(|result| result.as_ref().err().map(sqlstate)));
+        Ok(embedded)
+    })
+}
+
+fn counted<T>(model: &Model, kind: Kind, work: impl FnOnce(&mut Call) -> Result<T>) -> Result<T> {
+    let (mut call, start) = (Call::default(), Instant::now());
+    let result = work(&mut call);
+    call.errors.extend(result.as_ref().err().map(sqlstate));
+    call.spent = start.elapsed();
+    let name = &model.installed().name;
+    with(|s| s.stats.add(name, kind, &call));
+    stats::shared::add(name, kind, &call);
     result
 }
 
-fn embed_counted(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
+fn through_memo(
+    model: &Model,
+    kind: Kind,
+    inputs: &[&[u8]],
+    call: &mut Call,
+    run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
+) -> Result<Vec<Result<Rc<Embedding>>>> {
     if inputs.len() > MAX_BATCH {
         return Err(Error::limit(format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", inputs.len()))
             .with_hint("Split the array."));
     }
-    let name = &model.installed().name;
     let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input)).collect();
-    let mut known: HashMap<memo::Key, Rc<Embedding>> = with(|s| {
+    let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
         s.memo.set_capacity(guc::cache_entries());
-        keys.iter().filter_map(|key| Some((*key, s.memo.get(key)?))).collect()
+        keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
     });
     let mut missing: Vec<usize> = Vec::new();
     let mut queued = std::collections::HashSet::new();
@@ -127,15 +149,16 @@ fn embed_counted(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<E
             missing.push(i);
         }
     }
-    let new = run(model, kind, &missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>())?;
+    let new = run(&missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>())?;
+    call.items = missing.len();
+    call.memo_hits = inputs.len() - missing.len();
     with(|s| {
-        let counters = s.stats.counters(name, kind);
-        counters.items += missing.len() as i64;
-        counters.memo_hits += (inputs.len() - missing.len()) as i64;
-        for (i, embedding) in missing.iter().zip(new) {
-            let embedding = Rc::new(embedding);
-            s.memo.put(keys[*i], embedding.clone());
-            known.insert(keys[*i], embedding);
+        for (i, result) in missing.iter().zip(new) {
+            let result = result.map(Rc::new);
+            if let Ok(embedding) = &result {
+                s.memo.put(keys[*i], embedding.clone());
+            }
+            known.insert(keys[*i], result);
         }
     });
     keys.iter()
@@ -151,13 +174,25 @@ fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
     let ctx = Context { compute: &compute, stop: &interrupts::stop };
     match kind {
         Kind::Image => model.embed_images(inputs, &guc::limits(), &ctx),
-        Kind::Text => {
-            let texts =
-                inputs.iter().map(|bytes| std::str::from_utf8(bytes)).collect::<std::result::Result<Vec<_>, _>>();
-            let texts = texts.map_err(|e| Error::new(ErrorKind::Internal, format!("text is not UTF-8: {e}")))?;
-            model.embed_texts(&texts, &ctx)
-        }
+        Kind::Text => model.embed_texts(&utf8(inputs)?, &ctx),
     }
+}
+
+fn try_run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Result<Embedding>>> {
+    if inputs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let compute = compute()?;
+    let ctx = Context { compute: &compute, stop: &interrupts::stop };
+    match kind {
+        Kind::Image => model.try_embed_images(inputs, &guc::limits(), &ctx),
+        Kind::Text => Ok(model.embed_texts(&utf8(inputs)?, &ctx)?.into_iter().map(Ok).collect()),
+    }
+}
+
+fn utf8<'a>(inputs: &[&'a [u8]]) -> Result<Vec<&'a str>> {
+    let texts = inputs.iter().map(|bytes| std::str::from_utf8(bytes)).collect::<std::result::Result<_, _>>();
+    texts.map_err(|e| Error::internal(format!("text is not UTF-8: {e}")))
 }
 
 /// Reads the models of `clip.preload` in the server's first process, so that every session starts with them in memory

@@ -3,6 +3,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import threading
@@ -136,3 +137,26 @@ def until(condition, seconds=30):
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+def crash(pid, dbname="postgres"):
+    """kill -9 of a process of the server; waits until the server has recovered."""
+    canary = Session(dbname)
+    os.kill(pid, signal.SIGKILL)
+
+    def gone():
+        try:
+            canary.run("SELECT 1")
+            return False
+        except (SqlError, OSError):
+            return True
+
+    def back():
+        try:
+            Session(dbname).close()
+            return True
+        except (SqlError, ValueError, OSError):
+            return False
+
+    until(gone)
+    until(back)

@@ -2,7 +2,11 @@
 """pg_dump and restore: rows, vectors, trigger, index and the memory of the model come back; nothing is embedded anew."""
 import subprocess
 
-from pg import Session, fresh_database, hexed, png
+import os
+import shutil
+import tempfile
+
+from pg import GOLDEN, Session, fresh_database, hexed, pgclip, png
 
 source = fresh_database("clip_dump")
 with Session(source) as session:
@@ -42,3 +46,34 @@ with Session("clip_restored") as session:
 subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "clip_restored"], input=data, check=True, stdout=subprocess.DEVNULL)
 with Session("clip_restored") as session:
     assert session.one(contents.format("items")) == before[0]
+
+# in the middle of a change of model: what was restored has both columns, and goes on
+models = tempfile.mkdtemp(prefix="pg_clip_models_")
+try:
+    os.chmod(models, 0o755)
+    for name, golden in (("tiny", "tiny-clip"), ("tiny-eps", "tiny-clip-eps")):
+        subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", golden), "--name", name, "--model-dir", models],
+                       check=True, stdout=subprocess.DEVNULL)
+    with Session(fresh_database("clip_changing")) as session:
+        session.run(f"SET clip.model_dir = '{models}'")
+        session.run("SELECT clip_create_table('items', model => 'tiny')")
+        session.run("INSERT INTO items (modality, content_ref) SELECT 'text', 'number ' || i FROM generate_series(1, 50) i")
+        session.run("SET statement_timeout = '300ms'; SET client_min_messages = warning")
+        with Session("clip_changing") as holder:
+            holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")       # its index waits for this one
+            assert session.fails("CALL clip_change_model('items', 'tiny-eps')") == "57014"
+            dump = subprocess.run(["pg_dump", "clip_changing"], capture_output=True, check=True).stdout
+    with Session() as admin:
+        admin.run("DROP DATABASE clip_restored")
+        admin.run("CREATE DATABASE clip_restored")
+    subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "clip_restored"], input=dump, check=True, stdout=subprocess.DEVNULL)
+    with Session("clip_restored") as session:
+        session.run(f"SET clip.model_dir = '{models}'")
+        assert session.one("SELECT count(*) FROM clip.model_changes") == "1"
+        session.run("INSERT INTO items (modality, content_ref) VALUES ('text', 'after the restore')")
+        assert session.one("SELECT bool_and(embedding <=> clip_query('items', content_ref) < 1e-5) FROM items") == "t"
+        session.run("CALL clip_change_model('items', 'tiny-eps')")
+        assert session.one("SELECT model FROM clip.tables") == "tiny-eps"
+        assert session.one("SELECT count(*) = 51 AND bool_and(embedding <=> clip_query('items', content_ref) < 1e-5) FROM items") == "t"
+finally:
+    shutil.rmtree(models)

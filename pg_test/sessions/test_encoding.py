@@ -16,6 +16,19 @@ with Session(fresh_database("clip_latin1", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_
     assert latin1.one("SELECT embedding FROM items") == expected
     labels = latin1.run("SELECT label FROM clip_classify('\\x424d4600000000000000360000002800000002000000020000000100180000000000100000000000000000000000000000000000000000000000ff00000000ff00000000', ARRAY['Möwe', 'x'])")
     assert ["Möwe"] in labels, labels
+    latin1.run("CREATE TABLE t (title text, embedding vector)")
+    latin1.run(f"INSERT INTO t VALUES ('{TEXT}')")
+    latin1.run("SELECT clip_attach('t', text_column => 'title')")
+    latin1.run("CALL clip_backfill('t')")
+    assert latin1.one("SELECT embedding FROM t") == expected
 with Session(fresh_database("clip_ascii", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")) as ascii:
     assert ascii.one(f"SELECT clip_embed_text('{TEXT}')") == expected
     assert ascii.fails("SELECT clip_embed_text(E'broken \\xff\\xfe')") == "22021"
+    # a backfill notes the one text that has no form in UTF-8, and embeds the others
+    ascii.run("CREATE TABLE t (title text, embedding vector)")
+    ascii.run(f"INSERT INTO t VALUES ('{TEXT}'), (E'broken \\xff\\xfe'), ('x')")
+    ascii.run("SELECT clip_attach('t', text_column => 'title')")
+    ascii.run("CALL clip_backfill('t')")
+    assert ascii.one("SELECT count(embedding) FROM t") == "2"
+    assert ascii.one(f"SELECT embedding FROM t WHERE title = '{TEXT}'") == expected
+    assert ascii.run("SELECT sqlstate, message FROM clip_backfill_errors") == [["22021", "text is not valid in the encoding UTF8"]]

@@ -14,6 +14,7 @@ CREATE TABLE clip.tables (
 	model text NOT NULL,
 	fingerprint text NOT NULL,
 	dimensions integer NOT NULL,
+	pending boolean NOT NULL DEFAULT false,  -- the new column of a model change: clip_query does not see it yet
 	PRIMARY KEY (relation, embedding_column)
 );
 COMMENT ON TABLE clip.tables IS 'tables that pg_clip embeds, each with the model that its vectors are of';
@@ -48,6 +49,7 @@ BEGIN
 	LOOP
 		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
 			EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', clip.trigger_name(gone.embedding_column), gone.relation);
+			PERFORM clip.drop_change_trigger(gone.relation, gone.embedding_column);
 		END IF;
 	END LOOP;
 END $$;

@@ -1,4 +1,4 @@
-//! `clip_models`, `clip_token_count`, and what the SQL side asks about a model or this session.
+//! `clip_models`, `clip_token_count`, and what the SQL side asks about a model.
 
 use clip_core::{Context, Installed};
 use pgrx::iter::TableIterator;
@@ -83,26 +83,4 @@ fn clip_model_info(
     let model = session::model_or_default(model).or_raise();
     let Installed { name, manifest, .. } = model.installed();
     TableIterator::once((name.clone(), manifest.spec.dimensions as i32, manifest.fingerprint.clone()))
-}
-
-/// What this session did since it began.
-#[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
-fn clip_session_stats() -> TableIterator<
-    'static,
-    (
-        name!(model, String),
-        name!(kind, String),
-        name!(calls, i64),
-        name!(items, i64),
-        name!(memo_hits, i64),
-        name!(errors, i64),
-        name!(total_ms, f64),
-        name!(max_ms, f64),
-    ),
-> {
-    TableIterator::new(session::counters().into_iter().map(|(model, kind, c)| {
-        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
-        (model, kind.name().to_owned(), c.calls, c.items, c.memo_hits, c.errors, ms(c.total), ms(c.max))
-    }))
 }

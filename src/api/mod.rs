@@ -4,5 +4,8 @@ mod batch;
 mod classify;
 mod embed;
 mod info;
+mod note;
 mod query;
+mod stats;
 mod tables;
+mod try_embed;

@@ -3,5 +3,5 @@
 mod text;
 mod vector;
 
-pub use text::{to_utf8, utf8_all};
+pub use text::{to_utf8, try_utf8, utf8_all};
 pub use vector::{Vector, VectorArray, is_vector_type};

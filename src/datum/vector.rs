@@ -6,7 +6,7 @@ use std::rc::Rc;
 use clip_core::Embedding;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::{Array, pg_sys};
+use pgrx::{Array, IntoDatum, pg_sys};
 
 use crate::error::{SqlState, raise};
 
@@ -44,6 +44,17 @@ unsafe impl BoxRet for Vector {
         let datum = self.into_datum();
         // SAFETY: see the impl.
         unsafe { fcinfo.return_raw_datum(datum) }
+    }
+}
+
+/// As a column of a row, whose type the SQL declaration says.
+impl IntoDatum for Vector {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(Vector::into_datum(self))
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::InvalidOid
     }
 }
 

@@ -1,7 +1,8 @@
 //! The trigger that embeds on INSERT and UPDATE, before the row is written.
 //!
 //! Its arguments, which `clip_attach` writes and `pg_dump` keeps: embedding column, text column, image column, modality
-//! column (empty where there is none), keep the image bytes (`true`, `false`), model, fingerprint. So it reads no table.
+//! column (empty where there is none), keep the image bytes (`true`, `false`, `next`), model, fingerprint. So it reads no
+//! table.
 
 mod row;
 
@@ -32,12 +33,21 @@ pub unsafe extern "C-unwind" fn clip_embed_trigger(fcinfo: pg_sys::FunctionCallI
     unsafe { Row::from_fcinfo(fcinfo) }.map_or_else(|e| raise(SqlState::TriggerProtocol, e, None), embed)
 }
 
+/// What becomes of an image's bytes once they are embedded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Images {
+    Keep,
+    Clear,
+    /// Another trigger of the table clears them, and this one fires before: a change of model embeds for both.
+    ClearedNext,
+}
+
 struct Arguments {
     embedding: Column,
     text: Option<Column>,
     image: Option<Column>,
     modality: Option<Column>,
-    keep_images: bool,
+    images: Images,
     model: String,
     fingerprint: String,
 }
@@ -57,7 +67,11 @@ impl Arguments {
             text: (!text.is_empty()).then(|| row.text_column(&text)),
             image: (!image.is_empty()).then(|| row.bytea_column(&image)),
             modality: (!modality.is_empty()).then(|| row.any_column(&modality)),
-            keep_images: keep_images == "true",
+            images: match keep_images.as_str() {
+                "true" => Images::Keep,
+                "next" => Images::ClearedNext,
+                _ => Images::Clear,
+            },
             model,
             fingerprint,
         }
@@ -83,31 +97,37 @@ impl Arguments {
 fn embed(row: Row) -> pg_sys::Datum {
     let arguments = Arguments::parse(&row);
     let Some((kind, column)) = arguments.source(&row) else { return row.unchanged() };
-    let clears = kind == Kind::Image && !arguments.keep_images;
+    let clears = kind == Kind::Image && arguments.images != Images::Keep;
     let mut changes = Vec::new();
     if row.is_null(column) {
         // An image that was cleared after embedding keeps its vector; any other source that is taken away takes the
         // vector with it. On INSERT a vector may come with the row, from a dump say, and stays.
-        if row.is_update() && !clears && row.differs(column) {
-            changes.push(Change::null(arguments.embedding));
+        if row.is_update() && row.differs(column) {
+            if !clears {
+                changes.push(Change::null(arguments.embedding));
+            } else if arguments.images == Images::ClearedNext && row.is_null(arguments.embedding) {
+                // The bytes leave with this statement, which is the last chance to embed them.
+                let embedding = run(&arguments, kind, row.old_bytes(column));
+                row.check_dimensions(arguments.embedding, embedding.len());
+                changes.push(Change::to(arguments.embedding, Vector(embedding).into_datum()));
+            }
         }
     } else {
         let moved = arguments.modality.is_some_and(|modality| row.differs(modality));
         if !row.is_update() || moved || row.differs(column) || row.is_null(arguments.embedding) {
-            let embedding = run(&arguments, kind, &row, column);
+            let embedding = run(&arguments, kind, row.bytes(column));
             row.check_dimensions(arguments.embedding, embedding.len());
             changes.push(Change::to(arguments.embedding, Vector(embedding).into_datum()));
         }
-        if clears {
+        if clears && arguments.images == Images::Clear {
             changes.push(Change::null(column));
         }
     }
     row.with(&changes)
 }
 
-fn run(arguments: &Arguments, kind: Kind, row: &Row, column: Column) -> Rc<Embedding> {
+fn run(arguments: &Arguments, kind: Kind, input: &[u8]) -> Rc<Embedding> {
     let model = registry::checked(&arguments.model, &arguments.fingerprint);
-    let input = row.bytes(column);
     match kind {
         Kind::Image => session::embed_one(&model, kind, input),
         Kind::Text => session::embed_one(&model, kind, to_utf8(input).as_bytes()),

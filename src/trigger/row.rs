@@ -155,7 +155,16 @@ impl Row {
 
     /// A varlena column's content; empty where NULL.
     pub fn bytes(&self, column: Column) -> &[u8] {
-        let value = self.value(self.new, column);
+        self.bytes_of(self.new, column)
+    }
+
+    /// The same before this UPDATE.
+    pub fn old_bytes(&self, column: Column) -> &[u8] {
+        self.old.map_or(&[], |old| self.bytes_of(old, column))
+    }
+
+    fn bytes_of(&self, tuple: pg_sys::HeapTuple, column: Column) -> &[u8] {
+        let value = self.value(tuple, column);
         // SAFETY: only text and bytea columns are read so, both varlenas; the detoasted copy lives as long as the call.
         value.and_then(|value| unsafe { <&[u8]>::from_datum(value, false) }).unwrap_or_default()
     }

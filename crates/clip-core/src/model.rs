@@ -136,6 +136,37 @@ impl Model {
         Ok(all)
     }
 
+    /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
+    pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
+        let spec = &self.spec().image;
+        let mut all = Vec::with_capacity(images.len());
+        for chunk in images.chunks(IMAGES_PER_PASS) {
+            let mut decoded: Vec<Result<Vec<f32>>> = Vec::with_capacity(chunk.len());
+            for group in chunk.chunks(ctx.compute.threads()) {
+                ctx.check()?;
+                decoded.extend(ctx.compute.run(|| {
+                    group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect::<Vec<_>>()
+                }));
+            }
+            let (mut pixels, mut failures) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
+            for result in decoded {
+                failures.push(result.map(|values| pixels.push(values)).err());
+            }
+            let mut embedded = Vec::new();
+            if !pixels.is_empty() {
+                embedded = finish_each(self.vision_tower()?.forward(&pixels, ctx)?, self.means().map(|m| &*m.image))?;
+            }
+            let mut embedded = embedded.into_iter();
+            for failure in failures {
+                all.push(match failure {
+                    Some(e) => Err(e),
+                    None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding"))?,
+                });
+            }
+        }
+        Ok(all)
+    }
+
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
         finish(self.vision_tower()?.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
@@ -177,10 +208,14 @@ fn get_or_load<T>(cell: &OnceCell<T>, load: impl FnOnce() -> Result<T>) -> Resul
 /// Rows to unit length, and where the spec has means, around the modality's; a row that has no direction is an error,
 /// never a made-up vector.
 fn finish(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Embedding>> {
-    let mut rows: Vec<Embedding> = rows.to_vec2()?;
-    for row in &mut rows {
-        let done = normalize(row).and_then(|()| mean.map_or(Some(()), |mean| centre(row, mean)));
-        done.ok_or_else(|| Error::internal("the model gave a vector without a direction"))?;
-    }
-    Ok(rows)
+    finish_each(rows, mean)?.into_iter().collect()
+}
+
+fn finish_each(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Result<Embedding>>> {
+    let rows: Vec<Embedding> = rows.to_vec2()?;
+    let finished = rows.into_iter().map(|mut row| {
+        let done = normalize(&mut row).and_then(|()| mean.map_or(Some(()), |mean| centre(&mut row, mean)));
+        done.map(|()| row).ok_or_else(|| Error::internal("the model gave a vector without a direction"))
+    });
+    Ok(finished.collect())
 }

@@ -1,0 +1,302 @@
+-- Backfilling ---------------------------------------------------------------------------------------------------------
+
+CREATE TYPE clip.embedded AS (embedding vector, sqlstate text, message text);
+COMMENT ON TYPE clip.embedded IS 'internal: an input''s vector, or why it has none';
+
+CREATE FUNCTION clip.try_embed_images(images bytea[], model text, fingerprint text) RETURNS SETOF clip.embedded
+	AS 'MODULE_PATHNAME', 'clip_try_embed_images_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40000;
+COMMENT ON FUNCTION clip.try_embed_images(bytea[], text, text) IS 'internal: a row for each image, in order; a bad one is a row with its SQLSTATE';
+
+CREATE FUNCTION clip.try_embed_texts(contents text[], model text, fingerprint text) RETURNS SETOF clip.embedded
+	AS 'MODULE_PATHNAME', 'clip_try_embed_texts_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+COMMENT ON FUNCTION clip.try_embed_texts(text[], text, text) IS 'internal: a row for each text, in order; a bad one is a row with its SQLSTATE';
+
+-- Where a backfill is. Committed with each batch, so that the next call goes on from there.
+CREATE TABLE clip.backfills (
+	relation regclass NOT NULL,
+	embedding_column name NOT NULL,
+	rows_total bigint NOT NULL,               -- when it began
+	rows_done bigint NOT NULL DEFAULT 0,
+	rows_failed bigint NOT NULL DEFAULT 0,
+	rows_resumed bigint NOT NULL DEFAULT 0,   -- done when the last call began
+	part regclass NOT NULL,                   -- the table itself or one of its partitions
+	place tid NOT NULL,                       -- the last row of it that was looked at
+	pass_done bigint NOT NULL DEFAULT 0,      -- rows of this walk through the table: embedded,
+	pass_left bigint NOT NULL DEFAULT 0,      -- and changed or locked by others meanwhile
+	idle_passes integer NOT NULL DEFAULT 0,   -- walks that found none but such
+	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	resumed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	finished_at timestamptz,
+	PRIMARY KEY (relation, embedding_column),
+	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
+);
+COMMENT ON TABLE clip.backfills IS 'state of each table''s last backfill; clip_progress shows those that are not done';
+
+GRANT SELECT ON clip.backfills TO PUBLIC;
+
+-- A row is known by its version, place and xmin: once it is changed, it is another and is tried again.
+CREATE TABLE clip.backfill_errors (
+	relation regclass NOT NULL,
+	embedding_column name NOT NULL,
+	part regclass NOT NULL,
+	place tid NOT NULL,
+	version xid NOT NULL,
+	key jsonb,
+	sqlstate text NOT NULL,
+	message text NOT NULL,
+	failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (relation, embedding_column, part, place),
+	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
+);
+COMMENT ON TABLE clip.backfill_errors IS 'rows that the last backfill could not embed';
+ALTER TABLE clip.backfill_errors ENABLE ROW LEVEL SECURITY;  -- keys are content
+CREATE POLICY owner ON clip.backfill_errors FOR SELECT
+	USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+COMMENT ON POLICY owner ON clip.backfill_errors IS 'a table''s owner alone sees which rows failed';
+GRANT SELECT ON clip.backfill_errors TO PUBLIC;
+
+CREATE VIEW clip_backfill_errors AS
+	SELECT e.relation, e.embedding_column, e.key, e.sqlstate, e.message, e.failed_at, e.part, e.place
+	FROM clip.backfill_errors e JOIN pg_catalog.pg_class c ON c.oid = e.relation
+	WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
+COMMENT ON VIEW clip_backfill_errors IS 'rows of your tables that the last clip_backfill could not embed, by primary key, with the reason';
+GRANT SELECT ON clip_backfill_errors TO PUBLIC;
+
+CREATE FUNCTION clip.note(entry text, relation regclass, embedding_column name, VARIADIC details text[]) RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_note_wrapper' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clip.note(text, regclass, name, text[]) IS 'internal: writes the state of backfills and model changes for the owner of a relation';
+
+-- The expressions that give a row's image and text where they are what its vector is made of, as in the trigger.
+CREATE FUNCTION clip.source_sql(attached clip.tables, OUT image text, OUT words text) LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	image := 'NULL::bytea';
+	words := 'NULL::text';
+	IF attached.image_column IS NOT NULL THEN
+		image := format('r.%I', attached.image_column);
+	END IF;
+	IF attached.text_column IS NOT NULL THEN
+		words := format('r.%I::text', attached.text_column);
+	END IF;
+	IF attached.modality_column IS NOT NULL THEN
+		image := format('CASE WHEN r.%I::text = ''image'' THEN %s END', attached.modality_column, image);
+		words := format('CASE WHEN r.%I::text = ''text'' THEN %s END', attached.modality_column, words);
+	ELSIF attached.image_column IS NOT NULL AND attached.text_column IS NOT NULL THEN
+		words := format('CASE WHEN r.%I IS NULL THEN %s END', attached.image_column, words);
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.source_sql(clip.tables) IS 'internal: what a row''s vector is made of, of the row r';
+
+-- The named attachment, or the only one that is not the new column of a model change.
+CREATE FUNCTION clip.attached(relation regclass, embedding_column name) RETURNS clip.tables LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found clip.tables[] := ARRAY(SELECT t FROM clip.tables t WHERE t.relation = attached.relation
+		AND CASE WHEN attached.embedding_column IS NULL THEN NOT t.pending ELSE t.embedding_column = attached.embedding_column END);
+BEGIN
+	IF relation IS NULL THEN
+		RAISE EXCEPTION 'the relation must not be null' USING ERRCODE = 'null_value_not_allowed';
+	ELSIF NOT coalesce((SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = relation), true) THEN
+		RAISE EXCEPTION 'must be owner of table %', clip.name_of(relation) USING ERRCODE = 'insufficient_privilege';
+	ELSIF cardinality(found) > 1 THEN
+		RAISE EXCEPTION 'relation "%" has % embedding columns', clip.name_of(relation), cardinality(found)
+			USING ERRCODE = 'ambiguous_parameter', HINT = 'Name the embedding column.';
+	ELSIF cardinality(found) = 0 AND embedding_column IS NULL THEN
+		RAISE EXCEPTION 'relation "%" is not embedded by pg_clip', clip.name_of(relation) USING ERRCODE = 'undefined_object';
+	ELSIF cardinality(found) = 0 THEN
+		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation)
+			USING ERRCODE = 'undefined_object';
+	END IF;
+	RETURN found[1];
+END $$;
+COMMENT ON FUNCTION clip.attached(regclass, name) IS 'internal: an owner''s row of clip.tables';
+
+-- The table itself, or its next partition that holds rows, in the order of their oids.
+CREATE FUNCTION clip.next_part(relation regclass, after oid) RETURNS regclass LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT c.oid::regclass FROM pg_class c
+	WHERE (c.oid = relation OR c.oid IN (SELECT relid FROM pg_partition_tree(relation))) AND c.relkind = 'r' AND c.oid > after
+	ORDER BY c.oid LIMIT 1
+$$;
+COMMENT ON FUNCTION clip.next_part(regclass, oid) IS 'internal: the parts of a table that a backfill walks';
+
+CREATE FUNCTION clip.backfill_begin(relation regclass, embedding_column name, batch_size integer) RETURNS name
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables := clip.attached(relation, embedding_column);
+	source record := clip.source_sql(t);
+	total bigint;
+BEGIN
+	IF batch_size IS NULL OR NOT batch_size BETWEEN 1 AND 16384 THEN
+		RAISE EXCEPTION 'batch_size is %: expected 1 to 16384', coalesce(batch_size::text, 'null')
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	PERFORM clip.backfill_lock(relation);
+	PERFORM FROM clip.backfills b
+	WHERE b.relation = t.relation AND b.embedding_column = t.embedding_column AND b.finished_at IS NULL;
+	IF FOUND THEN
+		PERFORM clip.note('backfill: resume', t.relation, t.embedding_column, '');
+		RETURN t.embedding_column;
+	END IF;
+	EXECUTE format('SELECT count(*) FROM %s r WHERE r.%I IS NULL AND ((%s) IS NOT NULL OR (%s) IS NOT NULL)',
+		t.relation, t.embedding_column, source.image, source.words) INTO total;
+	PERFORM clip.note('backfill: forget errors', t.relation, t.embedding_column, '');
+	PERFORM clip.note('backfill: begin', t.relation, t.embedding_column,
+		total::text, coalesce(clip.next_part(t.relation, 0), t.relation)::oid::text, '(0,0)');
+	RETURN t.embedding_column;
+END $$;
+COMMENT ON FUNCTION clip.backfill_begin(regclass, name, integer) IS 'internal: first step of clip_backfill';
+
+-- Held by each step to its end. Two calls would not harm each other, but do each other's work twice.
+CREATE FUNCTION clip.backfill_lock(relation regclass) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT pg_try_advisory_xact_lock('clip.backfills'::regclass::oid::integer, relation::oid::integer) THEN
+		RAISE EXCEPTION 'another session is backfilling or changing relation "%"', clip.name_of(relation) USING ERRCODE = 'object_in_use';
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.backfill_lock(regclass) IS 'internal: one backfill of a table at a time';
+
+-- One batch: reads rows, runs the model, writes the vectors of those rows that are still what was read. A row that
+-- somebody changed or holds locked meanwhile is left for another walk; nobody waits for anybody. False when done.
+CREATE FUNCTION clip.backfill_step(relation regclass, embedding_column name, batch_size integer) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off SET enable_tidscan = on SET max_parallel_workers_per_gather = 0 AS $$
+DECLARE
+	t clip.tables := clip.attached(relation, embedding_column);
+	source record := clip.source_sql(t);
+	b clip.backfills;
+	next regclass;
+	places tid[];
+	versions xid[];
+	images bytea[];
+	texts text[];
+	pictures clip.embedded[];
+	words clip.embedded[];
+	done bigint := 0;
+	failed bigint := 0;
+BEGIN
+	PERFORM clip.backfill_lock(relation);
+	SELECT * INTO STRICT b FROM clip.backfills s WHERE s.relation = t.relation AND s.embedding_column = t.embedding_column;
+	-- The content of one batch has to fit into memory, whatever the size of its images.
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = b.part AND c.relkind = 'r') THEN
+		EXECUTE format($sql$
+			WITH found AS MATERIALIZED (
+				SELECT r.ctid AS place, coalesce(octet_length(%1$s), octet_length(%2$s)) AS size
+				FROM ONLY %3$s r
+				WHERE r.ctid > $1 AND r.%4$I IS NULL AND ((%1$s) IS NOT NULL OR (%2$s) IS NOT NULL)
+					AND NOT EXISTS (SELECT FROM clip.backfill_errors e WHERE e.relation = $3 AND e.embedding_column = $4
+						AND e.part = $5 AND e.place = r.ctid AND e.version = r.xmin)
+				LIMIT $2
+			), sized AS (
+				SELECT place, sum(size) OVER (ORDER BY place) - size AS before FROM found
+			)
+			SELECT array_agg(r.ctid ORDER BY r.ctid), array_agg(r.xmin ORDER BY r.ctid),
+				array_agg(%1$s ORDER BY r.ctid), array_agg(%2$s ORDER BY r.ctid)
+			FROM sized s JOIN ONLY %3$s r ON r.ctid = s.place WHERE s.before < 64 << 20
+			$sql$, source.image, source.words, b.part, t.embedding_column)
+		INTO places, versions, images, texts
+		USING b.place, batch_size, t.relation, t.embedding_column, b.part;
+	END IF;
+
+	IF places IS NULL THEN
+		next := clip.next_part(t.relation, b.part);
+		IF next IS NOT NULL THEN
+			PERFORM clip.note('backfill: batch', t.relation, t.embedding_column,
+				next::oid::text, '(0,0)', '0', '0', b.pass_done::text, b.pass_left::text, b.idle_passes::text);
+			RETURN true;
+		END IF;
+		-- Rows move when they are updated, also to where the walk has been: it ends when a whole one finds nothing.
+		b.idle_passes := CASE WHEN b.pass_done > 0 THEN 0 ELSE b.idle_passes + 1 END;
+		IF b.pass_done + b.pass_left = 0 OR b.idle_passes > 20 THEN
+			PERFORM clip.note('backfill: finish', t.relation, t.embedding_column, '');
+			RETURN false;
+		ELSIF b.pass_done = 0 THEN
+			PERFORM pg_sleep(0.1 * b.idle_passes);
+		END IF;
+		PERFORM clip.note('backfill: batch', t.relation, t.embedding_column,
+			clip.next_part(t.relation, 0)::oid::text, '(0,0)', '0', '0', '0', '0', b.idle_passes::text);
+		RETURN true;
+	END IF;
+
+	pictures := ARRAY(SELECT e FROM clip.try_embed_images(images, t.model, t.fingerprint) e);
+	words := ARRAY(SELECT e FROM clip.try_embed_texts(texts, t.model, t.fingerprint) e);
+	EXECUTE format($sql$
+		WITH result AS MATERIALIZED (
+			SELECT u.place, u.version, coalesce(u.picture, u.words) AS embedding, u.picture IS NOT NULL AS is_image
+			FROM unnest($1, $2, $3, $4) u (place, version, picture, picture_state, picture_message, words, words_state, words_message)
+		), mine AS MATERIALIZED (
+			SELECT u.* FROM result u JOIN ONLY %1$s r ON r.ctid = u.place
+			WHERE r.xmin = u.version AND r.%2$I IS NULL AND u.embedding IS NOT NULL
+			FOR NO KEY UPDATE OF r SKIP LOCKED
+		), written AS (
+			UPDATE ONLY %1$s r SET %2$I = m.embedding %3$s FROM mine m WHERE r.ctid = m.place RETURNING 1
+		)
+		SELECT count(*) FROM written
+		$sql$, b.part, t.embedding_column,
+		CASE WHEN t.image_column IS NOT NULL AND NOT t.keep_images AND NOT t.pending
+			THEN format(', %1$I = CASE WHEN m.is_image THEN NULL ELSE r.%1$I END', t.image_column) END)
+	INTO done USING places, versions, pictures, words;
+	FOR i IN 1 .. cardinality(places) LOOP
+		IF pictures[i].sqlstate IS NOT NULL OR words[i].sqlstate IS NOT NULL THEN
+			failed := failed + 1;
+			PERFORM clip.note('backfill: error', t.relation, t.embedding_column, b.part::oid::text, places[i]::text, versions[i]::text,
+				clip.key_of(b.part, places[i])::text, coalesce(pictures[i].sqlstate, words[i].sqlstate),
+				coalesce(pictures[i].message, words[i].message));
+		END IF;
+	END LOOP;
+	PERFORM clip.note('backfill: batch', t.relation, t.embedding_column, b.part::oid::text, places[cardinality(places)]::text,
+		done::text, failed::text, (b.pass_done + done)::text, (b.pass_left + cardinality(places) - done - failed)::text,
+		b.idle_passes::text);
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION clip.backfill_step(regclass, name, integer) IS 'internal: one batch of clip_backfill';
+
+CREATE FUNCTION clip.key_of(part regclass, place tid) RETURNS jsonb LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	pairs text;
+	key jsonb;
+BEGIN
+	SELECT string_agg(format('%L, r.%I', a.attname, a.attname), ', ' ORDER BY array_position(i.indkey, a.attnum)) INTO pairs
+	FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+	WHERE i.indrelid = part AND i.indisprimary;
+	IF pairs IS NOT NULL THEN
+		EXECUTE format('SELECT jsonb_build_object(%s) FROM ONLY %s r WHERE r.ctid = $1', pairs, part) INTO key USING place;
+	END IF;
+	RETURN key;
+END $$;
+COMMENT ON FUNCTION clip.key_of(regclass, tid) IS 'internal: a row''s primary key';
+
+CREATE FUNCTION clip.backfill_end(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	b clip.backfills;
+BEGIN
+	SELECT * INTO STRICT b FROM clip.backfills s
+	WHERE s.relation = backfill_end.relation AND s.embedding_column = backfill_end.embedding_column;
+	IF b.rows_failed > 0 THEN
+		RAISE WARNING '% of % rows of relation "%" could not be embedded', b.rows_failed, b.rows_done + b.rows_failed, clip.name_of(relation)
+			USING HINT = 'The view clip_backfill_errors tells which and why.';
+	END IF;
+	IF b.pass_left > 0 THEN
+		RAISE WARNING '% rows of relation "%" were held locked by other transactions', b.pass_left, clip.name_of(relation)
+			USING HINT = 'Call clip_backfill again.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.backfill_end(regclass, name) IS 'internal: last step of clip_backfill';
+
+-- A procedure that commits cannot pin its search_path, so its body names every object with its schema.
+CREATE PROCEDURE clip_backfill(relation regclass, embedding_column name DEFAULT NULL, batch_size integer DEFAULT 64)
+	LANGUAGE plpgsql AS $$
+BEGIN
+	embedding_column := clip.backfill_begin(relation, embedding_column, batch_size);
+	COMMIT;
+	WHILE clip.backfill_step(relation, embedding_column, batch_size) LOOP
+		COMMIT;
+	END LOOP;
+	PERFORM clip.backfill_end(relation, embedding_column);
+	COMMIT;
+END $$;
+COMMENT ON PROCEDURE clip_backfill(regclass, name, integer) IS 'embeds the rows that have a source and no vector yet, a transaction for each batch; called again it goes on where it was';
