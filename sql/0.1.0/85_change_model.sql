@@ -113,7 +113,7 @@ BEGIN
 	FROM pg_depend d
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.refobjsubid = clip.number_of(relation, col)
 		AND NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = relation AND NOT i.indisunique))
-		AND NOT (d.classid = 'pg_constraint'::regclass AND d.objid IN (SELECT k.oid FROM pg_constraint k WHERE k.contype = 'c'));
+		AND NOT (d.classid = 'pg_constraint'::regclass AND d.objid IN (SELECT k.oid FROM pg_constraint k WHERE k.contype IN ('c', 'n')));  -- checks, and since 18 NOT NULL
 	IF dependents IS NOT NULL THEN
 		RAISE EXCEPTION 'column "%" of relation "%" cannot change its model while other objects depend on it', col, clip.name_of(relation)
 			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = dependents,
