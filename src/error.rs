@@ -18,6 +18,8 @@ pub enum SqlState {
     InsufficientPrivilege,
     TriggerProtocol,
     CharacterNotInRepertoire,
+    NotInPrerequisiteState,
+    ActiveTransaction,
 }
 
 pub trait OrRaise<T> {
@@ -48,6 +50,8 @@ pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) ->
         SqlState::InsufficientPrivilege => ERRCODE_INSUFFICIENT_PRIVILEGE,
         SqlState::TriggerProtocol => ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
         SqlState::CharacterNotInRepertoire => ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+        SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
     };
     raise_code(code, message.into(), hint.map(str::to_owned))
 }
@@ -72,7 +76,7 @@ fn report(level: PgLogLevel, code: PgSqlErrorCode, message: String, hint: Option
     report.report(level);
 }
 
-fn code(kind: ErrorKind) -> PgSqlErrorCode {
+pub fn code(kind: ErrorKind) -> PgSqlErrorCode {
     use pg_sys::errcodes::PgSqlErrorCode::*;
     match kind {
         ErrorKind::InvalidImage => ERRCODE_INVALID_BINARY_REPRESENTATION,

@@ -8,10 +8,12 @@ mod error;
 mod guc;
 mod interrupts;
 mod memo;
+mod queue;
 mod registry;
 mod session;
 mod stats;
 mod trigger;
+mod worker;
 
 pgrx::pg_module_magic!();
 
@@ -24,4 +26,5 @@ pub extern "C-unwind" fn _PG_init() {
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     guc::register();
     session::preload();
+    worker::register();
 }

@@ -127,7 +127,10 @@ fn embed_counted(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<E
             missing.push(i);
         }
     }
-    let new = run(model, kind, &missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>())?;
+    let new = run(model, kind, &missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>()).map_err(|mut e| {
+        e.item = e.item.and_then(|item| missing.get(item).copied());
+        e
+    })?;
     with(|s| {
         let counters = s.stats.counters(name, kind);
         counters.items += missing.len() as i64;
