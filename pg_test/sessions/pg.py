@@ -118,11 +118,15 @@ def as_server_user(command):
     return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
 
 
+def bindir():
+    return subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def restart_server():
     with Session() as session:
         data = session.one("SHOW data_directory")
-    bindir = subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run(as_server_user([os.path.join(bindir, "pg_ctl"), "-D", data, "-m", "fast", "-w", "-s", "restart"]),
+    log = os.path.join(os.path.dirname(data), "server.log")
+    subprocess.run(as_server_user([os.path.join(bindir(), "pg_ctl"), "-D", data, "-l", log, "-m", "fast", "-w", "-s", "restart"]),
                    check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
 
 

@@ -5,17 +5,10 @@ import sys
 import time
 
 from pg import Session, fresh_database, hexed, png, restart_server, until
-from rows import copy_rows, pictures
+from rows import copy_rows, pictures, settings
 
 IMAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
-
-
-def settings(**values):
-    with Session() as session:
-        for name, value in values.items():
-            session.run(f"ALTER SYSTEM SET {name.replace('__', '.')} = '{value}'" if value is not None
-                        else f"ALTER SYSTEM RESET {name.replace('__', '.')}")
 
 
 settings(shared_preload_libraries="pg_clip")
