@@ -16,7 +16,7 @@ from pg import Session, SqlError, as_server_user, bindir, fresh_database, restar
 from rows import copy_rows, pictures, settings
 
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else int(os.environ.get("PG_CLIP_KILLS", 3))
-IMAGES = int(sys.argv[2]) if len(sys.argv) > 2 else 40 * KILLS
+IMAGES = int(sys.argv[2]) if len(sys.argv) > 2 else 60 * KILLS
 CHUNK = 20
 numbers = random.Random(7)
 
@@ -62,7 +62,7 @@ def load():
             with Session(db) as session:
                 return session.one(f"SELECT count(*) FROM load WHERE content_ref = 'p{at}'") == "1"
         while not quietly(committed):
-            quietly(lambda: copy_rows(db, "load", images[at:at + CHUNK], first=at, stderr=subprocess.DEVNULL))
+            quietly(lambda: copy_rows(db, "load", images[at:at + CHUNK], first=at, pause=0.02, stderr=subprocess.DEVNULL))
             until(connected, 60)
 
         def change():

@@ -45,8 +45,8 @@ fn many(kind: Kind, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
 
 /// The same failure with the image's place in the array, NULLs included.
 fn by_place(e: Error, given: &[Option<&[u8]>]) -> Error {
-    let places = given.iter().enumerate().filter(|(_, image)| image.is_some()).map(|(place, _)| place);
-    match e.item.and_then(|item| places.skip(item).next()) {
+    let mut places = given.iter().enumerate().filter(|(_, image)| image.is_some()).map(|(place, _)| place);
+    match e.item.and_then(|item| places.nth(item)) {
         Some(place) => e.context(format!("image {}", place + 1)),
         None => e,
     }

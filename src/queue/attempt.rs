@@ -62,7 +62,7 @@ pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::CurrentMemoryContext = context;
         let f = AssertUnwindSafe(f);
-        let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok({ f }.0()))).catch_others(Err).execute();
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok({ f }.0()))).catch_others(|e| Err(Box::new(e))).execute();
         pg_sys::CurrentMemoryContext = context;
         match result {
             Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
@@ -73,7 +73,7 @@ pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
         result.map_err(|caught| {
             let (CaughtError::PostgresError(e)
             | CaughtError::ErrorReport(e)
-            | CaughtError::RustPanic { ereport: e, .. }) = &caught;
+            | CaughtError::RustPanic { ereport: e, .. }) = &*caught;
             if e.sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
                 caught.rethrow();
             }

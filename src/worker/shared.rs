@@ -111,7 +111,7 @@ impl Shared {
     pub fn slot(&self, database: u32) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.database.load(SeqCst) == database).or_else(|| {
             self.slots.iter().find(|slot| {
-                matches!(slot.database.compare_exchange(0, database, SeqCst, SeqCst), Ok(_))
+                slot.database.compare_exchange(0, database, SeqCst, SeqCst).is_ok()
                     || slot.database.load(SeqCst) == database
             })
         })
