@@ -3,15 +3,17 @@ import random
 import subprocess
 import time
 
-from pg import Session, png
+from pg import Session, png_of
 
 
 def pictures(count, size=(48, 36), seed=1):
     """`count` PNGs, no two alike."""
-    numbers = random.Random(seed)
-    for i in range(count):
-        a, b, c = (numbers.randrange(1, 30) for _ in range(3))
-        yield png(*size, lambda x, y: ((x * a + i) % 256, (y * b + i // 256) % 256, (x * y * c) % 256))
+    numbers, (width, height) = random.Random(seed), size
+    for _ in range(count):
+        # a row of random colours, each lasting some pixels, shifted a little further in each row
+        line = b"".join(numbers.randbytes(3) * numbers.randrange(1, 40) for _ in range(width // 8 + 2))
+        line, shift = (line * 9)[:9 * width], 3 * numbers.randrange(1, 9)
+        yield png_of(size, b"".join(b"\0" + line[at:at + 3 * width] for at in (shift * y % (6 * width) // 3 * 3 for y in range(height))))
 
 
 def copy_rows(dbname, table, images, first=0, pause=0, **options):

@@ -2,21 +2,20 @@
 """kill -9 of a worker, of a backend and of the server at random moments of a load: afterwards every row that was
 committed has the vector of its own content, and none is left over in the queue.
 
-    test_queue_kill.py [KILLS [IMAGES]]
+PG_CLIP_KILLS sets how often, for measuring.
 """
 import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 from pg import Session, SqlError, as_server_user, bindir, fresh_database, restart_server, until
 from rows import copy_rows, pictures, settings
 
-KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else int(os.environ.get("PG_CLIP_KILLS", 3))
-IMAGES = int(sys.argv[2]) if len(sys.argv) > 2 else 60 * KILLS
+KILLS = int(os.environ.get("PG_CLIP_KILLS", 3))
+IMAGES = 60 * KILLS
 CHUNK = 20
 numbers = random.Random(7)
 

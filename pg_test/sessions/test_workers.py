@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Background workers: a COPY into an async table is embedded by itself, with the same vectors as in mode sync; workers
-start at the commit, leave when idle, and stand in nobody's way."""
-import sys
+start at the commit, leave when idle, and stand in nobody's way. PG_CLIP_IMAGES sets how many, for measuring."""
+import os
 import time
 
 from pg import Session, fresh_database, hexed, png, restart_server, until
 from rows import copy_rows, pictures, settings
 
-IMAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 60))
+SIZE = (256, 192) if IMAGES > 1000 else (60, 40)
 WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
 
 
@@ -37,16 +38,20 @@ try:
         until(lambda: admin.one(WORKERS) == "0")
 
         # COPY
+        images = list(pictures(IMAGES, size=SIZE))
         start = time.monotonic()
-        copy_rows(db, "loaded", pictures(IMAGES, size=(60, 40)))
+        assert copy_rows(db, "loaded", images) == 0
         copied = time.monotonic() - start
         until(lambda: session.one("SELECT count(*) FROM clip.queue") == "0", 600)
         spent = time.monotonic() - start
-        print(f"{IMAGES} images: COPY {copied:.2f} s, embedded after {spent:.2f} s")
+        print(f"{IMAGES} images of {SIZE[0]} x {SIZE[1]}, {sum(map(len, images)) // IMAGES} bytes: COPY {copied:.2f} s, "
+              f"all embedded {spent - copied:.2f} s later, {IMAGES / (spent - copied):.0f} a second")
         assert session.one("SELECT count(*) FROM loaded WHERE embedding IS NULL OR image IS NOT NULL") == "0"
         assert session.one("SELECT count(*) FROM loaded") == str(IMAGES)
         session.run("SELECT clip_create_table('direct', index => false)")
-        copy_rows(db, "direct", pictures(IMAGES, size=(60, 40)))
+        start = time.monotonic()
+        assert copy_rows(db, "direct", images) == 0
+        print(f"COPY in mode sync: {IMAGES / (time.monotonic() - start):.0f} a second")
         assert session.one("SELECT bool_and(l.embedding = d.embedding) FROM loaded l JOIN direct d USING (content_ref)") == "t"
         assert session.one("SELECT count(*) FROM loaded l JOIN direct d USING (content_ref)") == str(IMAGES)
 

@@ -85,7 +85,8 @@ impl Launcher {
             if database == 0 {
                 continue;
             }
-            if slot.broken.swap(false, SeqCst) {
+            let none_runs = self.running.get(&database).is_none_or(Vec::is_empty);
+            if none_runs && slot.begun.swap(0, SeqCst) > 0 {
                 self.paused.insert(database, now + PAUSE);
                 slot.want();
             }

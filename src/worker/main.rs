@@ -20,12 +20,12 @@ pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
     let database = database.value() as u32;
     install_signal_handlers();
     let Some(slot) = shared().and_then(|shared| shared.slot(database)) else { return };
-    // Whatever ends this process before its time leaves the mark; the launcher then waits before it starts another.
-    slot.broken.store(true, SeqCst);
+    // Whatever ends this process before its time leaves this count too high; the launcher then waits for a while.
+    slot.begun.fetch_add(1, SeqCst);
     // SAFETY: the database is one that the launcher saw; as in every background worker of a superuser.
     unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::Oid::from(database), pg_sys::InvalidOid, 0) };
     work(slot);
-    slot.broken.store(false, SeqCst);
+    slot.begun.fetch_sub(1, SeqCst);
     if slot.is_wanted()
         && let Some(shared) = shared()
     {

@@ -20,8 +20,8 @@ pub struct Slot {
     wanted: AtomicBool,
     /// When a job that failed is to be tried again, in PostgreSQL's time; 0 for never.
     pub next: AtomicI64,
-    /// A worker ended before its time.
-    pub broken: AtomicBool,
+    /// Workers that began and have not ended in good order.
+    pub begun: AtomicU32,
     /// Workers that wait for work, each its latch.
     idle: [AtomicPtr<pg_sys::Latch>; WORKERS],
 }
@@ -170,7 +170,7 @@ impl Slot {
     pub fn free(&self) {
         self.wanted.store(false, SeqCst);
         self.next.store(0, SeqCst);
-        self.broken.store(false, SeqCst);
+        self.begun.store(0, SeqCst);
         self.database.store(0, SeqCst);
     }
 }
