@@ -54,6 +54,14 @@ try:
         print(f"COPY in mode sync: {IMAGES / (time.monotonic() - start):.0f} a second")
         assert session.one("SELECT bool_and(l.embedding = d.embedding) FROM loaded l JOIN direct d USING (content_ref)") == "t"
         assert session.one("SELECT count(*) FROM loaded l JOIN direct d USING (content_ref)") == str(IMAGES)
+        # the engine alone, batches in one session: what the queue is to be measured by
+        session.run("CREATE TABLE plain (modality text, content_ref text, image bytea); SET clip.cache_entries = 0")
+        session.run("SELECT clip_embed_image(NULL)")
+        assert copy_rows(db, "plain", images) == 0
+        start = time.monotonic()
+        session.run("SELECT sum(cardinality(clip_embed_images(a))) FROM (SELECT array_agg(image) a FROM "
+                    "(SELECT image, row_number() OVER () / 64 AS g FROM plain) q GROUP BY g) q", 900)
+        print(f"clip_embed_images, 64 at a time: {IMAGES / (time.monotonic() - start):.0f} a second")
 
         # poison: dead letters with their SQLSTATEs, and the others go on
         bad = [b"no image", png(1, 1, declared=(30000, 30000))]
