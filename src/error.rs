@@ -19,6 +19,8 @@ pub enum SqlState {
     TriggerProtocol,
     CharacterNotInRepertoire,
     ConfigurationLimitExceeded,
+    NotInPrerequisiteState,
+    ActiveTransaction,
 }
 
 pub trait OrRaise<T> {
@@ -50,6 +52,8 @@ pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) ->
         SqlState::TriggerProtocol => ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
         SqlState::CharacterNotInRepertoire => ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
         SqlState::ConfigurationLimitExceeded => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
     };
     raise_code(code, message.into(), hint.map(str::to_owned))
 }
@@ -79,7 +83,7 @@ pub fn sqlstate(e: &Error) -> i32 {
     code(e.kind) as i32
 }
 
-fn code(kind: ErrorKind) -> PgSqlErrorCode {
+pub fn code(kind: ErrorKind) -> PgSqlErrorCode {
     use pg_sys::errcodes::PgSqlErrorCode::*;
     match kind {
         ErrorKind::InvalidImage => ERRCODE_INVALID_BINARY_REPRESENTATION,

@@ -25,6 +25,7 @@ static CACHE_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MODEL_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static MAX_IMAGE_BYTES: GucSetting<i32> = GucSetting::<i32>::new(64 << 20);
 static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(89_478_485);
+static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static PRELOAD: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 pub fn register() {
@@ -102,6 +103,16 @@ pub fn register() {
         if preloading() { GucContext::Postmaster } else { GucContext::Sighup },
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"clip.workers",
+        c"Background workers that embed the waiting rows of a database.",
+        c"Needs pg_clip in shared_preload_libraries. A worker computes with clip.threads threads, so that one is enough to use all cores. 0 starts none.",
+        &WORKERS,
+        0,
+        16,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     reserve_prefix();
 }
 
@@ -158,6 +169,10 @@ pub fn model_dir() -> PathBuf {
         dir if dir.is_empty() => share_dir().join("pg_clip/models"),
         dir => dir.into(),
     }
+}
+
+pub fn workers() -> usize {
+    WORKERS.get() as usize
 }
 
 pub fn preload() -> Vec<String> {

@@ -9,10 +9,12 @@ mod guc;
 mod index_worker;
 mod interrupts;
 mod memo;
+mod queue;
 mod registry;
 mod session;
 mod stats;
 mod trigger;
+mod worker;
 
 pgrx::pg_module_magic!();
 
@@ -27,4 +29,5 @@ pub extern "C-unwind" fn _PG_init() {
     guc::register();
     stats::shared::register();
     session::preload();
+    worker::register();
 }

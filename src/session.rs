@@ -149,7 +149,10 @@ fn through_memo(
             missing.push(i);
         }
     }
-    let new = run(&missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>())?;
+    let new = run(&missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>()).map_err(|mut e| {
+        e.item = e.item.and_then(|item| missing.get(item).copied());
+        e
+    })?;
     call.items = missing.len();
     call.memo_hits = inputs.len() - missing.len();
     with(|s| {

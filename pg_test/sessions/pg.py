@@ -100,11 +100,15 @@ def hexed(data):
 
 def png(width, height, pixel=lambda x, y: (x * 7 % 256, y * 5 % 256, (x + y) % 256), declared=None):
     """An RGB PNG; `declared` puts another size into the header."""
+    return png_of(declared or (width, height), b"".join(b"\0" + bytes(v for x in range(width) for v in pixel(x, y)) for y in range(height)))
+
+
+def png_of(size, rows):
+    """An RGB PNG of rows that begin with their filter's byte."""
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in pixel(x, y)) for y in range(height))
-    header = struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
 def pgclip():
@@ -119,11 +123,15 @@ def as_server_user(command):
     return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
 
 
+def bindir():
+    return subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def restart_server():
     with Session() as session:
         data = session.one("SHOW data_directory")
-    bindir = subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run(as_server_user([os.path.join(bindir, "pg_ctl"), "-D", data, "-m", "fast", "-w", "-s", "restart"]),
+    log = os.path.join(os.path.dirname(data), "server.log")
+    subprocess.run(as_server_user([os.path.join(bindir(), "pg_ctl"), "-D", data, "-l", log, "-m", "fast", "-w", "-s", "restart"]),
                    check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
 
 

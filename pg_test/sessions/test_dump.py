@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""pg_dump and restore: rows, vectors, trigger, index and the memory of the model come back; nothing is embedded anew."""
+"""pg_dump and restore: rows, vectors, trigger, index, the memory of the model and the queue come back; nothing is embedded anew."""
 import subprocess
 
 import os
@@ -18,8 +18,13 @@ with Session(source) as session:
     session.run("INSERT INTO items (modality, content_ref) VALUES ('text', 'cat'), ('text', 'dog')")
     session.run(f"INSERT INTO items (modality, content_ref, image) VALUES ('image', 'p.png', {hexed(png(9, 7))})")
     session.run(f"INSERT INTO shop.products (title, photo) VALUES ('bird', {hexed(png(5, 6))})")
+    # one row that waits and one that failed
+    session.run("SELECT clip_create_table('waiting', mode => 'async')")
+    session.run("INSERT INTO waiting (modality, content_ref, image) VALUES ('image', 'bad.png', '\\x00')")
+    session.run("CALL clip_drain('waiting')")
+    session.run(f"INSERT INTO waiting (modality, content_ref, image) VALUES ('image', 'waits.png', {hexed(png(9, 7))})")
     contents = "SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t"
-    tables = ["items", "shop.products", "clip.tables"]
+    tables = ["items", "shop.products", "waiting", "clip.tables", "clip.queue"]
     before = [session.one(contents.format(table)) for table in tables]
 
 dump = subprocess.run(["pg_dump", source], capture_output=True, check=True).stdout
@@ -32,11 +37,18 @@ with Session("clip_restored") as session:
     assert [session.one(contents.format(table)) for table in tables] == before
     assert session.one("SELECT count(*) FROM clip_stats") == "0"
     assert session.one("SELECT content_ref FROM items ORDER BY embedding <=> clip_query('items', 'cat') LIMIT 1") == "cat"
+    # what waited goes on, what failed is still known, and numbers of jobs go on where they were
+    session.run("CALL clip_drain('waiting')")
+    assert session.one("SELECT w.embedding = i.embedding FROM waiting w, items i WHERE w.content_ref = 'waits.png' AND i.content_ref = 'p.png'") == "t"
+    assert session.run("SELECT key, sqlstate FROM clip_dead_letters") == [["{1}", "22P03"]]
+    session.run("INSERT INTO waiting (modality, content_ref) VALUES ('text', 'new')")
+    session.run("CALL clip_drain('waiting')")
+    assert session.one("SELECT count(*) FROM waiting WHERE embedding IS NULL") == "1"
     session.run("INSERT INTO items (modality, content_ref) VALUES ('text', 'mouse')")
     session.run("UPDATE shop.products SET title = 'fish'")
     assert session.one("SELECT embedding = clip_embed_text('mouse') FROM items WHERE content_ref = 'mouse'") == "t"
     assert session.one("SELECT title_vec = clip_embed_text('fish') FROM shop.products") == "t"
-    assert session.one("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%hnsw%'") == "1"
+    assert session.one("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%hnsw%'") == "2"
     session.run("SELECT clip_detach('shop.products', 'title_vec')")
 
 # a dump of the data alone, into tables whose triggers are already there: vectors that come with a row stay

@@ -15,6 +15,7 @@ CREATE TABLE clip.tables (
 	fingerprint text NOT NULL,
 	dimensions integer NOT NULL,
 	pending boolean NOT NULL DEFAULT false,  -- the new column of a model change: clip_query does not see it yet
+	mode text NOT NULL DEFAULT 'sync' CHECK (mode IN ('sync', 'async')),
 	PRIMARY KEY (relation, embedding_column)
 );
 COMMENT ON TABLE clip.tables IS 'tables that pg_clip embeds, each with the model that its vectors are of';
@@ -40,6 +41,9 @@ CREATE FUNCTION clip.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql
 DECLARE
 	gone record;
 BEGIN
+	DELETE FROM clip.queue q USING pg_event_trigger_dropped_objects() d
+	WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.relation::oid
+		AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = q.embedding_column);
 	FOR gone IN
 		DELETE FROM clip.tables t
 		USING pg_event_trigger_dropped_objects() d
@@ -48,8 +52,8 @@ BEGIN
 		RETURNING t.relation, t.embedding_column, d.objsubid
 	LOOP
 		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
-			EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', clip.trigger_name(gone.embedding_column), gone.relation);
 			PERFORM clip.drop_change_trigger(gone.relation, gone.embedding_column);
+			PERFORM clip.drop_triggers(gone.relation, gone.embedding_column);
 		END IF;
 	END LOOP;
 END $$;

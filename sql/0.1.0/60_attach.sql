@@ -34,7 +34,7 @@ END $$;
 COMMENT ON FUNCTION clip.check_column(regclass, name, text[], text) IS 'internal: a column exists and has one of the expected types';
 
 CREATE FUNCTION clip.attach(relation regclass, embedding_column name, text_column name, image_column name,
-		modality_column name, keep_images boolean, model text) RETURNS void
+		modality_column name, keep_images boolean, model text, mode text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	m record;
@@ -77,27 +77,84 @@ BEGIN
 		RAISE EXCEPTION 'column "%" of relation "%" is embedded with model "%" already', embedding_column, clip.name_of(relation), found_model
 			USING ERRCODE = 'duplicate_object', HINT = 'Call clip_detach first. Vectors of another model must be embedded anew.';
 	END IF;
-	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s ON %s FOR EACH ROW EXECUTE FUNCTION @extschema@.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L)',
-		clip.trigger_name(embedding_column),
-		(SELECT string_agg(format('%I', c), ', ') FROM unnest(ARRAY[text_column, image_column, modality_column]) c WHERE c IS NOT NULL),
-		relation, embedding_column, coalesce(text_column, ''), coalesce(image_column, ''), coalesce(modality_column, ''),
-		CASE WHEN keep_images THEN 'true' ELSE 'false' END, m.name, m.fingerprint);
 	PERFORM clip.register(relation, embedding_column, text_column, image_column, modality_column, keep_images, m.name, m.fingerprint, m.dimensions);
+	PERFORM clip.switch_mode(relation, embedding_column, mode);
 END $$;
-COMMENT ON FUNCTION clip.attach(regclass, name, name, name, name, boolean, text) IS 'internal: behind clip_attach and clip_create_table';
+COMMENT ON FUNCTION clip.attach(regclass, name, name, name, name, boolean, text, text) IS 'internal: behind clip_attach and clip_create_table';
 
-CREATE FUNCTION clip.trigger_name(embedding_column name) RETURNS name LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT ('clip_embed_' || embedding_column)::name
-$$;
-COMMENT ON FUNCTION clip.trigger_name(name) IS 'internal: name of the trigger that embeds into a column';
+CREATE FUNCTION clip.drop_triggers(relation regclass, embedding_column name) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	prefix text;
+BEGIN
+	FOREACH prefix IN ARRAY ARRAY['clip_embed_', 'clip_insert_', 'clip_update_'] LOOP
+		IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = (prefix || embedding_column)::name) THEN
+			EXECUTE format('DROP TRIGGER %I ON %s', prefix || embedding_column, relation);
+		END IF;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away what embeds into a column';
+
+-- Makes the triggers of one mode.
+--
+-- sync: one trigger embeds each row before it is written.
+-- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
+-- it was not made of; two more put the keys of rows that lack a vector into clip.queue, once a statement. Partitions have
+-- no such triggers when rows come through their parent, so there a trigger that partitions inherit does it once a row.
+CREATE FUNCTION clip.switch_mode(relation regclass, embedding_column name, mode text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t record;
+	sources text;
+	by_row boolean;
+	embeds text;
+	enqueues text;
+BEGIN
+	IF mode IS NULL OR mode NOT IN ('sync', 'async') THEN
+		RAISE EXCEPTION 'mode "%" is unknown: expected sync or async', mode USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT * INTO t FROM clip.tables k WHERE k.relation = switch_mode.relation AND k.embedding_column = switch_mode.embedding_column;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
+	END IF;
+	IF mode = 'async' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = switch_mode.relation AND i.indisprimary) THEN
+		RAISE EXCEPTION 'table "%" has no primary key: mode async needs one', clip.name_of(relation)
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Rows wait under their primary key. Add one, or use the mode sync.';
+	END IF;
+	sources := (SELECT string_agg(format('%I', c), ', ') FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL);
+	by_row := (SELECT c.relkind = 'p' OR c.relispartition FROM pg_class c WHERE c.oid = switch_mode.relation);
+	embeds := format('ON %s FOR EACH ROW EXECUTE FUNCTION @extschema@.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L, %L)', relation,
+		embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
+		t.keep_images::text, t.model, t.fingerprint, mode);
+	enqueues := format('EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
+		embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
+
+	PERFORM clip.drop_triggers(relation, embedding_column);
+	IF mode = 'sync' THEN
+		EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s %s', 'clip_embed_' || embedding_column, sources, embeds);
+	ELSE
+		EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OF %s %s', 'clip_embed_' || embedding_column, sources, embeds);
+		IF by_row THEN
+			EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW %s', 'clip_insert_' || embedding_column, relation, enqueues);
+		ELSE
+			EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %s REFERENCING NEW TABLE AS clip_new FOR EACH STATEMENT %s',
+				'clip_insert_' || embedding_column, relation, enqueues);
+			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON %s REFERENCING NEW TABLE AS clip_new FOR EACH STATEMENT %s',
+				'clip_update_' || embedding_column, relation, enqueues);
+		END IF;
+	END IF;
+	PERFORM clip.set_mode(relation, embedding_column, mode);
+END $$;
+COMMENT ON FUNCTION clip.switch_mode(regclass, name, text) IS 'internal: makes the triggers of a mode';
 
 CREATE FUNCTION clip_attach(relation regclass, embedding_column name DEFAULT 'embedding', text_column name DEFAULT NULL,
-		image_column name DEFAULT NULL, model text DEFAULT NULL, modality_column name DEFAULT NULL, keep_images boolean DEFAULT true)
+		image_column name DEFAULT NULL, model text DEFAULT NULL, modality_column name DEFAULT NULL, keep_images boolean DEFAULT true,
+		mode text DEFAULT 'sync')
 	RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM clip.attach(relation, embedding_column, text_column, image_column, modality_column, keep_images, model);
+	PERFORM clip.attach(relation, embedding_column, text_column, image_column, modality_column, keep_images, model, mode);
 END $$;
-COMMENT ON FUNCTION clip_attach(regclass, name, name, name, text, name, boolean) IS 'lets a table of yours embed its rows on insert and update';
+COMMENT ON FUNCTION clip_attach(regclass, name, name, name, text, name, boolean, text) IS 'lets a table of yours embed its rows on insert and update';
 
 CREATE FUNCTION clip_detach(relation regclass, embedding_column name DEFAULT 'embedding') RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -105,7 +162,14 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM clip.tables t WHERE t.relation = clip_detach.relation AND t.embedding_column = clip_detach.embedding_column) THEN
 		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
 	END IF;
+	PERFORM clip.drop_triggers(relation, embedding_column);  -- first, for its lock: a worker takes the table's before the queue's, too
 	PERFORM clip.unregister(relation, embedding_column);
-	EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', clip.trigger_name(embedding_column), relation);
 END $$;
 COMMENT ON FUNCTION clip_detach(regclass, name) IS 'ends embedding on insert and update; vectors stay';
+
+CREATE FUNCTION clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT 'embedding') RETURNS void
+	LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM clip.switch_mode(relation, embedding_column, mode);
+END $$;
+COMMENT ON FUNCTION clip_set_mode(regclass, text, name) IS 'lets a table embed its rows before they are written (sync) or in the background (async)';

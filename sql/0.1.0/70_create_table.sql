@@ -1,6 +1,6 @@
 -- Making a table ------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION clip.create_table(schema name, name name, model text, keep_images boolean, index boolean) RETURNS regclass
+CREATE FUNCTION clip.create_table(schema name, name name, model text, keep_images boolean, index boolean, mode text) RETURNS regclass
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	m record;
@@ -32,20 +32,21 @@ BEGIN
 	IF index THEN
 		EXECUTE format('CREATE INDEX ON %s USING hnsw (embedding %I.vector_cosine_ops)', relation, vectors);
 	END IF;
-	PERFORM clip.attach(relation, 'embedding', 'content_ref', 'image', 'modality', keep_images, model);
+	PERFORM clip.attach(relation, 'embedding', 'content_ref', 'image', 'modality', keep_images, model, mode);
 	RETURN relation;
 END $$;
-COMMENT ON FUNCTION clip.create_table(name, name, text, boolean, boolean) IS 'internal: behind clip_create_table';
+COMMENT ON FUNCTION clip.create_table(name, name, text, boolean, boolean, text) IS 'internal: behind clip_create_table';
 
-CREATE FUNCTION clip_create_table(name text, model text DEFAULT NULL, keep_images boolean DEFAULT false, index boolean DEFAULT true)
+CREATE FUNCTION clip_create_table(name text, model text DEFAULT NULL, keep_images boolean DEFAULT false, index boolean DEFAULT true,
+		mode text DEFAULT 'sync')
 	RETURNS regclass LANGUAGE plpgsql AS $$
 DECLARE
 	parts text[] := pg_catalog.parse_ident(name);
 BEGIN
 	CASE pg_catalog.cardinality(parts)
-		WHEN 1 THEN RETURN clip.create_table(pg_catalog.current_schema(), parts[1]::pg_catalog.name, model, keep_images, index);
-		WHEN 2 THEN RETURN clip.create_table(parts[1]::pg_catalog.name, parts[2]::pg_catalog.name, model, keep_images, index);
+		WHEN 1 THEN RETURN clip.create_table(pg_catalog.current_schema(), parts[1]::pg_catalog.name, model, keep_images, index, mode);
+		WHEN 2 THEN RETURN clip.create_table(parts[1]::pg_catalog.name, parts[2]::pg_catalog.name, model, keep_images, index, mode);
 		ELSE RAISE EXCEPTION 'improper relation name (too many dotted names): %', name USING ERRCODE = 'syntax_error';
 	END CASE;
 END $$;
-COMMENT ON FUNCTION clip_create_table(text, text, boolean, boolean) IS 'makes a table of texts and images in one vector space, embedded on insert';
+COMMENT ON FUNCTION clip_create_table(text, text, boolean, boolean, text) IS 'makes a table of texts and images in one vector space, embedded on insert';

@@ -1,13 +1,12 @@
 //! `clip_embed_texts`, `clip_embed_images`: one forward pass for many inputs, order and shape kept, NULL in gives NULL out.
 
-use clip_core::image::decode;
-use clip_core::{Error, ErrorKind};
+use clip_core::Error;
 use pgrx::{Array, pg_extern};
 
 use crate::datum::{VectorArray, utf8_all};
 use crate::error::OrRaise;
+use crate::session;
 use crate::stats::Kind;
-use crate::{guc, session};
 
 #[pg_extern(sql = false)]
 fn clip_embed_texts(contents: Array<&[u8]>) -> VectorArray {
@@ -44,19 +43,11 @@ fn many(kind: Kind, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
     VectorArray::new(given.iter().map(|input| input.and_then(|_| embedded.next())).collect(), inputs)
 }
 
-/// The same failure with the image's place in the array. The engine does not know it: NULLs, images that came before
-/// and those that were answered from memory never reach it.
+/// The same failure with the image's place in the array, NULLs included.
 fn by_place(e: Error, given: &[Option<&[u8]>]) -> Error {
-    let by_image = matches!(e.kind, ErrorKind::InvalidImage | ErrorKind::Unsupported | ErrorKind::LimitExceeded);
-    if !by_image || given.iter().flatten().count() > session::MAX_BATCH {
-        return e;
+    let mut places = given.iter().enumerate().filter(|(_, image)| image.is_some()).map(|(place, _)| place);
+    match e.item.and_then(|item| places.nth(item)) {
+        Some(place) => e.context(format!("image {}", place + 1)),
+        None => e,
     }
-    let limits = guc::limits();
-    for (place, image) in given.iter().enumerate() {
-        pgrx::check_for_interrupts!();
-        if let Some(Err(e)) = image.map(|image| decode(image, &limits)) {
-            return e.context(format!("image {}", place + 1));
-        }
-    }
-    e
 }

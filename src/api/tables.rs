@@ -32,6 +32,12 @@ fn clip_register(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
 fn clip_unregister(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     registry::check_owner(relation);
     registry::write(
+        c"DELETE FROM clip.queue WHERE embedding_column OPERATOR(pg_catalog.=) $2 AND (relation OPERATOR(pg_catalog.=) $1 \
+          OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p)))",
+        &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
+        fcinfo,
+    );
+    registry::write(
         c"DELETE FROM clip.tables WHERE relation OPERATOR(pg_catalog.=) $1 \
           AND embedding_column OPERATOR(pg_catalog.=) $2",
         &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],

@@ -1,7 +1,9 @@
 //! PostgreSQL values from and to Rust: pgvector's `vector`, arrays of it, text in the server's encoding.
 
 mod text;
+mod varlena;
 mod vector;
 
 pub use text::{to_utf8, try_utf8, utf8_all};
+pub use varlena::{VarlenaCopy, argument};
 pub use vector::{Vector, VectorArray, is_vector_type};

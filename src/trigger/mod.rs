@@ -1,9 +1,11 @@
 //! The trigger that embeds on INSERT and UPDATE, before the row is written.
 //!
 //! Its arguments, which `clip_attach` writes and `pg_dump` keeps: embedding column, text column, image column, modality
-//! column (empty where there is none), keep the image bytes (`true`, `false`, `next`), model, fingerprint. So it reads no
-//! table.
+//! column (empty where there is none), keep the image bytes (`true`, `false`, `next`), model, fingerprint and mode (`sync`
+//! where it is left out). So it reads no table. In mode `async` it only takes away the vector of a row whose source changes;
+//! `enqueue.rs` does the rest.
 
+mod enqueue;
 mod row;
 
 use std::rc::Rc;
@@ -50,15 +52,18 @@ struct Arguments {
     images: Images,
     model: String,
     fingerprint: String,
+    is_async: bool,
 }
 
 impl Arguments {
     fn parse(row: &Row) -> Self {
+        let mut arguments = row.arguments();
+        let is_async = arguments.len() == 8 && arguments.pop().is_some_and(|mode| mode == "async");
         let [embedding, text, image, modality, keep_images, model, fingerprint] =
-            row.arguments().try_into().unwrap_or_else(|_| {
+            arguments.try_into().unwrap_or_else(|_| {
                 raise(
                     SqlState::TriggerProtocol,
-                    "clip_embed_trigger expects 7 arguments",
+                    "clip_embed_trigger expects 7 or 8 arguments",
                     Some("Let clip_attach create the trigger."),
                 )
             });
@@ -74,6 +79,7 @@ impl Arguments {
             },
             model,
             fingerprint,
+            is_async,
         }
     }
 
@@ -114,7 +120,15 @@ fn embed(row: Row) -> pg_sys::Datum {
         }
     } else {
         let moved = arguments.modality.is_some_and(|modality| row.differs(modality));
-        if !row.is_update() || moved || row.differs(column) || row.is_null(arguments.embedding) {
+        let stale = !row.is_update() || moved || row.differs(column);
+        if arguments.is_async {
+            // The worker embeds, and clears the image then; an inserted vector stays.
+            if stale && row.is_update() {
+                changes.push(Change::null(arguments.embedding));
+            }
+            return row.with(&changes);
+        }
+        if stale || row.is_null(arguments.embedding) {
             let embedding = run(&arguments, kind, row.bytes(column));
             row.check_dimensions(arguments.embedding, embedding.len());
             changes.push(Change::to(arguments.embedding, Vector(embedding).into_datum()));

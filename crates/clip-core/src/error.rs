@@ -42,11 +42,19 @@ pub struct Error {
     pub kind: ErrorKind,
     pub message: String,
     pub hint: Option<String>,
+    /// Which input of a batch is at fault, counted from 0; `None` where it is the batch as a whole.
+    pub item: Option<usize>,
 }
 
 impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, item: None }
+    }
+
+    /// Blames one input of a batch.
+    pub fn at(mut self, item: usize) -> Self {
+        self.item = Some(item);
+        self
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

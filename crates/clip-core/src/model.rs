@@ -111,7 +111,7 @@ impl Model {
         finish(self.text_tower()?.forward(&ids, ctx)?, self.means().map(|means| &*means.text))
     }
 
-    /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one says which it is, counted from 1.
+    /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
     pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
         let spec = &self.spec().image;
         let mut all = Vec::with_capacity(images.len());
@@ -125,10 +125,7 @@ impl Model {
                     .compute
                     .run(|| group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect());
                 for (j, result) in decoded.into_iter().enumerate() {
-                    pixels.push(result.map_err(|e| match images.len() {
-                        1 => e,
-                        _ => e.context(format!("image {}", first + j + 1)),
-                    })?);
+                    pixels.push(result.map_err(|e| e.at(first + j))?);
                 }
             }
             all.extend(self.embed_pixels(&pixels, ctx)?);

@@ -86,7 +86,11 @@ impl Embedder<'_> {
         for pictures in set.pictures.chunks(CHUNK) {
             let bytes = pictures.iter().map(|p| set.bytes(p)).collect::<Result<Vec<_>>>()?;
             let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
-            all.extend(self.model.embed_images(&bytes, &Limits::default(), &self.ctx)?);
+            let embedded = self.model.embed_images(&bytes, &Limits::default(), &self.ctx);
+            all.extend(embedded.map_err(|e| match e.item.and_then(|item| pictures.get(item)) {
+                Some(picture) => e.context(&picture.en),
+                None => e,
+            })?);
             bar.set(all.len() as u64, set.pictures.len() as u64);
         }
         bar.clear();

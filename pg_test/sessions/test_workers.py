@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Background workers: a COPY into an async table is embedded by itself, with the same vectors as in mode sync; workers
+start at the commit, leave when idle, and stand in nobody's way. PG_CLIP_IMAGES sets how many, for measuring."""
+import os
+import time
+
+from pg import Session, fresh_database, hexed, png, restart_server, until
+from rows import copy_rows, pictures, settings
+
+IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 60))
+SIZE = (256, 192) if IMAGES > 1000 else (60, 40)
+WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
+
+
+settings(shared_preload_libraries="pg_clip")
+restart_server()
+try:
+    db = fresh_database("clip_workers")
+    with Session(db) as session, Session() as admin:
+        assert admin.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip launcher'") == "1"
+        until(lambda: admin.one(WORKERS) == "0")
+        session.run("SELECT clip_create_table('loaded', mode => 'async', index => false), clip_create_table('other', mode => 'async')")
+
+        # nothing is embedded before the commit, everything after it
+        session.run("BEGIN; INSERT INTO other (modality, content_ref) VALUES ('text', 'cat')")
+        time.sleep(0.3)
+        assert admin.one(WORKERS) == "0", "woken before the commit"
+        start = time.monotonic()
+        session.run("COMMIT")
+        until(lambda: session.one("SELECT embedding IS NOT NULL FROM other") == "t")
+        print(f"the first row of an idle server was embedded {(time.monotonic() - start) * 1000:.0f} ms after its commit")
+        assert session.one("SELECT embedding = clip_embed_text('cat') FROM other") == "t"
+        # pg_stat_activity tells what a worker does
+        until(lambda: admin.run("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
+              == [["idle", "waiting for rows"]])
+        session.run("INSERT INTO other (modality, content_ref) VALUES ('text', 'dog')")
+        until(lambda: session.one("SELECT bool_and(embedding IS NOT NULL) FROM other") == "t", 1)
+        until(lambda: admin.one(WORKERS) == "0")
+
+        # COPY
+        images = list(pictures(IMAGES, size=SIZE))
+        start = time.monotonic()
+        assert copy_rows(db, "loaded", images) == 0
+        copied = time.monotonic() - start
+        until(lambda: session.one("SELECT count(*) FROM clip.queue") == "0", 600)
+        spent = time.monotonic() - start
+        print(f"{IMAGES} images of {SIZE[0]} x {SIZE[1]}, {sum(map(len, images)) // IMAGES} bytes: COPY {copied:.2f} s, "
+              f"all embedded {spent - copied:.2f} s later, {IMAGES / (spent - copied):.0f} a second")
+        assert session.one("SELECT count(*) FROM loaded WHERE embedding IS NULL OR image IS NOT NULL") == "0"
+        assert session.one("SELECT count(*) FROM loaded") == str(IMAGES)
+        session.run("SELECT clip_create_table('direct', index => false)")
+        start = time.monotonic()
+        assert copy_rows(db, "direct", images) == 0
+        print(f"COPY in mode sync: {IMAGES / (time.monotonic() - start):.0f} a second")
+        assert session.one("SELECT bool_and(l.embedding = d.embedding) FROM loaded l JOIN direct d USING (content_ref)") == "t"
+        assert session.one("SELECT count(*) FROM loaded l JOIN direct d USING (content_ref)") == str(IMAGES)
+        # the engine alone, batches in one session: what the queue is to be measured by
+        session.run("CREATE TABLE plain (modality text, content_ref text, image bytea); SET clip.cache_entries = 0")
+        session.run("SELECT clip_embed_image(NULL)")
+        assert copy_rows(db, "plain", images) == 0
+        start = time.monotonic()
+        session.run("SELECT sum(cardinality(clip_embed_images(a))) FROM (SELECT array_agg(image) a FROM "
+                    "(SELECT image, row_number() OVER () / 64 AS g FROM plain) q GROUP BY g) q", 900)
+        print(f"clip_embed_images, 64 at a time: {IMAGES / (time.monotonic() - start):.0f} a second")
+
+        # poison: dead letters with their SQLSTATEs, and the others go on
+        bad = [b"no image", png(1, 1, declared=(30000, 30000))]
+        values = ", ".join(f"('image', 'mix {i}', {hexed(bad[i % 2] if i % 10 < 2 else png(8 + i, 9))})" for i in range(40))
+        session.run(f"INSERT INTO loaded (modality, content_ref, image) VALUES {values}")
+        until(lambda: session.one("SELECT count(*) FROM clip_dead_letters") == "8")
+        until(lambda: session.one("SELECT count(*) FROM clip.queue WHERE failed_at IS NULL") == "0")
+        assert session.run("SELECT sqlstate, count(*) FROM clip_dead_letters GROUP BY 1 ORDER BY 1") == [["22P03", "4"], ["54000", "4"]]
+        assert session.one("SELECT count(*) FROM loaded WHERE content_ref LIKE 'mix %' AND embedding IS NULL") == "8"
+
+        # an UPDATE of another column embeds nothing and enqueues nothing
+        before = session.one("SELECT last_value FROM clip.queue_id")
+        session.run("UPDATE loaded SET metadata = '{}'")
+        assert session.one("SELECT last_value FROM clip.queue_id") == before
+
+        # without workers rows wait; the next setting takes them up
+        session.run("TRUNCATE loaded")
+        admin.run("ALTER SYSTEM SET clip.workers = 0")
+        admin.run("SELECT pg_reload_conf()")
+        time.sleep(0.3)
+        session.run("INSERT INTO loaded (modality, content_ref) VALUES ('text', 'patient')")
+        time.sleep(0.5)
+        assert session.one("SELECT embedding IS NULL FROM loaded") == "t"
+        admin.run("ALTER SYSTEM SET clip.workers = 2")
+        admin.run("SELECT pg_reload_conf()")
+        until(lambda: session.one("SELECT embedding IS NOT NULL FROM loaded") == "t")
+
+    # an idle worker leaves in time for a plain DROP DATABASE
+    with Session(db) as session:
+        session.run("INSERT INTO loaded (modality, content_ref) VALUES ('text', 'last')")
+        until(lambda: session.one("SELECT bool_and(embedding IS NOT NULL) FROM loaded") == "t")
+    with Session() as admin:
+        admin.run(f"DROP DATABASE {db}")
+finally:
+    settings(shared_preload_libraries=None, clip__workers=None)
+    restart_server()

@@ -1,0 +1,176 @@
+-- Mode async: rows wait in clip.queue, clip_drain embeds them.
+\set red '''\\x424d4600000000000000360000002800000002000000020000000100180000000000100000000000000000000000000000000000000000000000ff00000000ff00000000'''
+\set blue '''\\x424d460000000000000036000000280000000200000002000000010018000000000010000000000000000000000000000000000000000000ff0000ff00000000ff0000ff'''
+SET client_min_messages = warning;
+SELECT clip_create_table('waiting', mode => 'async', index => false);
+SELECT mode FROM clip.tables WHERE relation = 'waiting'::regclass;
+SELECT tgname, tgtype & 1 AS row_level, tgnewtable FROM pg_trigger WHERE tgrelid = 'waiting'::regclass ORDER BY 1;
+
+-- enqueued once a statement, only rows with a source and without a vector
+INSERT INTO waiting (modality, content_ref) VALUES ('text', 'cat'), ('text', 'dog');
+INSERT INTO waiting (modality, content_ref, image) VALUES ('image', 'red.bmp', :red);
+INSERT INTO waiting (modality, content_ref, embedding) SELECT 'image', 'restored.bmp', clip_embed_image(:blue);
+COPY waiting (modality, content_ref) FROM stdin;
+text	from copy
+\.
+SELECT relation, embedding_column, key, attempts FROM clip.queue ORDER BY id;
+SELECT relation, waiting, claimed, retrying, dead FROM clip_queue;
+SELECT content_ref, embedding IS NULL AS waits, image IS NOT NULL AS has_bytes FROM waiting ORDER BY id;
+CALL clip_drain('waiting');
+SELECT count(*) FROM clip.queue;
+SELECT content_ref, image IS NULL AS cleared, embedding = CASE content_ref WHEN 'red.bmp' THEN clip_embed_image(:red)
+	WHEN 'restored.bmp' THEN clip_embed_image(:blue) ELSE clip_embed_text(content_ref) END AS right_vector FROM waiting ORDER BY id;
+
+-- a change of the source takes the vector away at once; other changes enqueue nothing
+UPDATE waiting SET metadata = '{"a": 1}';
+UPDATE waiting SET content_ref = 'moved.bmp' WHERE content_ref = 'red.bmp';
+SELECT count(*) AS enqueued FROM clip.queue;
+UPDATE waiting SET content_ref = 'bird' WHERE content_ref = 'cat';
+UPDATE waiting SET image = :blue WHERE content_ref = 'moved.bmp';
+SELECT content_ref, embedding IS NULL AS waits FROM waiting WHERE content_ref IN ('bird', 'moved.bmp') ORDER BY 1;
+SELECT count(*) AS enqueued FROM clip.queue;
+-- a change while it waits
+UPDATE waiting SET content_ref = 'fish' WHERE content_ref = 'bird';
+CALL clip_drain();
+SELECT content_ref, embedding = CASE content_ref WHEN 'fish' THEN clip_embed_text('fish') ELSE clip_embed_image(:blue) END AS follows
+FROM waiting WHERE content_ref IN ('fish', 'moved.bmp') ORDER BY 1;
+SELECT count(*) FROM clip.queue;
+-- a row that goes while it waits, a vector that is taken away
+INSERT INTO waiting (modality, content_ref) VALUES ('text', 'short-lived');
+DELETE FROM waiting WHERE content_ref = 'short-lived';
+UPDATE waiting SET embedding = NULL WHERE content_ref = 'fish';
+CALL clip_drain('waiting');
+SELECT embedding = clip_embed_text('fish') AS again FROM waiting WHERE content_ref = 'fish';
+SELECT count(*) FROM clip.queue;
+
+-- bad images: dead letters, each with its SQLSTATE, and the others go on
+INSERT INTO waiting (modality, content_ref, image) SELECT 'image', 'bad ' || i, CASE i WHEN 4 THEN '\x00'::bytea
+	WHEN 11 THEN '\x89504e470d0a1a0a0000000d4948445200007530000075300802000000'::bytea ELSE :red END FROM generate_series(1, 20) i;
+CALL clip_drain('waiting');
+SELECT content_ref, embedding IS NULL AS lacks_vector, image IS NOT NULL AS has_bytes FROM waiting WHERE content_ref LIKE 'bad %' AND embedding IS NULL ORDER BY id;
+SELECT count(*) FROM waiting WHERE content_ref LIKE 'bad %' AND embedding = clip_embed_image(:red);
+SELECT relation, sqlstate, error, attempts FROM clip_dead_letters ORDER BY sqlstate;
+SELECT waiting, dead FROM clip_queue;
+CALL clip_drain('waiting');
+-- mended and put back
+UPDATE waiting SET image = :blue WHERE content_ref = 'bad 4';
+SELECT clip_retry('waiting', sqlstate => '22P03');
+SELECT clip_retry('waiting', embedding_column => 'other');
+CALL clip_drain('waiting');
+SELECT embedding = clip_embed_image(:blue) AS mended FROM waiting WHERE content_ref = 'bad 4';
+SELECT sqlstate FROM clip_dead_letters;
+SELECT clip_retry('waiting');
+SELECT count(*) FROM clip_dead_letters;
+CALL clip_drain('waiting', 1);
+SELECT sqlstate FROM clip_dead_letters;
+
+-- an error that may pass is tried again later, with growing delays, and given up in the end
+UPDATE clip.tables SET model = 'no-such-model' WHERE relation = 'waiting'::regclass;
+INSERT INTO waiting (modality, content_ref) VALUES ('text', 'mouse');
+CALL clip_drain('waiting');
+SELECT attempts, sqlstate, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 1 AND 5 AS soon FROM clip.queue WHERE sqlstate = '42704';
+UPDATE clip.queue SET not_before = now() WHERE sqlstate = '42704';
+CALL clip_drain('waiting');
+SELECT attempts, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 15 AND 20 AS later FROM clip.queue WHERE sqlstate = '42704';
+UPDATE clip.queue SET not_before = now(), attempts = 5 WHERE sqlstate = '42704';
+CALL clip_drain('waiting');
+SELECT attempts, sqlstate, error FROM clip_dead_letters WHERE sqlstate = '42704';
+UPDATE clip.tables SET model = 'pictograms' WHERE relation = 'waiting'::regclass;
+SELECT clip_retry('waiting', sqlstate => '42704');
+-- a lease that its process did not live to use: the next claim takes the row
+UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), attempts = 1, not_before = now() + '10 minutes' WHERE failed_at IS NULL;
+CALL clip_drain('waiting');
+SELECT embedding = clip_embed_text('mouse') AS embedded FROM waiting WHERE content_ref = 'mouse';
+-- one that killed it each time is given up
+UPDATE waiting SET content_ref = 'killer' WHERE content_ref = 'mouse';
+UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), attempts = 6, not_before = now() + '10 minutes' WHERE failed_at IS NULL;
+CALL clip_drain('waiting');
+SELECT sqlstate, error FROM clip_dead_letters WHERE sqlstate = '57P02';
+
+-- modes can change; what waits is embedded all the same
+INSERT INTO waiting (modality, content_ref) VALUES ('text', 'waits across the change');
+SELECT clip_set_mode('waiting', 'sync');
+INSERT INTO waiting (modality, content_ref) VALUES ('text', 'embedded at once') RETURNING embedding IS NOT NULL AS embedded;
+CALL clip_drain('waiting');
+SELECT embedding = clip_embed_text(content_ref) AS embedded FROM waiting WHERE content_ref LIKE 'waits %';
+SELECT clip_set_mode('waiting', 'async');
+INSERT INTO waiting (modality, content_ref) VALUES ('text', 'waits again') RETURNING embedding IS NOT NULL AS embedded;
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'waiting'::regclass ORDER BY 1;
+\set VERBOSITY terse
+SELECT clip_set_mode('waiting', 'later');
+SELECT clip_set_mode('pg_class', 'async');
+SELECT clip_create_table('others', mode => 'later');
+BEGIN;
+CALL clip_drain('waiting');
+ROLLBACK;
+\set VERBOSITY default
+DROP TABLE waiting;
+SELECT count(*) FROM clip.queue;
+
+-- any primary key; keys with delimiters, domains, enums, several columns, in the index's order
+CREATE TYPE colour AS ENUM ('light green', 'dark "blue"');
+CREATE DOMAIN code AS text CHECK (value <> '');
+CREATE TABLE keyed (title text, c colour, "at Time" timestamptz, n numeric, code code, raw bytea, span interval, ratio float8, vec vector,
+	PRIMARY KEY (span, "at Time", c, n, code, raw, ratio));
+SELECT clip_attach('keyed', 'vec', text_column => 'title', mode => 'async');
+SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -10; SET bytea_output = 'escape';
+INSERT INTO keyed SELECT 'row ' || i, (enum_range(NULL::colour))[1 + i % 2], timestamptz '2026-03-04 05:06:07.891+02' + i * interval '1 day',
+	i / 3.0, E'a,b"{\\''}' || i, decode('00ff5c', 'hex'), -i * interval '1 day 2 hours', i / 7.0 FROM generate_series(1, 5) i;
+CALL clip_drain('keyed');
+RESET datestyle; RESET intervalstyle; RESET extra_float_digits; RESET bytea_output;
+SELECT count(*), bool_and(vec = clip_embed_text(title)) AS embedded FROM keyed;
+\set VERBOSITY terse
+CREATE TABLE keyless (title text, embedding vector);
+SELECT clip_attach('keyless', text_column => 'title', mode => 'async');
+SELECT clip_attach('keyless', text_column => 'title');
+SELECT clip_set_mode('keyless', 'async');
+CREATE TABLE loses (id int PRIMARY KEY, title text, embedding vector);
+SELECT clip_attach('loses', text_column => 'title', mode => 'async');
+INSERT INTO loses VALUES (1, 'cat');
+ALTER TABLE loses DROP CONSTRAINT loses_pkey;
+INSERT INTO loses VALUES (2, 'dog');
+CALL clip_drain('loses');
+SELECT sqlstate, error, failed_at FROM clip.queue;
+\set VERBOSITY default
+
+-- partitioned: rows of every partition, however they come
+CREATE TABLE parted (id int PRIMARY KEY, title text, embedding vector) PARTITION BY RANGE (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+SELECT clip_attach('parted', text_column => 'title', mode => 'async');
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+INSERT INTO parted VALUES (1, 'cat'), (11, 'dog');
+INSERT INTO parted_2 VALUES (12, 'bird');
+UPDATE parted SET id = 13 WHERE id = 1;
+UPDATE parted SET title = title WHERE id = 12;
+SELECT relation, key FROM clip.queue ORDER BY id;
+CALL clip_drain('parted');
+SELECT tableoid::regclass, id, embedding = clip_embed_text(title) AS embedded FROM parted ORDER BY id;
+UPDATE parted SET title = 'fish' WHERE id = 13;
+UPDATE parted SET id = id WHERE id = 11;
+DROP TABLE parted_1;
+SELECT relation, key FROM clip.queue ORDER BY id;
+SELECT clip_detach('parted');
+SELECT count(*) FROM clip.queue;
+
+-- foreign keys and their locks, user triggers, and one that says no
+CREATE TABLE parents (id int PRIMARY KEY, title text, embedding vector);
+CREATE TABLE children (parent int REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE seen (who name, what text);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF NEW.title = 'unwanted' AND NEW.embedding IS NOT NULL THEN RETURN NULL; END IF;
+	IF NEW.title = 'raises' AND NEW.embedding IS NOT NULL THEN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END IF;
+	INSERT INTO seen VALUES (current_user, NEW.title); RETURN NEW; END $$;
+CREATE TRIGGER see BEFORE UPDATE ON parents FOR EACH ROW EXECUTE FUNCTION see();
+SELECT clip_attach('parents', text_column => 'title', mode => 'async');
+INSERT INTO parents VALUES (1, 'wanted'), (2, 'unwanted'), (3, 'raises');
+INSERT INTO children VALUES (1);
+CALL clip_drain('parents');
+SELECT id, embedding IS NOT NULL AS embedded FROM parents ORDER BY id;
+SELECT key, attempts, sqlstate, error, failed_at IS NOT NULL AS dead FROM clip.queue ORDER BY id;
+SELECT what FROM seen;
+DROP TABLE children, seen;
+DROP TABLE parents, keyed, keyless, loses, parted CASCADE;
+DROP FUNCTION see();
+DROP TYPE colour;
+DROP DOMAIN code;
+SELECT count(*) FROM clip.queue;

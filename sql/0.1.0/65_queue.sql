@@ -1,0 +1,104 @@
+-- The queue -----------------------------------------------------------------------------------------------------------
+-- A job says: look at this row. What there is to do is in the row alone: a source, and no vector beside it. So a job too
+-- many does no harm, and a job is deleted in the transaction that writes the vector.
+
+CREATE SEQUENCE clip.queue_id;
+COMMENT ON SEQUENCE clip.queue_id IS 'internal: numbers of jobs';
+
+CREATE TABLE clip.queue (
+	id bigint PRIMARY KEY DEFAULT nextval('clip.queue_id'),
+	relation regclass NOT NULL,
+	embedding_column name NOT NULL,
+	key text[] NOT NULL,
+	enqueued_at timestamptz NOT NULL DEFAULT now(),
+	not_before timestamptz NOT NULL DEFAULT now(),
+	attempts integer NOT NULL DEFAULT 0,
+	claimed_by integer,
+	claimer_start timestamptz,
+	sqlstate text,
+	error text,
+	failed_at timestamptz
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_analyze_scale_factor = 0.2);
+COMMENT ON TABLE clip.queue IS 'rows that wait for their vectors, and those that failed';
+COMMENT ON COLUMN clip.queue.relation IS 'the table, or the partition that the row lies in';
+COMMENT ON COLUMN clip.queue.key IS 'the row''s primary key, each column as its type writes it';
+COMMENT ON COLUMN clip.queue.not_before IS 'of a claimed job the end of the lease, of a failed one the next attempt';
+COMMENT ON COLUMN clip.queue.attempts IS 'counted before the work begins';
+COMMENT ON COLUMN clip.queue.claimed_by IS 'process that works on it, with the start of that process';
+COMMENT ON COLUMN clip.queue.failed_at IS 'given up; see clip_retry';
+CREATE INDEX queue_ready ON clip.queue (not_before) WHERE failed_at IS NULL;
+CREATE INDEX queue_claimed ON clip.queue (claimed_by) WHERE claimed_by IS NOT NULL;
+SELECT pg_catalog.pg_extension_config_dump('clip.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');
+
+-- Writers need no rights on the queue: the function inserts keys of the trigger's own table, when PostgreSQL fires it and
+-- not otherwise. Values of keys are written so that every later session reads them alike.
+CREATE FUNCTION clip.enqueue_trigger() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'clip_enqueue_trigger' LANGUAGE C
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres'
+	SET extra_float_digits = '3' SET bytea_output = 'hex';
+COMMENT ON FUNCTION clip.enqueue_trigger() IS 'internal: puts rows that lack a vector into clip.queue';
+
+CREATE FUNCTION clip.wake_trigger() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'clip_wake_trigger' LANGUAGE C;
+COMMENT ON FUNCTION clip.wake_trigger() IS 'internal: wakes the workers when the transaction commits';
+CREATE TRIGGER wake AFTER INSERT ON clip.queue FOR EACH STATEMENT EXECUTE FUNCTION clip.wake_trigger();
+
+CREATE FUNCTION clip.set_mode(relation regclass, embedding_column name, mode text) RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clip.set_mode(regclass, name, text) IS 'internal: writes clip.tables for the owner of a relation';
+
+-- A column that is embedded, as a job names it: the job's relation may be a partition of the attached table.
+-- key_matches compares a row t with a key $1.
+CREATE FUNCTION clip.attachment(relation regclass, embedding_column name, OUT model text, OUT fingerprint text, OUT text_column name,
+		OUT image_column name, OUT modality_column name, OUT keep_images boolean, OUT owner oid, OUT table_name text,
+		OUT key_columns integer, OUT key_matches text, OUT vector_type oid) RETURNS SETOF record
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT t.model, t.fingerprint, t.text_column, t.image_column, t.modality_column, t.keep_images, c.relowner,
+		format('%I.%I', n.nspname, c.relname), k.columns::integer, k.matches, format('%I.vector', clip.vector_schema())::regtype::oid
+	FROM clip.tables t
+	JOIN pg_class c ON c.oid = attachment.relation
+	JOIN pg_namespace n ON n.oid = c.relnamespace
+	LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS columns, string_agg(format('t.%I OPERATOR(%I.%s) ($1[%s])::%s', a.attname, opn.nspname, o.oprname, u.place,
+			format_type(a.atttypid, a.atttypmod)), ' AND ' ORDER BY u.place) AS matches
+		FROM generate_series(1, i.indnkeyatts) u (place)
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[u.place - 1]
+		JOIN pg_opclass oc ON oc.oid = i.indclass[u.place - 1]
+		JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+		JOIN pg_operator o ON o.oid = ao.amopopr
+		JOIN pg_namespace opn ON opn.oid = o.oprnamespace
+	) k
+	WHERE t.embedding_column = attachment.embedding_column
+		AND (t.relation = attachment.relation OR t.relation IN (SELECT pg_partition_ancestors(attachment.relation)))
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION clip.attachment(regclass, name) IS 'internal: what a worker has to know of a table';
+
+-- Watching ------------------------------------------------------------------------------------------------------------
+-- Each sees the tables whose rows they may read.
+
+CREATE VIEW clip_queue WITH (security_barrier) AS
+	SELECT q.relation, q.embedding_column,
+		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NULL AND q.error IS NULL) AS waiting,
+		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NOT NULL) AS claimed,
+		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NULL AND q.error IS NOT NULL) AS retrying,
+		count(*) FILTER (WHERE q.failed_at IS NOT NULL) AS dead,
+		clock_timestamp() - min(q.enqueued_at) FILTER (WHERE q.failed_at IS NULL) AS age
+	FROM clip.queue q JOIN pg_catalog.pg_class c ON c.oid = q.relation
+	WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT')
+	GROUP BY q.relation, q.embedding_column;
+COMMENT ON VIEW clip_queue IS 'rows that wait for their vectors, by table: waiting, claimed by a worker, retrying after an error, dead, age of the oldest';
+GRANT SELECT ON clip_queue TO PUBLIC;
+
+CREATE VIEW clip_dead_letters WITH (security_barrier) AS
+	SELECT q.relation, q.embedding_column, q.key, q.attempts, q.sqlstate, q.error, q.enqueued_at, q.failed_at
+	FROM clip.queue q JOIN pg_catalog.pg_class c ON c.oid = q.relation
+	WHERE q.failed_at IS NOT NULL AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
+COMMENT ON VIEW clip_dead_letters IS 'rows that could not be embedded, by primary key, with the error';
+GRANT SELECT ON clip_dead_letters TO PUBLIC;
+
+CREATE FUNCTION clip_retry(relation regclass, embedding_column name DEFAULT NULL, sqlstate text DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'clip_retry_wrapper' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION clip_retry(regclass, name, text) IS 'puts rows that failed, all or those with one SQLSTATE, back into the queue; gives their number';

@@ -1,0 +1,52 @@
+//! The SQL functions of the queue: each checks that its caller owns the table.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::{Spi, pg_extern, pg_sys};
+
+use super::attempt::as_superuser;
+use crate::{registry, worker};
+
+/// `(relation regclass, embedding_column name, mode text)`
+#[pg_extern(sql = false)]
+fn clip_set_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
+    registry::check_owner(relation);
+    registry::write(
+        c"UPDATE clip.tables SET mode = $3 WHERE relation OPERATOR(pg_catalog.=) $1 \
+          AND embedding_column OPERATOR(pg_catalog.=) $2",
+        &[pg_sys::REGCLASSOID, pg_sys::NAMEOID, pg_sys::TEXTOID],
+        fcinfo,
+    );
+}
+
+/// Puts dead letters of a table and its partitions back; gives their number.
+#[pg_extern(sql = false)]
+fn clip_retry(
+    relation: Option<pg_sys::Oid>,
+    embedding_column: Option<&core::ffi::CStr>,
+    sqlstate: Option<&str>,
+) -> Option<i64> {
+    let relation = relation?;
+    registry::check_owner(relation);
+    let column = embedding_column.map(|name| name.to_string_lossy().into_owned());
+    let count = as_superuser(|| {
+        Spi::connect_mut(|client| {
+            client
+                .update(
+                    "UPDATE clip.queue SET attempts = 0, not_before = pg_catalog.now(), failed_at = NULL, sqlstate = NULL, \
+                     error = NULL WHERE failed_at IS NOT NULL AND (relation OPERATOR(pg_catalog.=) $1 \
+                     OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))) \
+                     AND ($2 IS NULL OR embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
+                     AND ($3 IS NULL OR sqlstate OPERATOR(pg_catalog.=) $3)",
+                    None,
+                    &[DatumWithOid::from(relation), column.into(), sqlstate.into()],
+                )
+                .map(|table| table.len())
+        })
+    });
+    let count =
+        count.unwrap_or_else(|e| crate::error::raise(crate::error::SqlState::UndefinedObject, e.to_string(), None));
+    if count > 0 {
+        worker::wake_at_commit();
+    }
+    i64::try_from(count).ok()
+}

@@ -1,0 +1,147 @@
+//! Work that may fail without taking the transaction along, and work in another role's name.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::panic::AssertUnwindSafe;
+
+use clip_core::Error;
+use pgrx::pg_sys;
+use pgrx::pg_sys::PgTryBuilder;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::spi;
+
+/// Why a job failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub sqlstate: String,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        Self { sqlstate: sqlstate(code), message: message.into() }
+    }
+
+    /// Would the same input fail in the same way again? Classes: data exception, integrity constraint, feature not
+    /// supported, program limit exceeded.
+    pub fn is_permanent(&self) -> bool {
+        ["22", "23", "0A", "54"].iter().any(|class| self.sqlstate.starts_with(class))
+    }
+
+    /// `lock_not_available`: nothing is wrong with the row.
+    pub fn is_lock_timeout(&self) -> bool {
+        self.sqlstate == "55P03"
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::new(crate::error::code(e.kind), e.message)
+    }
+}
+
+impl From<spi::Error> for Failure {
+    fn from(e: spi::Error) -> Self {
+        Self::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, e.to_string())
+    }
+}
+
+/// The five characters of a code, six bits each (PostgreSQL's `unpack_sql_state`).
+fn sqlstate(code: PgSqlErrorCode) -> String {
+    (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
+}
+
+/// Runs `f` in a subtransaction. An error undoes what `f` did in the database and comes back as a value; a cancelled
+/// statement stays cancelled.
+pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
+    // SAFETY: as PL/pgSQL's blocks with EXCEPTION do it: memory context and resource owner are put back after either end,
+    // and an abort also restores the user and the settings.
+    unsafe {
+        let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let f = AssertUnwindSafe(f);
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok({ f }.0()))).catch_others(|e| Err(Box::new(e))).execute();
+        pg_sys::CurrentMemoryContext = context;
+        match result {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        result.map_err(|caught| {
+            let (CaughtError::PostgresError(e)
+            | CaughtError::ErrorReport(e)
+            | CaughtError::RustPanic { ereport: e, .. }) = &*caught;
+            if e.sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
+                caught.rethrow();
+            }
+            Failure::new(e.sql_error_code(), e.message())
+        })
+    }
+}
+
+/// Runs `f` as the superuser, whom alone the tables of schema `clip` obey. Only for statements that are fixed and name
+/// everything with its schema.
+pub fn as_superuser<T>(f: impl FnOnce() -> T) -> T {
+    as_user(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), pg_sys::SECURITY_LOCAL_USERID_CHANGE, f)
+}
+
+/// Runs `f` as the owner of a table, in a security-restricted operation, as REINDEX and autovacuum do: whatever the
+/// table's triggers, policies and types call, it has the owner's rights and cannot get at the caller's. What it does to
+/// settings ends with `f`.
+pub fn as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    // SAFETY: a settings level is left as it was entered; after an error the abort of the (sub)transaction leaves it.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    // A row that a policy hides would look like one that is gone.
+    set(c"row_security", c"off");
+    let context = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+    let result = as_user(owner, context, f);
+    // SAFETY: see above.
+    unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    result
+}
+
+/// A setting until the end of the enclosing level.
+pub fn set(name: &CStr, value: &CStr) {
+    // SAFETY: NUL-terminated strings of a setting that exists in every version, and a value it takes.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+fn as_user<T>(user: pg_sys::Oid, context: u32, f: impl FnOnce() -> T) -> T {
+    let (mut before, mut flags) = (pg_sys::InvalidOid, 0);
+    // SAFETY: the user is put back where `f` returns; where it fails, the abort of the (sub)transaction does it.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut before, &mut flags);
+        pg_sys::SetUserIdAndSecContext(user, flags | context as i32);
+        let result = f();
+        pg_sys::SetUserIdAndSecContext(before, flags);
+        result
+    }
+}
+
+/// Is the extension there? Holds it until the end of the transaction, so that DROP EXTENSION waits for the transaction, and
+/// no statement in it can find half of the schema gone.
+pub fn hold_extension() -> bool {
+    // SAFETY: plain catalog look-ups and a lock, which is the transaction's.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pg_clip".as_ptr(), true);
+        if extension == pg_sys::InvalidOid {
+            return false;
+        }
+        pg_sys::LockDatabaseObject(pg_sys::ExtensionRelationId, extension, 0, pg_sys::AccessShareLock as i32);
+        pg_sys::get_extension_oid(c"pg_clip".as_ptr(), true) == extension
+    }
+}

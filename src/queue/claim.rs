@@ -1,0 +1,208 @@
+//! The first transaction of a batch: which rows, and what is in them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use clip_core::Model;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
+use pgrx::spi::{self, SpiClient};
+use pgrx::{datum::DatumWithOid, pg_sys};
+use sha2::{Digest, Sha256};
+
+use super::attachment::Attachment;
+use super::attempt::{Failure, as_superuser, attempt, hold_extension};
+use super::read::{Read, Reader};
+use super::{BATCH, BATCH_BYTES, ledger};
+use crate::datum::VarlenaCopy;
+use crate::registry;
+use crate::stats::Kind;
+
+/// Whose jobs to take.
+#[derive(Clone, Copy)]
+pub enum Scope {
+    /// Of one table and its partitions.
+    Table(pg_sys::Oid),
+    /// Of tables that this role owns.
+    OwnedBy(pg_sys::Oid),
+    All,
+}
+
+pub struct Job {
+    pub id: i64,
+    /// Attempts before this one.
+    pub attempts: i32,
+    pub key: VarlenaCopy,
+    relation: pg_sys::Oid,
+    column: String,
+    key_columns: i32,
+    /// It was worked on when its process ended.
+    suspect: bool,
+}
+
+/// A row that was read.
+pub struct Item {
+    pub job: Job,
+    pub kind: Kind,
+    pub bytes: Vec<u8>,
+    pub digest: [u8; 32],
+}
+
+/// Rows of one column and one model.
+pub struct Group {
+    pub table: Attachment,
+    pub model: Rc<Model>,
+    pub items: Vec<Item>,
+}
+
+#[derive(Default)]
+pub struct Batch {
+    pub groups: Vec<Group>,
+    /// Jobs that this claim dealt with, those included for which there was nothing to do.
+    pub jobs: usize,
+    /// Of them those that failed.
+    pub failed: usize,
+    pub extension_is_gone: bool,
+}
+
+/// Claims up to `limit` jobs. Runs in a transaction of its own, which the caller commits.
+pub fn claim(scope: Scope, limit: usize) -> spi::Result<Batch> {
+    as_superuser(|| {
+        if !hold_extension() {
+            return Ok(Batch { extension_is_gone: true, ..Batch::default() });
+        }
+        spi::Spi::connect_mut(|client| {
+            let mut jobs = ready(client, scope, limit.min(BATCH))?;
+            if jobs.is_empty() && ledger::free_abandoned(client)? > 0 {
+                jobs = ready(client, scope, limit.min(BATCH))?;
+            }
+            let mut batch = Batch { jobs: jobs.len(), ..Batch::default() };
+            // A job whose process died may have been its death, so it goes alone.
+            if let Some(first) = jobs.iter().position(|job| job.suspect) {
+                if first == 0 { jobs.truncate(1) } else { jobs.truncate(first) }
+            }
+            let mut by_column: BTreeMap<(u32, String), Vec<Job>> = BTreeMap::new();
+            for job in jobs {
+                by_column.entry((job.relation.to_u32(), job.column.clone())).or_default().push(job);
+            }
+            let mut room = BATCH_BYTES;
+            for jobs in by_column.into_values() {
+                group(client, jobs, &mut room, &mut batch)?;
+            }
+            Ok(batch)
+        })
+    })
+}
+
+fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<Vec<Job>> {
+    let (filter, arg) = match scope {
+        Scope::All => ("$2 IS NULL", DatumWithOid::null::<pg_sys::Oid>()),
+        Scope::Table(relation) => (
+            "(q.relation OPERATOR(pg_catalog.=) $2 OR q.relation OPERATOR(pg_catalog.=) ANY (ARRAY( \
+             SELECT p.relid FROM pg_catalog.pg_partition_tree($2) p)))",
+            relation.into(),
+        ),
+        Scope::OwnedBy(role) => (
+            "EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) q.relation \
+             AND pg_catalog.pg_has_role($2, c.relowner, 'USAGE'))",
+            role.into(),
+        ),
+    };
+    let mut rows = client.update(
+        format!(
+            "SELECT q.id, q.relation::pg_catalog.oid, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), \
+             q.attempts, q.attempts OPERATOR(pg_catalog.>) 0 AND q.error IS NULL FROM clip.queue q \
+             WHERE q.failed_at IS NULL AND q.not_before OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AND {filter} \
+             ORDER BY q.not_before LIMIT $1 FOR UPDATE OF q SKIP LOCKED"
+        )
+        .as_str(),
+        None,
+        &[(limit as i64).into(), arg],
+    )?;
+    let mut jobs = Vec::new();
+    while rows.next().is_some() {
+        let (Some(id), Some(relation), Some(column)) = (rows.get(1)?, rows.get(2)?, rows.get(3)?) else { continue };
+        let Some(key) = VarlenaCopy::of(&rows, 4)? else { continue };
+        let (key_columns, attempts) = (rows.get(5)?.unwrap_or_default(), rows.get(6)?.unwrap_or_default());
+        jobs.push(Job { id, relation, column, key, key_columns, attempts, suspect: rows.get(7)?.unwrap_or_default() });
+    }
+    Ok(jobs)
+}
+
+/// Reads the rows of one column's jobs and decides on each.
+fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &mut Batch) -> spi::Result<()> {
+    let Some(first) = jobs.first() else { return Ok(()) };
+    let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
+        ledger::delete(client, ledger::ids(&jobs))?;
+        return Ok(());
+    };
+    if !may_read(table.relation) {
+        // Somebody changes or drops the table and may wait for these very jobs: not waiting here cannot deadlock.
+        ledger::release(client, ledger::ids(&jobs), false, 1)?;
+        return Ok(());
+    }
+    if table.key_columns == 0 {
+        let failure = Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the table has no primary key any more, which the row waits under",
+        );
+        return fail_all(client, &jobs, &failure, batch);
+    }
+    let model = match attempt(|| registry::checked(&table.model, &table.fingerprint)) {
+        Ok(model) => model,
+        Err(failure) => return fail_all(client, &jobs, &failure, batch),
+    };
+    let (mut items, mut gone) = (Vec::new(), Vec::new());
+    let mut reader = match Reader::new(client, &table) {
+        Ok(reader) => reader,
+        Err(failure) => return fail_all(client, &jobs, &failure, batch),
+    };
+    for job in jobs {
+        let read = check(&job, &table).and_then(|()| reader.read(client, &table, &job, *room, items.is_empty()));
+        match read {
+            Ok(Read::Full) => break,
+            Ok(Read::Nothing) => gone.push(job.id),
+            Ok(Read::Source(kind, bytes)) => {
+                *room = room.saturating_sub(bytes.len());
+                let digest = Sha256::digest(&bytes).into();
+                items.push(Item { job, kind, bytes, digest });
+            }
+            Err(failure) => {
+                ledger::fail(client, &job, job.attempts + 1, &failure)?;
+                batch.failed += 1;
+            }
+        }
+    }
+    ledger::delete(client, gone)?;
+    ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job)))?;
+    if !items.is_empty() {
+        batch.groups.push(Group { table, model, items });
+    }
+    Ok(())
+}
+
+fn fail_all(client: &mut SpiClient<'_>, jobs: &[Job], failure: &Failure, batch: &mut Batch) -> spi::Result<()> {
+    for job in jobs {
+        ledger::fail(client, job, job.attempts + 1, failure)?;
+    }
+    batch.failed += jobs.len();
+    Ok(())
+}
+
+fn check(job: &Job, table: &Attachment) -> Result<(), Failure> {
+    if job.suspect && job.attempts >= super::MAX_ATTEMPTS {
+        let message = format!("the server process ended in each of {} attempts to embed the row", job.attempts);
+        return Err(Failure::new(PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN, message));
+    }
+    if job.key_columns != table.key_columns {
+        let message =
+            format!("the primary key has {} columns, the waiting row's {}", table.key_columns, job.key_columns);
+        return Err(Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+    }
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn may_read(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a plain call; the lock is the transaction's.
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessShareLock as i32) }
+}

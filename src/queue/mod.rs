@@ -1,0 +1,37 @@
+//! The queue of tables in mode async: who fills it, who empties it, and what may go wrong in between.
+//!
+//! A job is the primary key of a row that may lack its vector; the truth is in the row. Three transactions do a batch:
+//!
+//! 1. [`claim`]: jobs are locked with SKIP LOCKED, their attempts counted, their rows read; then it commits.
+//! 2. No transaction: the model runs.
+//! 3. [`finish`]: each vector is written if the row still has the source that it was made of; the job is deleted in
+//!    the same transaction.
+//!
+//! A process that dies leaves its claims behind; they are void as soon as the process is gone. Since jobs are deleted
+//! only with the vector's commit, nothing can be lost; since a vector is written only beside the source that it was made
+//! of, nothing can be stale.
+
+mod api;
+mod attachment;
+mod attempt;
+mod claim;
+mod columns;
+mod drain;
+mod finish;
+mod ledger;
+mod read;
+mod run;
+
+pub use claim::{Batch, Scope, claim};
+pub use columns::Columns;
+pub use finish::finish;
+pub use ledger::next_attempt;
+pub use run::embed;
+
+/// Jobs of a claim at most. Not more than 64: each row is written in a subtransaction, and PostgreSQL keeps the numbers
+/// of 64 of them in shared memory before visibility checks of other sessions have to read them from disk.
+pub const BATCH: usize = 64;
+/// Bytes of the sources of a claim, but that one job is always taken.
+pub const BATCH_BYTES: usize = 64 << 20;
+/// A job that failed so often is given up.
+pub const MAX_ATTEMPTS: i32 = 6;

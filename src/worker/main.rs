@@ -1,0 +1,148 @@
+//! A worker: claims, embeds, writes, until its database's queue is empty.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use pgrx::{pg_guard, pg_sys, spi};
+
+use super::shared::{Slot, shared};
+use crate::guc;
+use crate::queue::{BATCH, Batch, Scope, claim, embed, finish, next_attempt};
+
+/// How long an idle worker stays, for the next commit. DROP DATABASE waits five seconds for others to leave.
+const IDLE: Duration = Duration::from_secs(2);
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
+    let database = database.value() as u32;
+    install_signal_handlers();
+    let Some(slot) = shared().and_then(|shared| shared.slot(database)) else { return };
+    // Whatever ends this process before its time leaves this count too high; the launcher then waits for a while.
+    slot.begun.fetch_add(1, SeqCst);
+    // SAFETY: the database is one that the launcher saw; as in every background worker of a superuser.
+    unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::Oid::from(database), pg_sys::InvalidOid, 0) };
+    work(slot);
+    slot.begun.fetch_sub(1, SeqCst);
+    if slot.is_wanted()
+        && let Some(shared) = shared()
+    {
+        shared.wake_launcher();
+    }
+}
+
+fn work(slot: &Slot) {
+    let mut idle = false;
+    loop {
+        slot.take_call();
+        let (jobs, gone) = batch();
+        if gone || guc::workers() == 0 {
+            break;
+        }
+        if jobs > 0 {
+            idle = false;
+            continue;
+        }
+        if idle {
+            break;
+        }
+        report(pg_sys::BackendState::STATE_IDLE, "waiting for rows");
+        slot.enter_idle();
+        let end = Instant::now() + IDLE;
+        while !slot.is_wanted() && Instant::now() < end && guc::workers() > 0 {
+            wait(end.saturating_duration_since(Instant::now()));
+        }
+        slot.leave_idle();
+        idle = !slot.is_wanted();
+    }
+    let next = transaction(|| Ok(next_attempt()?.unwrap_or(0)));
+    slot.next.store(next, SeqCst);
+}
+
+/// One batch; the number of jobs that it dealt with, and whether the extension is gone.
+fn batch() -> (usize, bool) {
+    report(pg_sys::BackendState::STATE_RUNNING, "claiming rows");
+    let Batch { groups, jobs, extension_is_gone, .. } = transaction(|| claim(Scope::All, BATCH));
+    for group in groups {
+        let what = format!("{} rows of {} with {}", group.items.len(), group.table.name, group.table.model);
+        report(pg_sys::BackendState::STATE_RUNNING, &format!("embedding {what}"));
+        let (table, done) = embed(group, &leave_with_the_server);
+        report(pg_sys::BackendState::STATE_RUNNING, &format!("writing {what}"));
+        transaction(|| finish(&table, done));
+    }
+    (jobs, extension_is_gone)
+}
+
+fn transaction<T>(f: impl FnOnce() -> spi::Result<T>) -> T {
+    // SAFETY: a transaction of this process, which is in none, with a snapshot that is popped before it ends.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let value = f().unwrap_or_else(|e| pgrx::error!("pg_clip worker: {e}"));
+        pg_sys::PopActiveSnapshot();
+        pg_sys::CommitTransactionCommand();
+        pg_sys::pgstat_report_stat(false);
+        value
+    }
+}
+
+/// For `pg_stat_activity`.
+fn report(state: pg_sys::BackendState::Type, what: &str) {
+    let what = CString::new(what).unwrap_or_default();
+    // SAFETY: copies a NUL-terminated string into this process's entry.
+    unsafe { pg_sys::pgstat_report_activity(state, what.as_ptr()) };
+}
+
+/// A worker whose server is gone must not stand in the next one's way.
+fn leave_with_the_server() {
+    // SAFETY: the end of this process; the parent of an orphan is another process.
+    unsafe {
+        if std::os::unix::process::parent_id() as i32 != pg_sys::PostmasterPid {
+            pg_sys::proc_exit(1);
+        }
+    }
+}
+
+/// Waits for the latch or a timeout, and does what signals ask for: ends, or reads the configuration again.
+pub fn wait(timeout: Duration) {
+    // SAFETY: this process's own latch.
+    unsafe {
+        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).min(3_600_000);
+        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, milliseconds, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+        pgrx::check_for_interrupts!();
+        if pg_sys::ConfigReloadPending != 0 {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
+/// As a backend's: terminated and cancelled wherever it asks for interrupts, which the engine does between layers.
+pub fn install_signal_handlers() {
+    // SAFETY: PostgreSQL's own handlers, before signals are unblocked.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        use pg_sys::pqsignal;
+        #[cfg(feature = "pg18")]
+        use pg_sys::pqsignal_be as pqsignal;
+        pqsignal(pg_sys::SIGHUP as i32, Some(on_reload));
+        pqsignal(pg_sys::SIGINT as i32, Some(on_cancel));
+        pqsignal(pg_sys::SIGTERM as i32, Some(on_terminate));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+// PostgreSQL's functions themselves: pgrx's wrappers expect to be called by the main program, not in a signal.
+unsafe extern "C-unwind" {
+    #[link_name = "SignalHandlerForConfigReload"]
+    fn on_reload(signal: i32);
+    #[link_name = "StatementCancelHandler"]
+    fn on_cancel(signal: i32);
+    #[link_name = "die"]
+    fn on_terminate(signal: i32);
+}
