@@ -5,9 +5,9 @@ use std::arch::x86_64::__m256i;
 use pulp::cast;
 use pulp::x86::V3;
 
+use super::block::{ROWS, TILE, Tile, Two};
 use super::horizontal::Loops;
-use super::kernels::{CHUNK, Chunk, HALF, Kernels, LOW_BITS, PRECISION_BITS, pairs};
-use super::line::Line;
+use super::kernels::{HALF, Kernels, LOW_BITS, PRECISION_BITS, Pair, pairs};
 
 const SHIFT: i32 = LOW_BITS as i32;
 const FRACTION: i32 = PRECISION_BITS as i32;
@@ -22,6 +22,9 @@ const PLACES: [[[u8; 16]; 3]; 3] = {
     }
     places
 };
+
+/// Takes four reds, greens and blues to four pixels.
+const PIXELS: [u8; 16] = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15];
 
 /// Samples side by side that the vertical pass takes at once.
 pub(super) const COLUMNS: usize = 32;
@@ -49,17 +52,29 @@ impl Avx2 {
         )
     }
 
+    /// Sums of halves as levels, not yet clipped.
+    #[inline(always)]
+    fn levels<const N: usize>(self, high: [__m256i; N], mut low: [__m256i; N]) -> [__m256i; N] {
+        let (avx, avx2) = (self.0.avx, self.0.avx2);
+        let half = avx._mm256_set1_epi32(HALF);
+        for (sum, high) in low.iter_mut().zip(high) {
+            let whole = avx2._mm256_add_epi32(avx2._mm256_slli_epi32::<SHIFT>(high), *sum);
+            *sum = avx2._mm256_srai_epi32::<FRACTION>(avx2._mm256_add_epi32(whole, half));
+        }
+        low
+    }
+
     #[inline(always)]
     fn columns_here(self, narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize) -> Vec<u8> {
         let mut out = vec![0u8; kernels.taps.len() * stride];
         for ((start, weights), out_row) in kernels.taps.iter().zip(out.chunks_exact_mut(stride)) {
-            let pairs = pairs(&kernels.weights[weights.clone()]);
+            let pairs: Vec<Pair> = pairs(kernels.weights[weights.clone()].iter().copied()).collect();
             let rows = &narrow[(start - first_row) * stride..][..weights.len() * stride];
             let mut at = 0;
             while at < stride {
                 // the last ones overlap those before, and give the same
                 at = at.min(stride - COLUMNS);
-                let levels = some_columns(self.0, &rows[at..], &pairs, stride);
+                let levels = some_columns(self, &rows[at..], &pairs, stride);
                 out_row[at..at + COLUMNS].copy_from_slice(&levels);
                 at += COLUMNS;
             }
@@ -68,69 +83,76 @@ impl Avx2 {
     }
 }
 
+// Loops in place of closures: what is not inlined does without the instructions.
 impl Loops for Avx2 {
     #[inline(always)]
-    fn split(self, pixels: &[u8; 3 * CHUNK]) -> [[i16; CHUNK]; 3] {
+    fn split(self, pixels: &[u8; 3 * TILE], tile: &mut Tile, row: usize) {
         let simd = self.0;
         let thirds: [[u8; 16]; 3] = cast(*pixels);
-        // Loops in place of closures, here and below: what is not inlined does without the instructions.
-        let mut channels = [[0; CHUNK]; 3];
-        for (channel, places) in channels.iter_mut().zip(PLACES) {
+        for (channel, places) in tile.iter_mut().zip(PLACES) {
             let mut bytes = simd.sse2._mm_setzero_si128();
             for (third, places) in thirds.iter().zip(places) {
-                let part = simd.ssse3._mm_shuffle_epi8(cast(*third), cast(places));
-                bytes = simd.sse2._mm_or_si128(bytes, part);
+                bytes = simd.sse2._mm_or_si128(bytes, simd.ssse3._mm_shuffle_epi8(cast(*third), cast(places)));
             }
-            *channel = cast(simd.avx2._mm256_cvtepu8_epi16(bytes));
+            channel.as_chunks_mut().0[row] = cast::<_, [i16; TILE]>(simd.avx2._mm256_cvtepu8_epi16(bytes));
         }
-        channels
+    }
+
+    /// Two levels side by side are one number of 32 bits: per channel, an 8 × 8 matrix of such to transpose.
+    #[inline(always)]
+    fn turn(self, tile: &Tile, out: &mut [Two; TILE / 2]) {
+        let avx2 = self.0.avx2;
+        for (channel, levels) in tile.iter().enumerate() {
+            let rows: &[[i16; TILE]] = levels.as_chunks().0;
+            for half in 0..2 {
+                // four rows, of which unpacking makes 4 × 4 matrices in either half
+                let r: [__m256i; 4] = [
+                    cast(rows[4 * half]),
+                    cast(rows[4 * half + 1]),
+                    cast(rows[4 * half + 2]),
+                    cast(rows[4 * half + 3]),
+                ];
+                let (a, b) = (avx2._mm256_unpacklo_epi32(r[0], r[1]), avx2._mm256_unpackhi_epi32(r[0], r[1]));
+                let (c, d) = (avx2._mm256_unpacklo_epi32(r[2], r[3]), avx2._mm256_unpackhi_epi32(r[2], r[3]));
+                let columns = [
+                    avx2._mm256_unpacklo_epi64(a, c),
+                    avx2._mm256_unpackhi_epi64(a, c),
+                    avx2._mm256_unpacklo_epi64(b, d),
+                    avx2._mm256_unpackhi_epi64(b, d),
+                ];
+                for (i, column) in columns.into_iter().enumerate() {
+                    let column: [[[i16; 2]; 4]; 2] = cast(column);
+                    out[i][channel].as_chunks_mut().0[half] = column[0];
+                    out[4 + i][channel].as_chunks_mut().0[half] = column[1];
+                }
+            }
+        }
     }
 
     #[inline(always)]
-    fn two_pixels(self, lines: &[Line; 2], at: usize, weights: &[Chunk]) -> [[u8; 3]; 2] {
+    fn pixels(self, samples: &[Two], weights: &[Pair]) -> [[u8; 4]; ROWS] {
         let (avx, avx2) = (self.0.avx, self.0.avx2);
-        let [top, bottom] = lines;
-        let planes = [
-            top.chunks(0, at, weights.len()),
-            top.chunks(1, at, weights.len()),
-            top.chunks(2, at, weights.len()),
-            bottom.chunks(0, at, weights.len()),
-            bottom.chunks(1, at, weights.len()),
-            bottom.chunks(2, at, weights.len()),
-        ];
-        let mut high = [avx._mm256_setzero_si256(); 6];
+        let mut high = [avx._mm256_setzero_si256(); 3];
         let mut low = high;
-        for (i, [w_high, w_low]) in weights.iter().enumerate() {
-            let (w_high, w_low): (__m256i, __m256i) = (cast(*w_high), cast(*w_low));
-            for (channel, plane) in planes.iter().enumerate() {
-                let samples = cast(plane[i]);
-                high[channel] = avx2._mm256_add_epi32(high[channel], avx2._mm256_madd_epi16(samples, w_high));
-                low[channel] = avx2._mm256_add_epi32(low[channel], avx2._mm256_madd_epi16(samples, w_low));
+        for (two, [w_high, w_low]) in samples.iter().zip(weights) {
+            let (w_high, w_low) = (avx._mm256_set1_epi32(cast(*w_high)), avx._mm256_set1_epi32(cast(*w_low)));
+            for (channel, levels) in two.iter().enumerate() {
+                let levels = cast(*levels);
+                high[channel] = avx2._mm256_add_epi32(high[channel], avx2._mm256_madd_epi16(levels, w_high));
+                low[channel] = avx2._mm256_add_epi32(low[channel], avx2._mm256_madd_epi16(levels, w_low));
             }
         }
-        let mut sums = low;
-        for (sum, high) in sums.iter_mut().zip(high) {
-            *sum = avx2._mm256_add_epi32(avx2._mm256_slli_epi32::<SHIFT>(high), *sum);
-        }
-        // of each row: red, green, blue, blue in either half
-        let mut halves = [sums[0]; 2];
-        for (half, row) in halves.iter_mut().zip([0, 3]) {
-            let red_green = avx2._mm256_hadd_epi32(sums[row], sums[row + 1]);
-            let blue = avx2._mm256_hadd_epi32(sums[row + 2], sums[row + 2]);
-            *half = avx2._mm256_hadd_epi32(red_green, blue);
-        }
-        let first = avx2._mm256_permute2x128_si256::<0x20>(halves[0], halves[1]);
-        let second = avx2._mm256_permute2x128_si256::<0x31>(halves[0], halves[1]);
-        let sum = avx2._mm256_add_epi32(avx2._mm256_add_epi32(first, second), avx._mm256_set1_epi32(HALF));
-        let words = avx2._mm256_packs_epi32(avx2._mm256_srai_epi32::<FRACTION>(sum), sum);
-        let bytes: [u8; 32] = cast(avx2._mm256_packus_epi16(words, words));
-        [[bytes[0], bytes[1], bytes[2]], [bytes[16], bytes[17], bytes[18]]]
+        let sums = self.levels(high, low);
+        // In either half: four reds, four greens, four blues, four that do not matter.
+        let red_green = avx2._mm256_packs_epi32(sums[0], sums[1]);
+        let bytes = avx2._mm256_packus_epi16(red_green, avx2._mm256_packs_epi32(sums[2], sums[2]));
+        cast(avx2._mm256_shuffle_epi8(bytes, cast([PIXELS; 2])))
     }
 }
 
 #[inline(always)]
-fn some_columns(simd: V3, rows: &[u8], pairs: &[[[i16; 2]; 2]], stride: usize) -> [u8; COLUMNS] {
-    let (avx, avx2) = (simd.avx, simd.avx2);
+fn some_columns(code: Avx2, rows: &[u8], pairs: &[Pair], stride: usize) -> [u8; COLUMNS] {
+    let (avx, avx2) = (code.0.avx, code.0.avx2);
     let zero = avx._mm256_setzero_si256();
     let (mut high, mut low) = ([zero; 4], [zero; 4]);
     for (i, [w_high, w_low]) in pairs.iter().enumerate() {
@@ -151,12 +173,7 @@ fn some_columns(simd: V3, rows: &[u8], pairs: &[[[i16; 2]; 2]], stride: usize) -
             low[j] = avx2._mm256_add_epi32(low[j], avx2._mm256_madd_epi16(levels, w_low));
         }
     }
-    let half = avx._mm256_set1_epi32(HALF);
-    let mut sums = low;
-    for (sum, high) in sums.iter_mut().zip(high) {
-        let whole = avx2._mm256_add_epi32(avx2._mm256_slli_epi32::<SHIFT>(high), *sum);
-        *sum = avx2._mm256_srai_epi32::<FRACTION>(avx2._mm256_add_epi32(whole, half));
-    }
+    let sums = code.levels(high, low);
     let left = avx2._mm256_packs_epi32(sums[0], sums[1]);
     let right = avx2._mm256_packs_epi32(sums[2], sums[3]);
     cast(avx2._mm256_packus_epi16(left, right))

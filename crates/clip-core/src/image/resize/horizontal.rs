@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::kernels::{CHUNK, Chunk, Chunks, HALF, Kernels, fit_halves, to_level};
-use super::line::Line;
+use super::block::{Block, ROWS, TILE, Tile, Two};
+use super::kernels::{HALF, Kernels, Pair, Paired, fit_halves, to_level};
 use super::portable::Portable;
 use super::{Axis, Code};
 use crate::image::Rgb8;
@@ -13,16 +13,19 @@ use crate::spec::ResizeFilter;
 /// Weights are made for as many columns as fit in this many, at least for one. Only extreme pictures need several rounds.
 const MAX_WEIGHTS: usize = 1 << 20;
 
-/// Beyond this many samples a row with its channels apart would no longer fit the cache (and, at the extreme, the memory).
-const MAX_LINE: usize = 1 << 16;
+/// Beyond this many samples a block of turned rows would no longer fit the cache (and, at the extreme, the memory).
+const MAX_SPAN: usize = 1 << 16;
 
 /// The inner loops, as a processor runs them best.
 pub(super) trait Loops: Copy {
-    /// The channels of [`CHUNK`] pixels.
-    fn split(self, pixels: &[u8; 3 * CHUNK]) -> [[i16; CHUNK]; 3];
+    /// Puts the channels of some pixels apart, as those of row `row`.
+    fn split(self, pixels: &[u8; 3 * TILE], tile: &mut Tile, row: usize);
 
-    /// One pixel of each of two rows, from their samples from `at` on.
-    fn two_pixels(self, lines: &[Line; 2], at: usize, weights: &[Chunk]) -> [[u8; 3]; 2];
+    /// Turns the rows of a tile.
+    fn turn(self, tile: &Tile, out: &mut [Two; TILE / 2]);
+
+    /// One pixel of each row, and a byte that does not matter: the weighted sum of as many pairs as there are weights.
+    fn pixels(self, samples: &[Two], weights: &[Pair]) -> [[u8; 4]; ROWS];
 }
 
 /// The horizontal pass over some rows of `image`.
@@ -39,8 +42,8 @@ pub(super) fn horizontal(
     while from < x.count {
         let kernels = Kernels::new(x, filter, from, MAX_WEIGHTS);
         let pass = Pass { image, levels, kernels: &kernels, rows: rows.clone(), from, width: x.count };
-        if kernels.span().len() <= MAX_LINE && fit_halves(&kernels) {
-            pass.lines(&mut narrow, code);
+        if kernels.span().len() <= MAX_SPAN && fit_halves(&kernels) {
+            pass.blocks(&mut narrow, code);
         } else {
             pass.pixels(&mut narrow);
         }
@@ -65,32 +68,42 @@ impl Pass<'_> {
         &self.image.pixels[y * stride..][..stride]
     }
 
-    /// Two rows at once, their channels taken apart, so that weights meet samples side by side.
-    pub fn lines(&self, narrow: &mut [u8], code: Code) {
-        let span = self.kernels.span();
-        let chunks = Chunks::new(self.kernels, span.start);
-        let mut lines = [Line::new(span.len()), Line::new(span.len())];
-        let mut spare = vec![0; 3 * self.width];
-        for (y, out) in self.rows.clone().step_by(2).zip(narrow.chunks_mut(2 * 3 * self.width)) {
-            let (top, bottom) = out.split_at_mut(3 * self.width);
-            // Of an odd number of rows the last one is computed twice.
-            let last = bottom.is_empty();
-            let rows = [self.row(y), self.row(if last { y } else { y + 1 })];
-            let bottom = if last { &mut *spare } else { bottom };
-            let out = [top, bottom].map(|row| &mut row[3 * self.from..]);
-            let round = TwoRows { rows, span: &span, levels: self.levels, chunks: &chunks };
-            match code {
-                Code::Portable => round.run(Portable, &mut lines, out),
-                #[cfg(target_arch = "x86_64")]
-                Code::Avx2(simd) => simd.vectorize(
-                    #[inline(always)]
-                    || round.run(simd, &mut lines, out),
-                ),
+    /// [`ROWS`] rows at once, turned so that a weight meets samples side by side.
+    pub fn blocks(&self, narrow: &mut [u8], code: Code) {
+        match code {
+            Code::Portable => self.blocks_with(narrow, Portable),
+            #[cfg(target_arch = "x86_64")]
+            Code::Avx2(simd) => simd.vectorize(
+                #[inline(always)]
+                || self.blocks_with(narrow, simd),
+            ),
+        }
+    }
+
+    #[inline(always)]
+    fn blocks_with(&self, narrow: &mut [u8], code: impl Loops) {
+        let (span, kernels) = (self.kernels.span(), Paired::new(self.kernels));
+        let mut block = Block::new(span.len());
+        for (y, out) in self.rows.clone().step_by(ROWS).zip(narrow.chunks_mut(ROWS * 3 * self.width)) {
+            let height = out.len() / (3 * self.width);
+            // After the last row it is repeated.
+            let mut rows = [self.row(y); ROWS];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = self.row(y + i.min(height - 1));
+            }
+            block.fill(rows, &span, self.levels, code);
+            for (i, (start, weights)) in kernels.taps.iter().enumerate() {
+                let weights = &kernels.pairs[weights.clone()];
+                let pixels = code.pixels(&block.0[*start..*start + weights.len()], weights);
+                for (row, pixel) in pixels.iter().take(height).enumerate() {
+                    let at = 3 * (row * self.width + self.from + i);
+                    out[at..at + 3].copy_from_slice(&pixel[..3]);
+                }
             }
         }
     }
 
-    /// Pixel by pixel, for pictures so wide that a line of their samples would not fit the cache.
+    /// Pixel by pixel, for pictures so wide that a block of rows would not fit the cache.
     pub fn pixels(&self, narrow: &mut [u8]) {
         for (y, out) in self.rows.clone().zip(narrow.chunks_exact_mut(3 * self.width)) {
             let row = self.row(y).as_chunks::<3>().0;
@@ -103,26 +116,6 @@ impl Pass<'_> {
                 }
                 *pixel = sums.map(to_level);
             }
-        }
-    }
-}
-
-struct TwoRows<'a> {
-    rows: [&'a [u8]; 2],
-    span: &'a Range<usize>,
-    levels: Levels,
-    chunks: &'a Chunks,
-}
-
-impl TwoRows<'_> {
-    #[inline(always)]
-    fn run(self, code: impl Loops, lines: &mut [Line; 2], [top, bottom]: [&mut [u8]; 2]) {
-        for (line, row) in lines.iter_mut().zip(self.rows) {
-            line.fill(row, self.span, self.levels, code);
-        }
-        let out = top.as_chunks_mut::<3>().0.iter_mut().zip(bottom.as_chunks_mut::<3>().0);
-        for ((at, weights), (top, bottom)) in self.chunks.taps.iter().zip(out) {
-            [*top, *bottom] = code.two_pixels(lines, *at, &self.chunks.chunks[weights.clone()]);
         }
     }
 }

@@ -116,42 +116,36 @@ pub(super) fn fit_halves(kernels: &Kernels) -> bool {
     kernels.weights.iter().all(|w| i16::try_from(w >> LOW_BITS).is_ok())
 }
 
-/// Samples that the horizontal pass reads at once.
-pub(super) const CHUNK: usize = 16;
+/// Weights of two samples side by side: both high halves, both low ones.
+pub(super) type Pair = [[i16; 2]; 2];
 
-/// High halves of the weights of [`CHUNK`] samples in a row, and low ones.
-pub(super) type Chunk = [[i16; CHUNK]; 2];
-
-/// The kernels of a horizontal pass, in chunks, filled up with weights of zero.
-pub(super) struct Chunks {
-    /// Per output sample: the first input sample, counted from the span's start, and its chunks.
-    pub taps: Vec<(usize, Range<usize>)>,
-    pub chunks: Vec<Chunk>,
+/// Weights in pairs, filled up with a weight of zero.
+pub(super) fn pairs(weights: impl Iterator<Item = i32>) -> impl Iterator<Item = Pair> {
+    let mut weights = weights.map(halves).fuse();
+    std::iter::from_fn(move || {
+        let ([h0, l0], [h1, l1]) = (weights.next()?, weights.next().unwrap_or_default());
+        Some([[h0, h1], [l0, l1]])
+    })
 }
 
-impl Chunks {
-    pub fn new(kernels: &Kernels, span_start: usize) -> Self {
-        let mut all = Self { taps: Vec::with_capacity(kernels.taps.len()), chunks: Vec::new() };
+/// The kernels of a horizontal pass, in pairs.
+pub(super) struct Paired {
+    /// Per output sample: the first pair of input samples, counted from the span's start, and its weights.
+    pub taps: Vec<(usize, Range<usize>)>,
+    pub pairs: Vec<Pair>,
+}
+
+impl Paired {
+    pub fn new(kernels: &Kernels) -> Self {
+        let from = kernels.span().start;
+        let mut all = Self { taps: Vec::with_capacity(kernels.taps.len()), pairs: Vec::new() };
         for (start, weights) in &kernels.taps {
-            let begin = all.chunks.len();
-            all.chunks.extend(kernels.weights[weights.clone()].chunks(CHUNK).map(|weights| {
-                let mut chunk = [[0; CHUNK]; 2];
-                for (i, [high, low]) in weights.iter().map(|w| halves(*w)).enumerate() {
-                    (chunk[0][i], chunk[1][i]) = (high, low);
-                }
-                chunk
-            }));
-            all.taps.push((start - span_start, begin..all.chunks.len()));
+            let begin = all.pairs.len();
+            // A kernel that starts with the second sample of a pair gives the first no weight.
+            let before = std::iter::repeat_n(0, (start - from) % 2);
+            all.pairs.extend(pairs(before.chain(kernels.weights[weights.clone()].iter().copied())));
+            all.taps.push(((start - from) / 2, begin..all.pairs.len()));
         }
         all
     }
-}
-
-/// The kernels of a vertical pass, weights in pairs: high halves of both, low halves of both.
-pub(super) fn pairs(weights: &[i32]) -> Vec<[[i16; 2]; 2]> {
-    let pair = |pair: &[i32]| {
-        let ([h0, l0], [h1, l1]) = (halves(pair[0]), pair.get(1).map_or([0; 2], |w| halves(*w)));
-        [[h0, h1], [l0, l1]]
-    };
-    weights.chunks(2).map(pair).collect()
 }

@@ -7,9 +7,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod block;
 mod horizontal;
 mod kernels;
-mod line;
 mod portable;
 
 use horizontal::horizontal;
@@ -95,7 +95,7 @@ fn columns(narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize, co
 #[cfg(test)]
 mod tests {
     use super::horizontal::Pass;
-    use super::kernels::{Chunks, whole};
+    use super::kernels::{Paired, whole};
     use super::*;
 
     fn noise(width: u32, height: u32) -> Rgb8 {
@@ -176,9 +176,9 @@ mod tests {
             let mut by_pixels = vec![0; 19 * 30 * 3];
             pass.pixels(&mut by_pixels);
             for code in [Code::Portable, Code::fastest()] {
-                let mut by_lines = vec![0; 19 * 30 * 3];
-                pass.lines(&mut by_lines, code);
-                assert_eq!(by_lines, by_pixels, "{levels:?}, {code:?}");
+                let mut by_blocks = vec![0; 19 * 30 * 3];
+                pass.blocks(&mut by_blocks, code);
+                assert_eq!(by_blocks, by_pixels, "{levels:?}, {code:?}");
             }
         }
     }
@@ -189,8 +189,8 @@ mod tests {
         for w in [0, 1, -1, 2047, 2048, -2048, -2049, 1 << 22, -(1 << 21), (1 << 26) - 1, -(1 << 26)] {
             let kernels = Kernels { taps: vec![(0, 0..1)], weights: vec![w] };
             assert!(fit_halves(&kernels));
-            let chunk = Chunks::new(&kernels, 0).chunks[0];
-            assert_eq!(whole(chunk[0][0].into(), chunk[1][0].into()), w);
+            let [high, low] = Paired::new(&kernels).pairs[0];
+            assert_eq!(whole(high[0].into(), low[0].into()), w);
         }
         assert!(!fit_halves(&Kernels { taps: vec![(0, 0..1)], weights: vec![1 << 26] }));
     }

@@ -1,8 +1,8 @@
 //! The two passes for any processor.
 
+use super::block::{ROWS, TILE, Tile, Two};
 use super::horizontal::Loops;
-use super::kernels::{CHUNK, Chunk, HALF, Kernels, to_level, whole};
-use super::line::Line;
+use super::kernels::{HALF, Kernels, Pair, to_level, whole};
 
 /// The loops in plain Rust.
 #[derive(Clone, Copy)]
@@ -10,24 +10,39 @@ pub(super) struct Portable;
 
 impl Loops for Portable {
     #[inline(always)]
-    fn split(self, pixels: &[u8; 3 * CHUNK]) -> [[i16; CHUNK]; 3] {
-        std::array::from_fn(|channel| std::array::from_fn(|i| pixels[3 * i + channel].into()))
+    fn split(self, pixels: &[u8; 3 * TILE], tile: &mut Tile, row: usize) {
+        for (i, pixel) in pixels.as_chunks::<3>().0.iter().enumerate() {
+            for (channel, level) in tile.iter_mut().zip(pixel) {
+                channel[row * TILE + i] = i16::from(*level);
+            }
+        }
     }
 
     #[inline(always)]
-    fn two_pixels(self, lines: &[Line; 2], at: usize, weights: &[Chunk]) -> [[u8; 3]; 2] {
-        lines.each_ref().map(|line| {
-            [0, 1, 2].map(|channel| {
-                let (mut high, mut low) = (0i32, 0i32);
-                for (samples, [w_high, w_low]) in line.chunks(channel, at, weights.len()).iter().zip(weights) {
-                    for ((s, h), l) in samples.iter().zip(w_high).zip(w_low) {
-                        high = high.wrapping_add(i32::from(*s) * i32::from(*h));
-                        low = low.wrapping_add(i32::from(*s) * i32::from(*l));
-                    }
+    fn turn(self, tile: &Tile, out: &mut [Two; TILE / 2]) {
+        for (i, two) in out.iter_mut().enumerate() {
+            for (two, levels) in two.iter_mut().zip(tile) {
+                for (row, two) in two.iter_mut().enumerate() {
+                    *two = [levels[row * TILE + 2 * i], levels[row * TILE + 2 * i + 1]];
                 }
-                to_level(whole(high, low).wrapping_add(HALF))
-            })
-        })
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pixels(self, samples: &[Two], weights: &[Pair]) -> [[u8; 4]; ROWS] {
+        let mut sums = [[[0i32; ROWS]; 3]; 2];
+        for (two, pair) in samples.iter().zip(weights) {
+            for (sums, weights) in sums.iter_mut().zip(pair) {
+                for (sum, levels) in sums.as_flattened_mut().iter_mut().zip(two.as_flattened()) {
+                    let [first, second] = [0, 1].map(|i| i32::from(levels[i]) * i32::from(weights[i]));
+                    *sum = sum.wrapping_add(first.wrapping_add(second));
+                }
+            }
+        }
+        let [high, low] = sums;
+        let level = |channel: usize, row| to_level(whole(high[channel][row], low[channel][row]).wrapping_add(HALF));
+        std::array::from_fn(|row| [level(0, row), level(1, row), level(2, row), 0])
     }
 }
 
