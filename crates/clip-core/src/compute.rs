@@ -1,7 +1,7 @@
 //! Threads and cancellation: what a computation runs on and how it is told to stop.
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use rayon::ThreadPool;
+use rayon::{Scope, ThreadPool};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -40,6 +40,11 @@ impl Compute {
     /// Runs `f` in the pool and waits; a panic in `f` goes on in the caller.
     pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         self.pool.install(f)
+    }
+
+    /// Runs `f` on the calling thread; what it spawns runs in the pool, and is waited for however `f` ends.
+    pub fn scope<'s, R>(&self, f: impl FnOnce(&Scope<'s>) -> R) -> R {
+        self.pool.in_place_scope(f)
     }
 }
 

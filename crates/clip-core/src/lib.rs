@@ -21,6 +21,7 @@ mod layout;
 mod merges;
 pub mod model;
 mod packed;
+pub mod pixels;
 pub mod precision;
 pub mod spec;
 mod tensor_file;

@@ -3,15 +3,15 @@
 use std::cell::OnceCell;
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use crate::calibrate::{Means, centre, normalize, uncentre};
 use crate::classify;
 use crate::compute::Context;
 use crate::error::{Error, Result};
-use crate::image::{self, Limits};
+use crate::image::Limits;
 use crate::installed::{Installed, TOKENIZER};
 use crate::merges;
+use crate::pixels;
 use crate::precision::Precision;
 use crate::spec::{Calibration, ModelSpec};
 use crate::tensor_file::missing_file;
@@ -116,18 +116,10 @@ impl Model {
         let spec = &self.spec().image;
         let mut all = Vec::with_capacity(images.len());
         for (pass, chunk) in images.chunks(IMAGES_PER_PASS).enumerate() {
-            let mut pixels = Vec::with_capacity(chunk.len());
-            // As many at a time as there are threads, so that cancelling waits for one image at most.
-            for (i, group) in chunk.chunks(ctx.compute.threads()).enumerate() {
-                ctx.check()?;
-                let first = pass * IMAGES_PER_PASS + i * ctx.compute.threads();
-                let decoded: Vec<_> = ctx
-                    .compute
-                    .run(|| group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect());
-                for (j, result) in decoded.into_iter().enumerate() {
-                    pixels.push(result.map_err(|e| e.at(first + j))?);
-                }
-            }
+            let decoded = pixels::decode_all(chunk, limits, spec, ctx)?;
+            let place = |i: usize| pass * IMAGES_PER_PASS + i;
+            let pixels = decoded.into_iter().enumerate().map(|(i, result)| result.map_err(|e| e.at(place(i))));
+            let pixels = pixels.collect::<Result<Vec<_>>>()?;
             all.extend(self.embed_pixels(&pixels, ctx)?);
         }
         Ok(all)
@@ -138,13 +130,7 @@ impl Model {
         let spec = &self.spec().image;
         let mut all = Vec::with_capacity(images.len());
         for chunk in images.chunks(IMAGES_PER_PASS) {
-            let mut decoded: Vec<Result<Vec<f32>>> = Vec::with_capacity(chunk.len());
-            for group in chunk.chunks(ctx.compute.threads()) {
-                ctx.check()?;
-                decoded.extend(ctx.compute.run(|| {
-                    group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect::<Vec<_>>()
-                }));
-            }
+            let decoded = pixels::decode_each(chunk, limits, spec, ctx)?;
             let (mut pixels, mut failures) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
             for result in decoded {
                 failures.push(result.map(|values| pixels.push(values)).err());

@@ -47,7 +47,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         }
     }
     let image = Rgb8 { width: header.width, height: header.height, pixels };
-    Ok(Decoded { image, orientation: 1 })
+    Ok(Decoded::rgb(image, 1))
 }
 
 impl Header {

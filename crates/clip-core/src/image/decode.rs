@@ -4,13 +4,22 @@ use std::alloc::{Layout, alloc_zeroed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::format::{Format, sniff};
+use super::ycc::{Levels, ycc_pixels_to_rgb};
 use super::{Limits, Rgb8, bmp, gif, jpeg, orient, png, tiff, webp};
 use crate::{Error, Result};
 
 /// What a format's decoder gives: the pixels as stored, and the EXIF orientation (1 to 8) that turns them upright.
 pub(super) struct Decoded {
+    /// Its pixels are RGB or still YCbCr, by `levels`.
     pub image: Rgb8,
+    pub levels: Levels,
     pub orientation: u8,
+}
+
+impl Decoded {
+    pub fn rgb(image: Rgb8, orientation: u8) -> Self {
+        Self { image, levels: Levels::Rgb, orientation }
+    }
 }
 
 /// Decodes JPEG, PNG, WebP, GIF, BMP and TIFF (of animations and multi-page files the first picture), applies the EXIF
@@ -20,6 +29,15 @@ pub(super) struct Decoded {
 /// image is of a kind that no decoder here reads; with `InvalidImage` when it is damaged, truncated or no image at all.
 /// Bytes after a complete image do not matter.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb8> {
+    let mut picture = upright(bytes, limits)?;
+    if picture.levels == Levels::YCbCr {
+        ycc_pixels_to_rgb(&mut picture.image.pixels);
+    }
+    Ok(picture.image)
+}
+
+/// As [`decode`], but for the conversion to RGB.
+pub(super) fn upright(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     check_bytes(bytes.len(), limits)?;
     let format = sniff(bytes)?;
     // A decoder that panics on damaged input must not take its caller's process or transaction with it.
@@ -33,7 +51,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb8> {
     }))
     .unwrap_or_else(|_| Err(damaged(format, "decoder failed")))?;
     check_buffer(&decoded.image)?;
-    Ok(orient::apply(decoded.image, decoded.orientation))
+    let image = orient::apply(decoded.image, decoded.orientation);
+    Ok(Decoded { image, orientation: 1, ..decoded })
 }
 
 fn check_bytes(given: usize, limits: &Limits) -> Result<()> {

@@ -50,7 +50,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         }
     }
     let image = Rgb8 { width: width as u32, height: height as u32, pixels };
-    Ok(Decoded { image, orientation: 1 })
+    Ok(Decoded::rgb(image, 1))
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.

@@ -11,6 +11,7 @@ use zune_jpeg::JpegDecoder;
 use super::decode::{Decoded, check_pixels, damaged, zeroed};
 use super::format::Format::Jpeg;
 use super::jpeg_scan::{Colour, scan};
+use super::ycc::{Levels, ycc_to_rgb};
 use super::{Limits, Rgb8, exif};
 use crate::Result;
 
@@ -18,9 +19,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let scan = scan(bytes)?;
     let area = check_pixels(Jpeg, scan.width, scan.height, limits)?;
     let samples = decode_samples(&sealed(bytes.get(..scan.len).unwrap_or(bytes)), scan.colour, area)?;
-    let pixels = to_rgb(samples, scan.colour);
+    let (pixels, levels) = to_pixels(samples, scan.colour)?;
     let orientation = exif::orientation(scan.exif, scan.xmp);
-    Ok(Decoded { image: Rgb8 { width: scan.width, height: scan.height, pixels }, orientation })
+    Ok(Decoded { image: Rgb8 { width: scan.width, height: scan.height, pixels }, levels, orientation })
 }
 
 /// The picture with one bits before its end marker. No Huffman code consists of ones only, so they end a scan whose data
@@ -63,36 +64,32 @@ fn decode_samples(bytes: &[u8], colour: Colour, area: usize) -> Result<Vec<u8>> 
     Ok(samples)
 }
 
-fn to_rgb(mut samples: Vec<u8>, colour: Colour) -> Vec<u8> {
-    match colour {
-        Colour::Grey => samples.iter().flat_map(|&level| [level; 3]).collect(),
+/// Three bytes a pixel. Those of YCbCr stay as they are.
+fn to_pixels(samples: Vec<u8>, colour: Colour) -> Result<(Vec<u8>, Levels)> {
+    let pixels = match colour {
         Colour::Rgb => samples,
-        Colour::YCbCr => {
-            samples.as_chunks_mut::<3>().0.iter_mut().for_each(|p| *p = ycc_to_rgb(*p));
-            samples
+        Colour::YCbCr => return Ok((samples, Levels::YCbCr)),
+        Colour::Grey => {
+            let mut pixels = zeroed(3 * samples.len())?;
+            pixels.as_chunks_mut().0.iter_mut().zip(&samples).for_each(|(p, &level)| *p = [level; 3]);
+            pixels
         }
         // Pillow takes every four-channel JPEG for an inverted one, as Adobe writes them (raw mode `CMYK;I`).
-        Colour::Cmyk => four_to_rgb(&samples, |[c, m, y, k]| [255 - c, 255 - m, 255 - y, 255 - k]),
+        Colour::Cmyk => four_to_rgb(&samples, |[c, m, y, k]| [255 - c, 255 - m, 255 - y, 255 - k])?,
         // libjpeg makes CMYK of YCCK as 255 - RGB; the inversion takes that back.
         Colour::Ycck => four_to_rgb(&samples, |[y, cb, cr, k]| {
             let [r, g, b] = ycc_to_rgb([y, cb, cr]);
             [r, g, b, 255 - k]
-        }),
-    }
+        })?,
+    };
+    Ok((pixels, Levels::Rgb))
 }
 
-fn four_to_rgb(samples: &[u8], to_cmyk: impl Fn([u8; 4]) -> [u8; 4]) -> Vec<u8> {
-    samples.as_chunks::<4>().0.iter().flat_map(|&p| cmyk_to_rgb(to_cmyk(p))).collect()
-}
-
-/// `ycc_rgb_convert` of libjpeg's `jdcolor.c`: 16 fractional bits, red and blue rounded by themselves.
-pub(super) fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
-    const HALF: i32 = 1 << 15;
-    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-    let r = y + ((91881 * cr + HALF) >> 16);
-    let g = y + ((-22554 * cb - 46802 * cr + HALF) >> 16);
-    let b = y + ((116130 * cb + HALF) >> 16);
-    [r, g, b].map(|v| v.clamp(0, 255) as u8)
+fn four_to_rgb(samples: &[u8], to_cmyk: impl Fn([u8; 4]) -> [u8; 4]) -> Result<Vec<u8>> {
+    let mut pixels = zeroed(samples.len() / 4 * 3)?;
+    let samples = samples.as_chunks::<4>().0;
+    pixels.as_chunks_mut().0.iter_mut().zip(samples).for_each(|(p, s)| *p = cmyk_to_rgb(to_cmyk(*s)));
+    Ok(pixels)
 }
 
 /// `cmyk2rgb` of Pillow's `src/libImaging/Convert.c`: level = (255 - k) - ink × (255 - k) / 255.

@@ -26,6 +26,7 @@ mod reader;
 mod resize;
 mod tiff;
 mod webp;
+mod ycc;
 
 pub use decode::decode;
 pub use format::{Format, sniff};
@@ -62,7 +63,10 @@ pub struct Rgb8 {
 ///
 /// Fails as [`decode`] and [`preprocess`] do.
 pub fn pixel_values(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Result<Vec<f32>> {
-    let square = preprocess(&decode(bytes, limits)?, spec)?;
+    let square = {
+        let picture = decode::upright(bytes, limits)?;
+        preprocess::square(&picture.image, picture.levels, spec)?
+    };
     let mut out = vec![0.0; square.pixels.len()];
     normalize(&square, spec, &mut out);
     Ok(out)

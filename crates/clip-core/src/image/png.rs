@@ -44,7 +44,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     }
     let (exif, xmp) = metadata(bytes);
     let orientation = exif::orientation(exif.as_deref(), xmp);
-    Ok(Decoded { image: Rgb8 { width, height, pixels }, orientation })
+    Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation))
 }
 
 /// Width and height, from the chunk that has to come first.

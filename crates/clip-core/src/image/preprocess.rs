@@ -2,6 +2,7 @@
 
 use super::Rgb8;
 use super::resize::{Axis, resize_window};
+use super::ycc::Levels;
 use crate::spec::{Centre, ImageSpec, ResizeRule};
 use crate::{Error, ErrorKind, Result};
 
@@ -12,11 +13,16 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// Fails with `InvalidArgument` when `image` or `spec` contradicts itself.
 pub fn preprocess(image: &Rgb8, spec: &ImageSpec) -> Result<Rgb8> {
+    square(image, Levels::Rgb, spec)
+}
+
+/// The same for a picture of any `levels`.
+pub(super) fn square(image: &Rgb8, levels: Levels, spec: &ImageSpec) -> Result<Rgb8> {
     check(image, spec)?;
     let (width, height) = resized(image.width, image.height, spec.resize);
     let (x, left) = crop(image.width, width, spec);
     let (y, top) = crop(image.height, height, spec);
-    let window = resize_window(image, x, y, spec.filter);
+    let window = resize_window(image, levels, x, y, spec.filter);
     let side = spec.crop as usize;
     let pixels = if (x.count, y.count) == (side, side) {
         window

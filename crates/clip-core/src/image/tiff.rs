@@ -11,9 +11,10 @@ use tiff::{ColorType, TiffError};
 
 use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported, zeroed};
 use super::format::Format::Tiff;
-use super::jpeg::{cmyk_to_rgb, ycc_to_rgb};
+use super::jpeg::cmyk_to_rgb;
 use super::png::unpack;
 use super::reader::array;
+use super::ycc::ycc_to_rgb;
 use super::{Limits, Rgb8};
 use crate::{Error, Result};
 
@@ -30,7 +31,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     } else {
         read(decoder, limits, None)?
     };
-    Ok(Decoded { image, orientation: u8::try_from(orientation).unwrap_or(1) })
+    Ok(Decoded::rgb(image, u8::try_from(orientation).unwrap_or(1)))
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<'a>> {

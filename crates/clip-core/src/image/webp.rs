@@ -27,7 +27,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         place(&rgb, &picture, (width as usize, height as usize), area)?
     };
     let orientation = exif::orientation(file.exif, file.xmp);
-    Ok(Decoded { image: Rgb8 { width, height, pixels }, orientation })
+    Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation))
 }
 
 /// The frame on its black canvas.

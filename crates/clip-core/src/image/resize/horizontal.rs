@@ -1,0 +1,121 @@
+//! The horizontal pass.
+
+use std::ops::Range;
+
+use super::block::{Block, ROWS, TILE, Tile, Two};
+use super::kernels::{HALF, Kernels, Pair, Paired, fit_halves, to_level};
+use super::portable::Portable;
+use super::{Axis, Code};
+use crate::image::Rgb8;
+use crate::image::ycc::Levels;
+use crate::spec::ResizeFilter;
+
+/// Weights are made for as many columns as fit in this many, at least for one. Only extreme pictures need several rounds.
+const MAX_WEIGHTS: usize = 1 << 20;
+
+/// Beyond this many samples a block of turned rows would no longer fit the cache (and, at the extreme, the memory).
+const MAX_SPAN: usize = 1 << 16;
+
+/// The inner loops, as a processor runs them best.
+pub(super) trait Loops: Copy {
+    /// Puts the channels of some pixels apart, as those of row `row`.
+    fn split(self, pixels: &[u8; 3 * TILE], tile: &mut Tile, row: usize);
+
+    /// Turns the rows of a tile.
+    fn turn(self, tile: &Tile, out: &mut [Two; TILE / 2]);
+
+    /// One pixel of each row, and a byte that does not matter: the weighted sum of as many pairs as there are weights.
+    fn pixels(self, samples: &[Two], weights: &[Pair]) -> [[u8; 4]; ROWS];
+}
+
+/// The horizontal pass over some rows of `image`.
+pub(super) fn horizontal(
+    image: &Rgb8,
+    levels: Levels,
+    rows: Range<usize>,
+    x: Axis,
+    filter: ResizeFilter,
+    code: Code,
+) -> Vec<u8> {
+    let mut narrow = vec![0u8; rows.len() * x.count * 3];
+    let mut from = 0;
+    while from < x.count {
+        let kernels = Kernels::new(x, filter, from, MAX_WEIGHTS);
+        let pass = Pass { image, levels, kernels: &kernels, rows: rows.clone(), from, width: x.count };
+        if kernels.span().len() <= MAX_SPAN && fit_halves(&kernels) {
+            pass.blocks(&mut narrow, code);
+        } else {
+            pass.pixels(&mut narrow);
+        }
+        from += kernels.taps.len();
+    }
+    narrow
+}
+
+/// One round of the horizontal pass: the columns from `from` on that `kernels` make, in rows of `width`.
+pub(super) struct Pass<'a> {
+    pub image: &'a Rgb8,
+    pub levels: Levels,
+    pub kernels: &'a Kernels,
+    pub rows: Range<usize>,
+    pub from: usize,
+    pub width: usize,
+}
+
+impl Pass<'_> {
+    fn row(&self, y: usize) -> &[u8] {
+        let stride = 3 * self.image.width as usize;
+        &self.image.pixels[y * stride..][..stride]
+    }
+
+    /// [`ROWS`] rows at once, turned so that a weight meets samples side by side.
+    pub fn blocks(&self, narrow: &mut [u8], code: Code) {
+        match code {
+            Code::Portable => self.blocks_with(narrow, Portable),
+            #[cfg(target_arch = "x86_64")]
+            Code::Avx2(simd) => simd.vectorize(
+                #[inline(always)]
+                || self.blocks_with(narrow, simd),
+            ),
+        }
+    }
+
+    #[inline(always)]
+    fn blocks_with(&self, narrow: &mut [u8], code: impl Loops) {
+        let (span, kernels) = (self.kernels.span(), Paired::new(self.kernels));
+        let mut block = Block::new(span.len());
+        for (y, out) in self.rows.clone().step_by(ROWS).zip(narrow.chunks_mut(ROWS * 3 * self.width)) {
+            let height = out.len() / (3 * self.width);
+            // After the last row it is repeated.
+            let mut rows = [self.row(y); ROWS];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = self.row(y + i.min(height - 1));
+            }
+            block.fill(rows, &span, self.levels, code);
+            for (i, (start, weights)) in kernels.taps.iter().enumerate() {
+                let weights = &kernels.pairs[weights.clone()];
+                let pixels = code.pixels(&block.0[*start..*start + weights.len()], weights);
+                for (row, pixel) in pixels.iter().take(height).enumerate() {
+                    let at = 3 * (row * self.width + self.from + i);
+                    out[at..at + 3].copy_from_slice(&pixel[..3]);
+                }
+            }
+        }
+    }
+
+    /// Pixel by pixel, for pictures so wide that a block of rows would not fit the cache.
+    pub fn pixels(&self, narrow: &mut [u8]) {
+        for (y, out) in self.rows.clone().zip(narrow.chunks_exact_mut(3 * self.width)) {
+            let row = self.row(y).as_chunks::<3>().0;
+            for ((start, weights), pixel) in self.kernels.taps.iter().zip(out[3 * self.from..].as_chunks_mut::<3>().0) {
+                let mut sums = [HALF; 3];
+                for (w, samples) in self.kernels.weights[weights.clone()].iter().zip(&row[*start..]) {
+                    for (sum, sample) in sums.iter_mut().zip(self.levels.rgb(*samples)) {
+                        *sum = sum.wrapping_add(w.wrapping_mul(i32::from(sample)));
+                    }
+                }
+                *pixel = sums.map(to_level);
+            }
+        }
+    }
+}
