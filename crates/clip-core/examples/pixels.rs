@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clip_core::image::Limits;
 use clip_core::pixels::decode_all;
-use clip_core::spec::{AlphaRule, ImageSpec, Orientation, ResizeFilter, ResizeRule};
+use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
 use clip_core::{Compute, Context};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (compute, images): (_, usize) = (Compute::new(threads.parse()?)?, images.parse()?);
     let ctx = Context { compute: &compute, stop: &|| false };
     let spec = ImageSpec {
+        centre: Centre::Floor,
         orientation: Orientation::Exif,
         alpha: AlphaRule::Drop,
         resize: ResizeRule::ShortestEdge(224),
