@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use crate::calibrate::{Means, centre, normalize, uncentre};
 use crate::classify;
@@ -121,9 +120,7 @@ impl Model {
             for (i, group) in chunk.chunks(ctx.compute.threads()).enumerate() {
                 ctx.check()?;
                 let first = pass * IMAGES_PER_PASS + i * ctx.compute.threads();
-                let decoded: Vec<_> = ctx
-                    .compute
-                    .run(|| group.par_iter().map(|bytes| image::pixel_values(bytes, limits, spec)).collect());
+                let decoded = ctx.compute.team().map(group.len(), |i| image::pixel_values(group[i], limits, spec));
                 for (j, result) in decoded.into_iter().enumerate() {
                     pixels.push(result.map_err(|e| match images.len() {
                         1 => e,

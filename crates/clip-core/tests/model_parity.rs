@@ -15,6 +15,9 @@ const MIN_COSINE: f64 = 0.999_999;
 /// The same with weights and activations in bf16.
 const BF16_MAX_ABS: f32 = 0.03;
 const BF16_MIN_COSINE: f64 = 0.999;
+/// The same in integers of 8 bits.
+const INT8_MAX_ABS: f32 = 0.1;
+const INT8_MIN_COSINE: f64 = 0.99;
 
 fn install(dir: &Path, name: &str, models: &ModelDir) -> Installed {
     match import(dir, models, name, None, &|_, _| {}).unwrap_or_else(|e| panic!("{name}: {e}")) {
@@ -64,6 +67,7 @@ fn every_golden_model_gives_the_references_vectors() {
         let model = |precision| Model::new(installed.clone(), Some(precision)).unwrap();
         compare(&golden, &model(Precision::F32), MAX_ABS, MIN_COSINE);
         compare(&golden, &model(Precision::Bf16), BF16_MAX_ABS, BF16_MIN_COSINE);
+        compare(&golden, &model(Precision::Int8), INT8_MAX_ABS, INT8_MIN_COSINE);
     }
 }
 
@@ -140,6 +144,7 @@ fn a_full_size_model_gives_the_references_vectors() {
     let model = |precision| Model::new(installed.clone(), Some(precision)).unwrap();
     compare(&golden, &model(Precision::F32), 1e-4, 0.99999);
     compare(&golden, &model(Precision::Bf16), BF16_MAX_ABS, BF16_MIN_COSINE);
+    compare(&golden, &model(Precision::Int8), INT8_MAX_ABS, INT8_MIN_COSINE);
 }
 
 #[test]

@@ -62,9 +62,10 @@ pub fn inspect(source: &Path) -> Result<()> {
     println!("image resize     {}", resize(spec));
     println!("image mean, std  {:?}, {:?}", spec.image.mean, spec.image.std);
     println!(
-        "would write      {} of f32 and {} of bf16 weights",
+        "would write      {} of f32, {} of bf16 and {} of int8 weights",
         megabytes(found.parameters as u64 * 4),
-        megabytes(found.parameters as u64 * 2)
+        megabytes(found.parameters as u64 * 2),
+        megabytes(found.parameters as u64)
     );
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use candle_core::{Device, Tensor};
 
-use super::layers::{Encoder, LayerNorm, Sequences};
+use super::layers::{Encoder, Sequences};
+use super::norm::LayerNorm;
 use super::ops::Linear;
-use crate::compute::Context;
+use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
 use crate::spec::{ModelSpec, VisionSpec};
@@ -48,13 +49,13 @@ impl VisionTower {
             return Err(Error::internal(format!("{} pixel values, expected 3 x {size} x {size}", bad.len())));
         }
         ctx.check()?;
-        let (x, rows) = ctx.compute.run(|| self.embed(images))?;
+        let (x, rows) = self.embed(images, ctx.compute)?;
         let class = self.encoder.forward(x, &Sequences { lengths: vec![rows; n], pooled: vec![0; n] }, ctx)?;
-        ctx.compute.run(|| self.projection.forward(&self.post_norm.forward(&class)?))
+        self.projection.forward_normed(&self.post_norm, &class, ctx.compute)
     }
 
     /// The encoder's input, `[images * rows, hidden]`, and the rows of an image: one for the class, one a patch.
-    fn embed(&self, images: &[Vec<f32>]) -> Result<(Tensor, usize)> {
+    fn embed(&self, images: &[Vec<f32>], compute: &Compute) -> Result<(Tensor, usize)> {
         let (n, patch) = (images.len(), self.spec.patch_size);
         let side = self.spec.image_size / patch;
         let pixels = Tensor::from_vec(images.concat(), (n, 3, side, patch, side * patch), &Device::Cpu)?
@@ -62,7 +63,7 @@ impl VisionTower {
             .permute([0, 2, 4, 1, 3, 5])?
             .contiguous()?
             .reshape((n * side * side, 3 * patch * patch))?;
-        let patches = self.patches.forward(&pixels)?.reshape((n, side * side, ()))?;
+        let patches = self.patches.forward(&pixels, compute)?.reshape((n, side * side, ()))?;
         let hidden = self.spec.tower.hidden;
         let class = self.class.reshape((1, 1, hidden))?.broadcast_as((n, 1, hidden))?;
         let rows = side * side + 1;
