@@ -14,6 +14,7 @@ enum PrecisionSetting {
     auto,
     f32,
     bf16,
+    int8,
 }
 
 const BUNDLED_MODEL: &CStr = c"pictograms";
@@ -149,6 +150,7 @@ pub fn precision() -> Option<Precision> {
         PrecisionSetting::auto => None,
         PrecisionSetting::f32 => Some(Precision::F32),
         PrecisionSetting::bf16 => Some(Precision::Bf16),
+        PrecisionSetting::int8 => Some(Precision::Int8),
     }
 }
 

@@ -1,11 +1,30 @@
 //! How Ctrl-C, `statement_timeout` and `pg_terminate_backend` reach the engine.
 
+#![allow(unsafe_code)]
+
+use pgrx::pg_sys;
+
+use crate::session;
+
 /// The engine's `stop`, asked between layers on the backend's main thread.
 ///
 /// Where an interrupt is pending, PostgreSQL handles it here: an error comes back as a Rust panic, which unwinds
 /// through the engine and drops everything it owns; an interrupt that is no error (a changed configuration file, say)
-/// is dealt with and the work goes on.
+/// is dealt with and the work goes on. A fatal one does not come back: see [`register_exit`].
 pub fn stop() -> bool {
     pgrx::check_for_interrupts!();
     false
+}
+
+/// Has the engine's threads stop before a process that exits frees what they read: a terminated backend exits from
+/// within [`stop`], with images of the call being decoded.
+pub fn register_exit() {
+    // SAFETY: called once in a process, one of the twenty calls that PostgreSQL has room for. The function runs before
+    // those registered earlier, among them the one that ends the transaction and frees its memory.
+    unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0)) };
+}
+
+/// Cannot fail, so needs no guard.
+extern "C-unwind" fn at_exit(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
+    session::halt();
 }

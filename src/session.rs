@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Once;
 use std::time::Instant;
 
 use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
@@ -80,9 +81,22 @@ pub fn compute() -> Result<Rc<Compute>> {
     {
         return Ok(compute);
     }
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(interrupts::register_exit);
     let compute = Rc::new(Compute::new(wanted)?);
     with(|s| s.compute = Some((wanted, compute.clone())));
     Ok(compute)
+}
+
+/// The threads' work ends here, whatever they are at: the process exits.
+pub fn halt() {
+    let _ = SESSION.try_with(|session| {
+        if let Ok(session) = session.try_borrow()
+            && let Some((_, compute)) = &session.compute
+        {
+            compute.team().halt();
+        }
+    });
 }
 
 /// Of this session, or of all where they are shared.

@@ -9,11 +9,14 @@ SET clip.threads = 1000;
 SET clip.precision = 'f16';
 SET clip.precision = 'bf16';
 SELECT clip_embed_text('a cat and a dog') AS bf16 \gset
+SET clip.precision = 'int8';
+SELECT clip_embed_text('a cat and a dog') AS int8 \gset
 SET clip.precision = 'f32';
 SELECT clip_embed_text('a cat and a dog') AS f32 \gset
 RESET clip.precision;
--- close to each other and not the same: the memo keeps them apart
-SELECT :'f32' <> :'bf16' AS differs, (:'f32'::vector <=> :'bf16'::vector) < 1e-3 AS close;
+-- close to each other and not the same: the memo keeps them apart (the model's own weights are bf16, which f32 holds)
+SELECT :'f32' <> :'int8' AS differs, (:'f32'::vector <=> :'int8'::vector) < 1e-2 AS int8_is_close,
+	(:'f32'::vector <=> :'bf16'::vector) < 1e-3 AS bf16_is_close;
 -- the number of threads does not change a vector
 SET clip.cache_entries = 0;
 SET clip.threads = 1;

@@ -1,21 +1,27 @@
 //! Threads and cancellation: what a computation runs on and how it is told to stop.
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use rayon::{Scope, ThreadPool};
+use packed_gemm::{Kernel, Team};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A small pool of threads that belongs to one caller.
+/// The calling thread with a few helpers that belong to it, and the machine code that they run.
 ///
-/// The host process may handle signals on its main thread alone (a PostgreSQL backend does), so the pool's threads
-/// are created with every signal blocked.
+/// The host process may handle signals on its main thread alone (a PostgreSQL backend does), so the helpers are created
+/// with every signal blocked.
 pub struct Compute {
-    pool: ThreadPool,
+    team: Team,
+    kernel: Kernel,
 }
 
 impl Compute {
     /// `threads`: 0 takes one thread per available core, at most [`Compute::MAX_AUTO`].
     pub fn new(threads: usize) -> Result<Self> {
+        Self::with_kernel(threads, Kernel::best())
+    }
+
+    /// With another kernel than the machine's fastest, for comparisons.
+    pub fn with_kernel(threads: usize, kernel: Kernel) -> Result<Self> {
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
@@ -24,27 +30,26 @@ impl Compute {
         let before = SigSet::all()
             .thread_swap_mask(SigmaskHow::SIG_SETMASK)
             .map_err(|e| Error::internal(format!("could not block signals: {e}")))?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("clip-{i}")).build();
+        let team = Team::new(threads);
         before.thread_set_mask().map_err(|e| Error::internal(format!("could not restore signals: {e}")))?;
-        let pool = pool.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))?;
-        Ok(Self { pool })
+        let team = team.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))?;
+        Ok(Self { team, kernel })
     }
 
-    /// Automatic pools stop growing here: beyond it the gain per image is small and other sessions want cores too.
+    /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.
     pub const MAX_AUTO: usize = 8;
 
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.team.threads()
     }
 
-    /// Runs `f` in the pool and waits; a panic in `f` goes on in the caller.
-    pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(f)
+    /// For loops whose turns may run side by side.
+    pub fn team(&self) -> &Team {
+        &self.team
     }
 
-    /// Runs `f` on the calling thread; what it spawns runs in the pool, and is waited for however `f` ends.
-    pub fn scope<'s, R>(&self, f: impl FnOnce(&Scope<'s>) -> R) -> R {
-        self.pool.in_place_scope(f)
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 }
 
@@ -68,12 +73,18 @@ mod tests {
     use nix::sys::signal::Signal;
 
     #[test]
-    fn pool_threads_block_all_signals() {
+    fn helpers_block_all_signals() {
         let before = SigSet::thread_get_mask().unwrap();
         let compute = Compute::new(2).unwrap();
-        let blocked = compute.run(|| SigSet::thread_get_mask().unwrap());
+        // Each of two turns waits for the other, so that one of them is a helper's.
+        let (barrier, here) = (std::sync::Barrier::new(2), std::thread::current().id());
+        let masks = compute.team().map(2, |_| {
+            barrier.wait();
+            (std::thread::current().id(), SigSet::thread_get_mask().unwrap())
+        });
+        let (_, blocked) = masks.into_iter().find(|(thread, _)| *thread != here).unwrap();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGALRM, Signal::SIGHUP] {
-            assert!(blocked.contains(signal), "{signal} is not blocked in the pool");
+            assert!(blocked.contains(signal), "{signal} is not blocked in a helper");
         }
         assert_eq!(SigSet::thread_get_mask().unwrap(), before, "the caller's mask changed");
     }

@@ -1,7 +1,7 @@
 //! What an installed weights file holds: the model's tensors as the towers read them.
 //!
 //! A safetensors file with one tensor an [`Entry`]: matrices packed for `packed-gemm` (as words of 32 bits), the token
-//! table in the file's precision, everything else in f32. Matrices come first, so that each starts on a multiple of 64
+//! table in bf16 where the file is not in f32, everything else in f32. Matrices come first, so that each starts on a multiple of 64
 //! bytes and can be used as it is mapped.
 
 use std::path::Path;
@@ -63,7 +63,7 @@ impl Entry {
 pub fn table_dtype(precision: Precision) -> Dtype {
     match precision {
         Precision::F32 => Dtype::F32,
-        Precision::Bf16 => Dtype::BF16,
+        Precision::Bf16 | Precision::Int8 => Dtype::BF16,
     }
 }
 

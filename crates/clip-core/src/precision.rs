@@ -12,22 +12,25 @@ use crate::error::{Error, ErrorKind};
 pub enum Precision {
     F32,
     Bf16,
+    /// Integers of 8 bits: weights with a scale for each output, their inputs with one for each 64 values.
+    Int8,
 }
 
 impl Precision {
     /// Every format that an import writes.
-    pub const ALL: [Self; 2] = [Self::F32, Self::Bf16];
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
 
     /// The faster one of those whose embeddings agree with f32: bf16 where the processor multiplies it, else f32.
     /// Elsewhere bf16 would only save memory.
     pub fn auto() -> Self {
-        if Kernel::best() == Kernel::Avx512Bf16 { Self::Bf16 } else { Self::F32 }
+        if Kernel::best().has_bf16() { Self::Bf16 } else { Self::F32 }
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 
@@ -40,6 +43,7 @@ impl Precision {
         match self {
             Self::F32 => packed_gemm::Precision::F32,
             Self::Bf16 => packed_gemm::Precision::Bf16,
+            Self::Int8 => packed_gemm::Precision::Int8,
         }
     }
 }

@@ -93,7 +93,9 @@ impl Table {
         let bytes = bytes.ok_or_else(|| Error::internal(format!("row {row}, expected less than {}", self.rows)))?;
         match self.precision {
             Precision::F32 => out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
-            Precision::Bf16 => out.extend(bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
+            Precision::Bf16 | Precision::Int8 => {
+                out.extend(bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()))
+            }
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ fn a_precision_that_is_not_installed() {
     });
     let error = embed(&models, Precision::Bf16).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);
-    assert_eq!(error.message, "model \"x\" has no weights in bf16: expected f32");
+    assert_eq!(error.message, "model \"x\" has no weights in bf16: expected f32, int8");
     assert_eq!(Model::new(models.open("x").unwrap(), None).unwrap().precision(), Precision::F32);
 }
 

@@ -1,6 +1,6 @@
 //! What happens to a product before it is stored.
 
-use crate::math::{erf, exp, sigmoid};
+use crate::math::{erf, sigmoid};
 use crate::tile::COLUMNS;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,39 +26,67 @@ pub struct Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    /// Finishes the sums of row `row`, columns `column..column + out.len()` of `n`.
+    /// Finishes the sums of row `row`, columns `column..column + width` of `n`. `scales`: what the sums of a column are
+    /// in units of.
     #[inline(always)]
-    pub(crate) fn apply(&self, sums: &[f32; COLUMNS], row: usize, column: usize, n: usize, out: &mut [f32]) {
-        let mut values = *sums;
-        let width = out.len();
+    pub(crate) fn apply<const FUSED: bool>(
+        &self,
+        values: &mut [f32; COLUMNS],
+        scales: Option<&[f32; COLUMNS]>,
+        row: usize,
+        columns: std::ops::Range<usize>,
+        n: usize,
+    ) {
+        if let Some(scales) = scales {
+            for (v, s) in values.iter_mut().zip(scales) {
+                *v *= s;
+            }
+        }
         if let Some(bias) = self.bias {
-            add(&mut values, &bias[column..][..width]);
+            add(values, &bias[columns.clone()]);
         }
         match self.activation {
             Activation::None => {}
-            Activation::QuickGelu => values.iter_mut().for_each(|x| *x *= sigmoid(1.702 * *x)),
-            Activation::Gelu => {
-                values.iter_mut().for_each(|x| *x *= 0.5 + 0.5 * erf(*x * std::f32::consts::FRAC_1_SQRT_2));
+            Activation::QuickGelu => {
+                for x in values.iter_mut() {
+                    *x *= sigmoid::<FUSED>(1.702 * *x);
+                }
             }
-            Activation::GeluTanh => values.iter_mut().for_each(|x| *x *= gate_tanh(*x)),
+            Activation::Gelu => {
+                for x in values.iter_mut() {
+                    *x *= 0.5 + 0.5 * erf::<FUSED>(*x * std::f32::consts::FRAC_1_SQRT_2);
+                }
+            }
+            Activation::GeluTanh => {
+                for x in values.iter_mut() {
+                    *x *= gate_tanh::<FUSED>(*x);
+                }
+            }
         }
         if let Some(residual) = self.residual {
-            add(&mut values, &residual[row * n + column..][..width]);
+            add(values, &residual[row * n..][columns]);
         }
-        out.copy_from_slice(&values[..width]);
     }
 }
 
 /// `(1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x³)`, which is a sigmoid of `2 u`.
 #[inline(always)]
-fn gate_tanh(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-1.595_769 * (x + 0.044_715 * x * x * x)))
+fn gate_tanh<const FUSED: bool>(x: f32) -> f32 {
+    sigmoid::<FUSED>(1.595_769 * (x + 0.044_715 * x * x * x))
 }
 
 #[inline(always)]
 fn add(values: &mut [f32; COLUMNS], other: &[f32]) {
     match other.as_array::<COLUMNS>() {
-        Some(other) => values.iter_mut().zip(other).for_each(|(v, o)| *v += o),
-        None => values.iter_mut().zip(other).for_each(|(v, o)| *v += o),
+        Some(other) => {
+            for (v, o) in values.iter_mut().zip(other) {
+                *v += o;
+            }
+        }
+        None => {
+            for (v, o) in values.iter_mut().zip(other) {
+                *v += o;
+            }
+        }
     }
 }

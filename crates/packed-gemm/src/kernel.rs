@@ -1,5 +1,9 @@
 //! Which machine code a product runs on.
 
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
 /// A set of processor instructions that products are written for. All give the same numbers but for rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
@@ -9,19 +13,42 @@ pub enum Kernel {
     Avx2,
     /// x86-64 with AVX-512 F, AVX2 and FMA.
     Avx512,
-    /// The same with AVX-512 BF16.
+    /// The same with AVX-512 VNNI.
+    Avx512Vnni,
+    /// The same with AVX-512 BF16, too.
     Avx512Bf16,
 }
 
+/// Names a kernel to be used instead of the fastest, for tests and comparisons: see [`Kernel::best`].
+pub const VARIABLE: &str = "PACKED_GEMM_KERNEL";
+
 impl Kernel {
+    const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16];
+
     /// The kernels that this machine can run, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16].into_iter().filter(|kernel| kernel.runs_here())
+        Self::ALL.into_iter().filter(|kernel| kernel.runs_here())
     }
 
-    /// The fastest kernel of this machine.
+    /// The fastest kernel of this machine, or the one that the environment variable `PACKED_GEMM_KERNEL` names where the
+    /// machine can run that. Found once in a process.
     pub fn best() -> Self {
-        Self::available().last().unwrap_or(Self::Portable)
+        static BEST: OnceLock<Kernel> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let named = std::env::var(VARIABLE).ok().and_then(|name| name.parse().ok());
+            let named = named.filter(|kernel: &Self| kernel.runs_here());
+            named.or_else(|| Self::available().last()).unwrap_or(Self::Portable)
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
+            Self::Avx512Bf16 => "avx512bf16",
+        }
     }
 
     /// Does this machine have the instructions?
@@ -33,9 +60,43 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.runs_here() && is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 => Self::Avx512.runs_here() && is_x86_feature_detected!("avx512bf16"),
+            Self::Avx512Vnni => Self::Avx512.runs_here() && is_x86_feature_detected!("avx512vnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => Self::Avx512Vnni.runs_here() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => false,
         }
+    }
+
+    /// Does it multiply pairs of bf16?
+    pub fn has_bf16(self) -> bool {
+        self == Self::Avx512Bf16
+    }
+
+    /// Does it sum up products of four integers of 8 bits?
+    pub fn has_dot(self) -> bool {
+        matches!(self, Self::Avx512Vnni | Self::Avx512Bf16)
+    }
+
+    /// Integers of the left-hand side go from minus this to plus this. AVX2 adds pairs of products in 16 bits, which must
+    /// hold `2 * (2 * levels + 1) * 127`.
+    pub fn levels(self) -> i32 {
+        if self.has_dot() || self == Self::Portable { 127 } else { 63 }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
+        found.ok_or_else(|| format!("unknown kernel \"{name}\": expected one of {names}"))
     }
 }

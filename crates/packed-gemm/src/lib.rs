@@ -5,32 +5,45 @@
 //! the cache: see [`Epilogue`].
 //!
 //! ```
-//! use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision};
+//! use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision, Rows, Team};
 //!
 //! let w = PackedMatrix::pack(Precision::F32, &[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap(); // rows (1, 2) and (3, 4)
-//! let mut y = [0.0; 2];
-//! w.multiply(Kernel::best(), &[1.0, 1.0], &Epilogue::default(), &mut y).unwrap();
-//! assert_eq!(y, [3.0, 7.0]);
+//! let (team, mut x) = (Team::solo(), Rows::new(Precision::F32, Kernel::best()));
+//! x.copy_from(&team, &[1.0, 1.0], 2).unwrap();
+//! assert_eq!(w.multiply(&team, &x, &Epilogue::default()).unwrap(), [3.0, 7.0]);
 //! ```
 //!
-//! Owns: the packed layout, the kernels and their choice at run time. Does not own: threads (products run on the
-//! rayon pool that the caller is in, panel by panel), files, what the numbers mean.
+//! Owns: the packed layout, the left-hand side's formats ([`Rows`]), the kernels and their choice at run time ([`Kernel`]),
+//! threads for short loops ([`Team`]). Does not own: files, what the numbers mean. No global state but the kernel, which
+//! is found once.
 //!
-//! **Layout.** Panels of 64 columns of `y`, `[n/64][k][64]`, the last one filled up with zeros (bf16: pairs of k, as the
-//! processor multiplies them, `[n/64][k/2][64][2]`). The bytes can be stored and mapped again. One register tile of
-//! 6 × 64 sums reads a panel strictly in order, and every row of `x` meets it while it is in the cache.
+//! **Layout.** Panels of 64 columns of `y`, the last one filled up with zeros, words of 32 bits, little-endian:
+//!
+//! | precision | panel |
+//! |---|---|
+//! | f32 | `[k, 64]` |
+//! | bf16 | `[k / 2, 64]` pairs, the first one in the low half, as AVX-512 BF16 multiplies them |
+//! | int8 | `[64]` scales in f32, then for each 64 of k: `[64]` sums of the integers, negative, and `[16, 64]` times four integers, as AVX-512 VNNI multiplies them |
+//!
+//! The bytes can be stored and mapped again. One register tile of 6 × 64 sums reads a panel strictly in order, and some
+//! hundred rows of `x` meet it while they are in the cache.
 
+mod encode;
 mod epilogue;
 mod kernel;
 mod math;
 mod matrix;
 mod output;
-mod rounding;
+mod pack;
+mod rows;
+mod team;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use epilogue::{Activation, Epilogue};
-pub use kernel::Kernel;
-pub use math::exp;
+pub use kernel::{Kernel, VARIABLE as KERNEL_VARIABLE};
+pub use math::{exp, multiply_add};
 pub use matrix::{PackedMatrix, Precision, ShapeError};
+pub use rows::Rows;
+pub use team::Team;

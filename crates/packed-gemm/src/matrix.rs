@@ -3,31 +3,51 @@
 use std::fmt;
 
 use bytes::Bytes;
-use half::bf16;
-use rayon::prelude::*;
 
 use crate::epilogue::Epilogue;
-use crate::kernel::Kernel;
-use crate::output::Output;
-use crate::rounding;
-use crate::tile::{COLUMNS, Job, Operands};
+use crate::output::{Output, Values};
+use crate::pack;
+use crate::rows::Rows;
+use crate::team::Team;
+use crate::tile::{COLUMNS, Int8, Job, Operands, QUADS};
 
-/// Products of fewer multiplications than this stay on the calling thread: handing out work costs some microseconds.
+/// Products of fewer multiplications than this stay on the calling thread: sharing work costs a few microseconds.
 const SMALL: usize = 1 << 16;
+/// Bytes of the left-hand side that meet all panels before the next ones do: they stay in the last cache, and the weights
+/// pass seldom.
+const SPAN_BYTES: usize = 1 << 21;
+/// Jobs of a thread in a span at least, where there are rows enough: threads are not equally fast.
+const JOBS: usize = 6;
+/// Rows of a job for which fetching a panel is worth it.
+const MIN_ROWS: usize = 48;
 
 /// The number format of a packed matrix. Sums are f32 in every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     F32,
-    /// Half the bytes, 8 bits of mantissa; the left-hand side is rounded to it too.
+    /// Half the bytes, 8 bits of mantissa; processors that multiply it round the left-hand side to it too.
     Bf16,
+    /// A quarter: integers with a scale for each column of the product (row of `W`). The left-hand side becomes integers
+    /// when the product is made, with a scale for each 64 values of a row.
+    Int8,
+}
+
+impl Precision {
+    /// Of one weight.
+    pub fn bits(self) -> usize {
+        match self {
+            Self::F32 => 32,
+            Self::Bf16 => 16,
+            Self::Int8 => 8,
+        }
+    }
 }
 
 /// `W` of shape `[n, k]`, packed.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
     precision: Precision,
-    /// `[n / 64, k, 64]` of f32, or `[n / 64, k / 2, 64, 2]` of bf16; what n and k leave over is filled up with zeros.
+    /// See the crate's documentation.
     panels: Bytes,
     n: usize,
     k: usize,
@@ -36,9 +56,9 @@ pub struct PackedMatrix {
 /// Lengths that do not belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeError {
-    what: &'static str,
-    given: usize,
-    expected: usize,
+    pub(crate) what: &'static str,
+    pub(crate) given: usize,
+    pub(crate) expected: usize,
 }
 
 impl fmt::Display for ShapeError {
@@ -53,21 +73,8 @@ impl PackedMatrix {
     /// Packs `weights`, `[n, k]` row-major.
     pub fn pack(precision: Precision, weights: &[f32], n: usize, k: usize) -> Result<Self, ShapeError> {
         check("number of weights", weights.len(), n.saturating_mul(k))?;
-        let mut words = vec![0u32; Self::packed_bytes(precision, n, k)? / 4];
-        let pairs = k.div_ceil(2);
-        for (row, weights) in weights.chunks_exact(k).enumerate() {
-            let (panel, column) = (row / COLUMNS, row % COLUMNS);
-            for (i, value) in weights.iter().enumerate() {
-                match precision {
-                    Precision::F32 => words[(panel * k + i) * COLUMNS + column] = value.to_bits(),
-                    Precision::Bf16 => {
-                        let bits = u32::from(bf16::from_f32(*value).to_bits());
-                        words[(panel * pairs + i / 2) * COLUMNS + column] |= bits << (16 * (i % 2));
-                    }
-                }
-            }
-        }
-        Self::from_bytes(precision, Bytes::from_owner(Words(words)), n, k)
+        let words = Self::packed_bytes(precision, n, k)? / 4;
+        Self::from_bytes(precision, Bytes::from_owner(Words(pack::pack(precision, weights, k, words))), n, k)
     }
 
     /// Takes what [`PackedMatrix::as_bytes`] gave, for example from a mapped file, without a copy.
@@ -81,15 +88,10 @@ impl PackedMatrix {
 
     /// How many bytes a packed matrix has.
     pub fn packed_bytes(precision: Precision, n: usize, k: usize) -> Result<usize, ShapeError> {
-        let per_column = match precision {
-            Precision::F32 => k.checked_mul(4),
-            Precision::Bf16 => k.div_ceil(2).checked_mul(4),
-        };
-        let bytes = per_column.and_then(|bytes| n.checked_next_multiple_of(COLUMNS)?.checked_mul(bytes));
-        match bytes {
-            Some(bytes) if bytes > 0 => Ok(bytes),
-            _ => Err(ShapeError { what: "number of columns or rows", given: n.min(k), expected: 1 }),
-        }
+        let bytes = pack::panel_words(precision, k)
+            .and_then(|words| n.div_ceil(COLUMNS).checked_mul(words)?.checked_mul(4))
+            .filter(|bytes| *bytes > 0 && k > 0);
+        bytes.ok_or(ShapeError { what: "number of columns or rows", given: n.min(k), expected: 1 })
     }
 
     pub fn as_bytes(&self) -> &Bytes {
@@ -110,40 +112,92 @@ impl PackedMatrix {
         self.k
     }
 
-    /// `out = epilogue(x Wᵀ)` with `x` of `[m, k]` and `out` of `[m, n]`, on the rayon pool that the caller is in.
+    /// `epilogue(x Wᵀ)`, `[m, n]` row-major.
     ///
     /// The sums do not depend on `m` nor on the number of threads.
-    ///
-    /// # Panics
-    /// If this machine cannot run `kernel`.
-    pub fn multiply(&self, kernel: Kernel, x: &[f32], epilogue: &Epilogue, out: &mut [f32]) -> Result<(), ShapeError> {
-        let (n, k, m) = (self.n, self.k, x.len() / self.k);
-        check("length of the left-hand side", x.len(), m * k)?;
-        check("length of the output", out.len(), m * n)?;
+    #[allow(unsafe_code)]
+    pub fn multiply(&self, team: &Team, x: &Rows, epilogue: &Epilogue) -> Result<Vec<f32>, ShapeError> {
+        self.check(x, epilogue)?;
+        let mut out = Vec::with_capacity(x.len() * self.n);
+        self.run(
+            team,
+            x,
+            epilogue,
+            &Output::Values(Values::new(&mut out.spare_capacity_mut()[..x.len() * self.n], self.n)),
+        );
+        // SAFETY: `run` has written every row of every panel, which is all.
+        unsafe { out.set_len(x.len() * self.n) };
+        Ok(out)
+    }
+
+    /// The same as the left-hand side of another product, whose precision and kernel `out` has.
+    pub fn multiply_to_rows(
+        &self,
+        team: &Team,
+        x: &Rows,
+        epilogue: &Epilogue,
+        out: &mut Rows,
+    ) -> Result<(), ShapeError> {
+        self.check(x, epilogue)?;
+        self.run(team, x, epilogue, &Output::Rows(out.reset(x.len(), self.n)));
+        Ok(())
+    }
+
+    fn check(&self, x: &Rows, epilogue: &Epilogue) -> Result<(), ShapeError> {
+        let (m, n) = (x.len(), self.n);
+        check("width of the left-hand side", if m == 0 { self.k } else { x.width() }, self.k)?;
+        check("bits of the left-hand side's precision", x.precision().bits(), self.precision.bits())?;
         check("length of the bias", epilogue.bias.map_or(n, <[f32]>::len), n)?;
-        check("length of the residual", epilogue.residual.map_or(m * n, <[f32]>::len), m * n)?;
-        let out = Output::new(out, n);
-        let one = |(i, operands): (usize, Operands)| {
-            let column = i * COLUMNS;
+        check("length of the residual", epilogue.residual.map_or(m * n, <[f32]>::len), m * n)
+    }
+
+    fn run(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &Output) {
+        let (m, n, k) = (x.len(), self.n, self.k);
+        let words: &[u32] = bytemuck::cast_slice(&self.panels);
+        let panels = n.div_ceil(COLUMNS);
+        let panel_words = words.len() / panels;
+        let rows_of_span = (SPAN_BYTES / (4 * x.stride())).max(crate::tile::ROWS);
+        let spans = m.div_ceil(rows_of_span).max(1);
+        // As few jobs as keep all threads at work: each has to fetch its panel.
+        let ranges = (JOBS * team.threads()).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS)).max(1);
+        let job = |turn: usize| {
+            let (span, range, panel) = (turn / (panels * ranges), turn / panels % ranges, turn % panels);
+            let (part, parts) = (span * ranges + range, spans * ranges);
+            let (from, to) = (m * part / parts, m * (part + 1) / parts);
+            let operands = self.operands(x, from, to, &words[panel * panel_words..][..panel_words]);
+            let column = panel * COLUMNS;
             let width = COLUMNS.min(n - column);
-            Job { operands, column, width, epilogue, out: &out }.run(kernel);
+            Job { operands, row: from, rows: to - from, column, width, n, epilogue, out }.run(x.kernel());
         };
-        let small = m * n * k < SMALL;
+        if m * n * k < SMALL {
+            (0..spans * panels * ranges).for_each(job);
+        } else {
+            team.for_each(spans * panels * ranges, job);
+        }
+    }
+
+    fn operands<'a>(&self, x: &'a Rows, from: usize, to: usize, panel: &'a [u32]) -> Operands<'a> {
+        let ((words, scales), stride) = (x.range(from, to), x.stride());
         match self.precision {
             Precision::F32 => {
-                let panels = bytemuck::cast_slice::<u8, f32>(&self.panels).chunks_exact(COLUMNS * k);
-                let jobs = panels.map(|panel| Operands::F32 { x, panel, k }).enumerate();
-                if small { jobs.for_each(one) } else { jobs.collect::<Vec<_>>().into_par_iter().for_each(one) }
+                Operands::F32 { x: bytemuck::cast_slice(words), stride, panel: bytemuck::cast_slice(panel) }
             }
-            Precision::Bf16 => {
-                let pairs = k.div_ceil(2);
-                let x = &rounding::to_pairs(x, k, small);
-                let panels = bytemuck::cast_slice::<u8, u32>(&self.panels).chunks_exact(COLUMNS * pairs);
-                let jobs = panels.map(|panel| Operands::Bf16 { x, panel, pairs }).enumerate();
-                if small { jobs.for_each(one) } else { jobs.collect::<Vec<_>>().into_par_iter().for_each(one) }
+            Precision::Bf16 if x.kernel().has_bf16() => Operands::Bf16 { x: words, stride, panel },
+            Precision::Bf16 => Operands::WeightsBf16 { x: bytemuck::cast_slice(words), stride, panel },
+            Precision::Int8 => {
+                let (column_scales, panel) = panel.split_first_chunk().unwrap_or((&[0; COLUMNS], &[]));
+                Operands::Int8(Int8 {
+                    x: words,
+                    stride,
+                    levels: x.kernel().levels(),
+                    scales,
+                    scale_stride: stride.div_ceil(QUADS),
+                    column_scales: bytemuck::cast_ref(column_scales),
+                    panel,
+                    quads: stride,
+                })
             }
         }
-        Ok(())
     }
 }
 
@@ -156,6 +210,6 @@ impl AsRef<[u8]> for Words {
     }
 }
 
-fn check(what: &'static str, given: usize, expected: usize) -> Result<(), ShapeError> {
+pub fn check(what: &'static str, given: usize, expected: usize) -> Result<(), ShapeError> {
     if given == expected { Ok(()) } else { Err(ShapeError { what, given, expected }) }
 }

@@ -1,31 +1,53 @@
-//! A matrix that several threads fill, each its own columns.
+//! Where a product goes: a matrix of f32, or the left-hand side of the next product.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
-/// `[m, n]`, row-major.
-pub struct Output<'a> {
+use crate::rows::Writer;
+
+/// `[m, n]`, which several threads fill, each its own part.
+pub enum Output<'a> {
+    Values(Values<'a>),
+    Rows(Writer<'a>),
+}
+
+impl Output<'_> {
+    #[inline(always)]
+    pub fn store(&self, row: usize, column: usize, values: &[f32]) {
+        match self {
+            Self::Values(out) => out.store(row, column, values),
+            Self::Rows(out) => out.store(row, column, values),
+        }
+    }
+}
+
+/// Row-major f32, not yet written.
+pub struct Values<'a> {
     values: *mut f32,
     m: usize,
     n: usize,
     lifetime: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: `store`, the one way to the values, hands out a part of a row; that no two threads are given the same columns
-// is the business of `PackedMatrix::multiply`, which makes one job a panel.
+// SAFETY: `store`, the one way to the values, writes a part of a row; that no two threads are given the same part is the
+// business of `PackedMatrix::multiply`, which makes one job a panel and a range of rows.
 #[allow(unsafe_code)]
-unsafe impl Sync for Output<'_> {}
+unsafe impl Sync for Values<'_> {}
 
-impl<'a> Output<'a> {
-    pub fn new(values: &'a mut [f32], n: usize) -> Self {
-        Self { values: values.as_mut_ptr(), m: values.len() / n, n, lifetime: PhantomData }
+impl<'a> Values<'a> {
+    pub fn new(values: &'a mut [MaybeUninit<f32>], n: usize) -> Self {
+        Self { values: values.as_mut_ptr().cast(), m: values.len() / n, n, lifetime: PhantomData }
     }
 
-    /// Lets `write` fill `width` values of a row; it is told n, too.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub fn store(&self, row: usize, column: usize, width: usize, write: impl FnOnce(usize, &mut [f32])) {
-        assert!(row < self.m && column + width <= self.n);
-        // SAFETY: inside the matrix, as asserted; no other thread writes these columns, as said above.
-        write(self.n, unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.n + column), width) });
+    fn store(&self, row: usize, column: usize, values: &[f32]) {
+        assert!(row < self.m && column + values.len() <= self.n);
+        // SAFETY: inside the matrix, as asserted; no other thread writes these columns, as said above; `values` is not
+        // part of the matrix, which is borrowed uniquely.
+        unsafe {
+            let to = self.values.add(row * self.n + column);
+            std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len());
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The inner loops: all rows of `x` times one panel of 64 columns.
+//! The inner loops: some rows of `x` times one panel of 64 columns.
 
+use crate::encode::scratch;
 use crate::epilogue::Epilogue;
 use crate::kernel::Kernel;
 use crate::output::Output;
@@ -9,64 +10,175 @@ pub const COLUMNS: usize = 64;
 /// Rows of a tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512.
 pub const ROWS: usize = 6;
 
-/// Sums of a few rows; those beyond the last row mean nothing.
-pub type Tile = [[f32; COLUMNS]; ROWS];
+/// Steps of a panel, each a word in every column, that meet all rows before the next ones do: 192 KiB, which stay in a
+/// core's second cache.
+const STEPS: usize = 768;
 
-/// One panel's share of a product.
+/// Sums of some rows.
+pub type Sums = [[f32; COLUMNS]];
+
+/// A panel's share of the product for some rows.
 pub struct Job<'a> {
     pub operands: Operands<'a>,
+    /// The first row, of which `operands` has the values, and how many there are.
+    pub row: usize,
+    pub rows: usize,
     /// First column of the panel, and how many of its 64 there are.
     pub column: usize,
     pub width: usize,
+    /// Columns of the whole product.
+    pub n: usize,
     pub epilogue: &'a Epilogue<'a>,
     pub out: &'a Output<'a>,
 }
 
+/// Some steps of the sums of a job.
+pub struct Part<'a> {
+    pub job: &'a Job<'a>,
+    pub operands: Operands<'a>,
+    /// Goes on with the sums of those before, instead of zero.
+    pub add: bool,
+    /// Finishes the sums.
+    pub last: bool,
+}
+
+/// The left-hand side of a job and its panel. Rows of `x` lie `stride` apart.
 #[derive(Clone, Copy)]
 pub enum Operands<'a> {
-    /// `[m, k]` and `[k, 64]`
-    F32 { x: &'a [f32], panel: &'a [f32], k: usize },
-    /// `[m, pairs]` and `[pairs, 64]`, two bf16 in each word, the first one in the low half
-    Bf16 { x: &'a [u32], panel: &'a [u32], pairs: usize },
+    /// `[m, steps]` and `[steps, 64]`
+    F32 {
+        x: &'a [f32],
+        stride: usize,
+        panel: &'a [f32],
+    },
+    /// `[m, 2 * steps]` and `[steps, 64]`, two bf16 in each word, the first one in the low half
+    WeightsBf16 {
+        x: &'a [f32],
+        stride: usize,
+        panel: &'a [u32],
+    },
+    /// `[m, steps]` and `[steps, 64]`, both of them pairs of bf16
+    Bf16 {
+        x: &'a [u32],
+        stride: usize,
+        panel: &'a [u32],
+    },
+    Int8(Int8<'a>),
+}
+
+/// Integers of 8 bits, four in each word.
+#[derive(Clone, Copy)]
+pub struct Int8<'a> {
+    /// `[m, quads]`: integers around `levels + 1`
+    pub x: &'a [u32],
+    pub stride: usize,
+    pub levels: i32,
+    /// `[m, blocks]`: what an integer of a block of 64 stands for
+    pub scales: &'a [f32],
+    pub scale_stride: usize,
+    /// The same of each column.
+    pub column_scales: &'a [f32; COLUMNS],
+    /// For each block: `[64]` sums of its weights, negative, then `[16, 64]` words, fewer in the last.
+    pub panel: &'a [u32],
+    /// Words of a row.
+    pub quads: usize,
+}
+
+/// Words of a column in a block.
+pub const QUADS: usize = crate::rows::BLOCK / 4;
+
+impl<'a> Operands<'a> {
+    fn steps(&self) -> usize {
+        match *self {
+            Self::F32 { panel, .. } => panel.len() / COLUMNS,
+            Self::WeightsBf16 { panel, .. } | Self::Bf16 { panel, .. } => panel.len() / COLUMNS,
+            Self::Int8(Int8 { quads, .. }) => quads,
+        }
+    }
+
+    /// The steps `from..to`, whole blocks of integers.
+    fn part(self, from: usize, to: usize) -> Self {
+        let words = from * COLUMNS..to * COLUMNS;
+        match self {
+            Self::F32 { x, stride, panel } => Self::F32 { x: &x[from..], stride, panel: &panel[words] },
+            Self::WeightsBf16 { x, stride, panel } => {
+                Self::WeightsBf16 { x: &x[2 * from..], stride, panel: &panel[words] }
+            }
+            Self::Bf16 { x, stride, panel } => Self::Bf16 { x: &x[from..], stride, panel: &panel[words] },
+            Self::Int8(operands) => {
+                let (block, blocks) = (from / QUADS, (to - from).div_ceil(QUADS));
+                let panel = &operands.panel[block * (QUADS + 1) * COLUMNS..][..(to - from + blocks) * COLUMNS];
+                let (x, scales) = (&operands.x[from..], &operands.scales[block..]);
+                Self::Int8(Int8 { x, scales, panel, quads: to - from, ..operands })
+            }
+        }
+    }
 }
 
 /// Goes through the rows, six at a time or, where that would leave a short rest, fewer: 10 rows are 5 and 5.
 ///
-/// A macro, as the loop has to be compiled with the features of the kernel that it calls.
+/// A macro, as the loop has to be compiled with the features of the kernel that it calls. `$kernel` is called with the
+/// number of rows as its constant and with the place of the first one.
 macro_rules! rows {
-    ($job:expr, $x:expr, $panel:expr, $k:expr, $sums:ident) => {{
-        let (job, k) = ($job, $k);
-        let m = $x.len() / k;
-        let blocks = m.div_ceil(ROWS);
-        let mut tile: Tile = [[0.0; COLUMNS]; ROWS];
+    ($part:expr, $sums:expr, $fused:literal, $scales:expr, |$row:ident, $tile:ident| $kernel:ident($($argument:expr),*)) => {{
+        let (part, sums): (&Part, &mut Sums) = ($part, $sums);
+        let job = part.job;
+        let blocks = job.rows.div_ceil(ROWS);
         for block in 0..blocks {
-            let (row, end) = (m * block / blocks, m * (block + 1) / blocks);
-            let x = &$x[row * k..end * k];
-            match end - row {
-                1 => $sums::<1>(x, k, $panel, &mut tile),
-                2 => $sums::<2>(x, k, $panel, &mut tile),
-                3 => $sums::<3>(x, k, $panel, &mut tile),
-                4 => $sums::<4>(x, k, $panel, &mut tile),
-                5 => $sums::<5>(x, k, $panel, &mut tile),
-                _ => $sums::<6>(x, k, $panel, &mut tile),
+            let ($row, to) = (job.rows * block / blocks, job.rows * (block + 1) / blocks);
+            // Where there is no other part the same memory serves all rows.
+            let at = if part.last && !part.add { 0 } else { $row };
+            let $tile = &mut sums[at..at + to - $row];
+            match $tile.len() {
+                1 => $kernel::<1>($($argument),*),
+                2 => $kernel::<2>($($argument),*),
+                3 => $kernel::<3>($($argument),*),
+                4 => $kernel::<4>($($argument),*),
+                5 => $kernel::<5>($($argument),*),
+                _ => $kernel::<6>($($argument),*),
             }
-            for (i, sums) in tile[..end - row].iter().enumerate() {
-                job.out.store(row + i, job.column, job.width, |n, out| {
-                    job.epilogue.apply(sums, row + i, job.column, n, out);
-                });
+            if part.last {
+                for i in 0..to - $row {
+                    let (sums, row) = (&mut sums[at + i], job.row + $row + i);
+                    job.epilogue.apply::<$fused>(sums, $scales, row, job.column..job.column + job.width, job.n);
+                    job.out.store(row, job.column, &sums[..job.width]);
+                }
             }
         }
     }};
 }
 
-/// The loop for either kind of operands.
+/// The loop for every kind of operands.
 macro_rules! product {
-    ($job:expr, $f32:ident, $bf16:ident) => {
-        match $job.operands {
-            Operands::F32 { x, panel, k } => rows!($job, x, panel, k, $f32),
-            Operands::Bf16 { x, panel, pairs } => rows!($job, x, panel, pairs, $bf16),
+    ($part:expr, $sums:expr, $fused:literal, $f32:ident, $weights_bf16:ident, $bf16:ident, $int8:ident) => {{
+        let add = $part.add;
+        match $part.operands {
+            Operands::F32 { x, stride, panel } => {
+                rows!($part, $sums, $fused, None, |row, tile| $f32(&x[row * stride..], stride, panel, add, tile))
+            }
+            Operands::WeightsBf16 { x, stride, panel } => {
+                rows!($part, $sums, $fused, None, |row, tile| $weights_bf16(
+                    &x[row * stride..],
+                    stride,
+                    panel,
+                    add,
+                    tile
+                ))
+            }
+            Operands::Bf16 { x, stride, panel } => {
+                rows!($part, $sums, $fused, None, |row, tile| $bf16(&x[row * stride..], stride, panel, add, tile))
+            }
+            Operands::Int8(operands) => {
+                rows!($part, $sums, $fused, Some(operands.column_scales), |row, tile| $int8(
+                    &operands.x[row * operands.stride..],
+                    &operands.scales[row * operands.scale_stride..],
+                    &operands,
+                    add,
+                    tile
+                ))
+            }
         }
-    };
+    }};
 }
 
 pub(crate) use {product, rows};
@@ -74,67 +186,139 @@ pub(crate) use {product, rows};
 impl Job<'_> {
     /// # Panics
     /// If this machine cannot run `kernel`.
-    #[allow(unsafe_code)]
     pub fn run(&self, kernel: Kernel) {
+        /// From so many rows on it is faster to make f32 of a panel of bf16 first.
+        const UNPACK: usize = 12;
+        let unpacks = self.rows >= UNPACK && matches!(self.operands, Operands::WeightsBf16 { .. });
+        let (steps, unit) = (self.operands.steps(), if unpacks { STEPS / 2 } else { STEPS });
+        // Equal parts, of integers in whole blocks.
+        let size = steps.div_ceil(steps.div_ceil(unit)).next_multiple_of(QUADS);
+        let unpacked_len = if unpacks { 2 * size * COLUMNS } else { 0 };
+        scratch(self.rows * COLUMNS + unpacked_len, |values| {
+            let (sums, unpacked) = values.split_at_mut(self.rows * COLUMNS);
+            let sums = sums.as_chunks_mut().0;
+            for from in (0..steps).step_by(size) {
+                let to = steps.min(from + size);
+                let operands = match self.operands.part(from, to) {
+                    Operands::WeightsBf16 { x, stride, panel } if unpacks => {
+                        let unpacked = &mut unpacked[..2 * panel.len()];
+                        unpack(panel, unpacked);
+                        Operands::F32 { x, stride, panel: unpacked }
+                    }
+                    operands => operands,
+                };
+                Part { job: self, operands, add: from > 0, last: to == steps }.run(kernel, sums);
+            }
+        });
+    }
+}
+
+impl Part<'_> {
+    #[allow(unsafe_code)]
+    fn run(&self, kernel: Kernel, sums: &mut Sums) {
         assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
         match kernel {
-            Kernel::Portable => portable(self),
+            Kernel::Portable => portable(self, sums),
             // SAFETY: the machine has the instructions, as asserted.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => unsafe { crate::x86::avx2(self) },
+            Kernel::Avx2 => unsafe { crate::x86::avx2(self, sums) },
             // SAFETY: the same.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => unsafe { crate::x86::avx512(self) },
+            Kernel::Avx512 => unsafe { crate::x86::avx512(self, sums) },
             // SAFETY: the same.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512Bf16 => unsafe { crate::x86::avx512_bf16(self) },
+            Kernel::Avx512Vnni => unsafe { crate::x86::avx512_vnni(self, sums) },
+            // SAFETY: the same.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512Bf16 => unsafe { crate::x86::avx512_bf16(self, sums) },
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => portable(self),
+            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Vnni | Kernel::Avx512Bf16 => portable(self, sums),
         }
     }
 }
 
-fn portable(job: &Job) {
-    product!(job, sums_f32, sums_bf16);
-}
-
-/// Sixteen columns at a time, which is what the registers of any machine hold of six rows.
-fn sums_f32<const M: usize>(x: &[f32], k: usize, panel: &[f32], tile: &mut Tile) {
-    for first in (0..COLUMNS).step_by(16) {
-        let mut sums = [[0.0f32; 16]; M];
-        for (s, weights) in panel.as_chunks::<COLUMNS>().0.iter().enumerate() {
-            let weights: &[f32; 16] = weights[first..].first_chunk().unwrap_or(&[0.0; 16]);
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let x = x[i * k + s];
-                sums.iter_mut().zip(weights).for_each(|(sum, w)| *sum += x * w);
-            }
-        }
-        for (row, sums) in tile.iter_mut().zip(&sums) {
-            row[first..first + 16].copy_from_slice(sums);
+/// `[pairs, 64]` pairs of bf16 to `[2 * pairs, 64]` of f32.
+#[pulp::with_simd(unpack = pulp::Arch::new())]
+#[inline(always)]
+fn unpack_with<'a, S: pulp::Simd>(_: S, panel: &'a [u32], out: &'a mut [f32]) {
+    let (steps, out) = (panel.as_chunks::<COLUMNS>().0, out.as_chunks_mut::<COLUMNS>().0);
+    for (step, out) in steps.iter().zip(out.as_chunks_mut::<2>().0) {
+        let [first, second] = out;
+        for ((pair, first), second) in step.iter().zip(first).zip(second) {
+            (*first, *second) = halves(*pair);
         }
     }
 }
 
 /// A bf16 is the upper half of an f32.
+#[inline(always)]
 fn halves(pair: u32) -> (f32, f32) {
     (f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000))
 }
 
-fn sums_bf16<const M: usize>(x: &[u32], pairs: usize, panel: &[u32], tile: &mut Tile) {
-    for first in (0..COLUMNS).step_by(16) {
-        let mut sums = [[0.0f32; 16]; M];
-        for (s, weights) in panel.as_chunks::<COLUMNS>().0.iter().enumerate() {
-            let weights: &[u32; 16] = weights[first..].first_chunk().unwrap_or(&[0; 16]);
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let x = halves(x[i * pairs + s]);
-                for (sum, w) in sums.iter_mut().zip(weights) {
-                    let w = halves(*w);
-                    *sum += x.0 * w.0 + x.1 * w.1;
+fn portable(part: &Part, sums: &mut Sums) {
+    product!(part, sums, false, sums_f32, sums_weights_bf16, sums_bf16, sums_int8);
+}
+
+/// Adds up the products of one step for a part of a panel, for `M` rows. Sixteen columns at a time, which is what the
+/// registers of any machine hold of six rows.
+macro_rules! portable_sums {
+    ($name:ident, $x:ty, $w:ty, |$row:ident, $s:ident, $weight:ident, $sum:ident| $step:expr) => {
+        fn $name<const M: usize>(x: &[$x], stride: usize, panel: &[$w], add: bool, tile: &mut Sums) {
+            for first in (0..COLUMNS).step_by(16) {
+                let mut sums = [[0.0f32; 16]; M];
+                if add {
+                    for (sums, row) in sums.iter_mut().zip(&*tile) {
+                        sums.copy_from_slice(&row[first..first + 16]);
+                    }
+                }
+                for ($s, weights) in panel.as_chunks::<COLUMNS>().0.iter().enumerate() {
+                    for ($row, sums) in x.chunks(stride).zip(&mut sums) {
+                        for ($sum, $weight) in sums.iter_mut().zip(&weights[first..first + 16]) {
+                            $step;
+                        }
+                    }
+                }
+                for (row, sums) in tile.iter_mut().zip(&sums) {
+                    row[first..first + 16].copy_from_slice(sums);
                 }
             }
         }
-        for (row, sums) in tile.iter_mut().zip(&sums) {
-            row[first..first + 16].copy_from_slice(sums);
+    };
+}
+
+portable_sums!(sums_f32, f32, f32, |x, s, w, sum| *sum += x[s] * w);
+portable_sums!(sums_weights_bf16, f32, u32, |x, s, w, sum| {
+    let w = halves(*w);
+    *sum += x[2 * s] * w.0;
+    *sum += x[2 * s + 1] * w.1
+});
+portable_sums!(sums_bf16, u32, u32, |x, s, w, sum| {
+    let (x, w) = (halves(x[s]), halves(*w));
+    *sum += x.0 * w.0;
+    *sum += x.1 * w.1
+});
+
+fn sums_int8<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, add: bool, tile: &mut Sums) {
+    for (i, row) in tile[..M].iter_mut().enumerate() {
+        if !add {
+            row.fill(0.0);
+        }
+        let x = &x[i * operands.stride..][..operands.quads];
+        let scales = &scales[i * operands.scale_stride..];
+        let blocks = operands.panel.chunks((QUADS + 1) * COLUMNS);
+        for ((x, scale), block) in x.chunks(QUADS).zip(scales).zip(blocks) {
+            let (negative, words) = block.split_at(COLUMNS);
+            for (column, sum) in row.iter_mut().enumerate() {
+                let mut dot = negative[column].cast_signed() * (operands.levels + 1);
+                for (x, words) in x.iter().zip(words.as_chunks::<COLUMNS>().0) {
+                    let w = words[column].to_le_bytes().map(u8::cast_signed);
+                    for (x, w) in x.to_le_bytes().into_iter().zip(w) {
+                        dot += i32::from(x) * i32::from(w);
+                    }
+                }
+                *sum += dot as f32 * scale;
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Every kernel of this machine against a product in f64, on sizes that fill no tile.
 
 use half::bf16;
-use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix, Precision};
+use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix, Precision, Rows, ShapeError, Team};
 
-const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 
 /// Numbers in [-1, 1) that look random and are the same everywhere.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -50,19 +50,50 @@ fn expected(x: &[f32], w: &[f32], k: usize, n: usize, e: &Epilogue) -> Vec<f64> 
     x.chunks_exact(k).enumerate().flat_map(|(i, x)| row(x, i)).collect()
 }
 
-/// What a matrix of this precision can hold.
-fn rounded(precision: Precision, values: Vec<f32>) -> Vec<f32> {
+/// What a matrix of this precision can hold: `W`'s rows with one scale each.
+fn rounded_weights(precision: Precision, values: Vec<f32>, k: usize) -> Vec<f32> {
     match precision {
         Precision::F32 => values,
         Precision::Bf16 => values.into_iter().map(|x| bf16::from_f32(x).to_f32()).collect(),
+        Precision::Int8 => values.chunks(k).flat_map(|row| steps(row, 127)).collect(),
     }
 }
 
+/// What the left-hand side of this precision can hold: each 64 values of a row with a scale.
+fn rounded_rows(precision: Precision, kernel: Kernel, values: Vec<f32>, k: usize) -> Vec<f32> {
+    match precision {
+        Precision::Int8 => {
+            values.chunks(k).flat_map(|row| row.chunks(64).flat_map(|block| steps(block, kernel.levels()))).collect()
+        }
+        _ => rounded_weights(precision, values, k),
+    }
+}
+
+fn steps(values: &[f32], levels: i32) -> Vec<f32> {
+    let largest = values.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    let step = largest / levels as f32;
+    values.iter().map(|x| (x * (levels as f32 / largest)).round_ties_even() * step).collect()
+}
+
+/// A product from plain slices.
+fn multiply(
+    packed: &PackedMatrix,
+    team: &Team,
+    kernel: Kernel,
+    x: &[f32],
+    epilogue: &Epilogue,
+) -> Result<Vec<f32>, ShapeError> {
+    let mut rows = Rows::new(packed.precision(), kernel);
+    rows.copy_from(team, x, packed.inputs())?;
+    packed.multiply(team, &rows, epilogue)
+}
+
 fn check(precision: Precision, kernel: Kernel, m: usize, n: usize, k: usize, epilogue: &Epilogue) {
-    let (x, w) = (rounded(precision, numbers(1, m * k)), rounded(precision, numbers(2, n * k)));
+    let x = rounded_rows(precision, kernel, numbers(1, m * k), k);
+    let w = rounded_weights(precision, numbers(2, n * k), k);
     let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
-    let mut out = vec![f32::NAN; m * n];
-    packed.multiply(kernel, &x, epilogue, &mut out).unwrap();
+    let out = multiply(&packed, &Team::solo(), kernel, &x, epilogue).unwrap();
+    assert_eq!(out.len(), m * n);
     // rounding grows with the square root of the terms
     let bound = 1e-6 * (k as f64).sqrt() + 1e-6;
     for (i, (given, expected)) in out.iter().zip(expected(&x, &w, k, n, epilogue)).enumerate() {
@@ -77,7 +108,7 @@ fn check(precision: Precision, kernel: Kernel, m: usize, n: usize, k: usize, epi
 #[test]
 fn every_kernel_on_odd_sizes() {
     for kernel in Kernel::available() {
-        for m in [0, 1, 2, 5, 6, 7, 13] {
+        for m in [0, 1, 2, 5, 6, 7, 13, 40] {
             for n in [1, 15, 63, 64, 65, 200] {
                 for k in [1, 2, 7, 64, 129] {
                     for precision in PRECISIONS {
@@ -105,18 +136,74 @@ fn every_epilogue() {
 }
 
 #[test]
-fn a_batch_gives_the_sums_of_its_rows_in_any_pool() {
-    let (m, n, k) = (50, 768, 300);
+fn a_batch_gives_the_sums_of_its_rows_in_any_team() {
+    // Enough rows for several ranges of them.
+    let (m, n, k) = (230, 768, 300);
     let (x, w) = (numbers(5, m * k), numbers(6, n * k));
+    let (three, solo) = (Team::new(3).unwrap(), Team::solo());
     for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
         let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
-        let mut whole = vec![0.0; m * n];
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        pool.install(|| packed.multiply(kernel, &x, &Epilogue::default(), &mut whole)).unwrap();
-        for (x, whole) in x.chunks_exact(k).zip(whole.chunks_exact(n)) {
-            let mut row = vec![0.0; n];
-            packed.multiply(kernel, x, &Epilogue::default(), &mut row).unwrap();
-            assert_eq!(row, whole, "{precision:?} {kernel:?}");
+        let whole = multiply(&packed, &three, kernel, &x, &Epilogue::default()).unwrap();
+        for i in [0, 1, 100, m - 1] {
+            let row = multiply(&packed, &solo, kernel, &x[i * k..][..k], &Epilogue::default()).unwrap();
+            assert_eq!(row, whole[i * n..][..n], "{precision:?} {kernel:?}");
+        }
+    }
+}
+
+#[test]
+fn a_product_is_the_next_ones_input() {
+    let (team, m, k, middle, n) = (Team::new(2).unwrap(), 11, 40, 200, 30);
+    let (x, first, second) = (numbers(1, m * k), numbers(2, middle * k), numbers(3, n * middle));
+    for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+        let first = PackedMatrix::pack(precision, &first, middle, k).unwrap();
+        let second = PackedMatrix::pack(precision, &second, n, middle).unwrap();
+        let epilogue = Epilogue { activation: Activation::Gelu, ..Epilogue::default() };
+        let step_by_step = multiply(&first, &team, kernel, &x, &epilogue).unwrap();
+        let expected = multiply(&second, &team, kernel, &step_by_step, &Epilogue::default()).unwrap();
+        let (mut rows, mut between) = (Rows::new(precision, kernel), Rows::new(precision, kernel));
+        rows.copy_from(&team, &x, k).unwrap();
+        first.multiply_to_rows(&team, &rows, &epilogue, &mut between).unwrap();
+        assert_eq!(
+            second.multiply(&team, &between, &Epilogue::default()).unwrap(),
+            expected,
+            "{precision:?} {kernel:?}"
+        );
+    }
+}
+
+#[test]
+fn rows_are_filled_part_by_part() {
+    let (team, heights, parts) = (Team::new(2).unwrap(), [3, 1, 5], 3);
+    for width in [7, 10, 64] {
+        let (m, k, n) = (9, parts * width, 20);
+        let (x, w) = (numbers(1, m * k), numbers(2, n * k));
+        for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+            let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
+            let mut rows = Rows::new(precision, kernel);
+            rows.fill_grid(&team, &heights, parts, width, |i, part, cell| {
+                let start: usize = heights[..i].iter().sum();
+                for (row, values) in cell.chunks_exact_mut(width).enumerate() {
+                    values.copy_from_slice(&x[(start + row) * k + part * width..][..width]);
+                }
+            });
+            let expected = multiply(&packed, &team, kernel, &x, &Epilogue::default()).unwrap();
+            assert_eq!(packed.multiply(&team, &rows, &Epilogue::default()).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_visible() {
+    let (n, k) = (3, 130);
+    let w = numbers(2, n * k);
+    for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+        let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut x = numbers(1, k);
+            x[70] = bad;
+            let out = multiply(&packed, &Team::solo(), kernel, &x, &Epilogue::default()).unwrap();
+            assert!(out.iter().all(|y| !y.is_finite()), "{precision:?} {kernel:?}: {out:?}");
         }
     }
 }
@@ -125,9 +212,7 @@ fn a_batch_gives_the_sums_of_its_rows_in_any_pool() {
 fn bytes_make_the_same_matrix_again() {
     let (n, k, w) = (70, 9, numbers(7, 70 * 9));
     let product = |matrix: &PackedMatrix| {
-        let mut out = vec![0.0; 2 * n];
-        matrix.multiply(Kernel::best(), &numbers(8, 2 * k), &Epilogue::default(), &mut out).unwrap();
-        out
+        multiply(matrix, &Team::solo(), Kernel::best(), &numbers(8, 2 * k), &Epilogue::default()).unwrap()
     };
     for precision in PRECISIONS {
         let matrix = PackedMatrix::pack(precision, &w, n, k).unwrap();
@@ -136,7 +221,7 @@ fn bytes_make_the_same_matrix_again() {
         let again = PackedMatrix::from_bytes(precision, bytes.clone(), n, k).unwrap();
         assert_eq!(product(&matrix), product(&again));
         assert!(PackedMatrix::from_bytes(precision, bytes.slice(4..), n, k).is_err(), "too short");
-        assert!(PackedMatrix::from_bytes(precision, bytes.clone(), n, k + 2).is_err(), "another shape");
+        assert!(PackedMatrix::from_bytes(precision, bytes.clone(), n, k + 4).is_err(), "another shape");
         let mut shifted = vec![0; bytes.len() + 4];
         let offset = (0..4).find(|i| shifted[*i..].as_ptr().addr() % 4 == 1).unwrap();
         shifted[offset..][..bytes.len()].copy_from_slice(bytes);
@@ -146,22 +231,45 @@ fn bytes_make_the_same_matrix_again() {
 }
 
 #[test]
+fn any_bytes_give_a_product() {
+    // A damaged file may hold anything: the numbers are wrong then, but nothing else happens.
+    let (n, k) = (70, 9);
+    for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+        for byte in [0x00, 0x7f, 0x80, 0xff] {
+            let bytes = vec![byte; PackedMatrix::packed_bytes(precision, n, k).unwrap() + 4];
+            let offset = bytes.as_ptr().addr().wrapping_neg() % 4;
+            let bytes =
+                bytes::Bytes::from(bytes).slice(offset..).slice(..PackedMatrix::packed_bytes(precision, n, k).unwrap());
+            let matrix = PackedMatrix::from_bytes(precision, bytes, n, k).unwrap();
+            let out = multiply(&matrix, &Team::solo(), kernel, &numbers(8, 2 * k), &Epilogue::default()).unwrap();
+            assert_eq!(out.len(), 2 * n);
+        }
+    }
+}
+
+#[test]
 fn shapes_are_checked() {
-    let message = |e: packed_gemm::ShapeError| e.to_string();
+    let message = |e: ShapeError| e.to_string();
     let pack = |weights: &[f32], n, k| PackedMatrix::pack(Precision::F32, weights, n, k).map_err(message);
     assert_eq!(pack(&[0.0; 5], 2, 3).unwrap_err(), "number of weights is 5, expected 6");
     assert!(pack(&[], 0, 3).is_err());
     assert!(PackedMatrix::packed_bytes(Precision::Bf16, usize::MAX, 2).is_err());
     assert!(PackedMatrix::packed_bytes(Precision::F32, usize::MAX / 64, 64).is_err());
     let w = pack(&[1.0; 6], 2, 3).unwrap();
-    let run = |x: &[f32], out: usize, epilogue: &Epilogue| {
-        w.multiply(Kernel::Portable, x, epilogue, &mut vec![0.0; out]).map_err(message)
-    };
-    assert!(run(&[0.0; 3], 2, &Epilogue::default()).is_ok());
-    assert_eq!(run(&[0.0; 4], 2, &Epilogue::default()).unwrap_err(), "length of the left-hand side is 4, expected 3");
-    assert_eq!(run(&[0.0; 3], 3, &Epilogue::default()).unwrap_err(), "length of the output is 3, expected 2");
+    let team = Team::solo();
+    let run = |x: &[f32], epilogue: &Epilogue| multiply(&w, &team, Kernel::Portable, x, epilogue).map_err(message);
+    assert!(run(&[0.0; 3], &Epilogue::default()).is_ok());
+    assert_eq!(run(&[0.0; 4], &Epilogue::default()).unwrap_err(), "length of the left-hand side is 4, expected 3");
     let bias = Epilogue { bias: Some(&[0.0; 3]), ..Epilogue::default() };
-    assert_eq!(run(&[0.0; 3], 2, &bias).unwrap_err(), "length of the bias is 3, expected 2");
+    assert_eq!(run(&[0.0; 3], &bias).unwrap_err(), "length of the bias is 3, expected 2");
     let residual = Epilogue { residual: Some(&[0.0; 3]), ..Epilogue::default() };
-    assert_eq!(run(&[0.0; 3], 2, &residual).unwrap_err(), "length of the residual is 3, expected 2");
+    assert_eq!(run(&[0.0; 3], &residual).unwrap_err(), "length of the residual is 3, expected 2");
+    let mut rows = Rows::new(Precision::F32, Kernel::Portable);
+    rows.copy_from(&team, &[0.0; 4], 2).unwrap();
+    let result = w.multiply(&team, &rows, &Epilogue::default()).map_err(message);
+    assert_eq!(result.unwrap_err(), "width of the left-hand side is 2, expected 3");
+    let mut rows = Rows::new(Precision::Bf16, Kernel::Portable);
+    rows.copy_from(&team, &[0.0; 3], 3).unwrap();
+    let result = w.multiply(&team, &rows, &Epilogue::default()).map_err(message);
+    assert_eq!(result.unwrap_err(), "bits of the left-hand side's precision is 16, expected 32");
 }

@@ -98,7 +98,7 @@ pub enum Command {
         /// Name of the model
         name: String,
         /// Number format of the weights [default: every one]
-        #[arg(long, value_name = "f32|bf16")]
+        #[arg(long, value_name = "f32|bf16|int8")]
         precision: Option<Precision>,
         /// A photo to time the preprocessing with
         #[arg(long, value_name = "FILE")]
@@ -139,7 +139,7 @@ pub enum Command {
         /// Name of the model
         name: String,
         /// Number format of the weights [default: the fastest here]
-        #[arg(long, value_name = "f32|bf16")]
+        #[arg(long, value_name = "f32|bf16|int8")]
         precision: Option<Precision>,
         /// Directory with evalset.json and its pictures
         #[arg(long, value_name = "DIR")]
@@ -160,7 +160,7 @@ pub enum Command {
         /// Name of the model
         name: String,
         /// Number format of the weights [default: the fastest here]
-        #[arg(long, value_name = "f32|bf16")]
+        #[arg(long, value_name = "f32|bf16|int8")]
         precision: Option<Precision>,
         /// A text to embed
         #[arg(long, value_name = "TEXT", required_unless_present = "image", allow_hyphen_values = true)]

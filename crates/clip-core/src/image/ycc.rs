@@ -47,9 +47,11 @@ pub(super) fn ycc_planes_to_rgb(a: &mut [i16], b: &mut [i16], c: &mut [i16]) {
 }
 
 /// The same for whole pixels, in place.
-pub(super) fn ycc_pixels_to_rgb(pixels: &mut [u8]) {
+#[pulp::with_simd(ycc_pixels_to_rgb = pulp::Arch::new())]
+#[inline(always)]
+pub(super) fn ycc_pixels_to_rgb_with<S: pulp::Simd>(_: S, pixels: &mut [u8]) {
     const PIXELS: usize = 32;
-    let convert = |pixels: &mut [[u8; 3]]| {
+    for pixels in pixels.as_chunks_mut::<3>().0.chunks_mut(PIXELS) {
         let mut planes = [[0i16; PIXELS]; 3];
         for (i, pixel) in pixels.iter().enumerate() {
             (planes[0][i], planes[1][i], planes[2][i]) = (pixel[0].into(), pixel[1].into(), pixel[2].into());
@@ -59,8 +61,7 @@ pub(super) fn ycc_pixels_to_rgb(pixels: &mut [u8]) {
         for (i, pixel) in pixels.iter_mut().enumerate() {
             *pixel = [a[i] as u8, b[i] as u8, c[i] as u8];
         }
-    };
-    pulp::Arch::new().dispatch(|| pixels.as_chunks_mut::<3>().0.chunks_mut(PIXELS).for_each(convert));
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,9 @@
-//! Scaled dot-product attention, sequence by sequence and head by head, as one operation on candle tensors.
+//! Scaled dot-product attention, sequence by sequence and head by head.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
-use packed_gemm::exp;
-use pulp::Arch;
-use rayon::prelude::*;
+use packed_gemm::{Kernel, Rows, exp, multiply_add};
+use pulp::{Arch, Simd};
 
-use super::ops::values;
-use crate::error::Result;
+use crate::compute::Compute;
 
 /// Rows of all sequences lie one after the other, and so do queries, keys and values of a row.
 pub struct Attention<'a> {
@@ -20,62 +17,41 @@ pub struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// `qkv`: `[sum of lengths, 3 * hidden]`. Returns `[rows that ask, hidden]`.
-    pub fn forward(&self, qkv: &Tensor) -> Result<Tensor> {
-        Ok(qkv.apply_op1_no_bwd(self)?)
-    }
-}
-
-impl CustomOp1 for Attention<'_> {
-    fn name(&self) -> &'static str {
-        "attention"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (rows, width) = layout.shape().dims2()?;
-        let qkv = values(storage, layout)?;
-        let (hidden, asked) = (width / 3, self.queries.map_or(rows, <[usize]>::len));
-        if !width.is_multiple_of(3 * self.heads) || self.lengths.iter().sum::<usize>() != rows {
+    /// `qkv`: `[sum of lengths, width]`, `width` being three times the hidden size. Fills `[rows that ask, hidden]`.
+    pub fn to_rows(&self, qkv: &[f32], width: usize, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
+        let (starts, total) = self.starts();
+        if width == 0 || !width.is_multiple_of(3 * self.heads) || total.checked_mul(width) != Some(qkv.len()) {
             candle_core::bail!(
-                "attention of {} heads over {:?} does not fit {rows} x {width}",
+                "attention of {} heads over {:?} does not fit rows of {width}",
                 self.heads,
                 self.lengths
             );
         }
-        let size = hidden / self.heads;
-        let mut jobs = Vec::with_capacity(self.lengths.len() * self.heads);
-        let mut mixed = vec![0.0; asked * hidden];
-        let (mut rest, mut start) = (mixed.as_mut_slice(), 0);
-        for (i, &length) in self.lengths.iter().enumerate() {
-            let queries = match self.queries {
-                Some(queries) if queries[i] < length => queries[i]..queries[i] + 1,
-                Some(_) => candle_core::bail!("row {i} of the queries is not in its sequence"),
-                None => 0..length,
-            };
-            for head in 0..self.heads {
-                let out;
-                (out, rest) = rest.split_at_mut(queries.len() * size);
-                let sequence = &qkv[start * width..][..length * width];
-                jobs.push((Head { sequence, width, size, at: head * size, causal: self.causal }, queries.clone(), out));
-            }
-            start += length;
+        if self.queries.is_some_and(|queries| {
+            queries.len() != self.lengths.len()
+                || queries.iter().zip(self.lengths).any(|(query, length)| query >= length)
+        }) {
+            candle_core::bail!("a row of the queries is not in its sequence");
         }
-        let arch = Arch::new();
-        jobs.into_par_iter().for_each(|(head, queries, out)| arch.dispatch(|| head.mix(queries, out)));
-        // From one head after the other to the heads of a row side by side.
-        let mut out = vec![0.0; asked * hidden];
-        let mut start = 0;
-        for &length in self.lengths {
-            let n = if self.queries.is_some() { 1 } else { length };
-            let (from, to) = (&mixed[start * hidden..][..n * hidden], &mut out[start * hidden..][..n * hidden]);
-            for (head, from) in from.chunks_exact(n * size).enumerate() {
-                for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(hidden)) {
-                    to[head * size..][..size].copy_from_slice(from);
-                }
-            }
-            start += n;
-        }
-        Ok((CpuStorage::F32(out), (asked, hidden).into()))
+        let size = width / 3 / self.heads;
+        let heights: Vec<usize> = self.lengths.iter().map(|n| if self.queries.is_some() { 1 } else { *n }).collect();
+        rows.fill_grid(compute.team(), &heights, self.heads, size, |i, head, out| {
+            let sequence = &qkv[starts[i] * width..][..self.lengths[i] * width];
+            let head = Head { sequence, width, size, at: head * size, causal: self.causal };
+            let first = self.queries.map_or(0, |queries| queries[i]);
+            head.run(first, out, compute.kernel());
+        });
+        Ok(())
+    }
+
+    /// The first row of each sequence, and how many rows there are.
+    fn starts(&self) -> (Vec<usize>, usize) {
+        let mut total = 0;
+        let starts = self.lengths.iter().map(|length| {
+            total += length;
+            total - length
+        });
+        (starts.collect(), total)
     }
 }
 
@@ -89,13 +65,19 @@ struct Head<'a> {
     causal: bool,
 }
 
-/// Columns of a block that stays in registers.
+/// Columns of a block of sums that stays in registers, with [`QUERIES`] rows of it.
 const LANES: usize = 16;
+const QUERIES: usize = 4;
 
 impl Head<'_> {
-    /// `out`: `[queries, size]`.
+    /// `out`: `[queries, size]`, for the rows of the sequence from `first` on.
+    fn run(&self, first: usize, out: &mut [f32], kernel: Kernel) {
+        // A fused multiplication and addition is a call into the C library where the processor has no instruction for it.
+        if kernel == Kernel::Portable { self.mix::<false>(first, out) } else { mix_fused(self, first, out) }
+    }
+
     #[inline(always)]
-    fn mix(&self, queries: std::ops::Range<usize>, out: &mut [f32]) {
+    fn mix<const FUSED: bool>(&self, first: usize, out: &mut [f32]) {
         let (length, size, hidden) = (self.sequence.len() / self.width, self.size, self.width / 3);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
         // Keys as columns, values as rows, both filled up with zeros to whole blocks.
@@ -107,58 +89,95 @@ impl Head<'_> {
             values[i * wide_size..][..size].copy_from_slice(&row[2 * hidden + self.at..][..size]);
         }
         let scale = (size as f32).powf(-0.5);
-        let mut query = vec![0.0; size];
-        let mut scores = vec![0.0; wide_length];
-        let mut sum = vec![0.0; wide_size];
-        for (i, out) in queries.zip(out.chunks_exact_mut(size)) {
-            let row = &self.sequence[i * self.width + self.at..][..size];
-            query.iter_mut().zip(row).for_each(|(to, from)| *to = from * scale);
-            combine(&query, &keys, &mut scores);
-            let seen = if self.causal { i + 1 } else { length };
-            let total = softmax(&mut scores[..seen]);
-            combine(&scores[..seen], &values, &mut sum);
-            out.iter_mut().zip(&sum).for_each(|(to, from)| *to = from / total);
+        let mut queries = vec![0.0; QUERIES * size];
+        let mut scores = vec![0.0; QUERIES * wide_length];
+        let mut sums = vec![0.0; QUERIES * wide_size];
+        for (block, out) in out.chunks_mut(QUERIES * size).enumerate() {
+            let first = first + block * QUERIES;
+            let count = out.len() / size;
+            for (i, query) in queries.chunks_exact_mut(size).take(count).enumerate() {
+                let row = &self.sequence[(first + i) * self.width + self.at..][..size];
+                query.iter_mut().zip(row).for_each(|(to, from)| *to = from * scale);
+            }
+            product::<FUSED>(&queries, size, size, &keys, wide_length, &mut scores);
+            let mut totals = [1.0; QUERIES];
+            for (i, scores) in scores.chunks_exact_mut(wide_length).take(count).enumerate() {
+                let seen = if self.causal { first + i + 1 } else { length };
+                totals[i] = softmax::<FUSED>(&mut scores[..seen]);
+                scores[seen..].fill(0.0);
+            }
+            let seen = if self.causal { first + count } else { length };
+            product::<FUSED>(&scores, wide_length, seen, &values, wide_size, &mut sums);
+            for ((out, sums), total) in out.chunks_exact_mut(size).zip(sums.chunks_exact(wide_size)).zip(totals) {
+                out.iter_mut().zip(sums).for_each(|(to, from)| *to = from / total);
+            }
         }
     }
 }
 
+#[pulp::with_simd(mix_fused = Arch::new())]
+#[inline(always)]
+fn mix_fused_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mut [f32]) {
+    head.mix::<true>(first, out);
+}
+
 /// Replaces scores by weights and returns their sum, by which they are still to be divided.
 #[inline(always)]
-fn softmax(scores: &mut [f32]) -> f32 {
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    scores.iter_mut().for_each(|s| *s = exp(*s - largest));
-    scores.iter().sum()
+fn softmax<const FUSED: bool>(scores: &mut [f32]) -> f32 {
+    let (blocks, rest) = scores.as_chunks::<LANES>();
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for block in blocks {
+        largest.iter_mut().zip(block).for_each(|(l, s)| *l = if *s > *l { *s } else { *l });
+    }
+    let largest = largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+    let (blocks, rest) = scores.as_chunks_mut::<LANES>();
+    let mut sums = [0.0; LANES];
+    for block in blocks {
+        for (sum, s) in sums.iter_mut().zip(block) {
+            *s = exp::<FUSED>(*s - largest);
+            *sum += *s;
+        }
+    }
+    rest.iter_mut().for_each(|s| *s = exp::<FUSED>(*s - largest));
+    sums.iter().sum::<f32>() + rest.iter().sum::<f32>()
 }
 
-/// `out = weights * matrix`, rows of `matrix` being as wide as `out`, a multiple of [`LANES`].
+/// `out = weights * matrix` for [`QUERIES`] rows: `steps` of each row's `stride` weights, `matrix` of `[steps, width]`,
+/// `width` being a multiple of [`LANES`].
 #[inline(always)]
-fn combine(weights: &[f32], matrix: &[f32], out: &mut [f32]) {
-    let width = out.len();
-    let mut done = 0;
-    for block in out.chunks_exact_mut(4 * LANES) {
-        columns::<{ 4 * LANES }>(weights, matrix, width, done, block);
-        done += 4 * LANES;
+fn product<const FUSED: bool>(
+    weights: &[f32],
+    stride: usize,
+    steps: usize,
+    matrix: &[f32],
+    width: usize,
+    out: &mut [f32],
+) {
+    let weights: [&[f32]; QUERIES] = std::array::from_fn(|i| &weights[i * stride..][..steps]);
+    for first in (0..width).step_by(LANES) {
+        let mut sums = [[0.0f32; LANES]; QUERIES];
+        for (s, row) in matrix.chunks_exact(width).take(steps).enumerate() {
+            if let Some(row) = row[first..].first_chunk::<LANES>() {
+                for (sums, weights) in sums.iter_mut().zip(&weights) {
+                    let weight = weights[s];
+                    for (sum, x) in sums.iter_mut().zip(row) {
+                        *sum = multiply_add::<FUSED>(*x, weight, *sum);
+                    }
+                }
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            out[i * width + first..][..LANES].copy_from_slice(sums);
+        }
     }
-    for block in out[done..].chunks_exact_mut(LANES) {
-        columns::<LANES>(weights, matrix, width, done, block);
-        done += LANES;
-    }
-}
-
-#[inline(always)]
-fn columns<const N: usize>(weights: &[f32], matrix: &[f32], width: usize, first: usize, out: &mut [f32]) {
-    let mut sums = [0.0; N];
-    for (weight, row) in weights.iter().zip(matrix.chunks_exact(width)) {
-        sums.iter_mut().zip(&row[first..first + N]).for_each(|(sum, x)| *sum += weight * x);
-    }
-    out.copy_from_slice(&sums);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{D, Device};
+    use candle_core::{D, Device, Tensor};
     use candle_nn::ops::softmax_last_dim;
+    use packed_gemm::{Epilogue, PackedMatrix, Precision};
 
     /// The same on candle's own operations, for one sequence.
     fn reference(qkv: &Tensor, heads: usize, causal: bool) -> candle_core::Result<Tensor> {
@@ -182,10 +201,13 @@ mod tests {
             let hidden = heads * size;
             let rows = lengths.iter().sum::<usize>();
             let qkv = Tensor::randn(0f32, 1., (rows, 3 * hidden), &Device::Cpu).unwrap();
-            for causal in [false, true] {
-                let all = Attention { heads, lengths: &lengths, causal, queries: None }.forward(&qkv).unwrap();
+            for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
+                let run = |queries: Option<&[usize]>| {
+                    let attention = Attention { heads, lengths: &lengths, causal, queries };
+                    values_of(&attention, &qkv, kernel)
+                };
                 let last: Vec<usize> = lengths.iter().map(|n| n - 1).collect();
-                let one = Attention { heads, lengths: &lengths, causal, queries: Some(&last) }.forward(&qkv).unwrap();
+                let (all, one) = (run(None), run(Some(&last)));
                 let mut start = 0;
                 for (i, &length) in lengths.iter().enumerate() {
                     let expected = reference(&qkv.narrow(0, start, length).unwrap(), heads, causal).unwrap();
@@ -196,6 +218,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What attention gives, read back by a product with the identity.
+    fn values_of(attention: &Attention, qkv: &Tensor, kernel: Kernel) -> Tensor {
+        let (width, compute) = (qkv.dims2().unwrap().1, Compute::with_kernel(2, kernel).unwrap());
+        let mut rows = Rows::new(Precision::F32, kernel);
+        let values: Vec<f32> = qkv.flatten_all().unwrap().to_vec1().unwrap();
+        attention.to_rows(&values, width, &mut rows, &compute).unwrap();
+        let hidden = width / 3;
+        let identity: Vec<f32> = (0..hidden * hidden).map(|i| f32::from(u8::from(i % (hidden + 1) == 0))).collect();
+        let identity = PackedMatrix::pack(Precision::F32, &identity, hidden, hidden).unwrap();
+        let values = identity.multiply(compute.team(), &rows, &Epilogue::default()).unwrap();
+        Tensor::from_vec(values, (rows.len(), hidden), &Device::Cpu).unwrap()
     }
 
     fn close(a: &Tensor, b: &Tensor) {

@@ -3,33 +3,15 @@
 //! Rows of all sequences of a batch lie one after the other, without padding: a tensor is `[rows, width]`, and
 //! attention goes sequence by sequence. So a batch gives the same numbers as its items alone.
 
-use candle_core::{Device, Tensor};
-use candle_nn::ops::layer_norm;
+use candle_core::Tensor;
 
 use super::attention::Attention;
-use super::ops::Linear;
-use crate::compute::Context;
+use super::norm::LayerNorm;
+use super::ops::{Linear, Mlp};
+use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::spec::TowerSpec;
 use crate::weights::Weights;
-
-pub struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
-    eps: f32,
-}
-
-impl LayerNorm {
-    pub fn load(weights: &Weights, name: &str, eps: f64) -> Result<Self> {
-        let tensor =
-            |part: &str| Ok::<_, Error>(Tensor::new(weights.values(&format!("{name}.{part}"))?, &Device::Cpu)?);
-        Ok(Self { weight: tensor("weight")?, bias: tensor("bias")?, eps: eps as f32 })
-    }
-
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(layer_norm(x, &self.weight, &self.bias, self.eps)?)
-    }
-}
 
 /// The pre-norm transformer of CLIP and SigLIP (transformers, `modeling_clip.py`, `CLIPEncoder`).
 pub struct Encoder {
@@ -38,13 +20,11 @@ pub struct Encoder {
 }
 
 struct Layer {
-    norm1: LayerNorm,
+    norm: LayerNorm,
     /// Query, key and value side by side.
     qkv: Linear,
     out: Linear,
-    norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    mlp: Mlp,
     heads: usize,
 }
 
@@ -84,7 +64,7 @@ impl Encoder {
         };
         let x = self.run(layers, x, sequences, ctx)?;
         ctx.check()?;
-        ctx.compute.run(|| last.forward_pooled(&x, sequences, self.causal))
+        last.forward_pooled(&x, sequences, self.causal, ctx.compute)
     }
 
     /// The same for all rows.
@@ -95,7 +75,7 @@ impl Encoder {
     fn run(&self, layers: &[Layer], mut x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
         for layer in layers {
             ctx.check()?;
-            x = ctx.compute.run(|| layer.forward(&x, sequences, self.causal))?;
+            x = layer.forward(&x, sequences, self.causal, ctx.compute)?;
         }
         Ok(x)
     }
@@ -105,33 +85,32 @@ impl Layer {
     fn load(weights: &Weights, name: &str, spec: &TowerSpec) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
+        let linear = |name: &str| Linear::load(weights, &part(name));
         Ok(Self {
-            norm1: norm("layer_norm1")?,
-            qkv: Linear::load(weights, &part("self_attn.qkv_proj"))?,
-            out: Linear::load(weights, &part("self_attn.out_proj"))?,
-            norm2: norm("layer_norm2")?,
-            fc1: Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),
-            fc2: Linear::load(weights, &part("mlp.fc2"))?,
+            norm: norm("layer_norm1")?,
+            qkv: linear("self_attn.qkv_proj")?,
+            out: linear("self_attn.out_proj")?,
+            mlp: Mlp::new(
+                norm("layer_norm2")?,
+                linear("mlp.fc1")?.with_activation(spec.activation),
+                linear("mlp.fc2")?,
+            ),
             heads: spec.heads,
         })
     }
 
-    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries: None };
-        let mixed = attention.forward(&self.qkv.forward(&self.norm1.forward(x)?)?)?;
-        self.mlp(&self.out.forward_onto(&mixed, x)?)
+        let qkv = self.qkv.forward_normed(&self.norm, x, compute)?;
+        self.mlp.forward(&self.out.forward_attention(&attention, &qkv, Some(x), compute)?, compute)
     }
 
     /// The last layer, of which only the pooled rows are asked for.
-    fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool) -> Result<Tensor> {
+    fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
         let queries = Some(sequences.pooled.as_slice());
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        let mixed = attention.forward(&self.qkv.forward(&self.norm1.forward(x)?)?)?;
-        let rows = Tensor::new(sequences.rows(), x.device())?;
-        self.mlp(&self.out.forward_onto(&mixed, &x.index_select(&rows, 0)?)?)
-    }
-
-    fn mlp(&self, x: &Tensor) -> Result<Tensor> {
-        self.fc2.forward_onto(&self.fc1.forward(&self.norm2.forward(x)?)?, x)
+        let qkv = self.qkv.forward_normed(&self.norm, x, compute)?;
+        let pooled = x.index_select(&Tensor::new(sequences.rows(), x.device())?, 0)?;
+        self.mlp.forward(&self.out.forward_attention(&attention, &qkv, Some(&pooled), compute)?, compute)
     }
 }

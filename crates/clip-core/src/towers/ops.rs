@@ -1,13 +1,17 @@
-//! Products with packed weights as operations on candle tensors.
+//! Products with packed weights as operations on candle tensors, each with what comes before it: a norm or attention
+//! writes the left-hand side in the format that the weights are multiplied in.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
-use packed_gemm::{Activation as Fused, Epilogue, Kernel, PackedMatrix};
+use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Rows};
 
+use super::attention::Attention;
+use super::norm::LayerNorm;
+use crate::compute::Compute;
 use crate::error::Result;
 use crate::spec::Activation;
 use crate::weights::Weights;
 
-/// `y = activation(x Wᵀ + b)`, or that plus a residual: the one place where a tower multiplies by weights.
+/// `y = activation(x Wᵀ + b)`, or that plus a residual.
 pub struct Linear {
     matrix: PackedMatrix,
     bias: Option<Vec<f32>>,
@@ -36,52 +40,150 @@ impl Linear {
     }
 
     /// `x`: `[rows, inputs]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.apply_op1_no_bwd(self)?)
+    pub fn forward(&self, x: &Tensor, compute: &Compute) -> Result<Tensor> {
+        Ok(x.apply_op1_no_bwd(&Op { norm: None, linear: self, compute })?)
     }
 
-    /// `residual`: `[rows, outputs]`.
-    pub fn forward_onto(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        Ok(x.apply_op2_no_bwd(residual, self)?)
+    /// Of the normed rows.
+    pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, compute: &Compute) -> Result<Tensor> {
+        Ok(x.apply_op1_no_bwd(&Op { norm: Some(norm), linear: self, compute })?)
+    }
+
+    /// Of what attention makes of `qkv`, plus `residual`, `[rows, outputs]`, where there is one.
+    pub fn forward_attention(
+        &self,
+        attention: &Attention,
+        qkv: &Tensor,
+        residual: Option<&Tensor>,
+        compute: &Compute,
+    ) -> Result<Tensor> {
+        let op = Attend { attention, out: self, compute };
+        Ok(match residual {
+            Some(residual) => qkv.apply_op2_no_bwd(residual, &op)?,
+            None => qkv.apply_op1_no_bwd(&op)?,
+        })
+    }
+
+    fn rows(&self, compute: &Compute) -> Rows {
+        Rows::new(self.matrix.precision(), compute.kernel())
     }
 
     fn multiply(
         &self,
-        x: &[f32],
-        layout: &Layout,
+        x: &Rows,
         residual: Option<&[f32]>,
+        compute: &Compute,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (rows, n) = (layout.shape().dims2()?.0, self.matrix.outputs());
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation: self.activation, residual };
-        let mut out = vec![0.0; rows * n];
-        self.matrix.multiply(Kernel::best(), x, &epilogue, &mut out).map_err(candle_core::Error::wrap)?;
-        Ok((CpuStorage::F32(out), (rows, n).into()))
+        let out = self.matrix.multiply(compute.team(), x, &epilogue).map_err(candle_core::Error::wrap)?;
+        Ok((CpuStorage::F32(out), (x.len(), self.matrix.outputs()).into()))
     }
 }
 
-impl CustomOp1 for Linear {
+/// The block of two linear layers with a norm before and a residual around them.
+pub struct Mlp {
+    norm: LayerNorm,
+    up: Linear,
+    down: Linear,
+}
+
+impl Mlp {
+    pub fn new(norm: LayerNorm, up: Linear, down: Linear) -> Self {
+        Self { norm, up, down }
+    }
+
+    /// `x + down(up(norm(x)))`, `[rows, hidden]` as `x` is.
+    pub fn forward(&self, x: &Tensor, compute: &Compute) -> Result<Tensor> {
+        Ok(x.apply_op1_no_bwd(&MlpOp { mlp: self, compute })?)
+    }
+}
+
+struct Op<'a> {
+    norm: Option<&'a LayerNorm>,
+    linear: &'a Linear,
+    compute: &'a Compute,
+}
+
+impl CustomOp1 for Op<'_> {
     fn name(&self) -> &'static str {
         "linear"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.multiply(values(x, layout)?, layout, None)
+        let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
+        let mut rows = self.linear.rows(self.compute);
+        match self.norm {
+            Some(norm) => norm.to_rows(x, width, &mut rows, self.compute)?,
+            None => rows.copy_from(self.compute.team(), x, width).map_err(candle_core::Error::wrap)?,
+        }
+        self.linear.multiply(&rows, None, self.compute)
     }
 }
 
-impl CustomOp2 for Linear {
+struct MlpOp<'a> {
+    mlp: &'a Mlp,
+    compute: &'a Compute,
+}
+
+impl CustomOp1 for MlpOp<'_> {
     fn name(&self) -> &'static str {
-        "linear"
+        "mlp"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (Mlp { norm, up, down }, compute) = (self.mlp, self.compute);
+        let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
+        let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
+        norm.to_rows(x, width, &mut rows, compute)?;
+        let epilogue = Epilogue { bias: up.bias.as_deref(), activation: up.activation, residual: None };
+        let done = up.matrix.multiply_to_rows(compute.team(), &rows, &epilogue, &mut between);
+        done.map_err(candle_core::Error::wrap)?;
+        down.multiply(&between, Some(x), compute)
+    }
+}
+
+struct Attend<'a> {
+    attention: &'a Attention<'a>,
+    out: &'a Linear,
+    compute: &'a Compute,
+}
+
+impl Attend<'_> {
+    fn run(
+        &self,
+        qkv: &CpuStorage,
+        layout: &Layout,
+        residual: Option<&[f32]>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let mut rows = self.out.rows(self.compute);
+        self.attention.to_rows(values(qkv, layout)?, layout.shape().dims2()?.1, &mut rows, self.compute)?;
+        self.out.multiply(&rows, residual, self.compute)
+    }
+}
+
+impl CustomOp1 for Attend<'_> {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.run(qkv, layout, None)
+    }
+}
+
+impl CustomOp2 for Attend<'_> {
+    fn name(&self) -> &'static str {
+        "attention"
     }
 
     fn cpu_fwd(
         &self,
-        x: &CpuStorage,
+        qkv: &CpuStorage,
         layout: &Layout,
         residual: &CpuStorage,
         residual_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.multiply(values(x, layout)?, layout, Some(values(residual, residual_layout)?))
+        self.run(qkv, layout, Some(values(residual, residual_layout)?))
     }
 }
 

@@ -4,8 +4,9 @@
 use candle_core::{Device, Tensor};
 
 use super::attention::Attention;
-use super::layers::LayerNorm;
-use super::ops::Linear;
+use super::norm::LayerNorm;
+use super::ops::{Linear, Mlp};
+use crate::compute::Compute;
 use crate::error::Result;
 use crate::spec::TowerSpec;
 use crate::weights::Weights;
@@ -16,9 +17,7 @@ pub struct PoolingHead {
     /// Key and value side by side.
     kv: Linear,
     out: Linear,
-    norm: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    mlp: Mlp,
     heads: usize,
 }
 
@@ -27,24 +26,32 @@ impl PoolingHead {
         let part = |part: &str| format!("{name}.{part}");
         let probe = Tensor::from_vec(weights.values(&part("probe"))?, (1, spec.hidden), &Device::Cpu)?;
         Ok(Self {
-            query: Linear::load(weights, &part("attention.q_proj"))?.forward(&probe)?,
+            query: Linear::load(weights, &part("attention.q_proj"))?.forward(&probe, &Compute::new(1)?)?,
             kv: Linear::load(weights, &part("attention.kv_proj"))?,
             out: Linear::load(weights, &part("attention.out_proj"))?,
-            norm: LayerNorm::load(weights, &part("layernorm"), spec.layer_norm_eps)?,
-            fc1: Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),
-            fc2: Linear::load(weights, &part("mlp.fc2"))?,
+            mlp: Mlp::new(
+                LayerNorm::load(weights, &part("layernorm"), spec.layer_norm_eps)?,
+                Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),
+                Linear::load(weights, &part("mlp.fc2"))?,
+            ),
             heads: spec.heads,
         })
     }
 
-    /// `x`: `[images * rows, hidden]`. Returns `[images, hidden]`.
-    pub fn forward(&self, x: &Tensor, images: usize, rows: usize) -> Result<Tensor> {
+    /// `x`: `[images * rows, hidden]`, not yet normed. Returns `[images, hidden]`.
+    pub fn forward(
+        &self,
+        norm: &LayerNorm,
+        x: &Tensor,
+        images: usize,
+        rows: usize,
+        compute: &Compute,
+    ) -> Result<Tensor> {
         // One row of each image asks, with the probe's query; what stands there in the other rows is not looked at.
         let query = self.query.broadcast_as((images * rows, self.query.dim(1)?))?;
-        let qkv = Tensor::cat(&[&query.contiguous()?, &self.kv.forward(x)?], 1)?;
+        let qkv = Tensor::cat(&[&query.contiguous()?, &self.kv.forward_normed(norm, x, compute)?], 1)?;
         let (lengths, first) = (vec![rows; images], vec![0; images]);
         let attention = Attention { heads: self.heads, lengths: &lengths, causal: false, queries: Some(&first) };
-        let pooled = self.out.forward(&attention.forward(&qkv)?)?;
-        self.fc2.forward_onto(&self.fc1.forward(&self.norm.forward(&pooled)?)?, &pooled)
+        self.mlp.forward(&self.out.forward_attention(&attention, &qkv, None, compute)?, compute)
     }
 }

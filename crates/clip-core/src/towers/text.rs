@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 
-use super::layers::{Encoder, LayerNorm, Sequences};
+use super::layers::{Encoder, Sequences};
+use super::norm::LayerNorm;
 use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
@@ -63,7 +64,7 @@ impl TextTower {
         let x = Tensor::from_vec(x, (lengths.iter().sum::<usize>(), width), &Device::Cpu)?;
         let pooled = lengths.iter().map(|length| length - 1).collect();
         let pooled = self.encoder.forward(x, &Sequences { lengths, pooled }, ctx)?;
-        ctx.compute.run(|| self.projection.forward(&self.norm.forward(&pooled)?))
+        self.projection.forward_normed(&self.norm, &pooled, ctx.compute)
     }
 }
 

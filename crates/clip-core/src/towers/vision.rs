@@ -3,10 +3,11 @@
 
 use candle_core::{Device, Tensor};
 
-use super::layers::{Encoder, LayerNorm, Sequences};
+use super::layers::{Encoder, Sequences};
+use super::norm::LayerNorm;
 use super::ops::Linear;
 use super::pool::PoolingHead;
-use crate::compute::Context;
+use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
 use crate::spec::{Architecture, ModelSpec, VisionSpec};
@@ -70,23 +71,23 @@ impl VisionTower {
             return Err(Error::internal(format!("{} pixel values, expected 3 x {size} x {size}", bad.len())));
         }
         ctx.check()?;
-        let (x, rows) = ctx.compute.run(|| self.embed(images))?;
+        let (x, rows) = self.embed(images, ctx.compute)?;
         let sequences = Sequences { lengths: vec![rows; n], pooled: vec![0; n] };
         match &self.head {
             Head::Class { projection, .. } => {
                 let class = self.encoder.forward(x, &sequences, ctx)?;
-                ctx.compute.run(|| projection.forward(&self.post_norm.forward(&class)?))
+                projection.forward_normed(&self.post_norm, &class, ctx.compute)
             }
             Head::Pool(head) => {
                 let x = self.encoder.forward_all(x, &sequences, ctx)?;
                 ctx.check()?;
-                ctx.compute.run(|| head.forward(&self.post_norm.forward(&x)?, n, rows))
+                head.forward(&self.post_norm, &x, n, rows, ctx.compute)
             }
         }
     }
 
     /// The encoder's input, `[images * rows, hidden]`, and the rows of an image.
-    fn embed(&self, images: &[Vec<f32>]) -> Result<(Tensor, usize)> {
+    fn embed(&self, images: &[Vec<f32>], compute: &Compute) -> Result<(Tensor, usize)> {
         let (n, size, patch) = (images.len(), self.spec.image_size, self.spec.patch_size);
         let side = size / patch;
         let mut pixels = Tensor::from_vec(images.concat(), (n, 3, size, size), &Device::Cpu)?;
@@ -99,7 +100,7 @@ impl VisionTower {
             .permute([0, 2, 4, 1, 3, 5])?
             .contiguous()?
             .reshape((n * side * side, 3 * patch * patch))?;
-        let patches = self.patches.forward(&pixels)?.reshape((n, side * side, ()))?;
+        let patches = self.patches.forward(&pixels, compute)?.reshape((n, side * side, ()))?;
         let (hidden, rows) = (self.spec.tower.hidden, self.positions.dim(0)?);
         let x = match &self.head {
             Head::Class { embedding, .. } => {

@@ -1,0 +1,118 @@
+//! Layer norm.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use packed_gemm::Rows;
+use pulp::{Arch, Simd};
+
+use super::ops::values;
+use crate::compute::Compute;
+use crate::error::Result;
+use crate::weights::Weights;
+
+/// `(x - mean) / sqrt(variance + eps) * weight + bias` of each row, the variance being that of the row itself (torch's
+/// `LayerNorm`).
+pub struct LayerNorm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    eps: f32,
+}
+
+impl LayerNorm {
+    pub fn load(weights: &Weights, name: &str, eps: f64) -> Result<Self> {
+        let part = |part: &str| weights.values(&format!("{name}.{part}"));
+        Ok(Self { weight: part("weight")?, bias: part("bias")?, eps: eps as f32 })
+    }
+
+    /// `x`: `[rows, width]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.apply_op1_no_bwd(self)?)
+    }
+
+    /// The normed rows as the left-hand side of a product.
+    pub fn to_rows(&self, x: &[f32], width: usize, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
+        self.check(width)?;
+        rows.fill(compute.team(), x.len() / width, width, |i, out| {
+            norm(self, &x[i * width..][..width], out);
+        });
+        Ok(())
+    }
+
+    fn check(&self, width: usize) -> candle_core::Result<()> {
+        if width == 0 || (self.weight.len(), self.bias.len()) != (width, width) {
+            candle_core::bail!("a norm of {} values does not fit rows of {width}", self.weight.len())
+        }
+        Ok(())
+    }
+}
+
+#[pulp::with_simd(norm = Arch::new())]
+#[inline(always)]
+fn norm_with<'a, S: Simd>(_: S, parameters: &'a LayerNorm, x: &'a [f32], out: &'a mut [f32]) {
+    let count = x.len() as f32;
+    let mean = sum(x, |x| x) / count;
+    let variance = sum(x, |x| (x - mean) * (x - mean)) / count;
+    let scale = 1.0 / (variance + parameters.eps).sqrt();
+    for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(&parameters.weight).zip(&parameters.bias) {
+        *out = (x - mean) * scale * weight + bias;
+    }
+}
+
+impl CustomOp1 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
+        self.check(width)?;
+        let mut out = vec![0.0; x.len()];
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            norm(self, x, out);
+        }
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+/// In sixteen sums side by side, which is both faster than one and closer to the exact value.
+#[inline(always)]
+fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (blocks, rest) = x.as_chunks::<16>();
+    let mut sums = [0.0; 16];
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, x)| *sum += f(*x));
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision};
+
+    #[test]
+    fn as_candles_own() {
+        let compute = Compute::new(2).unwrap();
+        for width in [1, 15, 48, 100] {
+            let x = (Tensor::randn(0f32, 3., (5, width), &Device::Cpu).unwrap() + 1.0).unwrap();
+            let [weight, bias] = [1f32, 2.].map(|at| Tensor::randn(at, 1., width, &Device::Cpu).unwrap());
+            let expected = candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap();
+            let norm = LayerNorm { weight: weight.to_vec1().unwrap(), bias: bias.to_vec1().unwrap(), eps: 1e-5 };
+            let given = norm.forward(&x).unwrap();
+            let error = (&given - &expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(error < 1e-5, "{error}");
+
+            // As the input of a product with the identity.
+            let values: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+            let identity: Vec<f32> = (0..width * width).map(|i| f32::from(u8::from(i % (width + 1) == 0))).collect();
+            let identity = PackedMatrix::pack(Precision::F32, &identity, width, width).unwrap();
+            let mut rows = Rows::new(Precision::F32, Kernel::best());
+            norm.to_rows(&values, width, &mut rows, &compute).unwrap();
+            let rows = identity.multiply(compute.team(), &rows, &Epilogue::default()).unwrap();
+            assert_eq!(rows, given.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            assert!(
+                norm.to_rows(&values, width + 1, &mut Rows::new(Precision::F32, Kernel::best()), &compute).is_err()
+            );
+        }
+    }
+}

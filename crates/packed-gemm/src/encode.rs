@@ -1,0 +1,137 @@
+//! Rounding of f32 to the formats that products take.
+
+use std::cell::RefCell;
+
+use pulp::{Arch, Simd};
+
+use crate::rows::BLOCK;
+
+/// Rows of f32 as pairs of bf16 in one word, the first one in the low half. A zero fills up an odd row.
+#[pulp::with_simd(bf16 = Arch::new())]
+#[inline(always)]
+pub fn bf16_with<'a, S: Simd>(_: S, x: &'a [f32], out: &'a mut [u32]) {
+    let (whole, odd) = x.as_chunks::<2>();
+    for ([low, high], out) in whole.iter().zip(out.iter_mut()) {
+        *out = round(*low) | round(*high) << 16;
+    }
+    if let ([last], Some(out)) = (odd, out.last_mut()) {
+        *out = round(*last);
+    }
+}
+
+/// To the nearest bf16, ties to even. Finite values only: a NaN may become an infinity, which ends as a NaN all the same.
+#[inline(always)]
+fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16
+}
+
+/// Integers of 8 bits, four in one word, with a scale for each block of 64: `x = scale * (q - zero(levels))`, where
+/// `q - zero` is in `-levels..=levels` and zero is `levels + 1`. What follows the last value is zero.
+///
+/// A scale for a few values instead of one for a row: transformers have channels with values far above all others,
+/// which so cost the precision of their block alone.
+#[pulp::with_simd(int8 = Arch::new())]
+#[inline(always)]
+pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, out: &'a mut [u32], scales: &'a mut [f32]) {
+    for ((x, out), scale) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK / 4)).zip(scales) {
+        match x.as_array::<BLOCK>() {
+            Some(x) => *scale = block(x, levels, out),
+            None => {
+                let mut filled = [0.0; BLOCK];
+                filled[..x.len()].copy_from_slice(x);
+                let mut words = [0; BLOCK / 4];
+                *scale = block(&filled, levels, &mut words);
+                out.copy_from_slice(&words[..out.len()]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn block(x: &[f32; BLOCK], levels: i32, out: &mut [u32]) -> f32 {
+    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
+    const ROUND: f32 = 12_582_912.0;
+    // As integers: bits of positive floats are ordered as the floats are, and a NaN is the largest of all, so that it
+    // ends in the scale and is not lost.
+    let largest = f32::from_bits(x.iter().map(|x| x.to_bits() & 0x7fff_ffff).fold(0, u32::max));
+    let inverse = if largest > 0.0 { levels as f32 / largest } else { 0.0 };
+    let zero = levels + 1;
+    let mut bytes = [0u8; BLOCK];
+    for (byte, x) in bytes.iter_mut().zip(x) {
+        *byte = ((x * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32 + zero) as u8;
+    }
+    for (word, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    largest / levels as f32
+}
+
+/// Lends a buffer of this thread, contents undefined.
+pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    /// Larger ones are not kept.
+    const KEPT: usize = 1 << 16;
+    thread_local!(static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
+    BUFFER.with(|buffer| {
+        // Taken out, as `f` may ask for one, too.
+        let mut values = buffer.take();
+        if values.len() < len {
+            values.resize(len, 0.0);
+        }
+        let result = f(&mut values[..len]);
+        if values.len() <= KEPT {
+            buffer.replace(values);
+        }
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_as_the_half_crate_does() {
+        let x: Vec<f32> = (0..10_001).map(|i| (i as f32 - 5000.0) * 1.000_31e-3).chain([f32::MAX, -0.0]).collect();
+        for k in [1, 3, x.len()] {
+            for row in x.chunks_exact(k) {
+                let mut pairs = vec![0; k.div_ceil(2)];
+                bf16(row, &mut pairs);
+                for (i, x) in row.iter().enumerate() {
+                    let given = (pairs[i / 2] >> (16 * (i % 2))) as u16;
+                    assert_eq!(given, half::bf16::from_f32(*x).to_bits(), "{x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn integers_are_the_nearest() {
+        for levels in [63, 127] {
+            for k in [1usize, 5, 64, 130] {
+                let x: Vec<f32> = (0..k).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
+                let (mut words, mut scales) = (vec![0; k.div_ceil(4)], vec![0.0; k.div_ceil(BLOCK)]);
+                int8(&x, levels, &mut words, &mut scales);
+                for (i, x) in x.iter().enumerate() {
+                    let q = i32::from(words[i / 4].to_le_bytes()[i % 4]) - levels - 1;
+                    assert!(q.abs() <= levels);
+                    let error = (q as f32 * scales[i / BLOCK] - x).abs();
+                    assert!(error <= scales[i / BLOCK] * 0.5001, "{x} became {q} of {}", scales[i / BLOCK]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_visible() {
+        for bad in [f32::NAN, f32::INFINITY, -f32::NAN] {
+            let (mut x, mut words, mut scales) = ([1.0; 70], [0; 18], [0.0; 2]);
+            x[66] = bad;
+            int8(&x, 127, &mut words, &mut scales);
+            assert!(scales[0].is_finite() && !scales[1].is_finite());
+        }
+        let (mut words, mut scales) = ([0; 1], [1.0]);
+        int8(&[0.0; 4], 127, &mut words, &mut scales);
+        assert_eq!((words, scales), ([0x8080_8080], [0.0]));
+    }
+}

@@ -1,0 +1,57 @@
+//! From a row-major matrix to panels of 64 columns.
+
+use half::bf16;
+
+use crate::matrix::Precision;
+use crate::rows::BLOCK;
+use crate::tile::{COLUMNS, QUADS};
+
+/// Words of a panel.
+pub fn panel_words(precision: Precision, k: usize) -> Option<usize> {
+    let per_column = match precision {
+        Precision::F32 => Some(k),
+        Precision::Bf16 => Some(k.div_ceil(2)),
+        // one for the scale, one a block for its sum
+        Precision::Int8 => k.div_ceil(4).checked_add(1 + k.div_ceil(BLOCK)),
+    };
+    per_column?.checked_mul(COLUMNS)
+}
+
+/// `words`: of the whole packed matrix.
+pub fn pack(precision: Precision, weights: &[f32], k: usize, words: usize) -> Vec<u32> {
+    let mut out = vec![0u32; words];
+    let panel_words = panel_words(precision, k).unwrap_or(words);
+    let rows = weights.chunks_exact(k);
+    for (panel, rows) in out.chunks_exact_mut(panel_words).zip(rows.collect::<Vec<_>>().chunks(COLUMNS)) {
+        for (column, row) in rows.iter().enumerate() {
+            match precision {
+                Precision::F32 => (0..k).for_each(|i| panel[i * COLUMNS + column] = row[i].to_bits()),
+                Precision::Bf16 => {
+                    for (i, value) in row.iter().enumerate() {
+                        let bits = u32::from(bf16::from_f32(*value).to_bits());
+                        panel[i / 2 * COLUMNS + column] |= bits << (16 * (i % 2));
+                    }
+                }
+                Precision::Int8 => pack_int8(row, column, panel),
+            }
+        }
+    }
+    out
+}
+
+/// One column of a panel: its scale, then for each block the sum of its integers, negative, and the integers.
+fn pack_int8(row: &[f32], column: usize, panel: &mut [u32]) {
+    let largest = row.iter().fold(0f32, |largest, w| largest.max(w.abs()));
+    let scale = largest / 127.0;
+    panel[column] = scale.to_bits();
+    for (block, values) in row.chunks(BLOCK).enumerate() {
+        let at = (1 + block * (QUADS + 1)) * COLUMNS + column;
+        let mut sum = 0i32;
+        for (i, value) in values.iter().enumerate() {
+            let q = if scale > 0.0 { (value / scale).round().clamp(-127.0, 127.0) as i8 } else { 0 };
+            sum += i32::from(q);
+            panel[at + (1 + i / 4) * COLUMNS] |= u32::from(q.cast_unsigned()) << (8 * (i % 4));
+        }
+        panel[at] = (-sum).cast_unsigned();
+    }
+}

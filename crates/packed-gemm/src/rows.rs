@@ -1,0 +1,240 @@
+//! The left-hand side of products, in the format that the weights are multiplied in.
+
+use crate::encode;
+use crate::kernel::Kernel;
+use crate::matrix::{Precision, ShapeError, check};
+use crate::team::Team;
+
+/// Values of a row that share a scale in [`Precision::Int8`]: as many as a panel has columns, so that a product can
+/// write its own output in this format, panel by panel.
+pub const BLOCK: usize = 64;
+
+/// What a word of a row holds.
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    F32,
+    /// The same, a zero filling up an odd row: for weights in pairs of bf16 and kernels that cannot multiply those.
+    EvenF32,
+    /// Two bf16.
+    Pairs,
+    /// Four integers.
+    Quads,
+}
+
+impl Format {
+    fn words(self, values: usize) -> usize {
+        match self {
+            Self::F32 => values,
+            Self::EvenF32 => values.next_multiple_of(2),
+            Self::Pairs => values.div_ceil(2),
+            Self::Quads => values.div_ceil(4),
+        }
+    }
+
+    /// Parts of a row begin at multiples of so many values.
+    fn unit(self) -> usize {
+        match self {
+            Self::F32 => 1,
+            Self::EvenF32 | Self::Pairs => 2,
+            Self::Quads => BLOCK,
+        }
+    }
+}
+
+/// `x` of shape `[m, k]`, rounded to a precision for a kernel. Made by what comes before the product (a norm, attention,
+/// another product) row by row or part by part, so that no pass over it is needed. The memory is used again.
+#[derive(Debug)]
+pub struct Rows {
+    precision: Precision,
+    kernel: Kernel,
+    m: usize,
+    k: usize,
+    /// `[m, stride]`
+    words: Vec<u32>,
+    /// `[m, ceil(k / 64)]`: what an integer of a block stands for. Int8 only.
+    scales: Vec<f32>,
+}
+
+impl Rows {
+    /// No rows yet.
+    ///
+    /// # Panics
+    /// If this machine cannot run `kernel`.
+    pub fn new(precision: Precision, kernel: Kernel) -> Self {
+        assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
+        Self { precision, kernel, m: 0, k: 0, words: Vec::new(), scales: Vec::new() }
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// m
+    pub fn len(&self) -> usize {
+        self.m
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.m == 0
+    }
+
+    /// k
+    pub fn width(&self) -> usize {
+        self.k
+    }
+
+    /// Becomes `[m, k]`, each row as `row(i, values)` writes it.
+    pub fn fill(&mut self, team: &Team, m: usize, k: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
+        // Short rows together: a turn costs a fraction of a microsecond.
+        const VALUES_PER_TURN: usize = 1 << 13;
+        let some = (VALUES_PER_TURN / k.max(1)).max(1);
+        let out = self.reset(m, k);
+        team.for_each(m.div_ceil(some), |turn| {
+            encode::scratch(k, |values| {
+                for i in turn * some..m.min((turn + 1) * some) {
+                    row(i, values);
+                    out.store(i, 0, values);
+                }
+            });
+        });
+    }
+
+    /// Becomes the rows of `x`, `[m, k]`.
+    pub fn copy_from(&mut self, team: &Team, x: &[f32], k: usize) -> Result<(), ShapeError> {
+        let m = x.len() / k.max(1);
+        check("length of the left-hand side", x.len(), m * k)?;
+        self.fill(team, m, k, |i, row| row.copy_from_slice(&x[i * k..][..k]));
+        Ok(())
+    }
+
+    /// Becomes `[sum of heights, parts * width]`, one cell after the other: `cell(i, part, values)` writes the `[height,
+    /// width]` values of some rows' part.
+    pub fn fill_grid(
+        &mut self,
+        team: &Team,
+        heights: &[usize],
+        parts: usize,
+        width: usize,
+        cell: impl Fn(usize, usize, &mut [f32]) + Sync,
+    ) {
+        let (m, k) = (heights.iter().sum(), parts * width);
+        let starts: Vec<usize> = heights
+            .iter()
+            .scan(0, |start, height| {
+                *start += height;
+                Some(*start - height)
+            })
+            .collect();
+        if !width.is_multiple_of(self.format().unit()) {
+            // A word or a block has values of several parts: all in f32 first.
+            let mut whole = Self::new(Precision::F32, self.kernel);
+            whole.fill_grid(team, heights, parts, width, cell);
+            return self.fill(team, m, k, |i, row| row.copy_from_slice(bytemuck::cast_slice(whole.range(i, i + 1).0)));
+        }
+        let out = self.reset(m, k);
+        team.for_each(heights.len() * parts, |turn| {
+            let (i, part) = (turn / parts, turn % parts);
+            encode::scratch(heights[i] * width, |values| {
+                cell(i, part, values);
+                for (j, values) in values.chunks_exact(width).enumerate() {
+                    out.store(starts[i] + j, part * width, values);
+                }
+            });
+        });
+    }
+
+    fn format(&self) -> Format {
+        match self.precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 if self.kernel.has_bf16() => Format::Pairs,
+            Precision::Bf16 => Format::EvenF32,
+            Precision::Int8 => Format::Quads,
+        }
+    }
+
+    /// Words of a row.
+    pub(crate) fn stride(&self) -> usize {
+        self.format().words(self.k)
+    }
+
+    /// Takes a shape, contents to be written.
+    pub(crate) fn reset(&mut self, m: usize, k: usize) -> Writer<'_> {
+        (self.m, self.k) = (m, k);
+        let (stride, blocks) = (self.stride(), self.blocks());
+        self.words.resize(m * stride, 0);
+        self.scales.resize(m * blocks, 0.0);
+        Writer {
+            format: self.format(),
+            levels: self.kernel.levels(),
+            m,
+            k,
+            stride,
+            blocks,
+            words: self.words.as_mut_ptr(),
+            scales: self.scales.as_mut_ptr(),
+            lifetime: std::marker::PhantomData,
+        }
+    }
+
+    fn blocks(&self) -> usize {
+        if self.precision == Precision::Int8 { self.k.div_ceil(BLOCK) } else { 0 }
+    }
+
+    /// Words of the rows `from..to`, and their scales.
+    pub(crate) fn range(&self, from: usize, to: usize) -> (&[u32], &[f32]) {
+        let (stride, blocks) = (self.stride(), self.blocks());
+        (&self.words[from * stride..to * stride], &self.scales[from * blocks..to * blocks])
+    }
+}
+
+/// Rows that several threads fill, each its own parts.
+pub struct Writer<'a> {
+    format: Format,
+    levels: i32,
+    m: usize,
+    k: usize,
+    stride: usize,
+    blocks: usize,
+    words: *mut u32,
+    scales: *mut f32,
+    lifetime: std::marker::PhantomData<&'a mut Rows>,
+}
+
+// SAFETY: `store`, the one way to the memory, writes a part of a row; that no two threads are given the same part is the
+// business of this crate's loops, which give each turn its own.
+#[allow(unsafe_code)]
+unsafe impl Sync for Writer<'_> {}
+
+impl Writer<'_> {
+    /// Writes columns `column..` of a row, which begin at a multiple of the format's unit and end at another or with the
+    /// row.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub fn store(&self, row: usize, column: usize, values: &[f32]) {
+        let (end, unit) = (column + values.len(), self.format.unit());
+        assert!(row < self.m && end <= self.k);
+        assert!(column.is_multiple_of(unit) && (end.is_multiple_of(unit) || end == self.k));
+        let (first, count) = (self.format.words(column), self.format.words(values.len()));
+        // SAFETY: inside the row, as asserted; no other thread has this part, as said above.
+        let words = unsafe { std::slice::from_raw_parts_mut(self.words.add(row * self.stride + first), count) };
+        match self.format {
+            Format::F32 | Format::EvenF32 => {
+                let (to, rest) = words.split_at_mut(values.len());
+                bytemuck::cast_slice_mut(to).copy_from_slice(values);
+                rest.fill(0);
+            }
+            Format::Pairs => encode::bf16(values, words),
+            Format::Quads => {
+                let (first, count) = (column / BLOCK, values.len().div_ceil(BLOCK));
+                // SAFETY: the same for the scales of these blocks.
+                let scales =
+                    unsafe { std::slice::from_raw_parts_mut(self.scales.add(row * self.blocks + first), count) };
+                encode::int8(values, self.levels, words, scales);
+            }
+        }
+    }
+}
