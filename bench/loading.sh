@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# How fast images are loaded, way by way, and what a writer waits, in a throw-away cluster with the bundled model. Expects an installed
+# extension (`make test` or `make install-extension`), an idle machine, and pgbench.
+#
+#   loading.sh [IMAGES]    10,000 unless told otherwise
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/cluster.sh
+images=${1:-10000}
+start_cluster
+cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
+	shared_preload_libraries = 'pg_clip'
+	clip.workers = 1
+END
+as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s restart
+sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
+now() { date +%s.%N; }
+rate() { awk -v n="$images" -v s="$(now)" -v t="$2" -v w="$1" 'BEGIN { printf "| %s | %.0f |\n", w, n / (s - t) }'; }
+
+# PNGs of 256 x 192, no two alike, and noise of 100 kB
+PYTHONPATH=pg_test/sessions python3 - "$images" "$CLUSTER_DIR" <<'END'
+import random, sys
+from pg import png_of
+from rows import pictures
+with open(sys.argv[2] + "/images", "w") as out:
+    out.writelines(f"image\tp{i}\t\\\\x{image.hex()}\n" for i, image in enumerate(pictures(int(sys.argv[1]), (256, 192))))
+numbers = random.Random(1)
+with open(sys.argv[2] + "/large", "w") as out:
+    for i in range(100):
+        image = png_of((190, 180), b"".join(b"\0" + numbers.randbytes(3 * 190) for _ in range(180)))
+        out.write(f"{i}\t\\\\x{image.hex()}\n")
+END
+sql -c "CREATE EXTENSION pg_clip CASCADE" -c "CREATE TABLE plain (modality clip_modality, content_ref text, image bytea)" 2>/dev/null
+copy() { sql -c "\\copy $1 (modality, content_ref, image) FROM '$CLUSTER_DIR/images'"; }
+copy plain
+sql -c "VACUUM ANALYZE plain"
+echo "$images images, $(sql -c "SELECT avg(length(image))::int FROM plain") bytes each, $(nproc) cores"
+echo "| way | images a second |"
+echo "|---|---|"
+start=$(now)
+sql -c "SET clip.cache_entries = 0" -c "SELECT sum(cardinality(clip_embed_images(a))) FROM (SELECT array_agg(image) a FROM
+	(SELECT image, row_number() OVER () / 64 AS g FROM plain) q GROUP BY g) q" >/dev/null
+rate "the engine: clip_embed_images, 64 at a time" "$start"
+sql -c "SELECT clip_create_table('waiting', mode => 'async', index => false)" >/dev/null
+start=$(now)
+copy waiting
+rate "COPY into mode async: done for the loader" "$start"
+while [ "$(sql -c "SELECT EXISTS (SELECT FROM clip.queue)")" = t ]; do sleep 0.05; done
+rate "COPY into mode async: embedded" "$start"
+[ "$(sql -c "SELECT count(*) FROM waiting WHERE embedding IS NOT NULL AND image IS NULL")" = "$images" ]
+sql -c "SELECT clip_create_table('direct', index => false)" >/dev/null
+start=$(now)
+copy direct
+rate "COPY into mode sync" "$start"
+[ "$(sql -c "SELECT count(*) FROM waiting w JOIN direct d USING (content_ref) WHERE w.embedding = d.embedding")" = "$images" ]
+sql -c "SELECT clip_create_table('selected', index => false)" >/dev/null
+start=$(now)
+sql -c "INSERT INTO selected (modality, content_ref, image) SELECT modality, content_ref, image FROM plain"
+rate "INSERT ... SELECT in mode sync" "$start"
+sql -c "ALTER TABLE plain SET (parallel_workers = $(($(nproc) - 1)))"
+start=$(now)
+sql -c "SET clip.threads = 1" -c "SET clip.cache_entries = 0" -c "SET parallel_setup_cost = 0" -c "SET max_parallel_workers_per_gather = 16" \
+	-c "CREATE TABLE made AS SELECT content_ref, clip_embed_image(image, 'pictograms') AS embedding FROM plain"
+rate "parallel CREATE TABLE AS" "$start"
+sql -c "SELECT clip_create_table('filled', keep_images => true, index => false)" -c "ALTER TABLE filled DISABLE TRIGGER ALL" \
+	-c "INSERT INTO filled (modality, content_ref, image) SELECT modality, content_ref, image FROM plain" -c "ALTER TABLE filled ENABLE TRIGGER ALL" >/dev/null
+start=$(now)
+sql -c "CALL clip_backfill('filled')" 2>/dev/null
+rate "clip_backfill" "$start"
+
+# Writers, one row a statement, 20 a second
+sql -c "CREATE TABLE source (id int PRIMARY KEY, image bytea)" -c "\\copy source FROM '$CLUSTER_DIR/large'" \
+	-c "CREATE TABLE without (LIKE waiting INCLUDING ALL)" -c "SELECT clip_create_table('with', mode => 'async', index => false)" >/dev/null
+for round in 1 2 3; do
+	for table in without with; do
+		printf '\\set r random(0, 99)\nINSERT INTO "%s" (modality, content_ref, image) SELECT '"'image', 'w'"', image FROM source WHERE id = :r;\n' "$table" >"$CLUSTER_DIR/write"
+		"$PG_BIN/pgbench" -n -M prepared -f "$CLUSTER_DIR/write" -R 20 -T 15 -l --log-prefix="$CLUSTER_DIR/$table.$round" >/dev/null 2>&1
+		while [ "$(sql -c "SELECT EXISTS (SELECT FROM clip.queue)")" = t ]; do sleep 0.05; done
+	done
+done
+# time from a statement's start: the third field less the time that it started late, the last
+percentile() { cat "$CLUSTER_DIR/$1".*.* | awk '{ print ($3 - $NF) / 1000 }' | sort -n | awk -v p="$2" '{ v[NR] = $1 } END { printf "%.2f", v[int(NR * p + 0.999)] }'; }
+echo
+echo "| an INSERT of an image of 100 kB, 20 a second | median ms | 99 % ms |"
+echo "|---|---|---|"
+echo "| no trigger | $(percentile without 0.5) | $(percentile without 0.99) |"
+echo "| mode async, a worker at work | $(percentile with 0.5) | $(percentile with 0.99) |"

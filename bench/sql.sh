@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# What SQL adds to the engine, what a connection costs in time and memory, and what two get together, in a throw-away cluster.
+# Expects an installed extension, an idle machine, and pgbench.
+#
+#   sql.sh MODELS NAME    a directory of installed models and the name of one, as `make bench` leaves in target/bench/models
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/cluster.sh
+start_cluster
+sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
+pgbench() { "$PG_BIN/pgbench" -n -M prepared "$@" 2>&1; }
+latency() { pgbench -T 6 "$@" | awk '/latency average/ { print $4 }'; }
+best() { for _ in 1 2 3; do latency "$@"; done | sort -n | head -1; }
+cp -r "$1" "$CLUSTER_DIR/more" && chmod -R a+rX "$CLUSTER_DIR/more"
+cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
+	clip.model_dir = '$CLUSTER_DIR/more'
+	clip.model = '$2'
+	max_connections = 120
+END
+restart() { as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s restart; }
+restart
+sql -c "CREATE EXTENSION pg_clip CASCADE" 2>/dev/null
+PYTHONPATH=pg_test/sessions python3 -c '
+import sys
+from rows import pictures
+sys.stdout.writelines(f"{i}\t\\\\x{image.hex()}\n" for i, image in enumerate(pictures(64, (256, 192))))' >"$CLUSTER_DIR/images"
+sql -c "CREATE TABLE source (id int PRIMARY KEY, image bytea)" -c "\\copy source FROM '$CLUSTER_DIR/images'"
+cd "$CLUSTER_DIR"
+printf '\\set r random(10000, 99999)\n%s;\n' "SELECT clip_embed_text('a photo of ' || :r)" >text
+printf "SELECT clip_embed_text('a photo of a small dog');\n" >same
+printf "SELECT 1;\n" >nothing
+printf '\\set r random(0, 1000000)\n%s;\n' "SELECT cardinality(clip_embed_images(array_agg(image || int4send(:r)))) FROM source WHERE id < 16" >batch
+echo "model $2, $(nproc) cores, clip.precision auto"
+export PGOPTIONS="-c clip.cache_entries=0"
+text=$(best -f text)
+tokens=$(sql -c "SELECT clip_token_count('a photo of 12345')")
+export PGOPTIONS=
+nothing=$(best -f nothing)
+echo "a text of $tokens tokens by clip_embed_text, with the round trip: $text ms"
+echo "SELECT 1, the round trip: $nothing ms; a repeated text: $(best -f same) ms"
+first() { sql -c '\timing on' -c "SELECT clip_embed_text('first $RANDOM') IS NULL" -c "SELECT clip_embed_text('second $RANDOM') IS NULL" | awk '/^Time/ { print $2 }' | paste -sd' '; }
+for _ in 1 2 3; do echo "first and second text of a new connection: $(first) ms"; done
+{ printf 'SELECT clip_embed_text($$cat$$) IS NULL, clip_embed_image(image) IS NULL FROM source LIMIT 1;\n\\! touch %s/ready.$$; sleep 20\n' "$CLUSTER_DIR"; } >session
+for _ in $(seq 50); do sql -f session >/dev/null & done
+while [ "$(ls ready.* 2>/dev/null | wc -l)" -lt 50 ]; do sleep 0.2; done
+sql -c "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()" | while read -r pid; do
+	cat "/proc/$pid/smaps_rollup"
+done | awk '/^Pss:/ { pss += $2; n++ } /^Private/ { own += $2 } END { printf "%d connections with a text and an image each: PSS %.1f MB, private %.1f MB each\n", n, pss / n / 1000, own / n / 1000 }'
+wait $(jobs -p)
+export PGOPTIONS="-c clip.cache_entries=0"
+for clients in 1 2; do
+	for threads in 1 2; do
+		rate=$(for _ in 1 2; do PGOPTIONS="$PGOPTIONS -c clip.threads=$threads" pgbench -T 20 -c $clients -j $clients -f batch | awk '/^tps/ { print 16 * $3 }'; done | sort -n | tail -1)
+		echo "$clients connections, clip.threads = $threads: $rate images a second"
+	done
+done
+export PGOPTIONS=
+printf "shared_preload_libraries = 'pg_clip'\nclip.preload = '%s'\nclip.workers = 0\n" "$2" >>data/postgresql.conf
+restart
+for _ in 1 2 3; do echo "preloaded, first and second text of a new connection: $(first) ms"; done
