@@ -100,6 +100,9 @@ pub enum Command {
         /// Number format of the weights [default: every one]
         #[arg(long, value_name = "f32|bf16|int8")]
         precision: Option<Precision>,
+        /// A case to time, such as image_b8 [default: every one]
+        #[arg(long)]
+        case: Vec<String>,
         /// A photo to time the preprocessing with
         #[arg(long, value_name = "FILE")]
         photo: Vec<PathBuf>,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clip_core::image::{Limits, pixel_values};
 use clip_core::spec::TextPooling;
-use clip_core::{Compute, Context, Installed, Model, ModelDir, Precision, Result};
+use clip_core::{Compute, Context, Error, ErrorKind, Installed, Model, ModelDir, Precision, Result};
 
 use crate::files::read;
 
@@ -19,19 +19,27 @@ const TEXTS: [(usize, usize); 3] = [(1, 10), (1, 77), (32, 10)];
 pub fn bench(
     name: &str,
     precision: Option<Precision>,
+    cases: &[String],
     threads: usize,
     photos: &[PathBuf],
     models: &ModelDir,
 ) -> Result<()> {
     let (installed, compute) = (models.open(name)?, Compute::new(threads)?);
     let ctx = Context { compute: &compute, stop: &|| false };
+    if let Some(unknown) = cases.iter().find(|case| !known().contains(case)) {
+        let message = format!("unknown case \"{unknown}\": expected one of {}", known().join(", "));
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let wanted = |case: &str| cases.is_empty() || cases.iter().any(|wanted| wanted == case);
     let precisions = precision.map_or_else(|| installed.precisions(), |precision| vec![precision]);
     for precision in precisions {
-        towers(&installed, precision, &ctx)?;
+        towers(&installed, precision, &wanted, &ctx)?;
     }
     let model = Model::new(installed, None)?;
     let tokenizer = model.tokenizer()?;
-    line("tokenize", "-", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
+    if wanted("tokenize") {
+        line("tokenize", "-", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
+    }
     for path in photos {
         let bytes = read(path)?;
         let time = best(|| pixel_values(&bytes, &Limits::default(), &model.spec().image))?;
@@ -41,20 +49,32 @@ pub fn bench(
     Ok(())
 }
 
-fn towers(installed: &Installed, precision: Precision, ctx: &Context) -> Result<()> {
+fn known() -> Vec<String> {
+    let images = IMAGES.map(|images| format!("image_b{images}"));
+    let texts = TEXTS.map(|(texts, tokens)| format!("text_b{texts}_l{tokens}"));
+    ["cold_start_text", "tokenize"].map(str::to_owned).into_iter().chain(images).chain(texts).collect()
+}
+
+fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> bool, ctx: &Context) -> Result<()> {
     let start = Instant::now();
     let model = Model::new(installed.clone(), Some(precision))?;
     model.embed_texts(&["a cold start"], ctx)?;
     let precision = precision.name();
-    line("cold_start_text", precision, start.elapsed());
+    if wanted("cold_start_text") {
+        line("cold_start_text", precision, start.elapsed());
+    }
 
     let spec = model.spec();
     let mut random = Random(1);
     let size = spec.vision.image_size;
     for images in IMAGES {
+        let case = format!("image_b{images}");
+        if !wanted(&case) {
+            continue;
+        }
         let pixels: Vec<Vec<f32>> =
             (0..images).map(|_| (0..3 * size * size).map(|_| random.number() * 4.0 - 2.0).collect()).collect();
-        line(&format!("image_b{images}"), precision, best(|| model.embed_pixels(&pixels, ctx))?);
+        line(&case, precision, best(|| model.embed_pixels(&pixels, ctx))?);
     }
     let end = match spec.text.pooling {
         TextPooling::FirstEos(id) => id,
@@ -62,6 +82,10 @@ fn towers(installed: &Installed, precision: Precision, ctx: &Context) -> Result<
         TextPooling::Last { pad } => pad,
     };
     for (texts, tokens) in TEXTS {
+        let case = format!("text_b{texts}_l{tokens}");
+        if !wanted(&case) {
+            continue;
+        }
         let tokens = tokens.min(spec.text.context_length);
         let mut text = || -> Vec<u32> {
             let ids = (1..tokens).map(|_| (random.number() * (spec.text.vocab_size - 3) as f32) as u32);
@@ -69,7 +93,7 @@ fn towers(installed: &Installed, precision: Precision, ctx: &Context) -> Result<
             ids.map(|id| if id == end { 0 } else { id }).chain([end]).collect()
         };
         let ids: Vec<Vec<u32>> = (0..texts).map(|_| text()).collect();
-        line(&format!("text_b{texts}_l{tokens}"), precision, best(|| model.embed_tokens(&ids, ctx))?);
+        line(&case, precision, best(|| model.embed_tokens(&ids, ctx))?);
     }
     Ok(())
 }

@@ -64,8 +64,8 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Inspect { source } => card::card(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
-        Command::Bench { name, precision, photo, threads, models } => {
-            bench::bench(&name, precision, threads, &photo, &models.open()?)
+        Command::Bench { name, precision, case, photo, threads, models } => {
+            bench::bench(&name, precision, &case, threads, &photo, &models.open()?)
         }
         Command::Calibrate { name, r#as, sample, save_means, threads, models } => {
             calibrate::calibrate(&name, &r#as, &sample.get(), save_means.as_deref(), threads, &models.open()?)

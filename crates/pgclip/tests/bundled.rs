@@ -80,14 +80,62 @@ fn calibration_costs_no_recall() {
     assert!(mixed["query by picture"][1] > plain["query by picture"][1]);
 }
 
+/// Vectors of all names and of all pictures.
+fn embed(models: &Models, precision: &str) -> [Vec<Vec<f32>>; 2] {
+    let set: serde_json::Value = serde_json::from_slice(&fs::read(demo().join("evalset.json")).unwrap()).unwrap();
+    let mut args = ["embed", "pictograms", "--precision", precision].map(str::to_owned).to_vec();
+    for picture in set["pictures"].as_array().unwrap() {
+        args.extend(["--text".to_owned(), picture["en"].as_str().unwrap().to_owned()]);
+    }
+    let mut pictures: Vec<_> =
+        fs::read_dir(demo().join("pictures")).unwrap().map(|file| file.unwrap().path()).collect();
+    pictures.sort();
+    args.extend(pictures.iter().flat_map(|path| ["--image".to_owned(), path.to_str().unwrap().to_owned()]));
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for line in models.run(args).ok().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let vector = line["embedding"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
+        if line["kind"] == "text" { texts.push(vector) } else { images.push(vector) }
+    }
+    [texts, images]
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn nearest<'a>(query: &[f32], among: &'a [Vec<f32>]) -> Vec<&'a Vec<f32>> {
+    let mut found: Vec<&Vec<f32>> = among.iter().collect();
+    found.sort_by(|a, b| dot(query, b).total_cmp(&dot(query, a)));
+    found.truncate(10);
+    found
+}
+
+/// The gate of `clip.precision = auto`, and what int8 has to keep.
 #[test]
-fn bf16_finds_the_same() {
+fn other_formats_give_the_same_answers() {
     let models = install();
-    let [f32, bf16] = ["f32", "bf16"].map(|precision| evaluate(&models, "pictograms", &["--precision", precision]));
-    for line in ["text to image, English names", "image to text, English names"] {
-        for (a, b) in f32[line].iter().zip(&bf16[line]) {
-            assert!((a - b).abs() <= 2.0, "{line}: {a} in f32, {b} in bf16");
+    let exact = embed(&models, "f32");
+    for (precision, cosine, overlap) in [("bf16", 0.999, 0.99), ("int8", 0.99, 0.97)] {
+        let given = embed(&models, precision);
+        let pairs = || exact.iter().flatten().zip(given.iter().flatten());
+        let worst = pairs().map(|(a, b)| dot(a, b)).fold(1.0, f32::min);
+        // Pictures for names, and names for pictures.
+        let (mut same, mut all) = (0, 0);
+        for (queries, among) in [(0, 1), (1, 0)] {
+            for (a, b) in exact[queries].iter().zip(&given[queries]) {
+                let places = |vectors: &[Vec<f32>], found: Vec<&Vec<f32>>| -> Vec<usize> {
+                    found.into_iter().map(|v| vectors.iter().position(|w| std::ptr::eq(v, w)).unwrap()).collect()
+                };
+                let expected = places(&exact[among], nearest(a, &exact[among]));
+                let found = places(&given[among], nearest(b, &given[among]));
+                same += found.iter().filter(|place| expected.contains(place)).count();
+                all += expected.len();
+            }
         }
+        let share = same as f32 / all as f32;
+        println!("{precision}: smallest cosine {worst:.5}, {:.2} % of the ten nearest are the same", 100.0 * share);
+        assert!(all == 6400 && worst >= cosine && share >= overlap, "{precision}: {worst}, {share}");
     }
 }
 

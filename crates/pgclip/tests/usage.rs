@@ -75,3 +75,16 @@ fn without_postgresql_the_directory_has_to_be_named() {
     let error = run(pgclip().arg("list").env("PG_CONFIG", "false")).fails(1);
     assert!(error.contains("could not ask pg_config"), "{error}");
 }
+
+#[test]
+fn bench_times_what_it_is_asked_for() {
+    let models = Models::new();
+    models.import("tiny-clip", "tiny").ok();
+    let output = models.run(["bench", "tiny", "--threads", "1", "--case", "text_b1_l10", "--case", "image_b8"]).ok();
+    let lines: Vec<Vec<&str>> = output.lines().map(|line| line.split(' ').collect()).collect();
+    let cases: Vec<_> = lines.iter().map(|words| (words[0], words[1])).collect();
+    let expected = ["f32", "bf16", "int8"].map(|precision| [("image_b8", precision), ("text_b1_l10", precision)]);
+    assert_eq!(cases, expected.concat());
+    assert!(lines.iter().all(|words| words.len() == 3 && words[2].parse::<f64>().unwrap() > 0.0), "{output}");
+    assert!(models.run(["bench", "tiny", "--case", "image_b9"]).fails(1).contains("image_b32"));
+}
