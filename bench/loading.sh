@@ -12,7 +12,7 @@ cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
 	shared_preload_libraries = 'pg_clip'
 	clip.workers = 1
 END
-as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s restart
+restart_cluster
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
 now() { date +%s.%N; }
 rate() { awk -v n="$images" -v s="$(now)" -v t="$2" -v w="$1" 'BEGIN { printf "| %s | %.0f |\n", w, n / (s - t) }'; }

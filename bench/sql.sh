@@ -17,8 +17,7 @@ cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
 	clip.model = '$2'
 	max_connections = 120
 END
-restart() { as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s restart; }
-restart
+restart_cluster
 sql -c "CREATE EXTENSION pg_clip CASCADE" 2>/dev/null
 PYTHONPATH=pg_test/sessions python3 -c '
 import sys
@@ -56,5 +55,5 @@ for clients in 1 2; do
 done
 export PGOPTIONS=
 printf "shared_preload_libraries = 'pg_clip'\nclip.preload = '%s'\nclip.workers = 0\n" "$2" >>data/postgresql.conf
-restart
+restart_cluster
 for _ in 1 2 3; do echo "preloaded, first and second text of a new connection: $(first) ms"; done

@@ -2,6 +2,7 @@
 #
 #   start_cluster   makes and starts one, with the bundled model of this checkout; sets PGHOST, PGPORT, PGUSER, CLUSTER_DIR. Whatever way the script ends, the
 #                   server is stopped and the directory removed.
+#   restart_cluster stops and starts it again, for settings that are read at the start.
 #   as_server ...   runs a command as the user that the server runs as: PostgreSQL refuses root.
 
 PG_CONFIG=${PG_CONFIG:-pg_config}
@@ -44,4 +45,8 @@ start_cluster() {
 	export PGHOST=$CLUSTER_DIR PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 	as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s start ||
 		{ cat "$CLUSTER_DIR/server.log" >&2; return 1; }
+}
+
+restart_cluster() {
+	as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s restart
 }

@@ -1,4 +1,5 @@
 """Sessions for tests: psql processes on the server of PGHOST, PGPORT, PGUSER. Standard library only."""
+import contextlib
 import os
 import queue
 import re
@@ -6,6 +7,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -116,6 +118,24 @@ def pgclip():
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
     built = os.path.join(target, "release", "pgclip")
     return built if os.path.exists(built) else shutil.which("pgclip")
+
+
+@contextlib.contextmanager
+def golden_models(sources):
+    """A directory with the engine's tiny models, installed by name, that the server can read; removed at the end."""
+    models = tempfile.mkdtemp(prefix="pg_clip_models_")
+    try:
+        os.chmod(models, 0o755)
+        for name, source in sources.items():
+            subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", source), "--name", name, "--model-dir", models],
+                           check=True, stdout=subprocess.DEVNULL)
+        yield models
+    finally:
+        shutil.rmtree(models)
+
+
+# of the same dimensions, so that only the distance tells their spaces apart
+TWO_MODELS = {"tiny": "tiny-clip", "tiny-eps": "tiny-clip-eps"}
 
 
 def as_server_user(command):

@@ -1,18 +1,8 @@
 #!/usr/bin/env python3
 """clip_change_model and clip_set_mode on a table in mode async: rows that wait are not forgotten, and the mode stays."""
-import os
-import shutil
-import subprocess
-import tempfile
+from pg import TWO_MODELS, Session, fresh_database, golden_models, hexed, png
 
-from pg import GOLDEN, Session, fresh_database, hexed, pgclip, png
-
-models = tempfile.mkdtemp()
-os.chmod(models, 0o755)
-for name, source in (("tiny", "tiny-clip"), ("tiny-eps", "tiny-clip-eps")):
-    subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", source), "--name", name, "--model-dir", models],
-                   check=True, stdout=subprocess.DEVNULL)
-try:
+with golden_models(TWO_MODELS) as models:
     db = fresh_database("clip_change_async")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
@@ -51,5 +41,3 @@ try:
         session.run("CALL clip_drain('items')")
         assert session.one("SELECT count(*) FROM clip.queue") == "0"
         assert wrong("tiny-eps") == "0" and wrong("tiny") == "20"
-finally:
-    shutil.rmtree(models)

@@ -6,13 +6,10 @@ CLIP_TEST_ROWS sets the size of the table; 10,000 for figures."""
 import os
 import random
 import re
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 
-from pg import GOLDEN, Session, SqlError, crash, fresh_database, hexed, pgclip, png, until
+from pg import TWO_MODELS, Session, SqlError, crash, fresh_database, golden_models, hexed, png, until
 
 ROWS = int(os.environ.get("CLIP_TEST_ROWS", 400))
 STATIC = ROWS // 2                                   # rows that no writer touches
@@ -21,10 +18,6 @@ db = None
 
 def setup(models):
     global db
-    # tiny and tiny-eps have the same dimensions, so that only the distance tells their spaces apart
-    for name, source in (("tiny", "tiny-clip"), ("tiny-eps", "tiny-clip-eps")):
-        subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", source), "--name", name, "--model-dir", models],
-                       check=True, stdout=subprocess.DEVNULL)
     db = fresh_database("clip_change")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
@@ -302,13 +295,9 @@ def around():
         session.run("RESET ROLE; REVOKE ALL ON items FROM clip_stranger; DROP ROLE clip_stranger")
 
 
-models = tempfile.mkdtemp(prefix="pg_clip_models_")
-try:
-    os.chmod(models, 0o755)
+with golden_models(TWO_MODELS) as models:
     setup(models)
     under_load()
     interrupted()
     aborted()
     around()
-finally:
-    shutil.rmtree(models)

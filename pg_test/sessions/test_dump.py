@@ -2,11 +2,7 @@
 """pg_dump and restore: rows, vectors, trigger, index, the memory of the model and the queue come back; nothing is embedded anew."""
 import subprocess
 
-import os
-import shutil
-import tempfile
-
-from pg import GOLDEN, Session, fresh_database, hexed, pgclip, png
+from pg import TWO_MODELS, Session, fresh_database, golden_models, hexed, png
 
 source = fresh_database("clip_dump")
 with Session(source) as session:
@@ -60,12 +56,7 @@ with Session("clip_restored") as session:
     assert session.one(contents.format("items")) == before[0]
 
 # in the middle of a change of model: what was restored has both columns, and goes on
-models = tempfile.mkdtemp(prefix="pg_clip_models_")
-try:
-    os.chmod(models, 0o755)
-    for name, golden in (("tiny", "tiny-clip"), ("tiny-eps", "tiny-clip-eps")):
-        subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", golden), "--name", name, "--model-dir", models],
-                       check=True, stdout=subprocess.DEVNULL)
+with golden_models(TWO_MODELS) as models:
     with Session(fresh_database("clip_changing")) as session:
         session.run(f"SET clip.model_dir = '{models}'")
         session.run("SELECT clip_create_table('items', model => 'tiny')")
@@ -87,5 +78,3 @@ try:
         session.run("CALL clip_change_model('items', 'tiny-eps')")
         assert session.one("SELECT model FROM clip.tables") == "tiny-eps"
         assert session.one("SELECT count(*) = 51 AND bool_and(embedding <=> clip_query('items', content_ref) < 1e-5) FROM items") == "t"
-finally:
-    shutil.rmtree(models)

@@ -3,22 +3,15 @@
 import json
 import math
 import os
-import shutil
-import subprocess
-import tempfile
 
-from pg import GOLDEN, Session, fresh_database, hexed, pgclip, png
+from pg import Session, fresh_database, golden_models, hexed, png
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230), "white": (250, 250, 250)}
 PICTURES = {name: png(40, 24, lambda x, y, c=colour: c) for name, colour in COLOURS.items()}
 LABELS = ["cat", "dog", "a bicycle at night", "teapot"]
 
-models = tempfile.mkdtemp(prefix="pg_clip_models_")
-try:
-    os.chmod(models, 0o755)
-    for name in ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin"):
-        subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", name), "--model-dir", models],
-                       check=True, stdout=subprocess.DEVNULL)
+names = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin")
+with golden_models({name: name for name in names}) as models:
     db = fresh_database("clip_families")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
@@ -82,5 +75,3 @@ try:
         assert session.one("SELECT clip_token_count('', 'tiny-siglip')") == "1"
         few, many = (int(session.one(f"SELECT clip_token_count(repeat('cat ', {n}), 'tiny-siglip')")) for n in (10, 1000))
         assert many - 1 == 100 * (few - 1) and many > 1000, (few, many)
-finally:
-    shutil.rmtree(models)

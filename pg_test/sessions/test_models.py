@@ -3,17 +3,10 @@
 import json
 import os
 import shutil
-import subprocess
-import tempfile
 
-from pg import GOLDEN, Session, fresh_database, pgclip
+from pg import TWO_MODELS, Session, fresh_database, golden_models
 
-models = tempfile.mkdtemp(prefix="pg_clip_models_")
-try:
-    os.chmod(models, 0o755)
-    for name, source in (("tiny", "tiny-clip"), ("tiny-eps", "tiny-clip-eps")):
-        subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "models", source), "--name", name, "--model-dir", models],
-                       check=True, stdout=subprocess.DEVNULL)
+with golden_models(TWO_MODELS) as models:
     db = fresh_database("clip_models")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
@@ -89,5 +82,3 @@ try:
     with Session(db) as session:
         assert session.fails("SELECT clip_embed_text('x')") == "42704"
         assert session.one("SELECT vector_dims(clip_embed_text('x', 'tiny-eps')) > 0") == "t"
-finally:
-    shutil.rmtree(models)
