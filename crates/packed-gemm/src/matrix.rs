@@ -153,13 +153,16 @@ impl PackedMatrix {
 
     fn run(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &Output) {
         let (m, n, k) = (x.len(), self.n, self.k);
+        if m == 0 {
+            return;
+        }
         let words: &[u32] = bytemuck::cast_slice(&self.panels);
         let panels = n.div_ceil(COLUMNS);
         let panel_words = words.len() / panels;
         let rows_of_span = (SPAN_BYTES / (4 * x.stride())).max(crate::tile::ROWS);
-        let spans = m.div_ceil(rows_of_span).max(1);
+        let spans = m.div_ceil(rows_of_span);
         // As few jobs as keep all threads at work: each has to fetch its panel.
-        let ranges = (JOBS * team.threads()).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS)).max(1);
+        let ranges = (JOBS * team.threads()).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS));
         let job = |turn: usize| {
             let (span, range, panel) = (turn / (panels * ranges), turn / panels % ranges, turn % panels);
             let (part, parts) = (span * ranges + range, spans * ranges);

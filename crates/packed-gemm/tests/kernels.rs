@@ -120,6 +120,25 @@ fn every_kernel_on_odd_sizes() {
     }
 }
 
+/// More steps than a core's cache holds, in each precision, with few rows and with enough to unpack a panel for.
+#[test]
+fn long_rows_pass_in_parts() {
+    let (n, bias) = (70, numbers(3, 70));
+    for kernel in Kernel::available() {
+        for (precision, k) in [(Precision::F32, 1601), (Precision::Bf16, 3201), (Precision::Int8, 6401)] {
+            for m in [1, 3, 13] {
+                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::QuickGelu, ..Epilogue::default() };
+                check(precision, kernel, m, n, k, &epilogue);
+            }
+        }
+        for precision in PRECISIONS {
+            let packed = PackedMatrix::pack(precision, &numbers(2, n * 6401), n, 6401).unwrap();
+            let none = packed.multiply(&Team::solo(), &Rows::new(precision, kernel), &Epilogue::default());
+            assert_eq!(none.unwrap(), []);
+        }
+    }
+}
+
 #[test]
 fn every_epilogue() {
     let (m, n, k) = (7, 70, 33);
