@@ -36,8 +36,8 @@ pub fn bench(
         towers(&installed, precision, &wanted, &ctx)?;
     }
     let model = Model::new(installed, None)?;
-    let tokenizer = model.tokenizer()?;
     if wanted("tokenize") {
+        let tokenizer = model.tokenizer()?;
         line("tokenize", "-", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
     }
     for path in photos {
@@ -58,9 +58,9 @@ fn known() -> Vec<String> {
 fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> bool, ctx: &Context) -> Result<()> {
     let start = Instant::now();
     let model = Model::new(installed.clone(), Some(precision))?;
-    model.embed_texts(&["a cold start"], ctx)?;
     let precision = precision.name();
     if wanted("cold_start_text") {
+        model.embed_texts(&["a cold start"], ctx)?;
         line("cold_start_text", precision, start.elapsed());
     }
 
