@@ -132,7 +132,7 @@ BEGIN
 		RAISE EXCEPTION 'batch_size is %: expected 1 to 16384', coalesce(batch_size::text, 'null')
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	PERFORM clip.backfill_lock(relation);
+	PERFORM clip.backfill_lock(relation, begins => true);
 	PERFORM FROM clip.backfills b
 	WHERE b.relation = t.relation AND b.embedding_column = t.embedding_column AND b.finished_at IS NULL;
 	IF FOUND THEN
@@ -148,15 +148,34 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_begin(regclass, name, integer) IS 'internal: first step of clip_backfill';
 
--- Held by each step to its end. Two calls would not harm each other, but do each other's work twice.
-CREATE FUNCTION clip.backfill_lock(relation regclass) RETURNS void LANGUAGE plpgsql
+-- A call lets go of its lock between two steps, so that it can be aborted there; a single look could fall into that gap.
+CREATE FUNCTION clip.backfill_runs(relation regclass) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF NOT pg_try_advisory_xact_lock('clip.backfills'::regclass::oid::integer, relation::oid::integer) THEN
+	FOR look IN 1 .. 10 LOOP
+		IF EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
+				AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				AND l.classid = 'clip.backfills'::regclass AND l.objid = backfill_runs.relation) THEN
+			RETURN true;
+		END IF;
+		PERFORM pg_sleep(0.005);
+	END LOOP;
+	RETURN false;
+END $$;
+COMMENT ON FUNCTION clip.backfill_runs(regclass) IS 'internal: does another session backfill or change a table?';
+
+-- Held by each step to its end. Two calls would not harm each other, but do each other's work twice; so one that begins
+-- makes sure that no other is at work, which would be the one to fail in its next step.
+CREATE FUNCTION clip.backfill_lock(relation regclass, begins boolean DEFAULT false) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	taken boolean := begins AND clip.backfill_runs(relation);
+BEGIN
+	IF taken OR NOT pg_try_advisory_xact_lock('clip.backfills'::regclass::oid::integer, relation::oid::integer) THEN
 		RAISE EXCEPTION 'another session is backfilling or changing relation "%"', clip.name_of(relation) USING ERRCODE = 'object_in_use';
 	END IF;
 END $$;
-COMMENT ON FUNCTION clip.backfill_lock(regclass) IS 'internal: one backfill of a table at a time';
+COMMENT ON FUNCTION clip.backfill_lock(regclass, boolean) IS 'internal: one backfill of a table at a time';
 
 -- One batch: reads rows, runs the model, writes the vectors of those rows that are still what was read. A row that
 -- somebody changed or holds locked meanwhile is left for another walk; nobody waits for anybody. False when done.

@@ -160,7 +160,7 @@ BEGIN
 	IF model IS NULL THEN
 		RAISE EXCEPTION 'the model must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	PERFORM clip.backfill_lock(relation);
+	PERFORM clip.backfill_lock(relation, begins => true);
 	SELECT * INTO STRICT m FROM clip.model_info(model);
 	SELECT * INTO c FROM clip.model_changes s WHERE s.relation = t.relation AND s.embedding_column = t.embedding_column;
 	IF FOUND AND c.fingerprint = m.fingerprint THEN

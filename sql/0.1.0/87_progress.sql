@@ -3,9 +3,7 @@
 CREATE VIEW clip_progress AS
 	SELECT t.relation, coalesce(c.embedding_column, t.embedding_column) AS embedding_column, t.model,
 		CASE WHEN t.pending THEN 'model change' ELSE 'backfill' END AS command, coalesce(c.stage, 'embedding') AS phase,
-		EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-			AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-			AND l.classid = 'clip.backfills'::pg_catalog.regclass AND l.objid = t.relation) AS running,
+		clip.backfill_runs(t.relation) AS running,
 		b.rows_total, b.rows_done, b.rows_failed, b.started_at, b.updated_at, s.rate AS rows_per_second,
 		CASE WHEN s.rate > 0 THEN b.updated_at + pg_catalog.make_interval(secs =>
 			greatest(b.rows_total - b.rows_done - b.rows_failed, 0) / s.rate) END AS estimated_end
