@@ -144,6 +144,13 @@ pub struct VisionSpec {
     pub patch_size: usize,
 }
 
+impl VisionSpec {
+    /// Whole patches of an image.
+    pub fn patches(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2)
+    }
+}
+
 /// From a decoded picture to the vision tower's input (transformers, `CLIPImageProcessor`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

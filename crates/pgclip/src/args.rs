@@ -92,8 +92,8 @@ pub enum Command {
     /// Print milliseconds of the engine's parts on this machine
     ///
     /// One line a case: CASE PRECISION MILLISECONDS, the best of several runs, for the whole batch. image_b8 is 8 images
-    /// from pixel values to embeddings, text_b32_l10 32 texts of 10 tokens, pixels:FILE one photo from its bytes to
-    /// pixel values on one thread.
+    /// from pixel values to embeddings, text_b32_l10 32 texts of 10 tokens, photos all photos that are given from their
+    /// bytes to embeddings, pixels:FILE one of them from its bytes to pixel values on one thread.
     Bench {
         /// Name of the model
         name: String,
@@ -103,7 +103,7 @@ pub enum Command {
         /// A case to time, such as image_b8 [default: every one]
         #[arg(long)]
         case: Vec<String>,
-        /// A photo to time the preprocessing with
+        /// A photo for the cases photos and pixels; may be given several times
         #[arg(long, value_name = "FILE")]
         photo: Vec<PathBuf>,
         /// Threads to compute with, 0 for automatic

@@ -14,6 +14,9 @@ const IMAGES: [usize; 3] = [1, 8, 32];
 /// Texts of a batch, and tokens of each.
 const TEXTS: [(usize, usize); 3] = [(1, 10), (1, 77), (32, 10)];
 
+/// All photos that were given, from their bytes to their embeddings.
+const PHOTOS: &str = "photos";
+
 /// Prints one line a case, `CASE PRECISION MILLISECONDS`, the time being that of the whole batch: the best of several
 /// runs after a first one.
 pub fn bench(
@@ -26,25 +29,34 @@ pub fn bench(
 ) -> Result<()> {
     let (installed, compute) = (models.open(name)?, Compute::new(threads)?);
     let ctx = Context { compute: &compute, stop: &|| false };
-    if let Some(unknown) = cases.iter().find(|case| !known().contains(case)) {
+    if let Some(unknown) = cases.iter().find(|case| !known().contains(case) && !case.starts_with("pixels:")) {
         let message = format!("unknown case \"{unknown}\": expected one of {}", known().join(", "));
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     let wanted = |case: &str| cases.is_empty() || cases.iter().any(|wanted| wanted == case);
+    let photos = photos.iter().map(|path| Ok((path, read(path)?))).collect::<Result<Vec<_>>>()?;
+    let encoded: Vec<&[u8]> = photos.iter().map(|(_, bytes)| bytes.as_slice()).collect();
     let precisions = precision.map_or_else(|| installed.precisions(), |precision| vec![precision]);
     for precision in precisions {
         towers(&installed, precision, &wanted, &ctx)?;
+        if !encoded.is_empty() && wanted(PHOTOS) {
+            let model = Model::new(installed.clone(), Some(precision))?;
+            line(PHOTOS, model.precision().name(), best(|| model.embed_images(&encoded, &Limits::default(), &ctx))?);
+        }
     }
     let model = Model::new(installed, None)?;
     if wanted("tokenize") {
         let tokenizer = model.tokenizer()?;
         line("tokenize", "-", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
     }
-    for path in photos {
-        let bytes = read(path)?;
-        let time = best(|| pixel_values(&bytes, &Limits::default(), &model.spec().image))?;
+    for (path, bytes) in &photos {
         let file = path.file_name().unwrap_or_default().to_string_lossy().replace(' ', "_");
-        line(&format!("pixels:{file}"), "-", time);
+        let case = format!("pixels:{file}");
+        if !wanted(&case) {
+            continue;
+        }
+        let time = best(|| pixel_values(bytes, &Limits::default(), &model.spec().image))?;
+        line(&case, "-", time);
     }
     Ok(())
 }
@@ -52,7 +64,7 @@ pub fn bench(
 fn known() -> Vec<String> {
     let images = IMAGES.map(|images| format!("image_b{images}"));
     let texts = TEXTS.map(|(texts, tokens)| format!("text_b{texts}_l{tokens}"));
-    ["cold_start_text", "tokenize"].map(str::to_owned).into_iter().chain(images).chain(texts).collect()
+    ["cold_start_text", "tokenize", PHOTOS].map(str::to_owned).into_iter().chain(images).chain(texts).collect()
 }
 
 fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> bool, ctx: &Context) -> Result<()> {

@@ -1,10 +1,8 @@
 //! Layer norm.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use packed_gemm::Rows;
 use pulp::{Arch, Simd};
 
-use super::ops::values;
 use crate::compute::Compute;
 use crate::error::Result;
 use crate::weights::Weights;
@@ -23,9 +21,9 @@ impl LayerNorm {
         Ok(Self { weight: part("weight")?, bias: part("bias")?, eps: eps as f32 })
     }
 
-    /// `x`: `[rows, width]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.apply_op1_no_bwd(self)?)
+    /// Of one row of as many values as the norm has.
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
+        norm(self, x, out);
     }
 
     /// The normed rows as the left-hand side of a product.
@@ -57,22 +55,6 @@ fn norm_with<'a, S: Simd>(_: S, parameters: &'a LayerNorm, x: &'a [f32], out: &'
     }
 }
 
-impl CustomOp1 for LayerNorm {
-    fn name(&self) -> &'static str {
-        "layer-norm"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
-        self.check(width)?;
-        let mut out = vec![0.0; x.len()];
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            norm(self, x, out);
-        }
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
-    }
-}
-
 /// In sixteen sums side by side, which is both faster than one and closer to the exact value.
 #[inline(always)]
 fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
@@ -87,7 +69,7 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
     use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision};
 
     #[test]
@@ -98,12 +80,14 @@ mod tests {
             let [weight, bias] = [1f32, 2.].map(|at| Tensor::randn(at, 1., width, &Device::Cpu).unwrap());
             let expected = candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap();
             let norm = LayerNorm { weight: weight.to_vec1().unwrap(), bias: bias.to_vec1().unwrap(), eps: 1e-5 };
-            let given = norm.forward(&x).unwrap();
+            let values: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+            let mut given = vec![0.0; values.len()];
+            given.chunks_mut(width).zip(values.chunks(width)).for_each(|(out, x)| norm.apply(x, out));
+            let given = Tensor::from_vec(given, (5, width), &Device::Cpu).unwrap();
             let error = (&given - &expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(error < 1e-5, "{error}");
 
             // As the input of a product with the identity.
-            let values: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
             let identity: Vec<f32> = (0..width * width).map(|i| f32::from(u8::from(i % (width + 1) == 0))).collect();
             let identity = PackedMatrix::pack(Precision::F32, &identity, width, width).unwrap();
             let mut rows = Rows::new(Precision::F32, Kernel::best());

@@ -44,6 +44,20 @@ impl Linear {
         Ok(x.apply_op1_no_bwd(&Op { norm: None, linear: self, compute })?)
     }
 
+    /// Of `count` rows of `width` values, each as `row(i, values)` writes it; `[count, outputs]`.
+    pub fn of_rows(
+        &self,
+        count: usize,
+        width: usize,
+        compute: &Compute,
+        row: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Result<Vec<f32>> {
+        let mut rows = self.rows(compute);
+        rows.fill(compute.team(), count, width, row);
+        let epilogue = Epilogue { bias: self.bias.as_deref(), activation: self.activation, residual: None };
+        Ok(self.matrix.multiply(compute.team(), &rows, &epilogue).map_err(candle_core::Error::wrap)?)
+    }
+
     /// Of the normed rows.
     pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, compute: &Compute) -> Result<Tensor> {
         Ok(x.apply_op1_no_bwd(&Op { norm: Some(norm), linear: self, compute })?)

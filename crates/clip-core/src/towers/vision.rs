@@ -1,6 +1,8 @@
 //! The vision tower (transformers, `modeling_clip.py`, `CLIPVisionTransformer`; `modeling_siglip.py`,
 //! `SiglipVisionModel`).
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{Device, Tensor};
 
 use super::layers::{Encoder, Sequences};
@@ -13,11 +15,14 @@ use crate::layout::VISION;
 use crate::spec::{Architecture, ModelSpec, VisionSpec};
 use crate::weights::Weights;
 
+/// Of the encoder's input, which one thread makes at a time.
+const ROWS_PER_TURN: usize = 16;
+
 pub struct VisionTower {
     spec: VisionSpec,
     patches: Linear,
-    /// `[rows, hidden]`
-    positions: Tensor,
+    /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
+    positions: Vec<f32>,
     encoder: Encoder,
     post_norm: LayerNorm,
     head: Head,
@@ -26,7 +31,7 @@ pub struct VisionTower {
 /// What makes one vector of all rows.
 enum Head {
     /// CLIP's: a row of its own, the first.
-    Class { embedding: Tensor, pre_norm: LayerNorm, projection: Linear },
+    Class { pre_norm: LayerNorm, projection: Linear },
     /// SigLIP's, which needs no projection.
     Pool(Box<PoolingHead>),
 }
@@ -35,15 +40,14 @@ impl VisionTower {
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let (tower, eps) = (&spec.vision.tower, spec.vision.tower.layer_norm_eps);
         let embeddings = format!("{VISION}.embeddings");
-        let positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
-        let shape = (positions.len() / tower.hidden, tower.hidden);
+        let mut positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
         // A convolution whose stride is its size is a product with each patch as one row.
         let patches = format!("{embeddings}.patch_embedding");
         let (patches, head) = match spec.architecture {
             Architecture::Clip => {
                 let class = weights.values(&format!("{embeddings}.class_embedding"))?;
+                positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
                 let head = Head::Class {
-                    embedding: Tensor::new(class, &Device::Cpu)?,
                     pre_norm: LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?,
                     projection: Linear::load_without_bias(weights, "visual_projection.weight")?,
                 };
@@ -54,10 +58,14 @@ impl VisionTower {
                 (Linear::load(weights, &patches)?, Head::Pool(Box::new(head)))
             }
         };
+        let rows = spec.vision.patches() + usize::from(spec.architecture == Architecture::Clip);
+        if positions.len() != rows * tower.hidden {
+            return Err(Error::internal(format!("{} values of positions, expected {rows} rows", positions.len())));
+        }
         Ok(Self {
             spec: spec.vision.clone(),
             patches,
-            positions: Tensor::from_vec(positions, shape, &Device::Cpu)?,
+            positions,
             encoder: Encoder::load(weights, VISION, tower, false)?,
             post_norm: LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?,
             head,
@@ -88,31 +96,40 @@ impl VisionTower {
 
     /// The encoder's input, `[images * rows, hidden]`, and the rows of an image.
     fn embed(&self, images: &[Vec<f32>], compute: &Compute) -> Result<(Tensor, usize)> {
-        let (n, size, patch) = (images.len(), self.spec.image_size, self.spec.patch_size);
-        let side = size / patch;
-        let mut pixels = Tensor::from_vec(images.concat(), (n, 3, size, size), &Device::Cpu)?;
-        if side * patch < size {
-            // No patch covers what is left over at the right and at the bottom, as with an unpadded convolution.
-            pixels = pixels.narrow(2, 0, side * patch)?.narrow(3, 0, side * patch)?.contiguous()?;
-        }
-        let pixels = pixels
-            .reshape(&[n, 3, side, patch, side, patch])?
-            .permute([0, 2, 4, 1, 3, 5])?
-            .contiguous()?
-            .reshape((n * side * side, 3 * patch * patch))?;
-        let patches = self.patches.forward(&pixels, compute)?.reshape((n, side * side, ()))?;
-        let (hidden, rows) = (self.spec.tower.hidden, self.positions.dim(0)?);
-        let x = match &self.head {
-            Head::Class { embedding, .. } => {
-                let class = embedding.reshape((1, 1, hidden))?.broadcast_as((n, 1, hidden))?;
-                Tensor::cat(&[&class.contiguous()?, &patches], 1)?
+        let (size, patch, hidden) = (self.spec.image_size, self.spec.patch_size, self.spec.tower.hidden);
+        // No patch covers what is left over at the right and at the bottom, as with an unpadded convolution.
+        let (side, patches, rows) = (size / patch, self.spec.patches(), self.positions.len() / hidden);
+        let embedded = self.patches.of_rows(images.len() * patches, 3 * patch * patch, compute, |i, row| {
+            let (image, y, x) = (&images[i / patches], i % patches / side * patch, i % side * patch);
+            for (line, out) in row.chunks_exact_mut(patch).enumerate() {
+                let (channel, y) = (line / patch, y + line % patch);
+                out.copy_from_slice(&image[(channel * size + y) * size + x..][..patch]);
             }
-            Head::Pool(_) => patches,
+        })?;
+        let before = rows - patches;
+        let row = |i: usize, out: &mut [f32]| {
+            out.copy_from_slice(&self.positions[i % rows * hidden..][..hidden]);
+            if let Some(patch) = (i % rows).checked_sub(before) {
+                let embedded = &embedded[(i / rows * patches + patch) * hidden..][..hidden];
+                out.iter_mut().zip(embedded).for_each(|(out, value)| *out += value);
+            }
         };
-        let x = x.broadcast_add(&self.positions)?.reshape((n * rows, hidden))?;
-        match &self.head {
-            Head::Class { pre_norm, .. } => Ok((pre_norm.forward(&x)?, rows)),
-            Head::Pool(_) => Ok((x, rows)),
-        }
+        let mut out = vec![0.0; images.len() * rows * hidden];
+        let turns: Vec<_> = out.chunks_mut(ROWS_PER_TURN * hidden).map(Mutex::new).collect();
+        compute.team().for_each(turns.len(), |turn| {
+            let mut out = turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut scratch = vec![0.0; hidden];
+            for (i, out) in out.chunks_exact_mut(hidden).enumerate() {
+                match &self.head {
+                    Head::Class { pre_norm, .. } => {
+                        row(turn * ROWS_PER_TURN + i, &mut scratch);
+                        pre_norm.apply(&scratch, out);
+                    }
+                    Head::Pool(_) => row(turn * ROWS_PER_TURN + i, out),
+                }
+            }
+        });
+        drop(turns);
+        Ok((Tensor::from_vec(out, (images.len() * rows, hidden), &Device::Cpu)?, rows))
     }
 }
