@@ -14,16 +14,23 @@ cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
 END
 restart_cluster
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
+# one session that looks now and then: starting psql again and again would take a good part of a core
+all_done() { sql -c 'DO $$ BEGIN WHILE EXISTS (SELECT FROM clip.queue) LOOP COMMIT; PERFORM pg_sleep(0.02); END LOOP; END $$'; }
 now() { date +%s.%N; }
 rate() { awk -v n="$images" -v s="$(now)" -v t="$2" -v w="$1" 'BEGIN { printf "| %s | %.0f |\n", w, n / (s - t) }'; }
 
 # PNGs of 256 x 192, no two alike, and noise of 100 kB
 PYTHONPATH=pg_test/sessions python3 - "$images" "$CLUSTER_DIR" <<'END'
-import random, sys
+import os, random, sys
 from pg import png_of
 from rows import pictures
+os.mkdir(sys.argv[2] + "/files")
 with open(sys.argv[2] + "/images", "w") as out:
-    out.writelines(f"image\tp{i}\t\\\\x{image.hex()}\n" for i, image in enumerate(pictures(int(sys.argv[1]), (256, 192))))
+    for i, image in enumerate(pictures(int(sys.argv[1]), (256, 192))):
+        out.write(f"image\tp{i}\t\\\\x{image.hex()}\n")
+        if i < 256:
+            with open(f"{sys.argv[2]}/files/{i}.png", "wb") as file:
+                file.write(image)
 numbers = random.Random(1)
 with open(sys.argv[2] + "/large", "w") as out:
     for i in range(100):
@@ -37,6 +44,9 @@ sql -c "VACUUM ANALYZE plain"
 echo "$images images, $(sql -c "SELECT avg(length(image))::int FROM plain") bytes each, $(nproc) cores"
 echo "| way | images a second |"
 echo "|---|---|"
+photos=("$CLUSTER_DIR"/files/*.png)
+"${CARGO_TARGET_DIR:-target}/release/pgclip" bench pictograms --model-dir "$CLUSTER_DIR/models" --case photos ${photos[@]/#/--photo=} |
+	awk -v n="${#photos[@]}" '{ printf "| pgclip bench, %d of them from bytes to embeddings, %s | %.0f |\n", n, $2, 1000 * n / $3 }'
 start=$(now)
 sql -c "SET clip.cache_entries = 0" -c "SELECT sum(cardinality(clip_embed_images(a))) FROM (SELECT array_agg(image) a FROM
 	(SELECT image, row_number() OVER () / 64 AS g FROM plain) q GROUP BY g) q" >/dev/null
@@ -45,7 +55,7 @@ sql -c "SELECT clip_create_table('waiting', mode => 'async', index => false)" >/
 start=$(now)
 copy waiting
 rate "COPY into mode async: done for the loader" "$start"
-while [ "$(sql -c "SELECT EXISTS (SELECT FROM clip.queue)")" = t ]; do sleep 0.05; done
+all_done
 rate "COPY into mode async: embedded" "$start"
 [ "$(sql -c "SELECT count(*) FROM waiting WHERE embedding IS NOT NULL AND image IS NULL")" = "$images" ]
 sql -c "SELECT clip_create_table('direct', index => false)" >/dev/null
@@ -75,7 +85,7 @@ for round in 1 2 3; do
 	for table in without with; do
 		printf '\\set r random(0, 99)\nINSERT INTO "%s" (modality, content_ref, image) SELECT '"'image', 'w'"', image FROM source WHERE id = :r;\n' "$table" >"$CLUSTER_DIR/write"
 		"$PG_BIN/pgbench" -n -M prepared -f "$CLUSTER_DIR/write" -R 20 -T 15 -l --log-prefix="$CLUSTER_DIR/$table.$round" >/dev/null 2>&1
-		while [ "$(sql -c "SELECT EXISTS (SELECT FROM clip.queue)")" = t ]; do sleep 0.05; done
+		all_done
 	done
 done
 # time from a statement's start: the third field less the time that it started late, the last

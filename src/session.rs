@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Once;
 use std::time::Instant;
 
-use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
+use clip_core::image::Limits;
+use clip_core::{Background, Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
 
 use crate::error::sqlstate;
 use crate::memo::{self, Memo};
@@ -24,6 +25,7 @@ struct Session {
     models: HashMap<ModelKey, Rc<Model>>,
     /// The setting it was made for, and the threads.
     compute: Option<(usize, Rc<Compute>)>,
+    background: Rc<Background>,
     memo: Memo,
     stats: Stats,
 }
@@ -33,6 +35,7 @@ thread_local! {
     static SESSION: RefCell<Session> = RefCell::new(Session {
         models: HashMap::new(),
         compute: None,
+        background: Rc::default(),
         memo: Memo::new(),
         stats: Stats::default(),
     });
@@ -81,20 +84,25 @@ pub fn compute() -> Result<Rc<Compute>> {
     {
         return Ok(compute);
     }
-    static AT_EXIT: Once = Once::new();
-    AT_EXIT.call_once(interrupts::register_exit);
+    halt_at_exit();
     let compute = Rc::new(Compute::new(wanted)?);
     with(|s| s.compute = Some((wanted, compute.clone())));
     Ok(compute)
 }
 
+fn halt_at_exit() {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(interrupts::register_exit);
+}
+
 /// The threads' work ends here, whatever they are at: the process exits.
 pub fn halt() {
     let _ = SESSION.try_with(|session| {
-        if let Ok(session) = session.try_borrow()
-            && let Some((_, compute)) = &session.compute
-        {
-            compute.team().halt();
+        if let Ok(session) = session.try_borrow() {
+            session.background.halt();
+            if let Some((_, compute)) = &session.compute {
+                compute.team().halt();
+            }
         }
     });
 }
@@ -122,8 +130,36 @@ pub fn embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embed
 
 /// As [`embed`], where a bad input is a failure of its own and the others have their embeddings.
 pub fn try_embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
+    each_for_itself(model, kind, inputs, |inputs| {
+        let compute = compute()?;
+        let ctx = Context { compute: &compute, stop: &interrupts::stop };
+        try_run(model, kind, inputs, &guc::limits(), &ctx)
+    })
+}
+
+/// As [`try_embed`], computed on other threads, see [`Background::run`].
+pub fn try_embed_beside(
+    model: &Model,
+    kind: Kind,
+    inputs: &[&[u8]],
+    attend: &mut dyn FnMut(),
+) -> Result<Vec<Result<Rc<Embedding>>>> {
+    each_for_itself(model, kind, inputs, |inputs| {
+        let (background, limits) = (with(|s| s.background.clone()), guc::limits());
+        halt_at_exit();
+        background.run(guc::threads(), |ctx| try_run(model, kind, inputs, &limits, ctx), attend)
+    })
+}
+
+fn each_for_itself(
+    model: &Model,
+    kind: Kind,
+    inputs: &[&[u8]],
+    run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
+) -> Result<Vec<Result<Rc<Embedding>>>> {
     counted(model, kind, |call| {
-        let embedded = through_memo(model, kind, inputs, call, |inputs| try_run(model, kind, inputs))?;
+        let run = |inputs: &[&[u8]]| if inputs.is_empty() { Ok(Vec::new()) } else { run(inputs) };
+        let embedded = through_memo(model, kind, inputs, call, run)?;
         call.errors.extend(embedded.iter().filter_map(|result| result.as_ref().err().map(sqlstate)));
         Ok(embedded)
     })
@@ -195,15 +231,16 @@ fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
     }
 }
 
-fn try_run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Result<Embedding>>> {
-    if inputs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let compute = compute()?;
-    let ctx = Context { compute: &compute, stop: &interrupts::stop };
+fn try_run(
+    model: &Model,
+    kind: Kind,
+    inputs: &[&[u8]],
+    limits: &Limits,
+    ctx: &Context,
+) -> Result<Vec<Result<Embedding>>> {
     match kind {
-        Kind::Image => model.try_embed_images(inputs, &guc::limits(), &ctx),
-        Kind::Text => Ok(model.embed_texts(&utf8(inputs)?, &ctx)?.into_iter().map(Ok).collect()),
+        Kind::Image => model.try_embed_images(inputs, limits, ctx),
+        Kind::Text => Ok(model.embed_texts(&utf8(inputs)?, ctx)?.into_iter().map(Ok).collect()),
     }
 }
 

@@ -161,10 +161,12 @@ def memory_kb(pid, field):
 
 
 def until(condition, seconds=30):
+    """Gives the first value of `condition` that is true."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+    return value
 
 
 def crash(pid, dbname="postgres"):

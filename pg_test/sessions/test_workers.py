@@ -7,9 +7,24 @@ import time
 from pg import Session, fresh_database, hexed, png, restart_server, until
 from rows import copy_rows, pictures, settings
 
-IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 60))
+IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 150))
 SIZE = (256, 192) if IMAGES > 1000 else (60, 40)
 WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
+
+
+def helpers(pid):
+    """Of a process's threads but the first: name, nice value, blocked signals."""
+    found = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/stat") as stat, open(f"/proc/{pid}/task/{thread}/status") as status:
+                name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
+                blocked = int(next(line for line in status if line.startswith("SigBlk")).split()[1], 16)
+                if int(thread) != int(pid):
+                    found.append((name, int(rest.split()[16]), blocked))
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended
+    return found
 
 
 settings(shared_preload_libraries="pg_clip")
@@ -43,6 +58,15 @@ try:
         start = time.monotonic()
         assert copy_rows(db, "loaded", images) == 0
         copied = time.monotonic() - start
+        # it computes on threads that give way to sessions and take no signals, and on no others
+        [[pid]] = until(lambda: admin.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"))
+        until(lambda: session.one("SELECT workers FROM clip_queue WHERE relation = 'loaded'::regclass") == "1")
+        seen = until(lambda: helpers(pid))
+        with open("/proc/self/stat") as stat:
+            mine = int(stat.read().rsplit(")", 1)[1].split()[16])
+        for name, nice, blocked in seen:
+            assert name.startswith("clip-") and nice == min(mine + 10, 19), seen
+            assert all(blocked >> (signal - 1) & 1 for signal in (1, 2, 10, 12, 14, 15, 23)), seen
         until(lambda: session.one("SELECT count(*) FROM clip.queue") == "0", 600)
         spent = time.monotonic() - start
         print(f"{IMAGES} images of {SIZE[0]} x {SIZE[1]}, {sum(map(len, images)) // IMAGES} bytes: COPY {copied:.2f} s, "

@@ -14,7 +14,7 @@ COPY waiting (modality, content_ref) FROM stdin;
 text	from copy
 \.
 SELECT relation, embedding_column, key, attempts FROM clip.queue ORDER BY id;
-SELECT relation, waiting, claimed, retrying, dead FROM clip_queue;
+SELECT relation, waiting, claimed, retrying, dead, workers FROM clip_queue;
 SELECT content_ref, embedding IS NULL AS waits, image IS NOT NULL AS has_bytes FROM waiting ORDER BY id;
 CALL clip_drain('waiting');
 SELECT count(*) FROM clip.queue;

@@ -85,11 +85,12 @@ CREATE VIEW clip_queue WITH (security_barrier) AS
 		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NOT NULL) AS claimed,
 		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NULL AND q.error IS NOT NULL) AS retrying,
 		count(*) FILTER (WHERE q.failed_at IS NOT NULL) AS dead,
-		clock_timestamp() - min(q.enqueued_at) FILTER (WHERE q.failed_at IS NULL) AS age
+		clock_timestamp() - min(q.enqueued_at) FILTER (WHERE q.failed_at IS NULL) AS age,
+		count(DISTINCT q.claimed_by) AS workers
 	FROM clip.queue q JOIN pg_catalog.pg_class c ON c.oid = q.relation
 	WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT')
 	GROUP BY q.relation, q.embedding_column;
-COMMENT ON VIEW clip_queue IS 'rows that wait for their vectors, by table: waiting, claimed by a worker, retrying after an error, dead, age of the oldest';
+COMMENT ON VIEW clip_queue IS 'rows that wait for their vectors, by table: waiting, claimed by a worker, retrying after an error, dead, age of the oldest, processes at work';
 GRANT SELECT ON clip_queue TO PUBLIC;
 
 CREATE VIEW clip_dead_letters WITH (security_barrier) AS

@@ -61,24 +61,32 @@ pub struct Batch {
     pub jobs: usize,
     /// Of them those that failed.
     pub failed: usize,
+    /// Nothing may be claimed until this is done.
+    pub alone: bool,
     pub extension_is_gone: bool,
 }
 
 /// Claims up to `limit` jobs. Runs in a transaction of its own, which the caller commits.
-pub fn claim(scope: Scope, limit: usize) -> spi::Result<Batch> {
+///
+/// `at_work`: this process has another batch, so it keeps its hands off jobs that have to go alone.
+pub fn claim(scope: Scope, limit: usize, at_work: bool) -> spi::Result<Batch> {
     as_superuser(|| {
         if !hold_extension() {
             return Ok(Batch { extension_is_gone: true, ..Batch::default() });
         }
         spi::Spi::connect_mut(|client| {
             let mut jobs = ready(client, scope, limit.min(BATCH))?;
-            if jobs.is_empty() && ledger::free_abandoned(client)? > 0 {
+            if at_work && jobs.first().is_some_and(|job| job.suspect) {
+                return Ok(Batch::default());
+            }
+            if jobs.is_empty() && !at_work && ledger::free_abandoned(client)? > 0 {
                 jobs = ready(client, scope, limit.min(BATCH))?;
             }
             let mut batch = Batch { jobs: jobs.len(), ..Batch::default() };
             // A job whose process died may have been its death, so it goes alone.
             if let Some(first) = jobs.iter().position(|job| job.suspect) {
-                if first == 0 { jobs.truncate(1) } else { jobs.truncate(first) }
+                batch.alone = first == 0;
+                jobs.truncate(first.max(1));
             }
             let mut by_column: BTreeMap<(u32, String), Vec<Job>> = BTreeMap::new();
             for job in jobs {

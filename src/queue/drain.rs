@@ -5,7 +5,7 @@ use pgrx::{PgLogLevel, ereport, pg_extern, pg_sys};
 
 use super::{BATCH, Scope, claim, embed, finish};
 use crate::error::{SqlState, raise};
-use crate::registry;
+use crate::{registry, session};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 
 #[pg_extern(sql = false)]
@@ -30,13 +30,13 @@ fn clip_drain(relation: Option<pg_sys::Oid>, max_rows: Option<i64>, fcinfo: pg_s
     // SAFETY: a procedure that is not called atomically may commit; each commit begins the next transaction.
     unsafe { pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) };
     while left > 0 {
-        let batch = transaction(|| claim(scope, left.min(BATCH)));
+        let batch = transaction(|| claim(scope, left.min(BATCH), false));
         if batch.jobs == 0 {
             break;
         }
         failed += batch.failed;
         for group in batch.groups {
-            let (table, done) = embed(group, &|| ());
+            let (table, done) = embed(group, &mut session::try_embed);
             left = left.saturating_sub(done.len());
             let finished = transaction(|| finish(&table, done));
             embedded += finished.embedded;

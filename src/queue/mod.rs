@@ -22,11 +22,12 @@ mod ledger;
 mod read;
 mod run;
 
+pub use attachment::Attachment;
 pub use claim::{Batch, Scope, claim};
 pub use columns::Columns;
 pub use finish::finish;
 pub use ledger::next_attempt;
-pub use run::embed;
+pub use run::{Done, embed};
 
 /// Jobs of a claim at most. Not more than 64: each row is written in a subtransaction, and PostgreSQL keeps the numbers
 /// of 64 of them in shared memory before visibility checks of other sessions have to read them from disk.

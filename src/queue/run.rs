@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use clip_core::Embedding;
+use clip_core::{Embedding, Error, Model};
 
 use super::attachment::Attachment;
 use super::attempt::Failure;
@@ -10,10 +10,8 @@ use super::claim::{Group, Item, Job};
 use crate::session;
 use crate::stats::Kind;
 
-/// Inputs of a call. As many as the engine takes in one pass: more would gain nothing, and a bad image costs the others
-/// of its call.
-const IMAGES: usize = 8;
-const TEXTS: usize = 32;
+/// Embeds inputs of one kind: one result an input, or an error that is nobody's in particular.
+pub type Embed<'a> = &'a mut dyn FnMut(&Model, Kind, &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>, Error>>, Error>;
 
 /// A row whose vector is there or cannot be.
 pub struct Done {
@@ -23,57 +21,36 @@ pub struct Done {
     pub result: Result<Rc<Embedding>, Failure>,
 }
 
-/// Embeds every row of a group. A bad one fails alone. `alive` is asked between passes.
-pub fn embed(group: Group, alive: &dyn Fn()) -> (Attachment, Vec<Done>) {
+/// Embeds every row of a group. A bad one fails alone.
+pub fn embed(group: Group, with: Embed) -> (Attachment, Vec<Done>) {
     let Group { table, model, items } = group;
     let (images, texts): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.kind == Kind::Image);
     let mut done = Vec::new();
-    for (kind, size, items) in [(Kind::Image, IMAGES, images), (Kind::Text, TEXTS, texts)] {
-        let mut items = items.into_iter().peekable();
-        while items.peek().is_some() {
-            alive();
-            let pass: Vec<Item> = items.by_ref().take(size).collect();
-            let results = run(&model, kind, &pass.iter().map(|item| item.bytes.as_slice()).collect::<Vec<_>>());
-            done.extend(pass.into_iter().zip(results).map(|(item, result)| Done {
-                job: item.job,
-                kind,
-                digest: item.digest,
-                result,
-            }));
-        }
+    for (kind, items) in [(Kind::Image, images), (Kind::Text, texts)] {
+        let inputs: Vec<&[u8]> = items.iter().map(|item| item.bytes.as_slice()).collect();
+        let results = run(&model, kind, &inputs, with);
+        done.extend(items.into_iter().zip(results).map(|(item, result)| Done {
+            job: item.job,
+            kind,
+            digest: item.digest,
+            result,
+        }));
     }
     (table, done)
 }
 
 /// One result per input.
-fn run(model: &clip_core::Model, kind: Kind, inputs: &[&[u8]]) -> Vec<Result<Rc<Embedding>, Failure>> {
-    let mut results: Vec<Option<Result<Rc<Embedding>, Failure>>> = inputs.iter().map(|_| None).collect();
-    let mut left: Vec<usize> = (0..inputs.len()).collect();
-    while !left.is_empty() {
-        match session::embed(model, kind, &left.iter().map(|i| inputs[*i]).collect::<Vec<_>>()) {
-            Ok(embeddings) => {
-                for (i, embedding) in left.drain(..).zip(embeddings) {
-                    results[i] = Some(Ok(embedding));
-                }
-            }
-            Err(e) => match e.item {
-                Some(item) if item < left.len() => results[left.remove(item)] = Some(Err(e.into())),
-                // Nobody knows whose fault it is: each has to try for itself.
-                _ if left.len() > 1 => {
-                    for i in left.drain(..) {
-                        let alone = session::embed_one(model, kind, inputs[i]);
-                        results[i] = Some(alone.map_err(Failure::from));
-                    }
-                }
-                _ => results[left.remove(0)] = Some(Err(e.into())),
-            },
-        }
+fn run(model: &Model, kind: Kind, inputs: &[&[u8]], embed: Embed) -> Vec<Result<Rc<Embedding>, Failure>> {
+    if inputs.is_empty() {
+        return Vec::new();
     }
-    let lost = || {
-        Err(Failure::new(
-            pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-            "an input of the batch has no result",
-        ))
-    };
-    results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
+    match embed(model, kind, inputs) {
+        Ok(results) => results.into_iter().map(|result| result.map_err(Failure::from)).collect(),
+        // Nobody knows whose fault it is: each has to try for itself.
+        Err(_) if inputs.len() > 1 => {
+            let alone = |input| session::embed_one(model, kind, input).map_err(Failure::from);
+            inputs.iter().copied().map(alone).collect()
+        }
+        Err(e) => vec![Err(e.into())],
+    }
 }

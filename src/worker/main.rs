@@ -9,10 +9,14 @@ use pgrx::{pg_guard, pg_sys, spi};
 
 use super::shared::{Slot, shared};
 use crate::guc;
-use crate::queue::{BATCH, Batch, Scope, claim, embed, finish, next_attempt};
+use crate::queue::{Attachment, BATCH, Batch, Done, Scope, claim, embed, finish, next_attempt};
+use crate::session;
 
 /// How long an idle worker stays, for the next commit. DROP DATABASE waits five seconds for others to leave.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// How long a worker that is woken waits before it looks for work.
+const GATHER: Duration = Duration::from_millis(3);
 
 #[pg_guard]
 #[unsafe(no_mangle)]
@@ -37,7 +41,7 @@ fn work(slot: &Slot) {
     let mut idle = false;
     loop {
         slot.take_call();
-        let (jobs, gone) = batch();
+        let (jobs, gone) = batches();
         if gone || guc::workers() == 0 {
             break;
         }
@@ -55,24 +59,65 @@ fn work(slot: &Slot) {
             wait(end.saturating_duration_since(Instant::now()));
         }
         slot.leave_idle();
+        // Whoever committed is about to answer a client, perhaps on this very processor; and more rows may follow.
+        std::thread::sleep(GATHER);
         idle = !slot.is_wanted();
     }
     let next = transaction(|| Ok(next_attempt()?.unwrap_or(0)));
     slot.next.store(next, SeqCst);
 }
 
-/// One batch; the number of jobs that it dealt with, and whether the extension is gone.
-fn batch() -> (usize, bool) {
+/// Batches until none is ready; the number of jobs that they dealt with, and whether the extension is gone.
+///
+/// While a batch is computed, the one before it is written and the next one is claimed.
+fn batches() -> (usize, bool) {
+    let (mut jobs, mut written) = (0, None);
+    let mut batch = next(false);
+    loop {
+        jobs += batch.jobs;
+        let (mut following, last) = (None, batch.groups.len().saturating_sub(1));
+        for (i, group) in batch.groups.into_iter().enumerate() {
+            let what = format!("{} rows of {} with {}", group.items.len(), group.table.name, group.table.model);
+            let may_claim = i == last && !batch.alone && guc::workers() > 0;
+            let mut beside = Some(|| {
+                write(written.take());
+                if may_claim {
+                    following = Some(next(true));
+                }
+                report(pg_sys::BackendState::STATE_RUNNING, &format!("embedding {what}"));
+            });
+            let mut attend = || {
+                pgrx::check_for_interrupts!();
+                leave_with_the_server();
+                if let Some(mut beside) = beside.take() {
+                    beside();
+                }
+            };
+            let (table, done) =
+                embed(group, &mut |model, kind, inputs| session::try_embed_beside(model, kind, inputs, &mut attend));
+            attend(); // where there was nothing to compute
+            written = Some((table, done, what));
+        }
+        match following {
+            Some(following) if following.jobs > 0 => batch = following,
+            _ => {
+                write(written.take());
+                return (jobs, batch.extension_is_gone);
+            }
+        }
+    }
+}
+
+fn next(at_work: bool) -> Batch {
     report(pg_sys::BackendState::STATE_RUNNING, "claiming rows");
-    let Batch { groups, jobs, extension_is_gone, .. } = transaction(|| claim(Scope::All, BATCH));
-    for group in groups {
-        let what = format!("{} rows of {} with {}", group.items.len(), group.table.name, group.table.model);
-        report(pg_sys::BackendState::STATE_RUNNING, &format!("embedding {what}"));
-        let (table, done) = embed(group, &leave_with_the_server);
+    transaction(|| claim(Scope::All, BATCH, at_work))
+}
+
+fn write(done: Option<(Attachment, Vec<Done>, String)>) {
+    if let Some((table, done, what)) = done {
         report(pg_sys::BackendState::STATE_RUNNING, &format!("writing {what}"));
         transaction(|| finish(&table, done));
     }
-    (jobs, extension_is_gone)
 }
 
 fn transaction<T>(f: impl FnOnce() -> spi::Result<T>) -> T {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, Ordering::S
 
 use pgrx::pg_sys;
 
+use crate::guc;
+
 /// Databases with work at a time. One more is found when the launcher looks at all of them again.
 const DATABASES: usize = 128;
 /// Workers of a database at most.
@@ -125,15 +127,19 @@ impl Shared {
         set_latch(self.launcher.load(SeqCst));
     }
 
-    /// There is work in a database: its idle workers and the launcher are told.
+    /// There is work in a database: its idle workers are told, and the launcher where it may have to start more. Nobody is
+    /// told twice before one has looked: each who wakes may get the processor that the caller's client waits for.
     pub fn wake(&self, database: u32) {
-        if let Some(slot) = self.slot(database) {
-            slot.wanted.store(true, SeqCst);
-            for worker in &slot.idle {
-                set_latch(worker.load(SeqCst));
-            }
+        let Some(slot) = self.slot(database) else { return self.wake_launcher() };
+        if slot.wanted.swap(true, SeqCst) {
+            return;
         }
-        self.wake_launcher();
+        for worker in &slot.idle {
+            set_latch(worker.load(SeqCst));
+        }
+        if (slot.begun.load(SeqCst) as usize) < guc::workers().min(WORKERS) {
+            self.wake_launcher();
+        }
     }
 }
 

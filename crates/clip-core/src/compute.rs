@@ -26,12 +26,7 @@ impl Compute {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
         };
-        // A new thread inherits the mask of the one that makes it.
-        let before = SigSet::all()
-            .thread_swap_mask(SigmaskHow::SIG_SETMASK)
-            .map_err(|e| Error::internal(format!("could not block signals: {e}")))?;
-        let team = Team::new(threads);
-        before.thread_set_mask().map_err(|e| Error::internal(format!("could not restore signals: {e}")))?;
+        let team = with_signals_blocked(|| Team::new(threads))?;
         let team = team.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))?;
         Ok(Self { team, kernel })
     }
@@ -51,6 +46,16 @@ impl Compute {
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
+}
+
+/// A new thread inherits the mask of the one that makes it.
+pub(crate) fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> Result<R> {
+    let before = SigSet::all()
+        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+        .map_err(|e| Error::internal(format!("could not block signals: {e}")))?;
+    let result = f();
+    before.thread_set_mask().map_err(|e| Error::internal(format!("could not restore signals: {e}")))?;
+    Ok(result)
 }
 
 /// Everything that a computation borrows from its caller.

@@ -8,6 +8,7 @@
 //! model:  directory -> import -> Installed -> Model (towers read on first use)
 //! ```
 
+mod background;
 pub mod calibrate;
 pub mod classify;
 mod cleaning;
@@ -29,6 +30,7 @@ pub mod text;
 mod towers;
 mod weights;
 
+pub use background::Background;
 pub use compute::{Compute, Context};
 pub use error::{Error, ErrorKind, Result};
 pub use installed::{Installed, ModelDir};

@@ -1,6 +1,6 @@
 //! A loaded model: texts and images in, embeddings out.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use candle_core::Tensor;
 
@@ -29,11 +29,11 @@ pub type Embedding = Vec<f32>;
 /// A model whose parts are read on first use, each on its own.
 pub struct Model {
     installed: Installed,
-    tokenizer: OnceCell<Tokenizer>,
+    tokenizer: OnceLock<Tokenizer>,
     precision: Precision,
-    weights: OnceCell<Weights>,
-    text: OnceCell<TextTower>,
-    vision: OnceCell<VisionTower>,
+    weights: OnceLock<Weights>,
+    text: OnceLock<TextTower>,
+    vision: OnceLock<VisionTower>,
 }
 
 impl Model {
@@ -42,10 +42,10 @@ impl Model {
         Ok(Self {
             precision: installed.precision(precision)?,
             installed,
-            tokenizer: OnceCell::new(),
-            weights: OnceCell::new(),
-            text: OnceCell::new(),
-            vision: OnceCell::new(),
+            tokenizer: OnceLock::new(),
+            weights: OnceLock::new(),
+            text: OnceLock::new(),
+            vision: OnceLock::new(),
         })
     }
 
@@ -180,9 +180,9 @@ impl Model {
     }
 }
 
-fn get_or_load<T>(cell: &OnceCell<T>, load: impl FnOnce() -> Result<T>) -> Result<&T> {
+fn get_or_load<T>(cell: &OnceLock<T>, load: impl FnOnce() -> Result<T>) -> Result<&T> {
     if cell.get().is_none() {
-        // Nobody else can have filled it: the cell is not shared between threads.
+        // Where another thread was faster, its part is as good.
         let _ = cell.set(load()?);
     }
     cell.get().ok_or_else(|| Error::internal("part of a model was not loaded"))

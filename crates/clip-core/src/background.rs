@@ -1,0 +1,157 @@
+//! Computing beside a caller who has something else to do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::compute::{Compute, Context, with_signals_blocked};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How often the caller is asked to attend to what else there is.
+const ATTEND: Duration = Duration::from_millis(10);
+/// Added to the nice value: a tenth of the weight of a thread that somebody waits for.
+const NICE: i32 = 10;
+
+/// One computation at a time, on threads of lower priority.
+#[derive(Default)]
+pub struct Background {
+    halted: AtomicBool,
+    running: AtomicBool,
+}
+
+impl Background {
+    /// Runs `work` on `threads` threads (0 as in [`Compute::new`]) that last as long as it does, with every signal blocked, and
+    /// gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the work is done; where that panics,
+    /// the work is stopped before the panic goes on.
+    pub fn run<R: Send>(
+        &self,
+        threads: usize,
+        work: impl FnOnce(&Context) -> Result<R> + Send,
+        attend: &mut dyn FnMut(),
+    ) -> Result<R> {
+        let stopped = AtomicBool::new(false);
+        let (sender, receiver) = sync_channel(1);
+        let compute = || {
+            // Where it is refused, the work is done at the usual priority.
+            let _ = rustix::process::nice(NICE);
+            let compute = Compute::new(threads)?;
+            work(&Context { compute: &compute, stop: &|| stopped.load(SeqCst) || self.halted.load(SeqCst) })
+        };
+        let run = move || {
+            let result = catch_unwind(AssertUnwindSafe(compute));
+            let _ = sender.send(result.unwrap_or_else(|_| Err(Error::internal("a computation panicked"))));
+        };
+        thread::scope(|scope| {
+            let _stop = Defer(|| stopped.store(true, SeqCst));
+            self.running.store(true, SeqCst);
+            let running = Defer(|| self.running.store(false, SeqCst));
+            with_signals_blocked(|| {
+                thread::Builder::new().name("clip-0".to_owned()).spawn_scoped(scope, move || {
+                    let _running = running;
+                    run();
+                })
+            })?
+            .map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start a thread: {e}")))?;
+            loop {
+                attend();
+                match receiver.recv_timeout(ATTEND) {
+                    Ok(result) => return result,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("a computation was lost")),
+                }
+            }
+        })
+    }
+
+    /// For a caller who leaves from within `attend` and does not come back: a process that exits there. No thread is at work on return.
+    pub fn halt(&self) {
+        self.halted.store(true, SeqCst);
+        while self.running.load(SeqCst) {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+struct Defer<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Defer<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Until it is told to stop.
+    fn endless(ctx: &Context) -> Result<()> {
+        loop {
+            ctx.check()?;
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_caller_goes_on_meanwhile() {
+        let (background, attended) = (Background::default(), AtomicBool::new(false));
+        let work = |ctx: &Context| {
+            while !attended.load(SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok((thread::current().id(), ctx.compute.threads()))
+        };
+        for _ in 0..3 {
+            let (id, threads) = background.run(2, work, &mut || attended.store(true, SeqCst)).unwrap();
+            assert!(id != thread::current().id() && threads == 2);
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_caller_stops_the_work() {
+        let (background, mut turns) = (Background::default(), 0);
+        let mut attend = || {
+            turns += 1;
+            assert!(turns < 3, "interrupted");
+        };
+        let panic = catch_unwind(AssertUnwindSafe(|| background.run(1, endless, &mut attend))).unwrap_err();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "interrupted");
+        assert!(!background.running.load(SeqCst));
+        assert_eq!(background.run(1, |_| Ok(7), &mut || ()).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_panic_of_the_work_is_an_error() {
+        let background = Background::default();
+        let error = background.run::<()>(1, |_| panic!("a bug"), &mut || ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Internal);
+    }
+
+    #[test]
+    fn halts_from_within() {
+        let background = Background::default();
+        let halt = || {
+            background.halt();
+            assert!(!background.running.load(SeqCst));
+        };
+        let error = background.run(1, endless, &mut { halt }).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Cancelled);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn its_threads_have_a_lower_priority() {
+        let nice = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            stat.rsplit(')').next().unwrap().split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
+        };
+        let before = nice();
+        let (work, both) = (|ctx: &Context| Ok(ctx.compute.team().map(2, |_| nice())), Background::default());
+        for nice in both.run(2, work, &mut || ()).unwrap() {
+            assert_eq!(nice, (before + NICE).min(19));
+        }
+        assert_eq!(nice(), before);
+    }
+}
