@@ -6,10 +6,13 @@
 //! It runs as SECURITY DEFINER: of the row's values it calls nothing but output functions and IS NULL.
 #![allow(unsafe_code)]
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 
 use pgrx::datum::DatumWithOid;
-use pgrx::spi::{self, Spi, quote_identifier};
+use pgrx::pg_sys::PgOid;
+use pgrx::spi::{self, OwnedPreparedStatement, Spi, SpiClient, quote_identifier};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::datum::argument;
@@ -59,6 +62,33 @@ struct Source<'a> {
     embedding: String,
     columns: Columns,
     key: Vec<i32>,
+}
+
+/// The statement, planned once a session: that takes longer than to run it for one row. PostgreSQL plans it again
+/// after changes of the tables. Comes back where there are more than a session keeps.
+fn kept(
+    client: &SpiClient<'_>,
+    relation: pg_sys::Oid,
+    sql: String,
+) -> spi::Result<Result<&'static OwnedPreparedStatement, String>> {
+    const AT_MOST: usize = 64;
+    // For the length of the process: nothing is freed when the server's memory may be gone already.
+    type Kept = HashMap<(pg_sys::Oid, String), &'static OwnedPreparedStatement>;
+    thread_local! {
+        static KEPT: RefCell<Kept> = RefCell::default();
+    }
+    let key = (relation, sql);
+    let (found, count) = KEPT.with_borrow(|kept| (kept.get(&key).copied(), kept.len()));
+    if let Some(statement) = found {
+        return Ok(Ok(statement));
+    }
+    if count >= AT_MOST {
+        return Ok(Err(key.1));
+    }
+    let types = [PgOid::from(pg_sys::OIDOID), PgOid::from(pg_sys::TEXTOID)];
+    let statement: &'static _ = Box::leak(Box::new(client.prepare_mut(key.1.as_str(), &types)?.keep()));
+    KEPT.with_borrow_mut(|kept| kept.insert(key, statement));
+    Ok(Ok(statement))
 }
 
 impl<'a> Source<'a> {
@@ -138,11 +168,16 @@ impl<'a> Source<'a> {
             quote_identifier(&self.embedding),
             self.columns.present("n"),
         );
+        let relation = self.relation();
         Spi::connect_mut(|client| {
             // SAFETY: the trigger data of the running call, under a connection that ends before it does.
             unsafe { pg_sys::SPI_register_trigger_data(self.data) };
-            let arguments = [DatumWithOid::from(self.relation()), self.embedding.as_str().into()];
-            client.update(sql.as_str(), None, &arguments).map(|_| ())
+            let arguments = [DatumWithOid::from(relation), self.embedding.as_str().into()];
+            match kept(client, relation, sql)? {
+                Ok(statement) => client.update(statement, None, &arguments),
+                Err(sql) => client.update(sql.as_str(), None, &arguments),
+            }
+            .map(|_| ())
         })
     }
 
