@@ -64,31 +64,34 @@ struct Source<'a> {
     key: Vec<i32>,
 }
 
-/// The statement, planned once a session: that takes longer than to run it for one row. PostgreSQL plans it again
-/// after changes of the tables. Comes back where there are more than a session keeps.
-fn kept(
-    client: &SpiClient<'_>,
-    relation: pg_sys::Oid,
+/// Runs a statement that is planned once a session: that takes longer than to run it for one row. PostgreSQL plans it
+/// again after changes of the tables. What a session does not keep is planned each time. `table`: whose rows are
+/// `clip_new`, where the statement reads them.
+fn run_kept(
+    client: &mut SpiClient<'_>,
+    table: Option<pg_sys::Oid>,
     sql: String,
-) -> spi::Result<Result<&'static OwnedPreparedStatement, String>> {
+    arguments: &[DatumWithOid<'_>],
+) -> spi::Result<()> {
     const AT_MOST: usize = 64;
     // For the length of the process: nothing is freed when the server's memory may be gone already.
-    type Kept = HashMap<(pg_sys::Oid, String), &'static OwnedPreparedStatement>;
+    type Kept = HashMap<(Option<pg_sys::Oid>, String), &'static OwnedPreparedStatement>;
     thread_local! {
         static KEPT: RefCell<Kept> = RefCell::default();
     }
-    let key = (relation, sql);
+    let key = (table, sql);
     let (found, count) = KEPT.with_borrow(|kept| (kept.get(&key).copied(), kept.len()));
-    if let Some(statement) = found {
-        return Ok(Ok(statement));
-    }
-    if count >= AT_MOST {
-        return Ok(Err(key.1));
-    }
-    let types = [PgOid::from(pg_sys::OIDOID), PgOid::from(pg_sys::TEXTOID)];
-    let statement: &'static _ = Box::leak(Box::new(client.prepare_mut(key.1.as_str(), &types)?.keep()));
-    KEPT.with_borrow_mut(|kept| kept.insert(key, statement));
-    Ok(Ok(statement))
+    let statement = match found {
+        Some(statement) => statement,
+        None if count >= AT_MOST => return client.update(key.1.as_str(), None, arguments).map(|_| ()),
+        None => {
+            let types: Vec<PgOid> = arguments.iter().map(|argument| PgOid::from(argument.oid())).collect();
+            let statement: &'static _ = Box::leak(Box::new(client.prepare_mut(key.1.as_str(), &types)?.keep()));
+            KEPT.with_borrow_mut(|kept| kept.insert(key, statement));
+            statement
+        }
+    };
+    client.update(statement, None, arguments).map(|_| ())
 }
 
 impl<'a> Source<'a> {
@@ -172,12 +175,7 @@ impl<'a> Source<'a> {
         Spi::connect_mut(|client| {
             // SAFETY: the trigger data of the running call, under a connection that ends before it does.
             unsafe { pg_sys::SPI_register_trigger_data(self.data) };
-            let arguments = [DatumWithOid::from(relation), self.embedding.as_str().into()];
-            match kept(client, relation, sql)? {
-                Ok(statement) => client.update(statement, None, &arguments),
-                Err(sql) => client.update(sql.as_str(), None, &arguments),
-            }
-            .map(|_| ())
+            run_kept(client, Some(relation), sql, &[relation.into(), self.embedding.as_str().into()])
         })
     }
 
@@ -244,15 +242,9 @@ impl<'a> Source<'a> {
                 pg_sys::construct_array(key.as_mut_ptr(), key.len() as i32, pg_sys::TEXTOID, -1, false, b'i' as i8);
             argument(pg_sys::Datum::from(array), pg_sys::TEXTARRAYOID)
         };
-        Spi::connect_mut(|client| {
-            client
-                .update(
-                    "INSERT INTO clip.queue (relation, embedding_column, key) VALUES ($1, $2::pg_catalog.name, $3)",
-                    None,
-                    &[DatumWithOid::from(self.relation()), self.embedding.as_str().into(), key],
-                )
-                .map(|_| ())
-        })
+        let sql = "INSERT INTO clip.queue (relation, embedding_column, key) VALUES ($1, $2::pg_catalog.name, $3)";
+        let arguments = [self.relation().into(), self.embedding.as_str().into(), key];
+        Spi::connect_mut(|client| run_kept(client, None, sql.to_owned(), &arguments))
     }
 
     fn quoted(&self, number: i32) -> String {
