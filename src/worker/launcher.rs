@@ -75,7 +75,9 @@ impl Launcher {
         let mut wait = LOOK_AGAIN.saturating_sub(now - self.looked);
         if wait.is_zero() {
             (self.looked, wait) = (now, LOOK_AGAIN);
-            shared.slots().iter().filter(|slot| slot.database.load(SeqCst) != 0).for_each(shared::Slot::want);
+            shared.slots().iter().filter(|slot| slot.database.load(SeqCst) != 0).for_each(|slot| {
+                slot.want();
+            });
         }
         // SAFETY: a plain call.
         let time = unsafe { pg_sys::GetCurrentTimestamp() };

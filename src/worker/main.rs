@@ -72,7 +72,7 @@ fn work(slot: &Slot) {
 /// While a batch is computed, the one before it is written and the next one is claimed.
 fn batches() -> (usize, bool) {
     let (mut jobs, mut written) = (0, None);
-    let mut batch = next(false);
+    let mut batch = claim_next(false);
     loop {
         jobs += batch.jobs;
         let (mut following, last) = (None, batch.groups.len().saturating_sub(1));
@@ -82,7 +82,7 @@ fn batches() -> (usize, bool) {
             let mut beside = Some(|| {
                 write(written.take());
                 if may_claim {
-                    following = Some(next(true));
+                    following = Some(claim_next(true));
                 }
                 report(pg_sys::BackendState::STATE_RUNNING, &format!("embedding {what}"));
             });
@@ -108,7 +108,7 @@ fn batches() -> (usize, bool) {
     }
 }
 
-fn next(at_work: bool) -> Batch {
+fn claim_next(at_work: bool) -> Batch {
     report(pg_sys::BackendState::STATE_RUNNING, "claiming rows");
     transaction(|| claim(Scope::All, BATCH, at_work))
 }

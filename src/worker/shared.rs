@@ -127,25 +127,24 @@ impl Shared {
         set_latch(self.launcher.load(SeqCst));
     }
 
-    /// There is work in a database: its idle workers are told, and the launcher where it may have to start more. Nobody is
-    /// told twice before one has looked: each who wakes may get the processor that the caller's client waits for.
+    /// There is work in a database: its idle workers are told, and the launcher where it may have to start more.
     pub fn wake(&self, database: u32) {
         let Some(slot) = self.slot(database) else { return self.wake_launcher() };
-        if slot.wanted.swap(true, SeqCst) {
-            return;
-        }
-        for worker in &slot.idle {
-            set_latch(worker.load(SeqCst));
-        }
-        if (slot.begun.load(SeqCst) as usize) < guc::workers().min(WORKERS) {
+        if slot.want() && (slot.begun.load(SeqCst) as usize) < guc::workers().min(WORKERS) {
             self.wake_launcher();
         }
     }
 }
 
 impl Slot {
-    pub fn want(&self) {
-        self.wanted.store(true, SeqCst);
+    /// Tells the idle workers, but not twice before one has looked: each who wakes may get the processor that the caller's
+    /// client waits for. True where nobody had been told.
+    pub fn want(&self) -> bool {
+        let first = !self.wanted.swap(true, SeqCst);
+        if first {
+            self.idle.iter().for_each(|worker| set_latch(worker.load(SeqCst)));
+        }
+        first
     }
 
     pub fn is_wanted(&self) -> bool {
