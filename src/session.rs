@@ -90,6 +90,7 @@ pub fn compute() -> Result<Rc<Compute>> {
     Ok(compute)
 }
 
+/// Has [`halt`] called when the process exits.
 fn halt_at_exit() {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(interrupts::register_exit);
@@ -130,11 +131,7 @@ pub fn embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embed
 
 /// As [`embed`], where a bad input is a failure of its own and the others have their embeddings.
 pub fn try_embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
-    each_for_itself(model, kind, inputs, |inputs| {
-        let compute = compute()?;
-        let ctx = Context { compute: &compute, stop: &interrupts::stop };
-        try_run(model, kind, inputs, &guc::limits(), &ctx)
-    })
+    each_for_itself(model, kind, inputs, |inputs| here(|ctx| try_run(model, kind, inputs, &guc::limits(), ctx)))
 }
 
 /// As [`try_embed`], computed on other threads, see [`Background::run`].
@@ -158,7 +155,6 @@ fn each_for_itself(
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     counted(model, kind, |call| {
-        let run = |inputs: &[&[u8]]| if inputs.is_empty() { Ok(Vec::new()) } else { run(inputs) };
         let embedded = through_memo(model, kind, inputs, call, run)?;
         call.errors.extend(embedded.iter().filter_map(|result| result.as_ref().err().map(sqlstate)));
         Ok(embedded)
@@ -199,10 +195,13 @@ fn through_memo(
             missing.push(i);
         }
     }
-    let new = run(&missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>()).map_err(|mut e| {
-        e.item = e.item.and_then(|item| missing.get(item).copied());
-        e
-    })?;
+    let mut new = Vec::new();
+    if !missing.is_empty() {
+        new = run(&missing.iter().map(|i| inputs[*i]).collect::<Vec<_>>()).map_err(|mut e| {
+            e.item = e.item.and_then(|item| missing.get(item).copied());
+            e
+        })?;
+    }
     call.items = missing.len();
     call.memo_hits = inputs.len() - missing.len();
     with(|s| {
@@ -219,16 +218,17 @@ fn through_memo(
         .collect()
 }
 
-fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
-    if inputs.is_empty() {
-        return Ok(Vec::new());
-    }
+/// Runs `work` on the session's threads, this one among them.
+fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
     let compute = compute()?;
-    let ctx = Context { compute: &compute, stop: &interrupts::stop };
-    match kind {
-        Kind::Image => model.embed_images(inputs, &guc::limits(), &ctx),
-        Kind::Text => model.embed_texts(&utf8(inputs)?, &ctx),
-    }
+    work(&Context { compute: &compute, stop: &interrupts::stop })
+}
+
+fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
+    here(|ctx| match kind {
+        Kind::Image => model.embed_images(inputs, &guc::limits(), ctx),
+        Kind::Text => model.embed_texts(&utf8(inputs)?, ctx),
+    })
 }
 
 fn try_run(
