@@ -1,6 +1,6 @@
 //! `bench`: milliseconds of the engine's parts on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clip_core::image::{Limits, pixel_values};
@@ -13,7 +13,6 @@ use crate::files::read;
 const IMAGES: [usize; 3] = [1, 8, 32];
 /// Texts of a batch, and tokens of each.
 const TEXTS: [(usize, usize); 3] = [(1, 10), (1, 77), (32, 10)];
-
 /// All photos that were given, from their bytes to their embeddings.
 const PHOTOS: &str = "photos";
 
@@ -29,19 +28,20 @@ pub fn bench(
 ) -> Result<()> {
     let (installed, compute) = (models.open(name)?, Compute::new(threads)?);
     let ctx = Context { compute: &compute, stop: &|| false };
-    if let Some(unknown) = cases.iter().find(|case| !known().contains(case) && !case.starts_with("pixels:")) {
-        let message = format!("unknown case \"{unknown}\": expected one of {}", known().join(", "));
+    let photos: Vec<(String, Vec<u8>)> =
+        photos.iter().map(|path| Ok((pixels_case(path), read(path)?))).collect::<Result<_>>()?;
+    let known = known(photos.iter().map(|(case, _)| case.clone()));
+    if let Some(unknown) = cases.iter().find(|case| !known.contains(case)) {
+        let message = format!("unknown case \"{unknown}\": expected one of {}", known.join(", "));
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     let wanted = |case: &str| cases.is_empty() || cases.iter().any(|wanted| wanted == case);
-    let photos = photos.iter().map(|path| Ok((path, read(path)?))).collect::<Result<Vec<_>>>()?;
     let encoded: Vec<&[u8]> = photos.iter().map(|(_, bytes)| bytes.as_slice()).collect();
     let precisions = precision.map_or_else(|| installed.precisions(), |precision| vec![precision]);
     for precision in precisions {
-        towers(&installed, precision, &wanted, &ctx)?;
+        let model = towers(&installed, precision, &wanted, &ctx)?;
         if !encoded.is_empty() && wanted(PHOTOS) {
-            let model = Model::new(installed.clone(), Some(precision))?;
-            line(PHOTOS, model.precision().name(), best(|| model.embed_images(&encoded, &Limits::default(), &ctx))?);
+            line(PHOTOS, precision.name(), best(|| model.embed_images(&encoded, &Limits::default(), &ctx))?);
         }
     }
     let model = Model::new(installed, None)?;
@@ -49,25 +49,27 @@ pub fn bench(
         let tokenizer = model.tokenizer()?;
         line("tokenize", "-", best(|| tokenizer.encode("a photo of a small dog on a beach"))?);
     }
-    for (path, bytes) in &photos {
-        let file = path.file_name().unwrap_or_default().to_string_lossy().replace(' ', "_");
-        let case = format!("pixels:{file}");
-        if !wanted(&case) {
-            continue;
+    for (case, bytes) in &photos {
+        if wanted(case) {
+            line(case, "-", best(|| pixel_values(bytes, &Limits::default(), &model.spec().image))?);
         }
-        let time = best(|| pixel_values(bytes, &Limits::default(), &model.spec().image))?;
-        line(&case, "-", time);
     }
     Ok(())
 }
 
-fn known() -> Vec<String> {
-    let images = IMAGES.map(|images| format!("image_b{images}"));
-    let texts = TEXTS.map(|(texts, tokens)| format!("text_b{texts}_l{tokens}"));
-    ["cold_start_text", "tokenize", PHOTOS].map(str::to_owned).into_iter().chain(images).chain(texts).collect()
+fn pixels_case(photo: &Path) -> String {
+    format!("pixels:{}", photo.file_name().unwrap_or_default().to_string_lossy().replace(' ', "_"))
 }
 
-fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> bool, ctx: &Context) -> Result<()> {
+fn known(photos: impl Iterator<Item = String>) -> Vec<String> {
+    let images = IMAGES.map(|images| format!("image_b{images}"));
+    let texts = TEXTS.map(|(texts, tokens)| format!("text_b{texts}_l{tokens}"));
+    let others = ["cold_start_text", "tokenize", PHOTOS].map(str::to_owned);
+    others.into_iter().chain(images).chain(texts).chain(photos).collect()
+}
+
+/// The model that was timed comes back.
+fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> bool, ctx: &Context) -> Result<Model> {
     let start = Instant::now();
     let model = Model::new(installed.clone(), Some(precision))?;
     let precision = precision.name();
@@ -107,7 +109,7 @@ fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> 
         let ids: Vec<Vec<u32>> = (0..texts).map(|_| text()).collect();
         line(&case, precision, best(|| model.embed_tokens(&ids, ctx))?);
     }
-    Ok(())
+    Ok(model)
 }
 
 fn line(case: &str, precision: &str, time: Duration) {

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::*;
 
 #[test]
@@ -87,4 +89,11 @@ fn bench_times_what_it_is_asked_for() {
     assert_eq!(cases, expected.concat());
     assert!(lines.iter().all(|words| words.len() == 3 && words[2].parse::<f64>().unwrap() > 0.0), "{output}");
     assert!(models.run(["bench", "tiny", "--case", "image_b9"]).fails(1).contains("image_b32"));
+
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo/pictures/ox.png");
+    let photo = ["bench", "tiny", "--precision", "f32", "--photo", photo.to_str().unwrap(), "--case"];
+    let output = models.run(photo.into_iter().chain(["photos", "--case", "pixels:ox.png"])).ok();
+    let cases: Vec<&str> = output.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect();
+    assert_eq!(cases, ["photos f32", "pixels:ox.png -"]);
+    assert!(models.run(photo.into_iter().chain(["pixels:cow.png"])).fails(1).contains("pixels:ox.png"));
 }
