@@ -6,8 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::compute::{Compute, Context, with_signals_blocked};
-use crate::error::{Error, ErrorKind, Result};
+use scopeguard::{defer, guard};
+
+use crate::compute::{Compute, Context, start_threads};
+use crate::error::{Error, Result};
 
 /// How often the caller is asked to attend to what else there is.
 const ATTEND: Duration = Duration::from_millis(10);
@@ -22,9 +24,9 @@ pub struct Background {
 }
 
 impl Background {
-    /// Runs `work` on `threads` threads (0 as in [`Compute::new`]) that last as long as it does, with every signal blocked, and
-    /// gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the work is done; where that panics,
-    /// the work is stopped before the panic goes on.
+    /// Runs `work` on `threads` threads (0 as in [`Compute::new`]) that last as long as it does, with every signal
+    /// blocked, and gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the
+    /// work is done; where that panics, the work is stopped before the panic goes on.
     pub fn run<R: Send>(
         &self,
         threads: usize,
@@ -44,16 +46,15 @@ impl Background {
             let _ = sender.send(result.unwrap_or_else(|_| Err(Error::internal("a computation panicked"))));
         };
         thread::scope(|scope| {
-            let _stop = Defer(|| stopped.store(true, SeqCst));
+            defer! { stopped.store(true, SeqCst) }
             self.running.store(true, SeqCst);
-            let running = Defer(|| self.running.store(false, SeqCst));
-            with_signals_blocked(|| {
+            let running = guard((), |()| self.running.store(false, SeqCst));
+            start_threads(|| {
                 thread::Builder::new().name("clip-0".to_owned()).spawn_scoped(scope, move || {
                     let _running = running;
                     run();
                 })
-            })?
-            .map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start a thread: {e}")))?;
+            })?;
             loop {
                 attend();
                 match receiver.recv_timeout(ATTEND) {
@@ -65,7 +66,8 @@ impl Background {
         })
     }
 
-    /// For a caller who leaves from within `attend` and does not come back: a process that exits there. No thread is at work on return.
+    /// For a caller who leaves from within `attend` and does not come back: a process that exits there. No thread is at
+    /// work on return.
     pub fn halt(&self) {
         self.halted.store(true, SeqCst);
         while self.running.load(SeqCst) {
@@ -74,17 +76,10 @@ impl Background {
     }
 }
 
-struct Defer<F: Fn()>(F);
-
-impl<F: Fn()> Drop for Defer<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     /// Until it is told to stop.
     fn endless(ctx: &Context) -> Result<()> {

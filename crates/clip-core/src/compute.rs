@@ -1,5 +1,7 @@
 //! Threads and cancellation: what a computation runs on and how it is told to stop.
 
+use std::io;
+
 use nix::sys::signal::{SigSet, SigmaskHow};
 use packed_gemm::{Kernel, Team};
 
@@ -26,9 +28,7 @@ impl Compute {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
         };
-        let team = with_signals_blocked(|| Team::new(threads))?;
-        let team = team.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))?;
-        Ok(Self { team, kernel })
+        Ok(Self { team: start_threads(|| Team::new(threads))?, kernel })
     }
 
     /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.
@@ -48,14 +48,14 @@ impl Compute {
     }
 }
 
-/// A new thread inherits the mask of the one that makes it.
-pub(crate) fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> Result<R> {
+/// With every signal blocked: a new thread inherits the mask of the one that makes it.
+pub(crate) fn start_threads<R>(start: impl FnOnce() -> io::Result<R>) -> Result<R> {
     let before = SigSet::all()
         .thread_swap_mask(SigmaskHow::SIG_SETMASK)
         .map_err(|e| Error::internal(format!("could not block signals: {e}")))?;
-    let result = f();
+    let started = start();
     before.thread_set_mask().map_err(|e| Error::internal(format!("could not restore signals: {e}")))?;
-    Ok(result)
+    started.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))
 }
 
 /// Everything that a computation borrows from its caller.

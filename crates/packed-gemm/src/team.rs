@@ -14,6 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use scopeguard::defer;
+
 /// How long a helper looks for work before it sleeps: longer than the pauses inside a tower, short enough to leave the
 /// processor to others soon.
 const WATCH: Duration = Duration::from_micros(60);
@@ -91,7 +93,7 @@ impl Team {
         if count < 2 || self.helpers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
             return (0..count).for_each(body);
         }
-        let _not_busy = Defer(|| self.busy.store(false, Ordering::Release));
+        defer! { self.busy.store(false, Ordering::Release) }
         self.shared.lead(count, &mut || true, &body);
     }
 
@@ -101,7 +103,7 @@ impl Team {
         if self.helpers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
             return (0..count).take_while(|_| go_on()).for_each(body);
         }
-        let _not_busy = Defer(|| self.busy.store(false, Ordering::Release));
+        defer! { self.busy.store(false, Ordering::Release) }
         self.shared.lead(count, &mut go_on, &body);
     }
 
@@ -146,7 +148,7 @@ impl Shared {
             self.notify();
         }
         {
-            let _closed = Defer(|| self.close());
+            defer! { self.close() }
             self.take_turns(count, go_on, body);
         }
         if let Some(panic) = lock(&self.panic).take() {
@@ -244,14 +246,6 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Defer<F: Fn()>(F);
-
-impl<F: Fn()> Drop for Defer<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 #[cfg(test)]

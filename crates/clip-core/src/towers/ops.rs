@@ -54,8 +54,7 @@ impl Linear {
     ) -> Result<Vec<f32>> {
         let mut rows = self.rows(compute);
         rows.fill(compute.team(), count, width, row);
-        let epilogue = Epilogue { bias: self.bias.as_deref(), activation: self.activation, residual: None };
-        Ok(self.matrix.multiply(compute.team(), &rows, &epilogue).map_err(candle_core::Error::wrap)?)
+        Ok(self.product(&rows, None, compute)?)
     }
 
     /// Of the normed rows.
@@ -82,15 +81,21 @@ impl Linear {
         Rows::new(self.matrix.precision(), compute.kernel())
     }
 
+    fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {
+        Epilogue { bias: self.bias.as_deref(), activation: self.activation, residual }
+    }
+
+    fn product(&self, x: &Rows, residual: Option<&[f32]>, compute: &Compute) -> candle_core::Result<Vec<f32>> {
+        self.matrix.multiply(compute.team(), x, &self.epilogue(residual)).map_err(candle_core::Error::wrap)
+    }
+
     fn multiply(
         &self,
         x: &Rows,
         residual: Option<&[f32]>,
         compute: &Compute,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let epilogue = Epilogue { bias: self.bias.as_deref(), activation: self.activation, residual };
-        let out = self.matrix.multiply(compute.team(), x, &epilogue).map_err(candle_core::Error::wrap)?;
-        Ok((CpuStorage::F32(out), (x.len(), self.matrix.outputs()).into()))
+        Ok((CpuStorage::F32(self.product(x, residual, compute)?), (x.len(), self.matrix.outputs()).into()))
     }
 }
 
@@ -149,8 +154,7 @@ impl CustomOp1 for MlpOp<'_> {
         let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
         let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
         norm.to_rows(x, width, &mut rows, compute)?;
-        let epilogue = Epilogue { bias: up.bias.as_deref(), activation: up.activation, residual: None };
-        let done = up.matrix.multiply_to_rows(compute.team(), &rows, &epilogue, &mut between);
+        let done = up.matrix.multiply_to_rows(compute.team(), &rows, &up.epilogue(None), &mut between);
         done.map_err(candle_core::Error::wrap)?;
         down.multiply(&between, Some(x), compute)
     }
