@@ -26,11 +26,14 @@
 //! | int8 | `[64]` scales in f32, then for each 64 of k: `[64]` sums of the integers, negative, and `[16, 64]` times four integers, as AVX-512 VNNI multiplies them |
 //!
 //! The bytes can be stored and mapped again. One register tile of 6 × 64 sums reads a panel strictly in order, and some
-//! hundred rows of `x` meet it while they are in the cache.
+//! hundred rows of `x` meet it while they are in the cache. AVX2 has registers for 6 × 16 sums only: where enough rows
+//! meet a panel its kernel copies it first, to 16 columns after 16 columns, and while it multiplies it fetches the next
+//! panel from memory, which is what few rows would wait for.
 
 mod encode;
 mod epilogue;
 mod kernel;
+mod layout;
 mod math;
 mod matrix;
 mod output;

@@ -9,7 +9,7 @@ use crate::output::{Output, Values};
 use crate::pack;
 use crate::rows::Rows;
 use crate::team::Team;
-use crate::tile::{COLUMNS, Int8, Job, Operands, QUADS};
+use crate::tile::{COLUMNS, Int8, Job, Operands, Panel, QUADS};
 
 /// Products of fewer multiplications than this stay on the calling thread: sharing work costs a few microseconds.
 const SMALL: usize = 1 << 16;
@@ -168,9 +168,13 @@ impl PackedMatrix {
             let (part, parts) = (span * ranges + range, spans * ranges);
             let (from, to) = (m * part / parts, m * (part + 1) / parts);
             let operands = self.operands(x, from, to, &words[panel * panel_words..][..panel_words]);
+            let ahead = match turn + team.threads() {
+                next if next < spans * panels * ranges => &words[next % panels * panel_words..][..panel_words],
+                _ => &[],
+            };
             let column = panel * COLUMNS;
             let width = COLUMNS.min(n - column);
-            Job { operands, row: from, rows: to - from, column, width, n, epilogue, out }.run(x.kernel());
+            Job { operands, ahead, row: from, rows: to - from, column, width, n, epilogue, out }.run(x.kernel());
         };
         if m * n * k < SMALL {
             (0..spans * panels * ranges).for_each(job);
@@ -182,11 +186,17 @@ impl PackedMatrix {
     fn operands<'a>(&self, x: &'a Rows, from: usize, to: usize, panel: &'a [u32]) -> Operands<'a> {
         let ((words, scales), stride) = (x.range(from, to), x.stride());
         match self.precision {
-            Precision::F32 => {
-                Operands::F32 { x: bytemuck::cast_slice(words), stride, panel: bytemuck::cast_slice(panel) }
+            Precision::F32 => Operands::F32 {
+                x: bytemuck::cast_slice(words),
+                stride,
+                panel: Panel::stored(bytemuck::cast_slice(panel)),
+            },
+            Precision::Bf16 if x.kernel().has_bf16() => {
+                Operands::Bf16 { x: words, stride, panel: Panel::stored(panel) }
             }
-            Precision::Bf16 if x.kernel().has_bf16() => Operands::Bf16 { x: words, stride, panel },
-            Precision::Bf16 => Operands::WeightsBf16 { x: bytemuck::cast_slice(words), stride, panel },
+            Precision::Bf16 => {
+                Operands::WeightsBf16 { x: bytemuck::cast_slice(words), stride, panel: Panel::stored(panel) }
+            }
             Precision::Int8 => {
                 let (column_scales, panel) = panel.split_first_chunk().unwrap_or((&[0; COLUMNS], &[]));
                 Operands::Int8(Int8 {

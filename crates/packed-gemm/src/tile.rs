@@ -3,16 +3,23 @@
 use crate::encode::scratch;
 use crate::epilogue::Epilogue;
 use crate::kernel::Kernel;
+use crate::layout::{Layout, halves};
 use crate::output::Output;
 
 /// Columns of a panel.
 pub const COLUMNS: usize = 64;
+/// Columns that AVX2's registers hold the sums of, for the rows of a tile.
+pub const NARROW: usize = 16;
+/// Pieces of a panel, each so wide.
+pub const PARTS: usize = COLUMNS / NARROW;
 /// Rows of a tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512.
 pub const ROWS: usize = 6;
 
+/// Words of a cache line.
+const LINE: usize = 16;
 /// Steps of a panel, each a word in every column, that meet all rows before the next ones do: 192 KiB, which stay in a
 /// core's second cache.
-const STEPS: usize = 768;
+pub const STEPS: usize = 768;
 
 /// Sums of some rows.
 pub type Sums = [[f32; COLUMNS]];
@@ -20,6 +27,8 @@ pub type Sums = [[f32; COLUMNS]];
 /// A panel's share of the product for some rows.
 pub struct Job<'a> {
     pub operands: Operands<'a>,
+    /// Words that this thread is likely to need after this job.
+    pub ahead: &'a [u32],
     /// The first row, of which `operands` has the values, and how many there are.
     pub row: usize,
     pub rows: usize,
@@ -36,6 +45,8 @@ pub struct Job<'a> {
 pub struct Part<'a> {
     pub job: &'a Job<'a>,
     pub operands: Operands<'a>,
+    /// Words that are needed next, to be fetched from memory meanwhile.
+    pub ahead: &'a [u32],
     /// Goes on with the sums of those before, instead of zero.
     pub add: bool,
     /// Finishes the sums.
@@ -45,25 +56,48 @@ pub struct Part<'a> {
 /// The left-hand side of a job and its panel. Rows of `x` lie `stride` apart.
 #[derive(Clone, Copy)]
 pub enum Operands<'a> {
-    /// `[m, steps]` and `[steps, 64]`
+    /// `[m, steps]`
     F32 {
         x: &'a [f32],
         stride: usize,
-        panel: &'a [f32],
+        panel: Panel<'a, f32>,
     },
-    /// `[m, 2 * steps]` and `[steps, 64]`, two bf16 in each word, the first one in the low half
+    /// `[m, 2 * steps]`, and two bf16 in each word of the panel, the first one in the low half
     WeightsBf16 {
         x: &'a [f32],
         stride: usize,
-        panel: &'a [u32],
+        panel: Panel<'a, u32>,
     },
-    /// `[m, steps]` and `[steps, 64]`, both of them pairs of bf16
+    /// `[m, steps]`, pairs of bf16 on both sides
     Bf16 {
         x: &'a [u32],
         stride: usize,
-        panel: &'a [u32],
+        panel: Panel<'a, u32>,
     },
     Int8(Int8<'a>),
+}
+
+/// `[64 / width, steps, width]`, width being 64 or 16.
+#[derive(Clone, Copy)]
+pub struct Panel<'a, T> {
+    pub values: &'a [T],
+    pub width: usize,
+}
+
+impl<'a, T> Panel<'a, T> {
+    /// As it is stored.
+    pub fn stored(values: &'a [T]) -> Self {
+        Self { values, width: COLUMNS }
+    }
+
+    pub fn steps(self) -> usize {
+        self.values.len() / COLUMNS
+    }
+
+    /// Of a panel as it is stored.
+    fn part(self, from: usize, to: usize) -> Self {
+        Self::stored(&self.values[from * COLUMNS..to * COLUMNS])
+    }
 }
 
 /// Integers of 8 bits, four in each word.
@@ -90,27 +124,35 @@ pub const QUADS: usize = crate::rows::BLOCK / 4;
 impl<'a> Operands<'a> {
     fn steps(&self) -> usize {
         match *self {
-            Self::F32 { panel, .. } => panel.len() / COLUMNS,
-            Self::WeightsBf16 { panel, .. } | Self::Bf16 { panel, .. } => panel.len() / COLUMNS,
+            Self::F32 { panel, .. } => panel.steps(),
+            Self::WeightsBf16 { panel, .. } | Self::Bf16 { panel, .. } => panel.steps(),
             Self::Int8(Int8 { quads, .. }) => quads,
         }
     }
 
-    /// The steps `from..to`, whole blocks of integers.
+    /// The steps `from..to`, whole blocks of integers, of a panel as it is stored.
     fn part(self, from: usize, to: usize) -> Self {
-        let words = from * COLUMNS..to * COLUMNS;
         match self {
-            Self::F32 { x, stride, panel } => Self::F32 { x: &x[from..], stride, panel: &panel[words] },
+            Self::F32 { x, stride, panel } => Self::F32 { x: &x[from..], stride, panel: panel.part(from, to) },
             Self::WeightsBf16 { x, stride, panel } => {
-                Self::WeightsBf16 { x: &x[2 * from..], stride, panel: &panel[words] }
+                Self::WeightsBf16 { x: &x[2 * from..], stride, panel: panel.part(from, to) }
             }
-            Self::Bf16 { x, stride, panel } => Self::Bf16 { x: &x[from..], stride, panel: &panel[words] },
+            Self::Bf16 { x, stride, panel } => Self::Bf16 { x: &x[from..], stride, panel: panel.part(from, to) },
             Self::Int8(operands) => {
                 let (block, blocks) = (from / QUADS, (to - from).div_ceil(QUADS));
                 let panel = &operands.panel[block * (QUADS + 1) * COLUMNS..][..(to - from + blocks) * COLUMNS];
                 let (x, scales) = (&operands.x[from..], &operands.scales[block..]);
                 Self::Int8(Int8 { x, scales, panel, quads: to - from, ..operands })
             }
+        }
+    }
+
+    /// The panel.
+    fn words(&self) -> &'a [u32] {
+        match *self {
+            Self::F32 { panel, .. } => bytemuck::cast_slice(panel.values),
+            Self::WeightsBf16 { panel, .. } | Self::Bf16 { panel, .. } => panel.values,
+            Self::Int8(Int8 { panel, .. }) => panel,
         }
     }
 }
@@ -120,7 +162,7 @@ impl<'a> Operands<'a> {
 /// A macro, as the loop has to be compiled with the features of the kernel that it calls. `$kernel` is called with the
 /// number of rows as its constant and with the place of the first one.
 macro_rules! rows {
-    ($part:expr, $sums:expr, $fused:literal, $scales:expr, |$row:ident, $tile:ident| $kernel:ident($($argument:expr),*)) => {{
+    ($part:expr, $sums:expr, $fused:literal, $scales:expr, |$row:ident, $tile:ident, $ahead:ident| $kernel:ident($($argument:expr),*)) => {{
         let (part, sums): (&Part, &mut Sums) = ($part, $sums);
         let job = part.job;
         let blocks = job.rows.div_ceil(ROWS);
@@ -129,6 +171,7 @@ macro_rules! rows {
             // Where there is no other part the same memory serves all rows.
             let at = if part.last && !part.add { 0 } else { $row };
             let $tile = &mut sums[at..at + to - $row];
+            let $ahead = &part.ahead[part.ahead.len() * block / blocks..part.ahead.len() * (block + 1) / blocks];
             match $tile.len() {
                 1 => $kernel::<1>($($argument),*),
                 2 => $kernel::<2>($($argument),*),
@@ -154,25 +197,41 @@ macro_rules! product {
         let add = $part.add;
         match $part.operands {
             Operands::F32 { x, stride, panel } => {
-                rows!($part, $sums, $fused, None, |row, tile| $f32(&x[row * stride..], stride, panel, add, tile))
-            }
-            Operands::WeightsBf16 { x, stride, panel } => {
-                rows!($part, $sums, $fused, None, |row, tile| $weights_bf16(
+                rows!($part, $sums, $fused, None, |row, tile, ahead| $f32(
                     &x[row * stride..],
                     stride,
                     panel,
+                    ahead,
+                    add,
+                    tile
+                ))
+            }
+            Operands::WeightsBf16 { x, stride, panel } => {
+                rows!($part, $sums, $fused, None, |row, tile, ahead| $weights_bf16(
+                    &x[row * stride..],
+                    stride,
+                    panel,
+                    ahead,
                     add,
                     tile
                 ))
             }
             Operands::Bf16 { x, stride, panel } => {
-                rows!($part, $sums, $fused, None, |row, tile| $bf16(&x[row * stride..], stride, panel, add, tile))
+                rows!($part, $sums, $fused, None, |row, tile, ahead| $bf16(
+                    &x[row * stride..],
+                    stride,
+                    panel,
+                    ahead,
+                    add,
+                    tile
+                ))
             }
             Operands::Int8(operands) => {
-                rows!($part, $sums, $fused, Some(operands.column_scales), |row, tile| $int8(
+                rows!($part, $sums, $fused, Some(operands.column_scales), |row, tile, ahead| $int8(
                     &operands.x[row * operands.stride..],
                     &operands.scales[row * operands.scale_stride..],
                     &operands,
+                    ahead,
                     add,
                     tile
                 ))
@@ -187,27 +246,21 @@ impl Job<'_> {
     /// # Panics
     /// If this machine cannot run `kernel`.
     pub fn run(&self, kernel: Kernel) {
-        /// From so many rows on it is faster to make f32 of a panel of bf16 first.
-        const UNPACK: usize = 12;
-        let unpacks = self.rows >= UNPACK && matches!(self.operands, Operands::WeightsBf16 { .. });
-        let (steps, unit) = (self.operands.steps(), if unpacks { STEPS / 2 } else { STEPS });
+        let layout = Layout::of(&self.operands, self.rows, kernel);
+        let steps = self.operands.steps();
         // Equal parts, of integers in whole blocks.
-        let size = steps.div_ceil(steps.div_ceil(unit)).next_multiple_of(QUADS);
-        let unpacked_len = if unpacks { 2 * size * COLUMNS } else { 0 };
-        scratch(self.rows * COLUMNS + unpacked_len, |values| {
-            let (sums, unpacked) = values.split_at_mut(self.rows * COLUMNS);
-            let sums = sums.as_chunks_mut().0;
+        let size = steps.div_ceil(steps.div_ceil(layout.steps())).next_multiple_of(QUADS);
+        let part = |from| self.operands.part(from, steps.min(from + size));
+        scratch(self.rows * COLUMNS + layout.words(size) + LINE, |values| {
+            let (sums, room) = values.split_at_mut(self.rows * COLUMNS);
+            let (sums, line) = (sums.as_chunks_mut().0, room.as_ptr().align_offset(4 * LINE));
+            let room = &mut room[line..];
             for from in (0..steps).step_by(size) {
-                let to = steps.min(from + size);
-                let operands = match self.operands.part(from, to) {
-                    Operands::WeightsBf16 { x, stride, panel } if unpacks => {
-                        let unpacked = &mut unpacked[..2 * panel.len()];
-                        unpack(panel, unpacked);
-                        Operands::F32 { x, stride, panel: unpacked }
-                    }
-                    operands => operands,
-                };
-                Part { job: self, operands, add: from > 0, last: to == steps }.run(kernel, sums);
+                let (add, last) = (from > 0, from + size >= steps);
+                let ahead = if last { self.ahead } else { part(from + size).words() };
+                let ahead = &ahead[..ahead.len().min(size * COLUMNS)];
+                let operands = layout.apply(part(from), room);
+                Part { job: self, operands, ahead, add, last }.run(kernel, sums);
             }
         });
     }
@@ -237,25 +290,6 @@ impl Part<'_> {
     }
 }
 
-/// `[pairs, 64]` pairs of bf16 to `[2 * pairs, 64]` of f32.
-#[pulp::with_simd(unpack = pulp::Arch::new())]
-#[inline(always)]
-fn unpack_with<'a, S: pulp::Simd>(_: S, panel: &'a [u32], out: &'a mut [f32]) {
-    let (steps, out) = (panel.as_chunks::<COLUMNS>().0, out.as_chunks_mut::<COLUMNS>().0);
-    for (step, out) in steps.iter().zip(out.as_chunks_mut::<2>().0) {
-        let [first, second] = out;
-        for ((pair, first), second) in step.iter().zip(first).zip(second) {
-            (*first, *second) = halves(*pair);
-        }
-    }
-}
-
-/// A bf16 is the upper half of an f32.
-#[inline(always)]
-fn halves(pair: u32) -> (f32, f32) {
-    (f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000))
-}
-
 fn portable(part: &Part, sums: &mut Sums) {
     product!(part, sums, false, sums_f32, sums_weights_bf16, sums_bf16, sums_int8);
 }
@@ -264,7 +298,7 @@ fn portable(part: &Part, sums: &mut Sums) {
 /// registers of any machine hold of six rows.
 macro_rules! portable_sums {
     ($name:ident, $x:ty, $w:ty, |$row:ident, $s:ident, $weight:ident, $sum:ident| $step:expr) => {
-        fn $name<const M: usize>(x: &[$x], stride: usize, panel: &[$w], add: bool, tile: &mut Sums) {
+        fn $name<const M: usize>(x: &[$x], stride: usize, panel: Panel<$w>, _: &[u32], add: bool, tile: &mut Sums) {
             for first in (0..COLUMNS).step_by(16) {
                 let mut sums = [[0.0f32; 16]; M];
                 if add {
@@ -272,7 +306,7 @@ macro_rules! portable_sums {
                         sums.copy_from_slice(&row[first..first + 16]);
                     }
                 }
-                for ($s, weights) in panel.as_chunks::<COLUMNS>().0.iter().enumerate() {
+                for ($s, weights) in panel.values.as_chunks::<COLUMNS>().0.iter().enumerate() {
                     for ($row, sums) in x.chunks(stride).zip(&mut sums) {
                         for ($sum, $weight) in sums.iter_mut().zip(&weights[first..first + 16]) {
                             $step;
@@ -299,7 +333,7 @@ portable_sums!(sums_bf16, u32, u32, |x, s, w, sum| {
     *sum += x.1 * w.1
 });
 
-fn sums_int8<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, add: bool, tile: &mut Sums) {
+fn sums_int8<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, _: &[u32], add: bool, tile: &mut Sums) {
     for (i, row) in tile[..M].iter_mut().enumerate() {
         if !add {
             row.fill(0.0);

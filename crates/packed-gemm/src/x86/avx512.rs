@@ -1,0 +1,132 @@
+//! Whole panels at a time: 24 of the 32 registers of AVX-512 are sums.
+
+use std::arch::x86_64::*;
+
+use crate::tile::{COLUMNS, Int8, Panel, QUADS, Sums};
+
+macro_rules! wide {
+    ($name:ident, $features:literal, $operand:ty, |$x:ident, $w:ident, $sum:ident| $step:expr) => {
+        #[inline]
+        #[target_feature(enable = $features)]
+        pub fn $name<const M: usize>(
+            x: &[$operand],
+            stride: usize,
+            panel: Panel<$operand>,
+            _: &[u32],
+            add: bool,
+            tile: &mut Sums,
+        ) {
+            let steps = panel.steps();
+            assert!(x.len() >= (M - 1) * stride + steps && tile.len() == M && panel.width == COLUMNS);
+            let (x, panel) = (x.as_ptr().cast::<i32>(), panel.values.as_ptr().cast::<i32>());
+            let mut sums = start_512::<M>(add, tile);
+            for s in 0..steps {
+                // SAFETY: s < steps, and by the assertion above `panel` has 64 words for each s and `x` one for each of
+                // M rows. A prefetch may point anywhere.
+                unsafe {
+                    let w = load_512(panel.add(s * COLUMNS));
+                    for i in 0..M {
+                        let $x = _mm512_set1_epi32(*x.add(i * stride + s));
+                        for j in 0..4 {
+                            let ($sum, $w) = (sums[i][j], w[j]);
+                            sums[i][j] = $step;
+                        }
+                    }
+                }
+            }
+            store_512(&sums, tile);
+        }
+    };
+}
+
+wide!(f32_avx512, "avx512f", f32, |x, w, sum| _mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(w), sum));
+// The intrinsic's own type for 32 bf16 has no cast: the bits are the same.
+wide!(bf16_avx512, "avx512f,avx512bf16", u32, |x, w, sum| _mm512_dpbf16_ps(
+    sum,
+    std::mem::transmute::<__m512i, __m512bh>(x),
+    std::mem::transmute::<__m512i, __m512bh>(w)
+));
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn start_512<const M: usize>(add: bool, tile: &Sums) -> [[__m512; 4]; M] {
+    let mut sums = [[_mm512_setzero_ps(); 4]; M];
+    if add {
+        for i in 0..M {
+            for j in 0..4 {
+                // SAFETY: a row of the tile is 64 values.
+                sums[i][j] = unsafe { _mm512_loadu_ps(tile[i].as_ptr().add(16 * j)) };
+            }
+        }
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_512<const M: usize>(sums: &[[__m512; 4]; M], tile: &mut Sums) {
+    for i in 0..M {
+        for j in 0..4 {
+            // SAFETY: a row of the tile is 64 values.
+            unsafe { _mm512_storeu_ps(tile[i].as_mut_ptr().add(16 * j), sums[i][j]) };
+        }
+    }
+}
+
+/// A step of a panel; a later one is asked for.
+///
+/// # Safety
+/// 64 words must be readable.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load_512(step: *const i32) -> [__m512i; 4] {
+    let mut w = [_mm512_setzero_si512(); 4];
+    for j in 0..4 {
+        // SAFETY: as the caller promised.
+        unsafe { w[j] = _mm512_loadu_si512(step.add(16 * j).cast()) };
+        _mm_prefetch::<_MM_HINT_T0>(step.wrapping_add(512 + 16 * j).cast());
+    }
+    w
+}
+
+/// Integers are summed up exactly within a block; the tile adds up blocks, each times its row's scale.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+pub fn int8_avx512<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, _: &[u32], add: bool, tile: &mut Sums) {
+    let (quads, blocks) = (operands.quads, operands.quads.div_ceil(QUADS));
+    let (stride, scale_stride) = (operands.stride, operands.scale_stride);
+    assert!(x.len() >= (M - 1) * stride + quads && scales.len() >= (M - 1) * scale_stride + blocks);
+    assert!(operands.panel.len() == (quads + blocks) * COLUMNS && tile.len() == M);
+    let (x, words) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
+    let zero = _mm512_set1_epi32(operands.levels + 1);
+    let mut totals = start_512::<M>(add, tile);
+    for block in 0..blocks {
+        let first = block * QUADS;
+        // SAFETY: as in `wide`: a block has 64 sums and 64 words for each of its quads, all of them before the end that
+        // is asserted above, and each of M rows has a scale for it.
+        unsafe {
+            let at = words.add(block * (QUADS + 1) * COLUMNS);
+            let mut start = load_512(at);
+            for j in 0..4 {
+                start[j] = _mm512_mullo_epi32(start[j], zero);
+            }
+            let mut sums = [start; M];
+            for s in 0..QUADS.min(quads - first) {
+                let w = load_512(at.add((1 + s) * COLUMNS));
+                for i in 0..M {
+                    let x = _mm512_set1_epi32(*x.add(i * stride + first + s));
+                    for j in 0..4 {
+                        sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], x, w[j]);
+                    }
+                }
+            }
+            for i in 0..M {
+                let scale = _mm512_set1_ps(*scales.as_ptr().add(i * scale_stride + block));
+                for j in 0..4 {
+                    totals[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[i][j]), scale, totals[i][j]);
+                }
+            }
+        }
+    }
+    store_512(&totals, tile);
+}

@@ -1,0 +1,40 @@
+//! The inner loops in x86-64's vector instructions.
+
+#![allow(unsafe_code)]
+// Plain loops over indices: iterators and closures are functions without the kernel's features, which the compiler does
+// not reliably inline into one that has them.
+#![allow(clippy::needless_range_loop)]
+
+mod avx2;
+mod avx512;
+
+pub use avx2::unpack_narrow;
+
+use crate::tile::{Operands, Panel, Part, ROWS, Sums, product, rows};
+use avx2::*;
+use avx512::*;
+
+#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+pub fn avx512_bf16(part: &Part, sums: &mut Sums) {
+    product!(part, sums, true, f32_avx512, weights_bf16_avx2, bf16_avx512, int8_avx512);
+}
+
+#[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
+pub fn avx512_vnni(part: &Part, sums: &mut Sums) {
+    product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512);
+}
+
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub fn avx512(part: &Part, sums: &mut Sums) {
+    product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx2);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub fn avx2(part: &Part, sums: &mut Sums) {
+    product!(part, sums, true, f32_avx2, weights_bf16_avx2, no_bf16, int8_avx2);
+}
+
+/// Rows are pairs of bf16 only for kernels that multiply them: see `rows::Format`.
+fn no_bf16<const M: usize>(_: &[u32], _: usize, _: Panel<u32>, _: &[u32], _: bool, _: &mut Sums) {
+    unreachable!("pairs of bf16 for a kernel without them");
+}
