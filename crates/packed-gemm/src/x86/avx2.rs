@@ -177,7 +177,7 @@ pub fn int8_avx2<const M: usize>(
     let (stride, scale_stride) = (operands.stride, operands.scale_stride);
     assert!(x.len() >= (M - 1) * stride + quads && scales.len() >= (M - 1) * scale_stride + blocks);
     assert!(operands.panel.len() == (quads + blocks) * COLUMNS && tile.len() == M && operands.levels <= 63);
-    let (rows, words) = (rows_of::<M, u32>(x, stride), operands.panel.as_ptr().cast::<i32>());
+    let (x, words) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
     let (zero, ones) = (_mm256_set1_epi32(operands.levels + 1), _mm256_set1_epi16(1));
     let mut ahead = Ahead::new(ahead, PARTS * quads);
     for part in 0..PARTS {
@@ -192,7 +192,7 @@ pub fn int8_avx2<const M: usize>(
                 for s in 0..QUADS.min(quads - first) {
                     let w = load_256(at.add((1 + s) * COLUMNS));
                     for i in 0..M {
-                        let x = _mm256_set1_epi32(rows[i].add(first + s).read().cast_signed());
+                        let x = _mm256_set1_epi32(*x.add(i * stride + first + s));
                         for j in 0..2 {
                             let pairs = _mm256_maddubs_epi16(x, w[j]);
                             sums[i][j] = _mm256_add_epi32(sums[i][j], _mm256_madd_epi16(pairs, ones));
