@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What SQL adds to the engine, what a connection costs in time and memory, and what two get together, in a throw-away cluster.
-# Expects an installed extension, an idle machine, and pgbench.
+# Expects a finished `make` with its extension installed, an idle machine, and pgbench.
 #
 #   sql.sh MODELS NAME    a directory of installed models and the name of one, as `make bench` leaves in target/bench/models
 set -euo pipefail
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 source scripts/cluster.sh
 start_cluster
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
+pgclip=$(realpath "${CARGO_TARGET_DIR:-target}/release/pgclip")
 pgbench() { "$PG_BIN/pgbench" -n -M prepared "$@" 2>&1; }
 latency() { pgbench -T 6 "$@" | awk '/latency average/ { print $4 }'; }
 best() { for _ in 1 2 3; do latency "$@"; done | sort -n | head -1; }
@@ -30,12 +31,19 @@ printf "SELECT clip_embed_text('a photo of a small dog');\n" >same
 printf "SELECT 1;\n" >nothing
 printf '\\set r random(0, 1000000)\n%s;\n' "SELECT cardinality(clip_embed_images(array_agg(image || int4send(:r)))) FROM source WHERE id < 16" >batch
 echo "model $2, $(nproc) cores, clip.precision auto"
-export PGOPTIONS="-c clip.cache_entries=0"
-text=$(best -f text)
-tokens=$(sql -c "SELECT clip_token_count('a photo of 12345')")
+threads=$(nproc)
+precision=f32
+grep -q avx512_bf16 /proc/cpuinfo && precision=bf16 # what auto is
+engine() { "$pgclip" bench "$2" --model-dir "$1" --precision $precision --threads "$threads" --case text_b1_l10 | awk '{ print $3 }'; }
+[ "$(sql -c "SELECT clip_token_count('a photo of 12345')")" = 10 ] || echo "not 10 tokens: the engine's figure is of another length" >&2
+export PGOPTIONS="-c clip.cache_entries=0 -c clip.threads=$threads"
+for _ in 1 2 3; do
+	engine "$CLUSTER_DIR/more" "$2" >>engine.ms
+	latency -f text >>text.ms
+done
 export PGOPTIONS=
 nothing=$(best -f nothing)
-echo "a text of $tokens tokens by clip_embed_text, with the round trip: $text ms"
+echo "a text of 10 tokens, $precision, $threads threads: the engine $(sort -n engine.ms | head -1) ms, clip_embed_text with the round trip $(sort -n text.ms | head -1) ms"
 echo "SELECT 1, the round trip: $nothing ms; a repeated text: $(best -f same) ms"
 first() { sql -c '\timing on' -c "SELECT clip_embed_text('first $RANDOM') IS NULL" -c "SELECT clip_embed_text('second $RANDOM') IS NULL" | awk '/^Time/ { print $2 }' | paste -sd' '; }
 for _ in 1 2 3; do echo "first and second text of a new connection: $(first) ms"; done

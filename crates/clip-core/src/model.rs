@@ -82,9 +82,9 @@ impl Model {
         }
     }
 
-    /// Reads everything that a first use would read.
+    /// Reads everything that a first use would read, and tokenizes once: expressions are compiled when they are first used.
     pub fn load(&self) -> Result<()> {
-        self.tokenizer()?;
+        self.tokenizer()?.encode("a photo of 1 cat")?;
         self.text_tower()?;
         self.vision_tower().map(|_| ())
     }

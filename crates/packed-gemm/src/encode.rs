@@ -70,7 +70,7 @@ fn block(x: &[f32; BLOCK], levels: i32, out: &mut [u32]) -> f32 {
 /// Lends a buffer of this thread, contents undefined.
 pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     /// Larger ones are not kept.
-    const KEPT: usize = 1 << 17;
+    const KEPT: usize = 3 << 15;
     thread_local!(static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
     BUFFER.with(|buffer| {
         // Taken out, as `f` may ask for one, too.

@@ -31,7 +31,7 @@ impl Layout {
 
     /// Of a part, at most.
     pub fn steps(self) -> usize {
-        if matches!(self, Self::Unpacked | Self::UnpackedNarrow) { STEPS / 2 } else { STEPS }
+        if self == Self::Stored { STEPS } else { STEPS / 2 }
     }
 
     /// Words that a part of so many steps takes.
