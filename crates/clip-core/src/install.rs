@@ -21,8 +21,12 @@ pub enum Imported {
 pub fn install(models: &ModelDir, name: &str, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Imported> {
     ModelDir::check_name(name)?;
     fs::create_dir_all(models.root()).map_err(|e| cannot_write(models.root(), &e))?;
+    remove_left_overs(models, name);
     let temporary = models.root().join(format!(".{name}.{}.tmp", std::process::id()));
-    let result = prepare(&temporary, write).and_then(|manifest| publish(models, name, &temporary, &manifest));
+    let result = create_locked(&temporary).and_then(|_lock| {
+        let manifest = prepare(&temporary, write)?;
+        publish(models, name, &temporary, &manifest)
+    });
     if temporary.exists() {
         // Best effort: a left-over is invisible to every reader and does no harm.
         let _ = fs::remove_dir_all(&temporary);
@@ -30,11 +34,30 @@ pub fn install(models: &ModelDir, name: &str, write: impl FnOnce(&Path) -> Resul
     result
 }
 
-fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Manifest> {
+/// Removes what installations of this name left behind that were killed: nobody holds the lock of their directory.
+fn remove_left_overs(models: &ModelDir, name: &str) {
+    for entry in fs::read_dir(models.root()).into_iter().flatten().flatten() {
+        let file_name = entry.file_name();
+        let rest = file_name.to_str().and_then(|file| file.strip_prefix(&format!(".{name}."))?.strip_suffix(".tmp"));
+        let is_one = rest.is_some_and(|pid| pid.bytes().all(|b| b.is_ascii_digit()));
+        if is_one && File::open(entry.path()).is_ok_and(|dir| dir.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The lock tells others that the directory is in use; it ends with the process at the latest.
+fn create_locked(dir: &Path) -> Result<File> {
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
     }
-    fs::create_dir(dir).map_err(|e| cannot_write(dir, &e))?;
+    let lock = fs::create_dir(dir).and_then(|()| File::open(dir)).map_err(|e| cannot_write(dir, &e))?;
+    // A file system without locks does without.
+    let _ = lock.try_lock();
+    Ok(lock)
+}
+
+fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Manifest> {
     let manifest = write(dir)?;
     let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal(format!("{MANIFEST}: {e}")))?;
     write_file(&dir.join(MANIFEST), &json)?;

@@ -37,6 +37,24 @@ fn import_takes_the_directory_for_a_name() {
 }
 
 #[test]
+fn import_removes_what_a_killed_one_left() {
+    let models = Models::new();
+    let make = |name: &str| {
+        let dir = models.path().join(name);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(WEIGHTS), "half of it").unwrap();
+        fs::File::open(dir).unwrap()
+    };
+    make(".tiny.1.tmp");
+    let running = make(".tiny.2.tmp");
+    running.lock().unwrap();
+    make(".other.3.tmp");
+    models.import("tiny-clip", "tiny").ok();
+    assert_eq!(models.entries(), [".other.3.tmp", ".tiny.2.tmp", "tiny"]);
+    drop(running);
+}
+
+#[test]
 fn a_name_never_changes_its_content() {
     let models = Models::with_tiny();
     let before = models.run(["verify", "tiny"]).ok();
