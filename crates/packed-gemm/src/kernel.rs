@@ -78,6 +78,11 @@ impl Kernel {
         matches!(self, Self::Avx512Vnni | Self::Avx512Bf16)
     }
 
+    /// Does it add products of integers up in 16 bits?
+    pub(crate) fn has_groups(self) -> bool {
+        matches!(self, Self::Avx2 | Self::Avx512)
+    }
+
     /// Integers of the left-hand side go from minus this to plus this. AVX2 adds pairs of products in 16 bits, which must
     /// hold `2 * (2 * levels + 1) * 127`.
     pub fn levels(self) -> i32 {

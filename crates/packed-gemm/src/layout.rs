@@ -2,10 +2,12 @@
 //! in. That is worth it where enough rows meet the part.
 
 use crate::kernel::Kernel;
-use crate::tile::{COLUMNS, NARROW, Operands, Panel, STEPS};
+use crate::tile::{COLUMNS, GROUP, Groups, Int8, NARROW, Operands, PARTS, Panel, QUADS, STEPS};
 
 /// From so many rows on a panel of f32 or bf16 is laid out anew.
 const ROWS: usize = 12;
+/// Of integers.
+const ROWS_INT8: usize = 48;
 
 /// What becomes of each part of a job's panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Layout {
     UnpackedNarrow,
     /// `[4, steps, 16]`: a tile of 16 columns reads them strictly in order.
     Narrow,
+    /// See [`Groups`].
+    Groups,
 }
 
 impl Layout {
@@ -25,6 +29,10 @@ impl Layout {
             Operands::F32 { .. } if rows >= ROWS && kernel == Kernel::Avx2 => Self::Narrow,
             Operands::WeightsBf16 { .. } if rows >= ROWS && kernel == Kernel::Avx2 => Self::UnpackedNarrow,
             Operands::WeightsBf16 { .. } if rows >= ROWS => Self::Unpacked,
+            // Whole groups only.
+            Operands::Int8(int8) if rows >= ROWS_INT8 && kernel.has_groups() && int8.quads.is_multiple_of(GROUP) => {
+                Self::Groups
+            }
             _ => Self::Stored,
         }
     }
@@ -40,12 +48,18 @@ impl Layout {
             Self::Stored => 0,
             Self::Unpacked | Self::UnpackedNarrow => 2 * steps * COLUMNS,
             Self::Narrow => steps * COLUMNS,
+            Self::Groups => Groups::most(steps) * Groups::WORDS,
         }
     }
 
+    /// Numbers that are kept of it besides.
+    pub fn places(self, steps: usize) -> usize {
+        if self == Self::Groups { Groups::most(steps) + PARTS * steps.div_ceil(QUADS) } else { 0 }
+    }
+
+    /// `room` and `places`: at least as many as the part takes.
     #[allow(unsafe_code)]
-    /// `room`: at least as many words as the part takes.
-    pub fn apply<'a>(self, operands: Operands<'a>, room: &'a mut [f32]) -> Operands<'a> {
+    pub fn apply<'a>(self, operands: Operands<'a>, room: &'a mut [f32], places: &'a mut [usize]) -> Operands<'a> {
         match (self, operands) {
             (Self::Narrow, Operands::F32 { x, stride, panel }) => {
                 let room = &mut room[..panel.values.len()];
@@ -64,6 +78,13 @@ impl Layout {
                 // SAFETY: the machine has the instructions, as asserted.
                 unsafe { crate::x86::unpack_narrow(panel.values, room) };
                 Operands::F32 { x, stride, panel: Panel { values: room, width: NARROW } }
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Self::Groups, Operands::Int8(int8)) => {
+                assert!(Kernel::Avx2.runs_here());
+                // SAFETY: the machine has the instructions, as asserted.
+                let groups = unsafe { crate::x86::lay_out(&int8, bytemuck::cast_slice_mut(room), places) };
+                Operands::Int8(Int8 { groups, ..int8 })
             }
             (_, operands) => operands,
         }

@@ -208,6 +208,7 @@ impl PackedMatrix {
                     column_scales: bytemuck::cast_ref(column_scales),
                     panel,
                     quads: stride,
+                    groups: None,
                 })
             }
         }

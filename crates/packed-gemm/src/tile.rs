@@ -116,7 +116,32 @@ pub struct Int8<'a> {
     pub panel: &'a [u32],
     /// Words of a row.
     pub quads: usize,
+    /// The panel laid out anew.
+    pub groups: Option<Groups<'a>>,
 }
+
+/// Quads whose products are added in 16 bits, four at a time and 16 columns wide.
+#[derive(Clone, Copy)]
+pub struct Groups<'a> {
+    /// `[1 + 4, 16]`: two sums of 16 bits, with which those of the group begin, and the quads
+    pub words: &'a [[u32; Groups::WORDS]],
+    /// A group's first quad
+    pub first: &'a [usize],
+    /// `[4, blocks]`: where the groups of 16 columns' block end
+    pub ends: &'a [usize],
+}
+
+impl Groups<'_> {
+    pub const WORDS: usize = (1 + GROUP) * NARROW;
+
+    /// So many for a panel at most.
+    pub fn most(quads: usize) -> usize {
+        (PARTS * quads.div_ceil(GROUP) * 5).div_ceil(4)
+    }
+}
+
+/// Quads of a group.
+pub const GROUP: usize = 4;
 
 /// Words of a column in a block.
 pub const QUADS: usize = crate::rows::BLOCK / 4;
@@ -251,6 +276,7 @@ impl Job<'_> {
         // Equal parts, of integers in whole blocks.
         let size = steps.div_ceil(steps.div_ceil(layout.steps())).next_multiple_of(QUADS);
         let part = |from| self.operands.part(from, steps.min(from + size));
+        let mut places = vec![0; layout.places(size)];
         scratch(self.rows * COLUMNS + layout.words(size) + LINE, |values| {
             let (sums, room) = values.split_at_mut(self.rows * COLUMNS);
             let (sums, line) = (sums.as_chunks_mut().0, room.as_ptr().align_offset(4 * LINE));
@@ -259,7 +285,7 @@ impl Job<'_> {
                 let (add, last) = (from > 0, from + size >= steps);
                 let ahead = if last { self.ahead } else { part(from + size).words() };
                 let ahead = &ahead[..ahead.len().min(size * COLUMNS)];
-                let operands = layout.apply(part(from), room);
+                let operands = layout.apply(part(from), room, &mut places);
                 Part { job: self, operands, ahead, add, last }.run(kernel, sums);
             }
         });

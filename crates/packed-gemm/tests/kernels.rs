@@ -89,8 +89,13 @@ fn multiply(
 }
 
 fn check(precision: Precision, kernel: Kernel, m: usize, n: usize, k: usize, epilogue: &Epilogue) {
-    let x = rounded_rows(precision, kernel, numbers(1, m * k), k);
-    let w = rounded_weights(precision, numbers(2, n * k), k);
+    check_values(precision, kernel, numbers(1, m * k), numbers(2, n * k), k, epilogue);
+}
+
+fn check_values(precision: Precision, kernel: Kernel, x: Vec<f32>, w: Vec<f32>, k: usize, epilogue: &Epilogue) {
+    let (m, n) = (x.len() / k, w.len() / k);
+    let x = rounded_rows(precision, kernel, x, k);
+    let w = rounded_weights(precision, w, k);
     let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
     let out = multiply(&packed, &Team::solo(), kernel, &x, epilogue).unwrap();
     assert_eq!(out.len(), m * n);
@@ -135,6 +140,40 @@ fn long_rows_pass_in_parts() {
             let packed = PackedMatrix::pack(precision, &numbers(2, n * 6401), n, 6401).unwrap();
             let none = packed.multiply(&Team::solo(), &Rows::new(precision, kernel), &Epilogue::default());
             assert_eq!(none.unwrap(), []);
+        }
+    }
+}
+
+/// As a network's are: most are small beside the largest one of their row, so that products can be added in 16 bits.
+#[test]
+fn integers_of_weights_with_outliers() {
+    for kernel in Kernel::available() {
+        for (m, n, k) in [(24, 64, 16), (25, 70, 80), (31, 130, 1040), (60, 64, 3328)] {
+            let w = numbers(2, n * k).into_iter().map(|w| w.powi(5)).collect();
+            check_values(Precision::Int8, kernel, numbers(1, m * k), w, k, &Epilogue::default());
+        }
+    }
+}
+
+/// The largest sums that 16 bits hold, and larger ones, of either sign.
+#[test]
+fn sums_of_integers_do_not_overflow() {
+    let (m, n, k) = (30, 64, 1024);
+    for kernel in Kernel::available() {
+        for sign in [1.0, -1.0] {
+            let mut w = vec![1.0; n * k];
+            for row in w.chunks_exact_mut(k) {
+                row[0] = 127.0; // so that the row's integers are these very numbers
+                row[64..80].fill(65.0 * sign);
+                row[80..96].fill(66.0 * sign);
+                row[96..112].fill(127.0 * sign);
+                row[120..124].fill(127.0);
+                row[124..128].fill(-127.0);
+                row.iter_mut().for_each(|w| *w /= 1024.0);
+            }
+            for x in [1.0, -1.0] {
+                check_values(Precision::Int8, kernel, vec![x; m * k], w.clone(), k, &Epilogue::default());
+            }
         }
     }
 }

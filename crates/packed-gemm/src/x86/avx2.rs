@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::tile::{COLUMNS, Int8, NARROW, PARTS, Panel, QUADS, Sums};
+use crate::tile::{COLUMNS, NARROW, PARTS, Panel, Sums};
 
 /// `$words`: of `x` in a step.
 macro_rules! narrow {
@@ -57,7 +57,7 @@ narrow!(weights_bf16_avx2, f32, u32, 2, |x, w, sum| _mm256_fmadd_ps(
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn start_256<const M: usize>(add: bool, tile: &Sums, part: usize) -> [[__m256; 2]; M] {
+pub fn start_256<const M: usize>(add: bool, tile: &Sums, part: usize) -> [[__m256; 2]; M] {
     let mut sums = [[_mm256_setzero_ps(); 2]; M];
     if add {
         for i in 0..M {
@@ -73,7 +73,7 @@ fn start_256<const M: usize>(add: bool, tile: &Sums, part: usize) -> [[__m256; 2
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_256<const M: usize>(sums: &[[__m256; 2]; M], tile: &mut Sums, part: usize) {
+pub fn store_256<const M: usize>(sums: &[[__m256; 2]; M], tile: &mut Sums, part: usize) {
     for i in 0..M {
         for j in 0..2 {
             let values = &mut tile[i][NARROW * part + 8 * j..][..8];
@@ -86,7 +86,7 @@ fn store_256<const M: usize>(sums: &[[__m256; 2]; M], tile: &mut Sums, part: usi
 /// Where the rows of a tile begin.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn rows_of<const M: usize, T>(x: &[T], stride: usize) -> [*const T; M] {
+pub fn rows_of<const M: usize, T>(x: &[T], stride: usize) -> [*const T; M] {
     let mut rows = [x.as_ptr(); M];
     for i in 0..M {
         rows[i] = rows[i].wrapping_add(i * stride);
@@ -96,7 +96,7 @@ fn rows_of<const M: usize, T>(x: &[T], stride: usize) -> [*const T; M] {
 }
 
 /// Asks for memory, evenly spread over the steps of a tile: so it comes while the processor multiplies.
-struct Ahead {
+pub struct Ahead {
     at: *const i8,
     bytes: usize,
 }
@@ -104,13 +104,13 @@ struct Ahead {
 impl Ahead {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn new(words: &[u32], steps: usize) -> Self {
+    pub fn new(words: &[u32], steps: usize) -> Self {
         Self { at: words.as_ptr().cast(), bytes: size_of_val(words).div_ceil(steps.max(1)) }
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn fetch(&mut self) {
+    pub fn fetch(&mut self) {
         _mm_prefetch::<_MM_HINT_T1>(self.at);
         self.at = self.at.wrapping_add(self.bytes);
     }
@@ -122,7 +122,7 @@ impl Ahead {
 /// 16 words must be readable.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn load_256(words: *const i32) -> [__m256i; 2] {
+pub unsafe fn load_256(words: *const i32) -> [__m256i; 2] {
     // SAFETY: as the caller promised.
     unsafe { [_mm256_loadu_si256(words.cast()), _mm256_loadu_si256(words.add(8).cast())] }
 }
@@ -160,61 +160,4 @@ fn low(pairs: __m256i) -> __m256 {
 #[target_feature(enable = "avx2")]
 fn high(pairs: __m256i) -> __m256 {
     _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(0xffff_0000u32.cast_signed())))
-}
-
-/// As `int8_avx512`. Two products are added in 16 bits, which `Kernel::levels` keeps from overflowing.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub fn int8_avx2<const M: usize>(
-    x: &[u32],
-    scales: &[f32],
-    operands: &Int8,
-    ahead: &[u32],
-    add: bool,
-    tile: &mut Sums,
-) {
-    let (quads, blocks) = (operands.quads, operands.quads.div_ceil(QUADS));
-    let (stride, scale_stride) = (operands.stride, operands.scale_stride);
-    assert!(x.len() >= (M - 1) * stride + quads && scales.len() >= (M - 1) * scale_stride + blocks);
-    assert!(operands.panel.len() == (quads + blocks) * COLUMNS && tile.len() == M && operands.levels <= 63);
-    let (x, words) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
-    let (zero, ones) = (_mm256_set1_epi32(operands.levels + 1), _mm256_set1_epi16(1));
-    let mut ahead = Ahead::new(ahead, PARTS * quads);
-    for part in 0..PARTS {
-        let mut totals = start_256::<M>(add, tile, part);
-        for block in 0..blocks {
-            let first = block * QUADS;
-            // SAFETY: as in `int8_avx512`; the last part ends at 64.
-            unsafe {
-                let at = words.add(block * (QUADS + 1) * COLUMNS + part * NARROW);
-                let start = load_256(at);
-                let mut sums = [[_mm256_mullo_epi32(start[0], zero), _mm256_mullo_epi32(start[1], zero)]; M];
-                for s in 0..QUADS.min(quads - first) {
-                    let w = load_256(at.add((1 + s) * COLUMNS));
-                    for i in 0..M {
-                        let x = _mm256_set1_epi32(*x.add(i * stride + first + s));
-                        for j in 0..2 {
-                            let pairs = _mm256_maddubs_epi16(x, w[j]);
-                            sums[i][j] = _mm256_add_epi32(sums[i][j], _mm256_madd_epi16(pairs, ones));
-                        }
-                    }
-                    ahead.fetch();
-                }
-                add_256(&sums, &scales[block..], scale_stride, &mut totals);
-            }
-        }
-        store_256(&totals, tile, part);
-    }
-}
-
-/// Adds a block's sums, each times its row's scale.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn add_256<const M: usize>(sums: &[[__m256i; 2]; M], scales: &[f32], stride: usize, totals: &mut [[__m256; 2]; M]) {
-    for i in 0..M {
-        let scale = _mm256_set1_ps(scales[i * stride]);
-        for j in 0..2 {
-            totals[i][j] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][j]), scale, totals[i][j]);
-        }
-    }
 }

@@ -6,12 +6,15 @@
 #![allow(clippy::needless_range_loop)]
 
 mod avx2;
+mod avx2_int8;
 mod avx512;
 
 pub use avx2::unpack_narrow;
+pub use avx2_int8::lay_out;
 
 use crate::tile::{Operands, Panel, Part, ROWS, Sums, product, rows};
-use avx2::*;
+use avx2::{f32_avx2, weights_bf16_avx2};
+use avx2_int8::int8_avx2;
 use avx512::*;
 
 #[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
