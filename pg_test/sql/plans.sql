@@ -47,4 +47,15 @@ CREATE TABLE refused (title text, embedding vector GENERATED ALWAYS AS (clip_emb
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM plans WHERE embedding <=> clip_embed_text('word 7') < 1e-6;
 SELECT count(*) FROM plans WHERE embedding <=> clip_embed_text('word 7') < 1e-6;
+RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size; RESET max_parallel_workers_per_gather;
+
+-- an index of half the size, on the column cast to halfvec
+DROP INDEX plans_embedding_idx;
+CREATE INDEX plans_half_idx ON plans USING hnsw ((embedding::halfvec(256)) halfvec_cosine_ops);
+EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding::halfvec(256) <=> clip_query('plans', 'x')::halfvec(256) LIMIT 5;
+SELECT content_ref FROM plans ORDER BY embedding::halfvec(256) <=> clip_query('plans', 'word 7')::halfvec(256) LIMIT 1;
+-- exact order among the index's candidates
+EXPLAIN (COSTS OFF) SELECT content_ref FROM (
+	SELECT content_ref, embedding FROM plans ORDER BY embedding::halfvec(256) <=> clip_query('plans', 'word 7')::halfvec(256) LIMIT 40
+) candidates ORDER BY embedding <=> clip_query('plans', 'word 7') LIMIT 3;
 DROP TABLE plans, generated;
