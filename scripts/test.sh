@@ -7,8 +7,12 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 echo "== crates: unit and golden tests"
-cargo test --release --workspace --exclude pg_clip 2>&1 | tee "$log" | grep -vE '^\s*(Compiling|Finished|Running|Doc-tests)|^$|^running 0|0 passed; 0 failed' || true
-[ "${PIPESTATUS[0]}" = 0 ] || { echo "tests of the crates failed" >&2; exit 1; }
+# Its own status counts, not that of the filter, which fails where there is nothing to show.
+if ! cargo test --release --workspace --exclude pg_clip --no-fail-fast 2>&1 | tee "$log" |
+	{ grep -vE '^\s*(Compiling|Finished|Running|Doc-tests)|^$|^running 0|0 passed; 0 failed' || true; }; then
+	echo "tests of the crates failed" >&2
+	exit 1
+fi
 crates=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
 
 echo "== the engine is free of PostgreSQL and of network clients"
