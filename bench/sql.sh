@@ -33,10 +33,10 @@ printf '\\set r random(0, 1000000)\n%s;\n' "SELECT cardinality(clip_embed_images
 echo "model $2, $(nproc) cores, clip.precision auto"
 threads=$(nproc)
 precision=f32
-grep -q avx512_bf16 /proc/cpuinfo && precision=bf16 # what auto is
+grep -q avx512_bf16 /proc/cpuinfo && precision=bf16 # as auto
 engine() { "$pgclip" bench "$2" --model-dir "$1" --precision $precision --threads "$threads" --case text_b1_l10 | awk '{ print $3 }'; }
 [ "$(sql -c "SELECT clip_token_count('a photo of 12345')")" = 10 ] || echo "not 10 tokens: the engine's figure is of another length" >&2
-export PGOPTIONS="-c clip.cache_entries=0 -c clip.threads=$threads"
+export PGOPTIONS="-c clip.cache_entries=0 -c clip.threads=$threads -c clip.precision=$precision"
 for _ in 1 2 3; do
 	engine "$CLUSTER_DIR/more" "$2" >>engine.ms
 	latency -f text >>text.ms

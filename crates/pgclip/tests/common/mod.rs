@@ -56,9 +56,10 @@ impl Run {
     }
 }
 
-/// The program without the caller's settings.
+/// The program without the caller's settings: a shell's background jobs, for one, ignore SIGINT.
 pub fn pgclip() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgclip"));
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_pgclip")]);
     for setting in ["PGCLIP_MODEL_DIR", "PGCLIP_CACHE_DIR", "PG_CONFIG", "HF_ENDPOINT", "HF_TOKEN", "SSL_CERT_FILE"] {
         command.env_remove(setting);
     }
