@@ -61,7 +61,9 @@ try:
         # it computes on threads that give way to sessions and take no signals, and on no others
         [[pid]] = until(lambda: admin.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"))
         until(lambda: session.one("SELECT workers FROM clip_queue WHERE relation = 'loaded'::regclass") == "1")
-        seen = until(lambda: helpers(pid))
+        # a thread takes its name and place itself, after it has begun
+        ready = lambda found: found and all(name.startswith("clip-") and nice > 0 for name, nice, _ in found) and found
+        seen = until(lambda: ready(helpers(pid)))
         with open("/proc/self/stat") as stat:
             mine = int(stat.read().rsplit(")", 1)[1].split()[16])
         for name, nice, blocked in seen:
