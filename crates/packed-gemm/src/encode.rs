@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use pulp::{Arch, Simd};
 
-use crate::rows::BLOCK;
+use crate::rows::{Aligned, BLOCK, LINE_BYTES};
 
 /// Rows of f32 as pairs of bf16 in one word, the first one in the low half. A zero fills up an odd row.
 #[pulp::with_simd(bf16 = Arch::new())]
@@ -26,22 +26,22 @@ fn round(x: f32) -> u32 {
     bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16
 }
 
-/// Integers of 8 bits, four in one word, with a scale for each block of 64: `x = scale * (q - zero(levels))`, where
-/// `q - zero` is in `-levels..=levels` and zero is `levels + 1`. What follows the last value is zero.
+/// Integers of 8 bits, four in one word, with a scale for each block of 64: `x = scale * (q - zero)`, where
+/// `q - zero` is in `-levels..=levels`.
 ///
 /// A scale for a few values instead of one for a row: transformers have channels with values far above all others,
 /// which so cost the precision of their block alone.
 #[pulp::with_simd(int8 = Arch::new())]
 #[inline(always)]
-pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, out: &'a mut [u32], scales: &'a mut [f32]) {
+pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &'a mut [u32], scales: &'a mut [f32]) {
     for ((x, out), scale) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK / 4)).zip(scales) {
         match x.as_array::<BLOCK>() {
-            Some(x) => *scale = block(x, levels, out),
+            Some(x) => *scale = block(x, levels, zero, out),
             None => {
                 let mut filled = [0.0; BLOCK];
                 filled[..x.len()].copy_from_slice(x);
                 let mut words = [0; BLOCK / 4];
-                *scale = block(&filled, levels, &mut words);
+                *scale = block(&filled, levels, zero, &mut words);
                 out.copy_from_slice(&words[..out.len()]);
             }
         }
@@ -49,14 +49,13 @@ pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, out: &'a mut [u32
 }
 
 #[inline(always)]
-fn block(x: &[f32; BLOCK], levels: i32, out: &mut [u32]) -> f32 {
+fn block(x: &[f32; BLOCK], levels: i32, zero: i32, out: &mut [u32]) -> f32 {
     // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     // As integers: bits of positive floats are ordered as the floats are, and a NaN is the largest of all, so that it
     // ends in the scale and is not lost.
     let largest = f32::from_bits(x.iter().map(|x| x.to_bits() & 0x7fff_ffff).fold(0, u32::max));
     let inverse = if largest > 0.0 { levels as f32 / largest } else { 0.0 };
-    let zero = levels + 1;
     let mut bytes = [0u8; BLOCK];
     for (byte, x) in bytes.iter_mut().zip(x) {
         *byte = ((x * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32 + zero) as u8;
@@ -67,14 +66,14 @@ fn block(x: &[f32; BLOCK], levels: i32, out: &mut [u32]) -> f32 {
     largest / levels as f32
 }
 
-/// Lends a buffer of this thread, contents undefined.
+/// Lends a buffer of this thread that begins at a cache line, contents undefined.
 pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     /// Larger ones are not kept.
     const KEPT: usize = 3 << 15;
-    thread_local!(static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
+    thread_local!(static BUFFER: RefCell<Aligned<f32>> = RefCell::new(Aligned::new(LINE_BYTES)));
     BUFFER.with(|buffer| {
         // Taken out, as `f` may ask for one, too.
-        let mut values = buffer.take();
+        let mut values = buffer.replace(Aligned::new(LINE_BYTES));
         if values.len() < len {
             values.resize(len, 0.0);
         }
@@ -107,13 +106,14 @@ mod tests {
 
     #[test]
     fn integers_are_the_nearest() {
-        for levels in [63, 127] {
+        for (levels, zero) in [(63, 64), (127, 128), (127, 0)] {
             for k in [1usize, 5, 64, 130] {
                 let x: Vec<f32> = (0..k).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
                 let (mut words, mut scales) = (vec![0; k.div_ceil(4)], vec![0.0; k.div_ceil(BLOCK)]);
-                int8(&x, levels, &mut words, &mut scales);
+                int8(&x, levels, zero, &mut words, &mut scales);
                 for (i, x) in x.iter().enumerate() {
-                    let q = i32::from(words[i / 4].to_le_bytes()[i % 4]) - levels - 1;
+                    let byte = words[i / 4].to_le_bytes()[i % 4];
+                    let q = if zero == 0 { i32::from(byte.cast_signed()) } else { i32::from(byte) - zero };
                     assert!(q.abs() <= levels);
                     let error = (q as f32 * scales[i / BLOCK] - x).abs();
                     assert!(error <= scales[i / BLOCK] * 0.5001, "{x} became {q} of {}", scales[i / BLOCK]);
@@ -127,11 +127,11 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, -f32::NAN] {
             let (mut x, mut words, mut scales) = ([1.0; 70], [0; 18], [0.0; 2]);
             x[66] = bad;
-            int8(&x, 127, &mut words, &mut scales);
+            int8(&x, 127, 128, &mut words, &mut scales);
             assert!(scales[0].is_finite() && !scales[1].is_finite());
         }
         let (mut words, mut scales) = ([0; 1], [1.0]);
-        int8(&[0.0; 4], 127, &mut words, &mut scales);
+        int8(&[0.0; 4], 127, 128, &mut words, &mut scales);
         assert_eq!((words, scales), ([0x8080_8080], [0.0]));
     }
 }

@@ -17,13 +17,16 @@ pub enum Kernel {
     Avx512Vnni,
     /// The same with AVX-512 BF16, too.
     Avx512Bf16,
+    /// The same with AMX for bf16 and int8, on Linux.
+    Amx,
 }
 
 /// Names a kernel to be used instead of the fastest, for tests and comparisons: see [`Kernel::best`].
 pub const VARIABLE: &str = "PACKED_GEMM_KERNEL";
 
 impl Kernel {
-    const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16];
+    const ALL: [Self; 6] =
+        [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16, Self::Amx];
 
     /// The kernels that this machine can run, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
@@ -48,6 +51,7 @@ impl Kernel {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
         }
     }
 
@@ -63,19 +67,21 @@ impl Kernel {
             Self::Avx512Vnni => Self::Avx512.runs_here() && is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => Self::Avx512Vnni.runs_here() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Self::Avx512Bf16.runs_here() && crate::x86::has_amx(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx => false,
         }
     }
 
     /// Does it multiply pairs of bf16?
     pub fn has_bf16(self) -> bool {
-        self == Self::Avx512Bf16
+        matches!(self, Self::Avx512Bf16 | Self::Amx)
     }
 
     /// Does it sum up products of four integers of 8 bits?
     pub fn has_dot(self) -> bool {
-        matches!(self, Self::Avx512Vnni | Self::Avx512Bf16)
+        matches!(self, Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx)
     }
 
     /// Does it add products of integers up in 16 bits?
@@ -87,6 +93,11 @@ impl Kernel {
     /// hold `2 * (2 * levels + 1) * 127`.
     pub fn levels(self) -> i32 {
         if self.has_dot() || self == Self::Portable { 127 } else { 63 }
+    }
+
+    /// What an integer of the left-hand side has for zero: AVX2 and VNNI multiply unsigned ones.
+    pub(crate) fn zero(self) -> i32 {
+        if self == Self::Amx { 0 } else { self.levels() + 1 }
     }
 }
 

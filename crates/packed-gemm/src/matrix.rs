@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::epilogue::Epilogue;
 use crate::output::{Output, Values};
 use crate::pack;
-use crate::rows::Rows;
+use crate::rows::{Aligned, Rows};
 use crate::team::Team;
 use crate::tile::{COLUMNS, Int8, Job, Operands, Panel, QUADS};
 
@@ -167,7 +167,7 @@ impl PackedMatrix {
             let (span, range, panel) = (turn / (panels * ranges), turn / panels % ranges, turn % panels);
             let (part, parts) = (span * ranges + range, spans * ranges);
             let (from, to) = (m * part / parts, m * (part + 1) / parts);
-            let operands = self.operands(x, from, to, &words[panel * panel_words..][..panel_words]);
+            let operands = self.operands(x, from, &words[panel * panel_words..][..panel_words]);
             let ahead = match turn + team.threads() {
                 next if next < spans * panels * ranges => &words[next % panels * panel_words..][..panel_words],
                 _ => &[],
@@ -183,8 +183,8 @@ impl PackedMatrix {
         }
     }
 
-    fn operands<'a>(&self, x: &'a Rows, from: usize, to: usize, panel: &'a [u32]) -> Operands<'a> {
-        let ((words, scales), stride) = (x.range(from, to), x.stride());
+    fn operands<'a>(&self, x: &'a Rows, from: usize, panel: &'a [u32]) -> Operands<'a> {
+        let ((words, scales), stride) = (x.from(from), x.stride());
         match self.precision {
             Precision::F32 => Operands::F32 {
                 x: bytemuck::cast_slice(words),
@@ -216,7 +216,7 @@ impl PackedMatrix {
 }
 
 /// Words as bytes, which so start at a multiple of four.
-struct Words(Vec<u32>);
+struct Words(Aligned<u32>);
 
 impl AsRef<[u8]> for Words {
     fn as_ref(&self) -> &[u8] {

@@ -3,7 +3,7 @@
 use half::bf16;
 
 use crate::matrix::Precision;
-use crate::rows::BLOCK;
+use crate::rows::{Aligned, BLOCK, LINE_BYTES};
 use crate::tile::{COLUMNS, QUADS};
 
 /// Words of a panel.
@@ -18,8 +18,9 @@ pub fn panel_words(precision: Precision, k: usize) -> Option<usize> {
 }
 
 /// `words`: of the whole packed matrix.
-pub fn pack(precision: Precision, weights: &[f32], k: usize, words: usize) -> Vec<u32> {
-    let mut out = vec![0u32; words];
+pub fn pack(precision: Precision, weights: &[f32], k: usize, words: usize) -> Aligned<u32> {
+    let mut out = Aligned::new(LINE_BYTES);
+    out.resize(words, 0u32);
     let panel_words = panel_words(precision, k).unwrap_or(words);
     let rows = weights.chunks_exact(k);
     for (panel, rows) in out.chunks_exact_mut(panel_words).zip(rows.collect::<Vec<_>>().chunks(COLUMNS)) {

@@ -1,13 +1,21 @@
 //! The left-hand side of products, in the format that the weights are multiplied in.
 
+use aligned_vec::{AVec, ConstAlign};
+
 use crate::encode;
 use crate::kernel::Kernel;
 use crate::matrix::{Precision, ShapeError, check};
 use crate::team::Team;
+use crate::tile::TILE;
 
 /// Values of a row that share a scale in [`Precision::Int8`]: as many as a panel has columns, so that a product can
 /// write its own output in this format, panel by panel.
 pub const BLOCK: usize = 64;
+
+/// Memory that begins at a cache line: a vector that crosses one costs two reads.
+pub type Aligned<T> = AVec<T, ConstAlign<LINE_BYTES>>;
+
+pub const LINE_BYTES: usize = 64;
 
 /// What a word of a row holds.
 #[derive(Clone, Copy, PartialEq)]
@@ -50,7 +58,7 @@ pub struct Rows {
     m: usize,
     k: usize,
     /// `[m, stride]`
-    words: Vec<u32>,
+    words: Aligned<u32>,
     /// `[m, ceil(k / 64)]`: what an integer of a block stands for. Int8 only.
     scales: Vec<f32>,
 }
@@ -62,7 +70,7 @@ impl Rows {
     /// If this machine cannot run `kernel`.
     pub fn new(precision: Precision, kernel: Kernel) -> Self {
         assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
-        Self { precision, kernel, m: 0, k: 0, words: Vec::new(), scales: Vec::new() }
+        Self { precision, kernel, m: 0, k: 0, words: Aligned::new(LINE_BYTES), scales: Vec::new() }
     }
 
     pub fn precision(&self) -> Precision {
@@ -133,7 +141,7 @@ impl Rows {
             // A word or a block has values of several parts: all in f32 first.
             let mut whole = Self::new(Precision::F32, self.kernel);
             whole.fill_grid(team, heights, parts, width, cell);
-            return self.fill(team, m, k, |i, row| row.copy_from_slice(bytemuck::cast_slice(whole.range(i, i + 1).0)));
+            return self.fill(team, m, k, |i, row| row.copy_from_slice(bytemuck::cast_slice(&whole.from(i).0[..k])));
         }
         let out = self.reset(m, k);
         team.for_each(heights.len() * parts, |turn| {
@@ -165,11 +173,12 @@ impl Rows {
     pub(crate) fn reset(&mut self, m: usize, k: usize) -> Writer<'_> {
         (self.m, self.k) = (m, k);
         let (stride, blocks) = (self.stride(), self.blocks());
-        self.words.resize(m * stride, 0);
-        self.scales.resize(m * blocks, 0.0);
+        // Tiles read on after the last row.
+        self.words.resize((m + TILE - 1) * stride, 0);
+        self.scales.resize((m + TILE - 1) * blocks, 0.0);
         Writer {
             format: self.format(),
-            levels: self.kernel.levels(),
+            kernel: self.kernel,
             m,
             k,
             stride,
@@ -184,17 +193,16 @@ impl Rows {
         if self.precision == Precision::Int8 { self.k.div_ceil(BLOCK) } else { 0 }
     }
 
-    /// Words of the rows `from..to`, and their scales.
-    pub(crate) fn range(&self, from: usize, to: usize) -> (&[u32], &[f32]) {
-        let (stride, blocks) = (self.stride(), self.blocks());
-        (&self.words[from * stride..to * stride], &self.scales[from * blocks..to * blocks])
+    /// Words of the rows from this one on, and their scales.
+    pub(crate) fn from(&self, row: usize) -> (&[u32], &[f32]) {
+        (&self.words[row * self.stride()..], &self.scales[row * self.blocks()..])
     }
 }
 
 /// Rows that several threads fill, each its own parts.
 pub struct Writer<'a> {
     format: Format,
-    levels: i32,
+    kernel: Kernel,
     m: usize,
     k: usize,
     stride: usize,
@@ -233,7 +241,7 @@ impl Writer<'_> {
                 // SAFETY: the same for the scales of these blocks.
                 let scales =
                     unsafe { std::slice::from_raw_parts_mut(self.scales.add(row * self.blocks + first), count) };
-                encode::int8(values, self.levels, words, scales);
+                encode::int8(values, self.kernel.levels(), self.kernel.zero(), words, scales);
             }
         }
     }

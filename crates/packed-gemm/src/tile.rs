@@ -14,9 +14,9 @@ pub const NARROW: usize = 16;
 pub const PARTS: usize = COLUMNS / NARROW;
 /// Rows of a tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512.
 pub const ROWS: usize = 6;
+/// Rows of a tile of AMX. It reads so many even where there are fewer.
+pub const TILE: usize = 16;
 
-/// Words of a cache line.
-const LINE: usize = 16;
 /// Steps of a panel, each a word in every column, that meet all rows before the next ones do: 192 KiB, which stay in a
 /// core's second cache.
 pub const STEPS: usize = 768;
@@ -189,10 +189,10 @@ impl<'a> Operands<'a> {
 macro_rules! rows {
     ($part:expr, $sums:expr, $fused:literal, $scales:expr, |$row:ident, $tile:ident, $ahead:ident| $kernel:ident($($argument:expr),*)) => {{
         let (part, sums): (&Part, &mut Sums) = ($part, $sums);
-        let job = part.job;
-        let blocks = job.rows.div_ceil(ROWS);
+        let rows = part.job.rows;
+        let blocks = rows.div_ceil(ROWS);
         for block in 0..blocks {
-            let ($row, to) = (job.rows * block / blocks, job.rows * (block + 1) / blocks);
+            let ($row, to) = (rows * block / blocks, rows * (block + 1) / blocks);
             // Where there is no other part the same memory serves all rows.
             let at = if part.last && !part.add { 0 } else { $row };
             let $tile = &mut sums[at..at + to - $row];
@@ -205,13 +205,7 @@ macro_rules! rows {
                 5 => $kernel::<5>($($argument),*),
                 _ => $kernel::<6>($($argument),*),
             }
-            if part.last {
-                for i in 0..to - $row {
-                    let (sums, row) = (&mut sums[at + i], job.row + $row + i);
-                    job.epilogue.apply::<$fused>(sums, $scales, row, job.column..job.column + job.width, job.n);
-                    job.out.store(row, job.column, &sums[..job.width]);
-                }
-            }
+            part.finish::<$fused>(&mut sums[at..at + to - $row], $row, $scales);
         }
     }};
 }
@@ -277,10 +271,10 @@ impl Job<'_> {
         let size = steps.div_ceil(steps.div_ceil(layout.steps())).next_multiple_of(QUADS);
         let part = |from| self.operands.part(from, steps.min(from + size));
         let mut places = vec![0; layout.places(size)];
-        scratch(self.rows * COLUMNS + layout.words(size) + LINE, |values| {
-            let (sums, room) = values.split_at_mut(self.rows * COLUMNS);
-            let (sums, line) = (sums.as_chunks_mut().0, room.as_ptr().align_offset(4 * LINE));
-            let room = &mut room[line..];
+        let rows = self.rows.next_multiple_of(TILE);
+        scratch(rows * COLUMNS + layout.words(size), |values| {
+            let (sums, room) = values.split_at_mut(rows * COLUMNS);
+            let sums = sums.as_chunks_mut().0;
             for from in (0..steps).step_by(size) {
                 let (add, last) = (from > 0, from + size >= steps);
                 let ahead = if last { self.ahead } else { part(from + size).words() };
@@ -293,6 +287,19 @@ impl Job<'_> {
 }
 
 impl Part<'_> {
+    /// Takes the sums of some rows, `row` being the first, to their end if they are complete.
+    #[inline(always)]
+    pub fn finish<const FUSED: bool>(&self, sums: &mut Sums, row: usize, scales: Option<&[f32; COLUMNS]>) {
+        let job = self.job;
+        if self.last {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let row = job.row + row + i;
+                job.epilogue.apply::<FUSED>(sums, scales, row, job.column..job.column + job.width, job.n);
+                job.out.store(row, job.column, &sums[..job.width]);
+            }
+        }
+    }
+
     #[allow(unsafe_code)]
     fn run(&self, kernel: Kernel, sums: &mut Sums) {
         assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
@@ -310,8 +317,11 @@ impl Part<'_> {
             // SAFETY: the same.
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512Bf16 => unsafe { crate::x86::avx512_bf16(self, sums) },
+            // SAFETY: the same.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Amx => unsafe { crate::x86::amx(self, sums) },
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Vnni | Kernel::Avx512Bf16 => portable(self, sums),
+            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Vnni | Kernel::Avx512Bf16 | Kernel::Amx => portable(self, sums),
         }
     }
 }

@@ -5,10 +5,12 @@
 // not reliably inline into one that has them.
 #![allow(clippy::needless_range_loop)]
 
+mod amx;
 mod avx2;
 mod avx2_int8;
 mod avx512;
 
+pub use amx::{amx, has_amx};
 pub use avx2::unpack_narrow;
 pub use avx2_int8::lay_out;
 

@@ -1,0 +1,299 @@
+//! Tiles of AMX: 16 rows of 64 bytes in each of eight registers, and products of two of them in one instruction.
+//!
+//! A step of 16 words of `x` and 16 words of each column of a panel, as both are stored, are tiles already: rows of 64
+//! bytes, `stride` words of `x` and 64 words of the panel apart. The intrinsics are not stable yet, so the instructions
+//! are written out.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::sync::OnceLock;
+
+use super::avx512::*;
+use super::{f32_avx512, no_bf16, weights_bf16_avx2};
+use crate::tile::{COLUMNS, Int8, Operands, Panel, Part, QUADS, ROWS, Sums, TILE, product, rows};
+
+/// Words of a tile's row, and rows of a tile.
+const WORDS: usize = 16;
+/// Columns whose sums two tiles hold.
+const HALF: usize = 2 * WORDS;
+
+/// The shapes of the eight registers.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// All of them whole: what is not there is read all the same, and its sums go nowhere.
+static WHOLE: Configuration = Configuration {
+    palette: 1,
+    start_row: 0,
+    reserved: [0; 14],
+    row_bytes: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+    rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
+};
+
+/// The registers while they are in use. Cleared afterwards: the kernel saves them for a thread that has them.
+struct Tiles(());
+
+impl Tiles {
+    /// # Safety
+    /// The machine has AMX, and the process the permission to use it.
+    #[inline]
+    unsafe fn new() -> Self {
+        // SAFETY: a valid configuration of 64 bytes.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE, options(nostack, preserves_flags, readonly)) };
+        Self(())
+    }
+}
+
+impl Drop for Tiles {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: they were configured.
+        unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
+    }
+}
+
+/// The compiler has no use for the registers, so that they keep what is in them from one of these to the next.
+macro_rules! zero {
+    ($($t:literal)*) => { asm!($(concat!("tilezero tmm", $t)),*, options(nostack, preserves_flags, nomem)) };
+}
+/// 16 rows of 64 bytes, so many bytes apart.
+macro_rules! load {
+    ($t:literal, $at:expr, $stride:expr) => {
+        asm!(concat!("tileloadd tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
+            options(nostack, preserves_flags, readonly))
+    };
+}
+macro_rules! store {
+    ($t:literal, $at:expr, $stride:expr) => {
+        asm!(concat!("tilestored [{} + {}], tmm", $t), in(reg) $at, in(reg) $stride, options(nostack, preserves_flags))
+    };
+}
+/// Adds a product of rows and weights to sums.
+macro_rules! dot {
+    ($instruction:literal, $sums:literal, $x:literal, $w:literal) => {
+        asm!(concat!($instruction, " tmm", $sums, ", tmm", $x, ", tmm", $w), options(nostack, preserves_flags, nomem))
+    };
+}
+
+/// Goes through the rows, two tiles of them at a time.
+macro_rules! tiles {
+    ($part:expr, $sums:expr, $scales:expr, |$row:ident, $tile:ident, $ahead:ident| $kernel:ident($($argument:expr),*)) => {{
+        let (part, sums): (&Part, &mut Sums) = ($part, $sums);
+        let rows = part.job.rows;
+        let blocks = rows.div_ceil(2 * TILE);
+        for block in 0..blocks {
+            let $row = block * 2 * TILE;
+            let count = (rows - $row).min(2 * TILE);
+            let at = if part.last && !part.add { 0 } else { $row };
+            let $tile = &mut sums[at..at + count.next_multiple_of(TILE)];
+            let $ahead = &part.ahead[part.ahead.len() * block / blocks..part.ahead.len() * (block + 1) / blocks];
+            $kernel($($argument),*);
+            part.finish::<true>(&mut sums[at..at + count], $row, $scales);
+        }
+    }};
+}
+
+#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+pub fn amx(part: &Part, sums: &mut Sums) {
+    let add = part.add;
+    match part.operands {
+        Operands::Bf16 { x, stride, panel } => {
+            // SAFETY: `Kernel::Amx` runs here, as `Part::run` has asserted.
+            let tiles = unsafe { Tiles::new() };
+            tiles!(part, sums, None, |row, tile, ahead| bf16(&tiles, &x[row * stride..], stride, panel, ahead, add, tile));
+        }
+        Operands::Int8(operands) => {
+            // SAFETY: the same.
+            let tiles = unsafe { Tiles::new() };
+            let scales = Some(operands.column_scales);
+            tiles!(part, sums, scales, |row, tile, ahead| int8(&tiles, row, &operands, ahead, add, tile));
+        }
+        _ => product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512),
+    }
+}
+
+/// One or two tiles of rows.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn bf16(_: &Tiles, x: &[u32], stride: usize, panel: Panel<u32>, ahead: &[u32], add: bool, tile: &mut Sums) {
+    let steps = panel.steps();
+    let whole = steps / WORDS * WORDS;
+    assert!(x.len() >= (tile.len() - 1) * stride + steps && panel.width == COLUMNS);
+    assert!(tile.len() == TILE || tile.len() == 2 * TILE);
+    let mut ahead = Ahead::new(ahead, 2 * steps.div_ceil(WORDS));
+    let rest = (whole < steps).then(|| Rest::new(x, stride, &panel.values[whole * COLUMNS..], whole, steps));
+    for column in [0, HALF] {
+        let sums: *mut f32 = tile.as_mut_ptr().cast::<f32>().wrapping_add(column);
+        let second = sums.wrapping_add(TILE * COLUMNS);
+        let two = tile.len() == 2 * TILE;
+        // SAFETY: the assertions above: `tile` has one or two times 16 rows of 64 sums, and each step is 16 words of as
+        // many rows and 16 × 64 words of the panel.
+        unsafe {
+            zero!(0 1 2 3);
+            if add {
+                load!(0, sums, 4 * COLUMNS);
+                load!(1, sums.add(WORDS), 4 * COLUMNS);
+                if two {
+                    load!(2, second, 4 * COLUMNS);
+                    load!(3, second.add(WORDS), 4 * COLUMNS);
+                }
+            }
+            let mut step = |x: *const u32, stride: usize, w: *const u32| {
+                load!(4, x, 4 * stride);
+                load!(6, w, 4 * COLUMNS);
+                dot!("tdpbf16ps", 0, 4, 6);
+                load!(7, w.add(WORDS), 4 * COLUMNS);
+                dot!("tdpbf16ps", 1, 4, 7);
+                if two {
+                    load!(5, x.add(TILE * stride), 4 * stride);
+                    dot!("tdpbf16ps", 2, 5, 6);
+                    dot!("tdpbf16ps", 3, 5, 7);
+                }
+                ahead.fetch();
+            };
+            for s in (0..whole).step_by(WORDS) {
+                step(x.as_ptr().add(s), stride, panel.values.as_ptr().add(s * COLUMNS + column));
+            }
+            if let Some(rest) = &rest {
+                step(rest.x.as_ptr().cast(), WORDS, rest.w.as_ptr().cast::<u32>().add(column));
+            }
+            store!(0, sums, 4 * COLUMNS);
+            store!(1, sums.add(WORDS), 4 * COLUMNS);
+            if two {
+                store!(2, second, 4 * COLUMNS);
+                store!(3, second.add(WORDS), 4 * COLUMNS);
+            }
+        }
+    }
+}
+
+/// The same of integers. A block of 64 is a step; its sums leave the tile to be multiplied by the scale of each row.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn int8(_: &Tiles, row: usize, operands: &Int8, ahead: &[u32], add: bool, tile: &mut Sums) {
+    let Int8 { stride, scale_stride, quads, panel, .. } = *operands;
+    let (x, scales) = (&operands.x[row * stride..], &operands.scales[row * scale_stride..]);
+    let (blocks, whole) = (quads.div_ceil(QUADS), quads / QUADS);
+    assert!(x.len() >= (tile.len() - 1) * stride + quads && tile.len().is_multiple_of(TILE));
+    assert!(scales.len() >= (tile.len() - 1) * scale_stride + blocks);
+    assert!(panel.len() == (quads + blocks) * COLUMNS);
+    let mut ahead = Ahead::new(ahead, tile.len() / TILE * COLUMNS / WORDS * blocks);
+    let rest = (whole < blocks).then(|| {
+        let last = &panel[(whole * (QUADS + 1) + 1) * COLUMNS..];
+        Rest::new(x, stride, last, whole * QUADS, quads)
+    });
+    for (first, tile) in tile.chunks_exact_mut(TILE).enumerate() {
+        let scales = scales[first * TILE * scale_stride..].as_ptr();
+        for column in (0..COLUMNS).step_by(WORDS) {
+            let mut sums = [[0i32; WORDS]; TILE];
+            // SAFETY: `tile` is 16 rows of 64 values; by the assertions above each block has 16 words of as many rows of
+            // `x`, their scales, and after 64 sums 16 × 64 words of the panel.
+            unsafe {
+                let mut totals = [_mm512_setzero_ps(); TILE];
+                if add {
+                    for i in 0..TILE {
+                        totals[i] = _mm512_loadu_ps(tile[i].as_ptr().add(column));
+                    }
+                }
+                let mut step = |block: usize, x: *const u32, stride: usize, w: *const u32| {
+                    zero!(0);
+                    load!(4, x, 4 * stride);
+                    load!(6, w.add(column), 4 * COLUMNS);
+                    dot!("tdpbssd", 0, 4, 6);
+                    store!(0, sums.as_mut_ptr(), 4 * WORDS);
+                    for i in 0..TILE {
+                        let scale = _mm512_set1_ps(*scales.add(i * scale_stride + block));
+                        let sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums[i].as_ptr().cast()));
+                        totals[i] = _mm512_fmadd_ps(sum, scale, totals[i]);
+                    }
+                    ahead.fetch();
+                };
+                for block in 0..whole {
+                    let w = panel.as_ptr().add((block * (QUADS + 1) + 1) * COLUMNS);
+                    step(block, x.as_ptr().add(first * TILE * stride + block * QUADS), stride, w);
+                }
+                if let Some(rest) = &rest {
+                    step(whole, rest.x[first * TILE].as_ptr(), WORDS, rest.w.as_ptr().cast());
+                }
+                for i in 0..TILE {
+                    _mm512_storeu_ps(tile[i].as_mut_ptr().add(column), totals[i]);
+                }
+            }
+        }
+    }
+}
+
+/// The last words of rows and panel that fill no tile, filled up with zeros.
+struct Rest {
+    x: [[u32; WORDS]; 2 * TILE],
+    w: [[u32; COLUMNS]; WORDS],
+}
+
+impl Rest {
+    /// `panel`: the words of the steps `from..to`, its last ones.
+    fn new(x: &[u32], stride: usize, panel: &[u32], from: usize, to: usize) -> Self {
+        let mut rest = Self { x: [[0; WORDS]; 2 * TILE], w: [[0; COLUMNS]; WORDS] };
+        for (to_row, row) in rest.x.iter_mut().zip(x.chunks(stride.max(1))) {
+            if let Some(words) = row.get(from..to) {
+                to_row[..to - from].copy_from_slice(words);
+            }
+        }
+        rest.w.as_flattened_mut()[..panel.len()].copy_from_slice(panel);
+        rest
+    }
+}
+
+/// Asks for memory, evenly spread over the steps of a block of rows: so it comes while the processor multiplies.
+struct Ahead<'a> {
+    lines: std::slice::Chunks<'a, u32>,
+    per_step: usize,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(words: &'a [u32], steps: usize) -> Self {
+        let lines = words.chunks(WORDS);
+        Self { per_step: lines.len().div_ceil(steps), lines }
+    }
+
+    #[inline(always)]
+    fn fetch(&mut self) {
+        for line in self.lines.by_ref().take(self.per_step) {
+            // SAFETY: a prefetch may point anywhere.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+        }
+    }
+}
+
+/// Has the machine AMX, and may this process use it? Linux gives the registers' state to processes that ask for it; their
+/// threads and forks have it then, too. Asked for once.
+pub fn has_amx() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        // bits of EDX in leaf 7 of CPUID
+        const BF16: u32 = 1 << 22;
+        const TILE: u32 = 1 << 24;
+        const INT8: u32 = 1 << 25;
+        let features = __cpuid_count(7, 0).edx;
+        features & (BF16 | TILE | INT8) == BF16 | TILE | INT8 && permitted()
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn permitted() -> bool {
+    // asm/prctl.h
+    const ARCH_REQ_XCOMP_PERM: libc::c_int = 0x1023;
+    const XFEATURE_XTILE_DATA: libc::c_ulong = 18;
+    // SAFETY: it asks for a permission and reads no memory of ours.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn permitted() -> bool {
+    false
+}
