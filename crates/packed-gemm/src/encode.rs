@@ -10,6 +10,12 @@ use crate::rows::{Aligned, BLOCK, LINE_BYTES};
 #[pulp::with_simd(bf16 = Arch::new())]
 #[inline(always)]
 pub fn bf16_with<'a, S: Simd>(_: S, x: &'a [f32], out: &'a mut [u32]) {
+    bf16_inline(x, out);
+}
+
+/// The same with the instructions of the caller.
+#[inline(always)]
+pub fn bf16_inline(x: &[f32], out: &mut [u32]) {
     let (whole, odd) = x.as_chunks::<2>();
     for ([low, high], out) in whole.iter().zip(out.iter_mut()) {
         *out = round(*low) | round(*high) << 16;
@@ -34,22 +40,26 @@ fn round(x: f32) -> u32 {
 #[pulp::with_simd(int8 = Arch::new())]
 #[inline(always)]
 pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &'a mut [u32], scales: &'a mut [f32]) {
+    int8_inline(x, levels, zero, out, scales);
+}
+
+/// The same with the instructions of the caller.
+#[inline(always)]
+pub fn int8_inline(x: &[f32], levels: i32, zero: i32, out: &mut [u32], scales: &mut [f32]) {
     for ((x, out), scale) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK / 4)).zip(scales) {
-        match x.as_array::<BLOCK>() {
-            Some(x) => *scale = block(x, levels, zero, out),
-            None => {
-                let mut filled = [0.0; BLOCK];
-                filled[..x.len()].copy_from_slice(x);
-                let mut words = [0; BLOCK / 4];
-                *scale = block(&filled, levels, zero, &mut words);
-                out.copy_from_slice(&words[..out.len()]);
-            }
+        if let (Some(x), Some(out)) = (x.as_array(), out.as_mut_array()) {
+            *scale = block(x, levels, zero, out);
+        } else {
+            let (mut filled, mut words) = ([0.0; BLOCK], [0; BLOCK / 4]);
+            filled[..x.len()].copy_from_slice(x);
+            *scale = block(&filled, levels, zero, &mut words);
+            out.copy_from_slice(&words[..out.len()]);
         }
     }
 }
 
 #[inline(always)]
-fn block(x: &[f32; BLOCK], levels: i32, zero: i32, out: &mut [u32]) -> f32 {
+fn block(x: &[f32; BLOCK], levels: i32, zero: i32, out: &mut [u32; BLOCK / 4]) -> f32 {
     // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     // As integers: bits of positive floats are ordered as the floats are, and a NaN is the largest of all, so that it

@@ -16,7 +16,7 @@ impl Output<'_> {
     pub fn store(&self, row: usize, column: usize, values: &[f32]) {
         match self {
             Self::Values(out) => out.store(row, column, values),
-            Self::Rows(out) => out.store(row, column, values),
+            Self::Rows(out) => out.store_by::<true>(row, column, values),
         }
     }
 }

@@ -221,8 +221,14 @@ impl Writer<'_> {
     /// Writes columns `column..` of a row, which begin at a multiple of the format's unit and end at another or with the
     /// row.
     #[inline]
-    #[allow(unsafe_code)]
     pub fn store(&self, row: usize, column: usize, values: &[f32]) {
+        self.store_by::<false>(row, column, values);
+    }
+
+    /// The same, `INLINE`: with the instructions of the caller and not by a call that looks for the best ones.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub fn store_by<const INLINE: bool>(&self, row: usize, column: usize, values: &[f32]) {
         let (end, unit) = (column + values.len(), self.format.unit());
         assert!(row < self.m && end <= self.k);
         assert!(column.is_multiple_of(unit) && (end.is_multiple_of(unit) || end == self.k));
@@ -235,13 +241,19 @@ impl Writer<'_> {
                 bytemuck::cast_slice_mut(to).copy_from_slice(values);
                 rest.fill(0);
             }
+            Format::Pairs if INLINE => encode::bf16_inline(values, words),
             Format::Pairs => encode::bf16(values, words),
             Format::Quads => {
                 let (first, count) = (column / BLOCK, values.len().div_ceil(BLOCK));
                 // SAFETY: the same for the scales of these blocks.
                 let scales =
                     unsafe { std::slice::from_raw_parts_mut(self.scales.add(row * self.blocks + first), count) };
-                encode::int8(values, self.kernel.levels(), self.kernel.zero(), words, scales);
+                let (levels, zero) = (self.kernel.levels(), self.kernel.zero());
+                if INLINE {
+                    encode::int8_inline(values, levels, zero, words, scales);
+                } else {
+                    encode::int8(values, levels, zero, words, scales);
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use super::avx512::*;
@@ -26,6 +27,12 @@ struct Configuration {
     row_bytes: [u16; 16],
     rows: [u8; 16],
 }
+
+/// What begins at a cache line.
+#[repr(align(64))]
+struct Line<T>(T);
+
+static ZERO: Line<[u32; WORDS]> = Line([0; WORDS]);
 
 /// All of them whole: what is not there is read all the same, and its sums go nowhere.
 static WHOLE: Configuration = Configuration {
@@ -183,46 +190,62 @@ fn int8(_: &Tiles, row: usize, operands: &Int8, ahead: &[u32], add: bool, tile: 
     assert!(x.len() >= (tile.len() - 1) * stride + quads && tile.len().is_multiple_of(TILE));
     assert!(scales.len() >= (tile.len() - 1) * scale_stride + blocks);
     assert!(panel.len() == (quads + blocks) * COLUMNS);
-    let mut ahead = Ahead::new(ahead, tile.len() / TILE * COLUMNS / WORDS * blocks);
+    let mut ahead = Ahead::new(ahead, tile.len() / TILE * blocks);
     let rest = (whole < blocks).then(|| {
         let last = &panel[(whole * (QUADS + 1) + 1) * COLUMNS..];
         Rest::new(x, stride, last, whole * QUADS, quads)
     });
     for (first, tile) in tile.chunks_exact_mut(TILE).enumerate() {
         let scales = scales[first * TILE * scale_stride..].as_ptr();
-        for column in (0..COLUMNS).step_by(WORDS) {
-            let mut sums = [[0i32; WORDS]; TILE];
+        let mut sums = MaybeUninit::<Line<[[[i32; COLUMNS]; TILE]; 2]>>::uninit();
+        let sums: *mut [[i32; COLUMNS]; TILE] = sums.as_mut_ptr().cast();
+        // While the tiles multiply a block, the sums of the one before are scaled.
+        for block in 0..=blocks {
             // SAFETY: `tile` is 16 rows of 64 values; by the assertions above each block has 16 words of as many rows of
             // `x`, their scales, and after 64 sums 16 × 64 words of the panel.
             unsafe {
-                let mut totals = [_mm512_setzero_ps(); TILE];
-                if add {
-                    for i in 0..TILE {
-                        totals[i] = _mm512_loadu_ps(tile[i].as_ptr().add(column));
-                    }
-                }
-                let mut step = |block: usize, x: *const u32, stride: usize, w: *const u32| {
-                    zero!(0);
+                if block < blocks {
+                    let (x, stride, w) = match &rest {
+                        Some(rest) if block == whole => {
+                            (rest.x[first * TILE].as_ptr(), WORDS, rest.w.as_ptr().cast::<u32>())
+                        }
+                        _ => {
+                            let w = panel.as_ptr().add((block * (QUADS + 1) + 1) * COLUMNS);
+                            (x.as_ptr().add(first * TILE * stride + block * QUADS), stride, w)
+                        }
+                    };
+                    // Not `tilezero`: products with a tile that it cleared wait for each other.
+                    load!(0, ZERO.0.as_ptr(), 0usize);
+                    load!(1, ZERO.0.as_ptr(), 0usize);
+                    load!(2, ZERO.0.as_ptr(), 0usize);
+                    load!(3, ZERO.0.as_ptr(), 0usize);
                     load!(4, x, 4 * stride);
-                    load!(6, w.add(column), 4 * COLUMNS);
-                    dot!("tdpbssd", 0, 4, 6);
-                    store!(0, sums.as_mut_ptr(), 4 * WORDS);
+                    load!(5, w, 4 * COLUMNS);
+                    dot!("tdpbssd", 0, 4, 5);
+                    load!(6, w.add(WORDS), 4 * COLUMNS);
+                    dot!("tdpbssd", 1, 4, 6);
+                    load!(7, w.add(2 * WORDS), 4 * COLUMNS);
+                    dot!("tdpbssd", 2, 4, 7);
+                    load!(5, w.add(3 * WORDS), 4 * COLUMNS);
+                    dot!("tdpbssd", 3, 4, 5);
+                    let sums = sums.add(block % 2).cast::<i32>();
+                    store!(0, sums, 4 * COLUMNS);
+                    store!(1, sums.add(WORDS), 4 * COLUMNS);
+                    store!(2, sums.add(2 * WORDS), 4 * COLUMNS);
+                    store!(3, sums.add(3 * WORDS), 4 * COLUMNS);
+                }
+                if block > 0 {
+                    let sums = sums.add((block - 1) % 2).cast::<i32>();
                     for i in 0..TILE {
-                        let scale = _mm512_set1_ps(*scales.add(i * scale_stride + block));
-                        let sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums[i].as_ptr().cast()));
-                        totals[i] = _mm512_fmadd_ps(sum, scale, totals[i]);
+                        let scale = _mm512_set1_ps(*scales.add(i * scale_stride + block - 1));
+                        for j in 0..4 {
+                            let sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums.add(i * COLUMNS + 16 * j).cast()));
+                            let at = tile[i].as_mut_ptr().add(16 * j);
+                            let total = if block > 1 || add { _mm512_loadu_ps(at) } else { _mm512_setzero_ps() };
+                            _mm512_storeu_ps(at, _mm512_fmadd_ps(sum, scale, total));
+                        }
                     }
                     ahead.fetch();
-                };
-                for block in 0..whole {
-                    let w = panel.as_ptr().add((block * (QUADS + 1) + 1) * COLUMNS);
-                    step(block, x.as_ptr().add(first * TILE * stride + block * QUADS), stride, w);
-                }
-                if let Some(rest) = &rest {
-                    step(whole, rest.x[first * TILE].as_ptr(), WORDS, rest.w.as_ptr().cast());
-                }
-                for i in 0..TILE {
-                    _mm512_storeu_ps(tile[i].as_mut_ptr().add(column), totals[i]);
                 }
             }
         }
@@ -230,6 +253,7 @@ fn int8(_: &Tiles, row: usize, operands: &Int8, ahead: &[u32], add: bool, tile: 
 }
 
 /// The last words of rows and panel that fill no tile, filled up with zeros.
+#[repr(align(64))]
 struct Rest {
     x: [[u32; WORDS]; 2 * TILE],
     w: [[u32; COLUMNS]; WORDS],
