@@ -65,49 +65,56 @@ struct Head<'a> {
     causal: bool,
 }
 
-/// Columns of a block of sums that stays in registers, with [`QUERIES`] rows of it.
+/// Columns of a block of sums that stays in registers.
 const LANES: usize = 16;
+/// Its rows: as many as the registers hold, so that one sum need not wait for the one before.
 const QUERIES: usize = 4;
+const QUERIES_512: usize = 8;
+/// Steps of a sum that are checked to be there at a time.
+const STEPS: usize = 8;
 
 impl Head<'_> {
     /// `out`: `[queries, size]`, for the rows of the sequence from `first` on.
     fn run(&self, first: usize, out: &mut [f32], kernel: Kernel) {
         // A fused multiplication and addition is a call into the C library where the processor has no instruction for it.
-        if kernel == Kernel::Portable { self.mix::<false>(first, out) } else { mix_fused(self, first, out) }
+        match kernel {
+            Kernel::Portable => self.mix::<false, QUERIES>(first, out),
+            Kernel::Avx2 => mix_256(self, first, out),
+            _ => mix_512(self, first, out),
+        }
     }
 
     #[inline(always)]
-    fn mix<const FUSED: bool>(&self, first: usize, out: &mut [f32]) {
+    fn mix<const FUSED: bool, const QUERIES: usize>(&self, first: usize, out: &mut [f32]) {
         let (length, size, hidden) = (self.sequence.len() / self.width, self.size, self.width / 3);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
         // Keys as columns, values as rows, both filled up with zeros to whole blocks.
-        let mut keys = vec![0.0; size * wide_length];
-        let mut values = vec![0.0; length * wide_size];
+        let mut keys = vec![0.0; wide_size * wide_length];
+        let mut values = vec![0.0; wide_length * wide_size];
         for (i, row) in self.sequence.chunks_exact(self.width).enumerate() {
             let key = &row[hidden + self.at..][..size];
             keys[i..].iter_mut().step_by(wide_length).zip(key).for_each(|(to, from)| *to = *from);
             values[i * wide_size..][..size].copy_from_slice(&row[2 * hidden + self.at..][..size]);
         }
         let scale = (size as f32).powf(-0.5);
-        let mut queries = vec![0.0; QUERIES * size];
+        let mut queries = vec![0.0; QUERIES * wide_size];
         let mut scores = vec![0.0; QUERIES * wide_length];
         let mut sums = vec![0.0; QUERIES * wide_size];
         for (block, out) in out.chunks_mut(QUERIES * size).enumerate() {
             let first = first + block * QUERIES;
             let count = out.len() / size;
-            for (i, query) in queries.chunks_exact_mut(size).take(count).enumerate() {
+            for (i, query) in queries.chunks_exact_mut(wide_size).take(count).enumerate() {
                 let row = &self.sequence[(first + i) * self.width + self.at..][..size];
                 query.iter_mut().zip(row).for_each(|(to, from)| *to = from * scale);
             }
-            product::<FUSED>(&queries, size, size, &keys, wide_length, &mut scores);
+            product::<FUSED, QUERIES>(&queries, wide_size, size, &keys, wide_length, &mut scores);
             let mut totals = [1.0; QUERIES];
             for (i, scores) in scores.chunks_exact_mut(wide_length).take(count).enumerate() {
                 let seen = if self.causal { first + i + 1 } else { length };
-                totals[i] = softmax::<FUSED>(&mut scores[..seen]);
-                scores[seen..].fill(0.0);
+                totals[i] = softmax::<FUSED>(scores, seen);
             }
             let seen = if self.causal { first + count } else { length };
-            product::<FUSED>(&scores, wide_length, seen, &values, wide_size, &mut sums);
+            product::<FUSED, QUERIES>(&scores, wide_length, seen, &values, wide_size, &mut sums);
             for ((out, sums), total) in out.chunks_exact_mut(size).zip(sums.chunks_exact(wide_size)).zip(totals) {
                 out.iter_mut().zip(sums).for_each(|(to, from)| *to = from / total);
             }
@@ -115,22 +122,30 @@ impl Head<'_> {
     }
 }
 
-#[pulp::with_simd(mix_fused = Arch::new())]
+#[pulp::with_simd(mix_256 = Arch::new())]
 #[inline(always)]
-fn mix_fused_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mut [f32]) {
-    head.mix::<true>(first, out);
+fn mix_256_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mut [f32]) {
+    head.mix::<true, QUERIES>(first, out);
 }
 
-/// Replaces scores by weights and returns their sum, by which they are still to be divided.
+#[pulp::with_simd(mix_512 = Arch::new())]
 #[inline(always)]
-fn softmax<const FUSED: bool>(scores: &mut [f32]) -> f32 {
-    let (blocks, rest) = scores.as_chunks::<LANES>();
+fn mix_512_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mut [f32]) {
+    head.mix::<true, QUERIES_512>(first, out);
+}
+
+/// Replaces the first `seen` scores by weights, what follows by zeros, and returns their sum, by which they are still to
+/// be divided.
+#[inline(always)]
+fn softmax<const FUSED: bool>(scores: &mut [f32], seen: usize) -> f32 {
+    // Whole blocks: what is not seen weighs 1e-38 of the largest in the sum.
+    scores[seen..].fill(f32::NEG_INFINITY);
+    let blocks = &mut scores.as_chunks_mut::<LANES>().0[..seen.div_ceil(LANES)];
     let mut largest = [f32::NEG_INFINITY; LANES];
-    for block in blocks {
+    for block in blocks.iter() {
         largest.iter_mut().zip(block).for_each(|(l, s)| *l = if *s > *l { *s } else { *l });
     }
-    let largest = largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
-    let (blocks, rest) = scores.as_chunks_mut::<LANES>();
+    let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
     let mut sums = [0.0; LANES];
     for block in blocks {
         for (sum, s) in sums.iter_mut().zip(block) {
@@ -138,14 +153,14 @@ fn softmax<const FUSED: bool>(scores: &mut [f32]) -> f32 {
             *sum += *s;
         }
     }
-    rest.iter_mut().for_each(|s| *s = exp::<FUSED>(*s - largest));
-    sums.iter().sum::<f32>() + rest.iter().sum::<f32>()
+    scores[seen..].fill(0.0);
+    sums.iter().sum()
 }
 
-/// `out = weights * matrix` for [`QUERIES`] rows: `steps` of each row's `stride` weights, `matrix` of `[steps, width]`,
-/// `width` being a multiple of [`LANES`].
+/// `out = weights * matrix` for `QUERIES` rows: `steps` of each row's `stride` weights, `matrix` of `[stride, width]`.
+/// `stride` and `width` are multiples of [`LANES`], and what is beyond `steps` is zero in both or in the weights alone.
 #[inline(always)]
-fn product<const FUSED: bool>(
+fn product<const FUSED: bool, const QUERIES: usize>(
     weights: &[f32],
     stride: usize,
     steps: usize,
@@ -153,15 +168,16 @@ fn product<const FUSED: bool>(
     width: usize,
     out: &mut [f32],
 ) {
-    let weights: [&[f32]; QUERIES] = std::array::from_fn(|i| &weights[i * stride..][..steps]);
+    let weights: [_; QUERIES] = std::array::from_fn(|i| weights[i * stride..][..stride].as_chunks::<STEPS>().0);
     for first in (0..width).step_by(LANES) {
         let mut sums = [[0.0f32; LANES]; QUERIES];
-        for (s, row) in matrix.chunks_exact(width).take(steps).enumerate() {
-            if let Some(row) = row[first..].first_chunk::<LANES>() {
-                for (sums, weights) in sums.iter_mut().zip(&weights) {
-                    let weight = weights[s];
+        for (block, rows) in matrix.chunks_exact(STEPS * width).take(steps.div_ceil(STEPS)).enumerate() {
+            let weights: [_; QUERIES] = std::array::from_fn(|i| &weights[i][block]);
+            for s in 0..STEPS {
+                let Some(row) = rows[s * width + first..].first_chunk::<LANES>() else { break };
+                for (sums, weights) in sums.iter_mut().zip(weights) {
                     for (sum, x) in sums.iter_mut().zip(row) {
-                        *sum = multiply_add::<FUSED>(*x, weight, *sum);
+                        *sum = multiply_add::<FUSED>(*x, weights[s], *sum);
                     }
                 }
             }

@@ -99,7 +99,9 @@ macro_rules! tiles {
             let count = (rows - $row).min(2 * TILE);
             let at = if part.last && !part.add { 0 } else { $row };
             let $tile = &mut sums[at..at + count.next_multiple_of(TILE)];
-            let $ahead = &part.ahead[part.ahead.len() * block / blocks..part.ahead.len() * (block + 1) / blocks];
+            // For few rows the processor's own prefetching does better: there is little to hide it behind.
+            let $ahead = if rows > TILE { part.ahead } else { &[] };
+            let $ahead = &$ahead[$ahead.len() * block / blocks..$ahead.len() * (block + 1) / blocks];
             $kernel($($argument),*);
             part.finish::<true>(&mut sums[at..at + count], $row, $scales);
         }
@@ -119,7 +121,7 @@ pub fn amx(part: &Part, sums: &mut Sums) {
             // SAFETY: the same.
             let tiles = unsafe { Tiles::new() };
             let scales = Some(operands.column_scales);
-            tiles!(part, sums, scales, |row, tile, ahead| int8(&tiles, row, &operands, ahead, add, tile));
+            tiles!(part, sums, scales, |row, tile, ahead| int8(&tiles, row, part.job.rows - row, &operands, ahead, add, tile));
         }
         _ => product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512),
     }
@@ -180,10 +182,11 @@ fn bf16(_: &Tiles, x: &[u32], stride: usize, panel: Panel<u32>, ahead: &[u32], a
     }
 }
 
-/// The same of integers. A block of 64 is a step; its sums leave the tile to be multiplied by the scale of each row.
+/// The same of integers, for `count` rows or as many as the tiles have. A block of 64 is a step; its sums leave the tile
+/// to be multiplied by the scale of each row.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn int8(_: &Tiles, row: usize, operands: &Int8, ahead: &[u32], add: bool, tile: &mut Sums) {
+fn int8(_: &Tiles, row: usize, count: usize, operands: &Int8, ahead: &[u32], add: bool, tile: &mut Sums) {
     let Int8 { stride, scale_stride, quads, panel, .. } = *operands;
     let (x, scales) = (&operands.x[row * stride..], &operands.scales[row * scale_stride..]);
     let (blocks, whole) = (quads.div_ceil(QUADS), quads / QUADS);
@@ -197,6 +200,7 @@ fn int8(_: &Tiles, row: usize, operands: &Int8, ahead: &[u32], add: bool, tile: 
     });
     for (first, tile) in tile.chunks_exact_mut(TILE).enumerate() {
         let scales = scales[first * TILE * scale_stride..].as_ptr();
+        let count = TILE.min(count - first * TILE);
         let mut sums = MaybeUninit::<Line<[[[i32; COLUMNS]; TILE]; 2]>>::uninit();
         let sums: *mut [[i32; COLUMNS]; TILE] = sums.as_mut_ptr().cast();
         // While the tiles multiply a block, the sums of the one before are scaled.
@@ -236,7 +240,7 @@ fn int8(_: &Tiles, row: usize, operands: &Int8, ahead: &[u32], add: bool, tile: 
                 }
                 if block > 0 {
                     let sums = sums.add((block - 1) % 2).cast::<i32>();
-                    for i in 0..TILE {
+                    for i in 0..count {
                         let scale = _mm512_set1_ps(*scales.add(i * scale_stride + block - 1));
                         for j in 0..4 {
                             let sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums.add(i * COLUMNS + 16 * j).cast()));
