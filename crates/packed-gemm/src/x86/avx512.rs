@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::Ahead;
 use crate::tile::{COLUMNS, Int8, Panel, QUADS, Sums};
 
 macro_rules! wide {
@@ -12,7 +13,7 @@ macro_rules! wide {
             x: &[$operand],
             stride: usize,
             panel: Panel<$operand>,
-            _: &[u32],
+            ahead: &[u32],
             add: bool,
             tile: &mut Sums,
         ) {
@@ -20,6 +21,7 @@ macro_rules! wide {
             assert!(x.len() >= (M - 1) * stride + steps && tile.len() == M && panel.width == COLUMNS);
             let (x, panel) = (x.as_ptr().cast::<i32>(), panel.values.as_ptr().cast::<i32>());
             let mut sums = start_512::<M>(add, tile);
+            let mut ahead = line_a_step(ahead, steps);
             for s in 0..steps {
                 // SAFETY: s < steps, and by the assertion above `panel` has 64 words for each s and `x` one for each of
                 // M rows. A prefetch may point anywhere.
@@ -33,6 +35,7 @@ macro_rules! wide {
                         }
                     }
                 }
+                ahead.fetch();
             }
             store_512(&sums, tile);
         }
@@ -73,6 +76,14 @@ fn store_512<const M: usize>(sums: &[[__m512; 4]; M], tile: &mut Sums) {
     }
 }
 
+/// What can be asked for with a line a step. For fewer rows than that takes the processor's own prefetching does better:
+/// they wait for the panel itself.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn line_a_step(ahead: &[u32], steps: usize) -> Ahead {
+    Ahead::new(if ahead.len() <= 16 * steps { ahead } else { &[] }, steps)
+}
+
 /// A step of a panel; a later one is asked for.
 ///
 /// # Safety
@@ -92,7 +103,7 @@ unsafe fn load_512(step: *const i32) -> [__m512i; 4] {
 /// Integers are summed up exactly within a block; the tile adds up blocks, each times its row's scale.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub fn int8_avx512<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, _: &[u32], add: bool, tile: &mut Sums) {
+pub fn int8_avx512<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, ahead: &[u32], add: bool, tile: &mut Sums) {
     let (quads, blocks) = (operands.quads, operands.quads.div_ceil(QUADS));
     let (stride, scale_stride) = (operands.stride, operands.scale_stride);
     assert!(x.len() >= (M - 1) * stride + quads && scales.len() >= (M - 1) * scale_stride + blocks);
@@ -100,6 +111,7 @@ pub fn int8_avx512<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, _
     let (x, words) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
     let zero = _mm512_set1_epi32(operands.levels + 1);
     let mut totals = start_512::<M>(add, tile);
+    let mut ahead = line_a_step(ahead, quads);
     for block in 0..blocks {
         let first = block * QUADS;
         // SAFETY: as in `wide`: a block has 64 sums and 64 words for each of its quads, all of them before the end that
@@ -119,6 +131,7 @@ pub fn int8_avx512<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, _
                         sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], x, w[j]);
                     }
                 }
+                ahead.fetch();
             }
             for i in 0..M {
                 let scale = _mm512_set1_ps(*scales.as_ptr().add(i * scale_stride + block));
