@@ -1,9 +1,11 @@
 //! Threads and cancellation: what a computation runs on and how it is told to stop.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use packed_gemm::{Kernel, Team};
+use packed_gemm::{Kernel, Precision, Rows, Team};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -14,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Compute {
     team: Team,
     kernel: Kernel,
+    /// Free for the next layer.
+    rows: Mutex<Vec<Rows>>,
 }
 
 impl Compute {
@@ -28,7 +32,7 @@ impl Compute {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
         };
-        Ok(Self { team: start_threads(|| Team::new(threads))?, kernel })
+        Ok(Self { team: start_threads(|| Team::new(threads))?, kernel, rows: Mutex::default() })
     }
 
     /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.
@@ -45,6 +49,47 @@ impl Compute {
 
     pub fn kernel(&self) -> Kernel {
         self.kernel
+    }
+
+    /// Rows for a product's left-hand side. The layers of a pass use the same memory one after the other.
+    pub fn rows(&self, precision: Precision) -> Lent<'_> {
+        let mut free = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = free.iter().position(|rows| rows.precision() == precision);
+        let rows = found.map_or_else(|| Rows::new(precision, self.kernel), |i| free.swap_remove(i));
+        Lent { rows, from: self }
+    }
+
+    /// Gives the memory of rows back to the system: a batch may have taken much.
+    pub fn free_rows(&self) {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Rows that go back to their [`Compute`].
+pub struct Lent<'a> {
+    rows: Rows,
+    from: &'a Compute,
+}
+
+impl Deref for Lent<'_> {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        &self.rows
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut Rows {
+        &mut self.rows
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut free = self.from.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = Rows::new(self.rows.precision(), self.rows.kernel());
+        free.push(std::mem::replace(&mut self.rows, none));
     }
 }
 

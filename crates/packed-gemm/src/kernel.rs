@@ -25,8 +25,7 @@ pub enum Kernel {
 pub const VARIABLE: &str = "PACKED_GEMM_KERNEL";
 
 impl Kernel {
-    const ALL: [Self; 6] =
-        [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16, Self::Amx];
+    const ALL: [Self; 6] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16, Self::Amx];
 
     /// The kernels that this machine can run, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {

@@ -173,9 +173,14 @@ impl Rows {
     pub(crate) fn reset(&mut self, m: usize, k: usize) -> Writer<'_> {
         (self.m, self.k) = (m, k);
         let (stride, blocks) = (self.stride(), self.blocks());
-        // Tiles read on after the last row.
-        self.words.resize((m + TILE - 1) * stride, 0);
-        self.scales.resize((m + TILE - 1) * blocks, 0.0);
+        // Tiles read on after the last row. What is larger stays so: growing again would write it.
+        let rows = m + TILE - 1;
+        if self.words.len() < rows * stride {
+            self.words.resize(rows * stride, 0);
+        }
+        if self.scales.len() < rows * blocks {
+            self.scales.resize(rows * blocks, 0.0);
+        }
         Writer {
             format: self.format(),
             kernel: self.kernel,

@@ -321,7 +321,9 @@ impl Part<'_> {
             #[cfg(target_arch = "x86_64")]
             Kernel::Amx => unsafe { crate::x86::amx(self, sums) },
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Vnni | Kernel::Avx512Bf16 | Kernel::Amx => portable(self, sums),
+            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Vnni | Kernel::Avx512Bf16 | Kernel::Amx => {
+                portable(self, sums)
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Rows};
 
 use super::attention::Attention;
 use super::norm::LayerNorm;
-use crate::compute::Compute;
+use crate::compute::{Compute, Lent};
 use crate::error::Result;
 use crate::spec::Activation;
 use crate::weights::Weights;
@@ -77,8 +77,8 @@ impl Linear {
         })
     }
 
-    fn rows(&self, compute: &Compute) -> Rows {
-        Rows::new(self.matrix.precision(), compute.kernel())
+    fn rows<'a>(&self, compute: &'a Compute) -> Lent<'a> {
+        compute.rows(self.matrix.precision())
     }
 
     fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {

@@ -115,13 +115,29 @@ pub fn amx(part: &Part, sums: &mut Sums) {
         Operands::Bf16 { x, stride, panel } => {
             // SAFETY: `Kernel::Amx` runs here, as `Part::run` has asserted.
             let tiles = unsafe { Tiles::new() };
-            tiles!(part, sums, None, |row, tile, ahead| bf16(&tiles, &x[row * stride..], stride, panel, ahead, add, tile));
+            tiles!(part, sums, None, |row, tile, ahead| bf16(
+                &tiles,
+                &x[row * stride..],
+                stride,
+                panel,
+                ahead,
+                add,
+                tile
+            ));
         }
         Operands::Int8(operands) => {
             // SAFETY: the same.
             let tiles = unsafe { Tiles::new() };
             let scales = Some(operands.column_scales);
-            tiles!(part, sums, scales, |row, tile, ahead| int8(&tiles, row, part.job.rows - row, &operands, ahead, add, tile));
+            tiles!(part, sums, scales, |row, tile, ahead| int8(
+                &tiles,
+                row,
+                part.job.rows - row,
+                &operands,
+                ahead,
+                add,
+                tile
+            ));
         }
         _ => product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512),
     }

@@ -103,7 +103,14 @@ unsafe fn load_512(step: *const i32) -> [__m512i; 4] {
 /// Integers are summed up exactly within a block; the tile adds up blocks, each times its row's scale.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub fn int8_avx512<const M: usize>(x: &[u32], scales: &[f32], operands: &Int8, ahead: &[u32], add: bool, tile: &mut Sums) {
+pub fn int8_avx512<const M: usize>(
+    x: &[u32],
+    scales: &[f32],
+    operands: &Int8,
+    ahead: &[u32],
+    add: bool,
+    tile: &mut Sums,
+) {
     let (quads, blocks) = (operands.quads, operands.quads.div_ceil(QUADS));
     let (stride, scale_stride) = (operands.stride, operands.scale_stride);
     assert!(x.len() >= (M - 1) * stride + quads && scales.len() >= (M - 1) * scale_stride + blocks);
