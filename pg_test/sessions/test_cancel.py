@@ -8,11 +8,12 @@ db = fresh_database("clip_cancel")
 # 64 different images that take seconds: large ones, different in the bytes after their end
 BATCH = ("SELECT cardinality(clip_embed_images(array_agg(image || int4send(i)))) "
          "FROM picture, generate_series(1, 64) i")
-TEXTS = "SELECT cardinality(clip_embed_texts(array_agg('number ' || i))) FROM generate_series(1, 16384) i"
+TEXTS = ("SELECT cardinality(clip_embed_texts(array_agg('number ' || i || repeat(' and one more', 20)))) "
+         "FROM generate_series(1, 16384) i")
 
 with Session(db) as session, Session(db) as other:
     session.run("CREATE TABLE picture (image bytea)")
-    session.run(f"INSERT INTO picture VALUES ({hexed(png(1500, 1500))})")
+    session.run(f"INSERT INTO picture VALUES ({hexed(png(2500, 2500))})")
     session.run("SET clip.cache_entries = 0")
     session.run("SELECT clip_embed_image(image) IS NULL, clip_embed_text('warm') IS NULL FROM picture")
 
@@ -39,7 +40,7 @@ with Session(db) as session, Session(db) as other:
     for round in range(12):
         victim = Session(db)
         victim.send(TEXTS if round % 4 == 3 else BATCH)
-        time.sleep(0.2 + round * 0.03)
+        time.sleep(0.2 + round * 0.02)
         other.run(f"SELECT pg_terminate_backend({victim.pid})")
         try:
             raise AssertionError(f"not terminated: {victim.wait()}")

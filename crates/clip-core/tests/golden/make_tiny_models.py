@@ -60,6 +60,7 @@ FULL = {
     "clip-vit-base-patch32": lambda: clip(tower(512, 12, 8), tower(768, 12, 12, patch_size=32, image_size=224), 512),
     "clip-vit-base-patch16": lambda: clip(tower(512, 12, 8), tower(768, 12, 12, patch_size=16, image_size=224), 512),
     "clip-vit-large-patch14": lambda: clip(tower(768, 12, 12), tower(1024, 24, 16, patch_size=14, image_size=224), 768),
+    "clip-vit-large-patch14-336": lambda: clip(tower(768, 12, 12), tower(1024, 24, 16, patch_size=14, image_size=336), 768),
     # laion/CLIP-ViT-H-14-laion2B-s32B-b79K
     "openclip-vit-h-14": lambda: clip(tower(1024, 24, 16), tower(1280, 32, 16, patch_size=14, image_size=224), 1024,
                                       act="gelu"),
