@@ -193,10 +193,9 @@ macro_rules! rows {
         let blocks = rows.div_ceil(ROWS);
         for block in 0..blocks {
             let ($row, to) = (rows * block / blocks, rows * (block + 1) / blocks);
-            // Where there is no other part the same memory serves all rows.
-            let at = if part.last && !part.add { 0 } else { $row };
+            let at = part.place($row);
             let $tile = &mut sums[at..at + to - $row];
-            let $ahead = &part.ahead[part.ahead.len() * block / blocks..part.ahead.len() * (block + 1) / blocks];
+            let $ahead = part.share_of_ahead(block, blocks);
             match $tile.len() {
                 1 => $kernel::<1>($($argument),*),
                 2 => $kernel::<2>($($argument),*),
@@ -287,6 +286,19 @@ impl Job<'_> {
 }
 
 impl Part<'_> {
+    /// Where the sums of rows from this one on are. Where there is no other part the same memory serves all rows.
+    #[inline(always)]
+    pub fn place(&self, row: usize) -> usize {
+        if self.last && !self.add { 0 } else { row }
+    }
+
+    /// What one of so many blocks of rows is to fetch.
+    #[inline(always)]
+    pub fn share_of_ahead(&self, block: usize, blocks: usize) -> &[u32] {
+        let len = self.ahead.len();
+        &self.ahead[len * block / blocks..len * (block + 1) / blocks]
+    }
+
     /// Takes the sums of some rows, `row` being the first, to their end if they are complete.
     #[inline(always)]
     pub fn finish<const FUSED: bool>(&self, sums: &mut Sums, row: usize, scales: Option<&[f32; COLUMNS]>) {

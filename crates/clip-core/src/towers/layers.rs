@@ -4,7 +4,6 @@
 //! attention goes sequence by sequence. So a batch gives the same numbers as its items alone.
 
 use candle_core::Tensor;
-use scopeguard::defer;
 
 use super::attention::Attention;
 use super::norm::LayerNorm;
@@ -63,7 +62,6 @@ impl Encoder {
         let Some((last, layers)) = self.layers.split_last() else {
             return Err(Error::internal("a tower without layers"));
         };
-        defer! { ctx.compute.free_rows() }
         let x = self.run(layers, x, sequences, ctx)?;
         ctx.check()?;
         last.forward_pooled(&x, sequences, self.causal, ctx.compute)
@@ -71,7 +69,6 @@ impl Encoder {
 
     /// The same for all rows.
     pub fn forward_all(&self, x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
-        defer! { ctx.compute.free_rows() }
         self.run(&self.layers, x, sequences, ctx)
     }
 

@@ -1,6 +1,7 @@
 //! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`; `modeling_siglip.py`, `SiglipTextModel`).
 
 use candle_core::{Device, Tensor};
+use scopeguard::defer;
 
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
@@ -40,6 +41,7 @@ impl TextTower {
 
     /// `[texts, dimensions]` for any number of token sequences of any lengths up to the context's.
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
+        defer! { ctx.compute.free_rows() }
         let (width, context) = (self.tokens.width(), self.positions.len() / self.tokens.width());
         let (mut x, mut lengths) = (Vec::new(), Vec::new());
         for text in texts {

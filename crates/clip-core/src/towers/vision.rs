@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
+use scopeguard::defer;
 
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
@@ -74,6 +75,7 @@ impl VisionTower {
 
     /// `[images, dimensions]` for the pixel values of any number of images, each `[3, size, size]`.
     pub fn forward(&self, images: &[Vec<f32>], ctx: &Context) -> Result<Tensor> {
+        defer! { ctx.compute.free_rows() }
         let (n, size) = (images.len(), self.spec.image_size);
         if let Some(bad) = images.iter().find(|image| image.len() != 3 * size * size) {
             return Err(Error::internal(format!("{} pixel values, expected 3 x {size} x {size}", bad.len())));

@@ -9,9 +9,8 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-use super::avx512::*;
-use super::{f32_avx512, no_bf16, weights_bf16_avx2};
-use crate::tile::{COLUMNS, Int8, Operands, Panel, Part, QUADS, ROWS, Sums, TILE, product, rows};
+use super::avx512_bf16;
+use crate::tile::{COLUMNS, Int8, Operands, Panel, Part, QUADS, Sums, TILE};
 
 /// Words of a tile's row, and rows of a tile.
 const WORDS: usize = 16;
@@ -97,11 +96,10 @@ macro_rules! tiles {
         for block in 0..blocks {
             let $row = block * 2 * TILE;
             let count = (rows - $row).min(2 * TILE);
-            let at = if part.last && !part.add { 0 } else { $row };
+            let at = part.place($row);
             let $tile = &mut sums[at..at + count.next_multiple_of(TILE)];
             // For few rows the processor's own prefetching does better: there is little to hide it behind.
-            let $ahead = if rows > TILE { part.ahead } else { &[] };
-            let $ahead = &$ahead[$ahead.len() * block / blocks..$ahead.len() * (block + 1) / blocks];
+            let $ahead = if rows > TILE { part.share_of_ahead(block, blocks) } else { &[] };
             $kernel($($argument),*);
             part.finish::<true>(&mut sums[at..at + count], $row, $scales);
         }
@@ -139,7 +137,7 @@ pub fn amx(part: &Part, sums: &mut Sums) {
                 tile
             ));
         }
-        _ => product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512),
+        _ => avx512_bf16(part, sums),
     }
 }
 
