@@ -7,15 +7,8 @@ use pulp::{Arch, Simd};
 use crate::rows::{Aligned, BLOCK, LINE_BYTES};
 
 /// Rows of f32 as pairs of bf16 in one word, the first one in the low half. A zero fills up an odd row.
-#[pulp::with_simd(bf16 = Arch::new())]
 #[inline(always)]
-pub fn bf16_with<'a, S: Simd>(_: S, x: &'a [f32], out: &'a mut [u32]) {
-    bf16_inline(x, out);
-}
-
-/// The same with the instructions of the caller.
-#[inline(always)]
-pub fn bf16_inline(x: &[f32], out: &mut [u32]) {
+pub fn bf16(x: &[f32], out: &mut [u32]) {
     let (whole, odd) = x.as_chunks::<2>();
     for ([low, high], out) in whole.iter().zip(out.iter_mut()) {
         *out = round(*low) | round(*high) << 16;

@@ -155,6 +155,29 @@ impl Rows {
         });
     }
 
+    /// Values `column..` of a row, as they were rounded.
+    #[inline(always)]
+    pub fn read(&self, row: usize, column: usize, out: &mut [f32]) {
+        assert!(row < self.m && column + out.len() <= self.k);
+        let (words, scales) = self.from(row);
+        match self.format() {
+            Format::F32 | Format::EvenF32 => out.copy_from_slice(&bytemuck::cast_slice(words)[column..][..out.len()]),
+            Format::Pairs => {
+                let halves = bytemuck::cast_slice::<u32, u16>(words);
+                for (value, half) in out.iter_mut().zip(&halves[column..]) {
+                    *value = f32::from_bits(u32::from(*half) << 16);
+                }
+            }
+            Format::Quads => {
+                let zero = self.kernel.zero() as u8;
+                for (i, value) in out.iter_mut().enumerate() {
+                    let byte = words[(column + i) / 4].to_le_bytes()[(column + i) % 4];
+                    *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scales[(column + i) / BLOCK];
+                }
+            }
+        }
+    }
+
     fn format(&self) -> Format {
         match self.precision {
             Precision::F32 => Format::F32,
@@ -246,7 +269,10 @@ impl Writer<'_> {
                 bytemuck::cast_slice_mut(to).copy_from_slice(values);
                 rest.fill(0);
             }
-            Format::Pairs if INLINE => encode::bf16_inline(values, words),
+            // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
+            #[cfg(target_arch = "x86_64")]
+            Format::Pairs => unsafe { crate::x86::to_bf16(values, words) },
+            #[cfg(not(target_arch = "x86_64"))]
             Format::Pairs => encode::bf16(values, words),
             Format::Quads => {
                 let (first, count) = (column / BLOCK, values.len().div_ceil(BLOCK));

@@ -12,33 +12,57 @@ pub struct Attention<'a> {
     pub lengths: &'a [usize],
     /// A row sees itself and those before it.
     pub causal: bool,
-    /// Which row of each sequence asks; all of them where this is `None`.
-    pub queries: Option<&'a [usize]>,
+    pub queries: Queries<'a>,
+}
+
+/// What asks.
+#[derive(Clone, Copy)]
+pub enum Queries<'a> {
+    /// Every row.
+    All,
+    /// One of each sequence.
+    Rows(&'a [usize]),
+    /// This query, `[hidden]`, in each sequence. Its rows have keys and values alone.
+    Given(&'a [f32]),
 }
 
 impl Attention<'_> {
-    /// `qkv`: `[sum of lengths, width]`, `width` being three times the hidden size. Fills `[rows that ask, hidden]`.
-    pub fn to_rows(&self, qkv: &[f32], width: usize, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
+    /// `qkv`: `[sum of lengths, width]`, `width` being three times the hidden size, or twice where the query is given.
+    /// Fills `[rows that ask, hidden]`.
+    pub fn to_rows(&self, qkv: &Rows, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         let (starts, total) = self.starts();
-        if width == 0 || !width.is_multiple_of(3 * self.heads) || total.checked_mul(width) != Some(qkv.len()) {
-            candle_core::bail!(
-                "attention of {} heads over {:?} does not fit rows of {width}",
-                self.heads,
-                self.lengths
-            );
+        let parts = if matches!(self.queries, Queries::Given(_)) { 2 } else { 3 };
+        let hidden = qkv.width() / parts;
+        let fits = match self.queries {
+            Queries::All => true,
+            Queries::Rows(rows) => {
+                rows.len() == self.lengths.len() && rows.iter().zip(self.lengths).all(|(row, length)| row < length)
+            }
+            Queries::Given(query) => query.len() == hidden,
+        };
+        if !fits || hidden == 0 || !hidden.is_multiple_of(self.heads) || qkv.width() != parts * hidden {
+            candle_core::bail!("attention of {} heads does not fit rows of {}", self.heads, qkv.width());
         }
-        if self.queries.is_some_and(|queries| {
-            queries.len() != self.lengths.len()
-                || queries.iter().zip(self.lengths).any(|(query, length)| query >= length)
-        }) {
-            candle_core::bail!("a row of the queries is not in its sequence");
+        if total != qkv.len() {
+            candle_core::bail!("sequences of {:?} are not {} rows", self.lengths, qkv.len());
         }
-        let size = width / 3 / self.heads;
-        let heights: Vec<usize> = self.lengths.iter().map(|n| if self.queries.is_some() { 1 } else { *n }).collect();
+        let size = hidden / self.heads;
+        let heights: Vec<usize> =
+            self.lengths.iter().map(|n| if matches!(self.queries, Queries::All) { *n } else { 1 }).collect();
         rows.fill_grid(compute.team(), &heights, self.heads, size, |i, head, out| {
-            let sequence = &qkv[starts[i] * width..][..self.lengths[i] * width];
-            let head = Head { sequence, width, size, at: head * size, causal: self.causal };
-            let first = self.queries.map_or(0, |queries| queries[i]);
+            let keys = (parts - 2) * hidden + head * size;
+            let head = Head {
+                qkv,
+                start: starts[i],
+                length: self.lengths[i],
+                size,
+                query: head * size,
+                given: if let Queries::Given(query) = self.queries { Some(query) } else { None },
+                keys,
+                values: keys + hidden,
+                causal: self.causal,
+            };
+            let first = if let Queries::Rows(rows) = self.queries { rows[i] } else { 0 };
             head.run(first, out, compute.kernel());
         });
         Ok(())
@@ -57,11 +81,17 @@ impl Attention<'_> {
 
 /// One head of one sequence.
 struct Head<'a> {
-    /// `[length, width]`, of which the head has `size` columns from `at` on, and again for keys and values.
-    sequence: &'a [f32],
-    width: usize,
+    qkv: &'a Rows,
+    /// First row of the sequence.
+    start: usize,
+    length: usize,
+    /// Columns of the head, the first ones of its queries, keys and values.
     size: usize,
-    at: usize,
+    query: usize,
+    keys: usize,
+    values: usize,
+    /// Asks instead of the rows.
+    given: Option<&'a [f32]>,
     causal: bool,
 }
 
@@ -86,15 +116,16 @@ impl Head<'_> {
 
     #[inline(always)]
     fn mix<const FUSED: bool, const QUERIES: usize>(&self, first: usize, out: &mut [f32]) {
-        let (length, size, hidden) = (self.sequence.len() / self.width, self.size, self.width / 3);
+        let (length, size) = (self.length, self.size);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
         // Keys as columns, values as rows, both filled up with zeros to whole blocks.
         let mut keys = vec![0.0; wide_size * wide_length];
         let mut values = vec![0.0; wide_length * wide_size];
-        for (i, row) in self.sequence.chunks_exact(self.width).enumerate() {
-            let key = &row[hidden + self.at..][..size];
-            keys[i..].iter_mut().step_by(wide_length).zip(key).for_each(|(to, from)| *to = *from);
-            values[i * wide_size..][..size].copy_from_slice(&row[2 * hidden + self.at..][..size]);
+        let mut key = vec![0.0; size];
+        for (i, value) in values.chunks_exact_mut(wide_size).take(length).enumerate() {
+            self.qkv.read(self.start + i, self.keys, &mut key);
+            keys[i..].iter_mut().step_by(wide_length).zip(&key).for_each(|(to, from)| *to = *from);
+            self.qkv.read(self.start + i, self.values, &mut value[..size]);
         }
         let scale = (size as f32).powf(-0.5);
         let mut queries = vec![0.0; QUERIES * wide_size];
@@ -104,8 +135,12 @@ impl Head<'_> {
             let first = first + block * QUERIES;
             let count = out.len() / size;
             for (i, query) in queries.chunks_exact_mut(wide_size).take(count).enumerate() {
-                let row = &self.sequence[(first + i) * self.width + self.at..][..size];
-                query.iter_mut().zip(row).for_each(|(to, from)| *to = from * scale);
+                let query = &mut query[..size];
+                match self.given {
+                    Some(given) => query.copy_from_slice(&given[self.query..][..size]),
+                    None => self.qkv.read(self.start + first + i, self.query, query),
+                }
+                query.iter_mut().for_each(|x| *x *= scale);
             }
             product::<FUSED, QUERIES>(&queries, wide_size, size, &keys, wide_length, &mut scores);
             let mut totals = [1.0; QUERIES];
@@ -193,7 +228,7 @@ mod tests {
     use super::*;
     use candle_core::{D, Device, Tensor};
     use candle_nn::ops::softmax_last_dim;
-    use packed_gemm::{Epilogue, PackedMatrix, Precision};
+    use packed_gemm::Precision;
 
     /// The same on candle's own operations, for one sequence.
     fn reference(qkv: &Tensor, heads: usize, causal: bool) -> candle_core::Result<Tensor> {
@@ -218,12 +253,12 @@ mod tests {
             let rows = lengths.iter().sum::<usize>();
             let qkv = Tensor::randn(0f32, 1., (rows, 3 * hidden), &Device::Cpu).unwrap();
             for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
-                let run = |queries: Option<&[usize]>| {
+                let run = |queries| {
                     let attention = Attention { heads, lengths: &lengths, causal, queries };
                     values_of(&attention, &qkv, kernel)
                 };
                 let last: Vec<usize> = lengths.iter().map(|n| n - 1).collect();
-                let (all, one) = (run(None), run(Some(&last)));
+                let (all, one) = (run(Queries::All), run(Queries::Rows(&last)));
                 let mut start = 0;
                 for (i, &length) in lengths.iter().enumerate() {
                     let expected = reference(&qkv.narrow(0, start, length).unwrap(), heads, causal).unwrap();
@@ -236,21 +271,73 @@ mod tests {
         }
     }
 
-    /// What attention gives, read back by a product with the identity.
+    #[test]
+    fn a_query_of_its_own() {
+        let (heads, size, lengths) = (2, 20, [3, 17]);
+        let hidden = heads * size;
+        let random = |rows, width| Tensor::randn(0f32, 1., (rows, width), &Device::Cpu).unwrap();
+        let (query, kv) = (random(1, hidden), random(20, 2 * hidden));
+        // As if every row asked so.
+        let qkv = Tensor::cat(&[&query.broadcast_as((20, hidden)).unwrap(), &kv], 1).unwrap();
+        let query: Vec<f32> = query.flatten_all().unwrap().to_vec1().unwrap();
+        for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
+            let run = |queries, qkv: &Tensor| {
+                let attention = Attention { heads, lengths: &lengths, causal: false, queries };
+                rounded_values_of(&attention, qkv, precision, kernel)
+            };
+            // The query itself is not rounded.
+            let tolerance = if precision == Precision::F32 { 2e-6 } else { 1e-2 };
+            let (given, expected) = (run(Queries::Given(&query), &kv), run(Queries::Rows(&[0, 0]), &qkv));
+            within(tolerance, &given, &expected);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let compute = Compute::new(1).unwrap();
+        let mut qkv = Rows::new(Precision::F32, compute.kernel());
+        qkv.copy_from(compute.team(), &[0.0; 5 * 24], 24).unwrap();
+        let run = |heads, lengths: &[usize], queries| {
+            let attention = Attention { heads, lengths, causal: false, queries };
+            let mut rows = Rows::new(Precision::F32, compute.kernel());
+            attention.to_rows(&qkv, &mut rows, &compute).is_ok()
+        };
+        assert!(
+            run(2, &[2, 3], Queries::All)
+                && run(2, &[5], Queries::Rows(&[4]))
+                && run(2, &[5], Queries::Given(&[0.0; 12]))
+        );
+        assert!(!run(3, &[2, 3], Queries::All), "heads");
+        assert!(!run(2, &[2, 2], Queries::All), "lengths");
+        assert!(!run(2, &[5], Queries::Rows(&[5])), "no such row");
+        assert!(!run(2, &[2, 3], Queries::Rows(&[1])), "a row too few");
+        assert!(!run(2, &[5], Queries::Given(&[0.0; 8])), "the query's length");
+    }
+
     fn values_of(attention: &Attention, qkv: &Tensor, kernel: Kernel) -> Tensor {
+        rounded_values_of(attention, qkv, Precision::F32, kernel)
+    }
+
+    /// What attention gives for `qkv` in a precision.
+    fn rounded_values_of(attention: &Attention, qkv: &Tensor, precision: Precision, kernel: Kernel) -> Tensor {
         let (width, compute) = (qkv.dims2().unwrap().1, Compute::with_kernel(2, kernel).unwrap());
-        let mut rows = Rows::new(Precision::F32, kernel);
+        let (mut rounded, mut rows) = (Rows::new(precision, kernel), Rows::new(Precision::F32, kernel));
         let values: Vec<f32> = qkv.flatten_all().unwrap().to_vec1().unwrap();
-        attention.to_rows(&values, width, &mut rows, &compute).unwrap();
-        let hidden = width / 3;
-        let identity: Vec<f32> = (0..hidden * hidden).map(|i| f32::from(u8::from(i % (hidden + 1) == 0))).collect();
-        let identity = PackedMatrix::pack(Precision::F32, &identity, hidden, hidden).unwrap();
-        let values = identity.multiply(compute.team(), &rows, &Epilogue::default()).unwrap();
-        Tensor::from_vec(values, (rows.len(), hidden), &Device::Cpu).unwrap()
+        rounded.copy_from(compute.team(), &values, width).unwrap();
+        attention.to_rows(&rounded, &mut rows, &compute).unwrap();
+        let mut values = vec![0.0; rows.len() * rows.width()];
+        for (i, values) in values.chunks_mut(rows.width()).enumerate() {
+            rows.read(i, 0, values);
+        }
+        Tensor::from_vec(values, (rows.len(), rows.width()), &Device::Cpu).unwrap()
     }
 
     fn close(a: &Tensor, b: &Tensor) {
+        within(2e-6, a, b);
+    }
+
+    fn within(tolerance: f32, a: &Tensor, b: &Tensor) {
         let error = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(D::Minus1).unwrap();
-        assert!(error.to_scalar::<f32>().unwrap() < 2e-6, "{error}");
+        assert!(error.to_scalar::<f32>().unwrap() < tolerance, "{error}");
     }
 }

@@ -5,9 +5,9 @@
 
 use candle_core::Tensor;
 
-use super::attention::Attention;
+use super::attention::{Attention, Queries};
 use super::norm::LayerNorm;
-use super::ops::{Linear, Mlp};
+use super::ops::{AttentionBlock, Linear, Mlp};
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::spec::TowerSpec;
@@ -20,10 +20,7 @@ pub struct Encoder {
 }
 
 struct Layer {
-    norm: LayerNorm,
-    /// Query, key and value side by side.
-    qkv: Linear,
-    out: Linear,
+    attention: AttentionBlock,
     mlp: Mlp,
     heads: usize,
 }
@@ -87,9 +84,11 @@ impl Layer {
         let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
         let linear = |name: &str| Linear::load(weights, &part(name));
         Ok(Self {
-            norm: norm("layer_norm1")?,
-            qkv: linear("self_attn.qkv_proj")?,
-            out: linear("self_attn.out_proj")?,
+            attention: AttentionBlock::new(
+                norm("layer_norm1")?,
+                linear("self_attn.qkv_proj")?,
+                linear("self_attn.out_proj")?,
+            ),
             mlp: Mlp::new(
                 norm("layer_norm2")?,
                 linear("mlp.fc1")?.with_activation(spec.activation),
@@ -100,17 +99,16 @@ impl Layer {
     }
 
     fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
-        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries: None };
-        let qkv = self.qkv.forward_normed(&self.norm, x, compute)?;
-        self.mlp.forward(&self.out.forward_attention(&attention, &qkv, Some(x), compute)?, compute)
+        let queries = Queries::All;
+        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
+        self.mlp.forward(&self.attention.forward(&attention, x, Some(x), compute)?, compute)
     }
 
     /// The last layer, of which only the pooled rows are asked for.
     fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
-        let queries = Some(sequences.pooled.as_slice());
+        let queries = Queries::Rows(&sequences.pooled);
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        let qkv = self.qkv.forward_normed(&self.norm, x, compute)?;
         let pooled = x.index_select(&Tensor::new(sequences.rows(), x.device())?, 0)?;
-        self.mlp.forward(&self.out.forward_attention(&attention, &qkv, Some(&pooled), compute)?, compute)
+        self.mlp.forward(&self.attention.forward(&attention, x, Some(&pooled), compute)?, compute)
     }
 }

@@ -2,7 +2,7 @@
 //! writes the left-hand side in the format that the weights are multiplied in.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
-use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Rows};
+use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Precision, Rows};
 
 use super::attention::Attention;
 use super::norm::LayerNorm;
@@ -62,23 +62,13 @@ impl Linear {
         Ok(x.apply_op1_no_bwd(&Op { norm: Some(norm), linear: self, compute })?)
     }
 
-    /// Of what attention makes of `qkv`, plus `residual`, `[rows, outputs]`, where there is one.
-    pub fn forward_attention(
-        &self,
-        attention: &Attention,
-        qkv: &Tensor,
-        residual: Option<&Tensor>,
-        compute: &Compute,
-    ) -> Result<Tensor> {
-        let op = Attend { attention, out: self, compute };
-        Ok(match residual {
-            Some(residual) => qkv.apply_op2_no_bwd(residual, &op)?,
-            None => qkv.apply_op1_no_bwd(&op)?,
-        })
-    }
-
     fn rows<'a>(&self, compute: &'a Compute) -> Lent<'a> {
         compute.rows(self.matrix.precision())
+    }
+
+    /// For a product that something else than another product reads: as exact as the precision is worth.
+    fn values<'a>(&self, compute: &'a Compute) -> Lent<'a> {
+        compute.rows(if self.matrix.precision() == Precision::F32 { Precision::F32 } else { Precision::Bf16 })
     }
 
     fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {
@@ -89,6 +79,12 @@ impl Linear {
         self.matrix.multiply(compute.team(), x, &self.epilogue(residual)).map_err(candle_core::Error::wrap)
     }
 
+    /// The product as the left-hand side of another one.
+    fn to_rows(&self, x: &Rows, out: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
+        let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(None), out);
+        done.map_err(candle_core::Error::wrap)
+    }
+
     fn multiply(
         &self,
         x: &Rows,
@@ -96,6 +92,35 @@ impl Linear {
         compute: &Compute,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(self.product(x, residual, compute)?), (x.len(), self.matrix.outputs()).into()))
+    }
+}
+
+/// Attention with a norm and a linear layer before it and one after it.
+pub struct AttentionBlock {
+    norm: LayerNorm,
+    /// Query, key and value side by side.
+    qkv: Linear,
+    out: Linear,
+}
+
+impl AttentionBlock {
+    pub fn new(norm: LayerNorm, qkv: Linear, out: Linear) -> Self {
+        Self { norm, qkv, out }
+    }
+
+    /// `x`: `[rows, hidden]`. Returns `[rows that ask, hidden]`, plus `residual` of this shape where there is one.
+    pub fn forward(
+        &self,
+        attention: &Attention,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        compute: &Compute,
+    ) -> Result<Tensor> {
+        let op = Attend { block: self, attention, compute };
+        Ok(match residual {
+            Some(residual) => x.apply_op2_no_bwd(residual, &op)?,
+            None => x.apply_op1_no_bwd(&op)?,
+        })
     }
 }
 
@@ -154,28 +179,30 @@ impl CustomOp1 for MlpOp<'_> {
         let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
         let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
         norm.to_rows(x, width, &mut rows, compute)?;
-        let done = up.matrix.multiply_to_rows(compute.team(), &rows, &up.epilogue(None), &mut between);
-        done.map_err(candle_core::Error::wrap)?;
+        up.to_rows(&rows, &mut between, compute)?;
         down.multiply(&between, Some(x), compute)
     }
 }
 
 struct Attend<'a> {
+    block: &'a AttentionBlock,
     attention: &'a Attention<'a>,
-    out: &'a Linear,
     compute: &'a Compute,
 }
 
 impl Attend<'_> {
     fn run(
         &self,
-        qkv: &CpuStorage,
+        x: &CpuStorage,
         layout: &Layout,
         residual: Option<&[f32]>,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let mut rows = self.out.rows(self.compute);
-        self.attention.to_rows(values(qkv, layout)?, layout.shape().dims2()?.1, &mut rows, self.compute)?;
-        self.out.multiply(&rows, residual, self.compute)
+        let (AttentionBlock { norm, qkv, out }, compute) = (self.block, self.compute);
+        let (mut rows, mut between) = (qkv.rows(compute), qkv.values(compute));
+        norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
+        qkv.to_rows(&rows, &mut between, compute)?;
+        self.attention.to_rows(&between, &mut rows, compute)?;
+        out.multiply(&rows, residual, compute)
     }
 }
 
@@ -184,8 +211,8 @@ impl CustomOp1 for Attend<'_> {
         "attention"
     }
 
-    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.run(qkv, layout, None)
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.run(x, layout, None)
     }
 }
 
@@ -196,12 +223,12 @@ impl CustomOp2 for Attend<'_> {
 
     fn cpu_fwd(
         &self,
-        qkv: &CpuStorage,
+        x: &CpuStorage,
         layout: &Layout,
         residual: &CpuStorage,
         residual_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.run(qkv, layout, Some(values(residual, residual_layout)?))
+        self.run(x, layout, Some(values(residual, residual_layout)?))
     }
 }
 

@@ -25,14 +25,13 @@ pub struct VisionTower {
     /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
     positions: Vec<f32>,
     encoder: Encoder,
-    post_norm: LayerNorm,
     head: Head,
 }
 
 /// What makes one vector of all rows.
 enum Head {
     /// CLIP's: a row of its own, the first.
-    Class { pre_norm: LayerNorm, projection: Linear },
+    Class { pre_norm: LayerNorm, post_norm: LayerNorm, projection: Linear },
     /// SigLIP's, which needs no projection.
     Pool(Box<PoolingHead>),
 }
@@ -42,6 +41,7 @@ impl VisionTower {
         let (tower, eps) = (&spec.vision.tower, spec.vision.tower.layer_norm_eps);
         let embeddings = format!("{VISION}.embeddings");
         let mut positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
+        let post_norm = LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?;
         // A convolution whose stride is its size is a product with each patch as one row.
         let patches = format!("{embeddings}.patch_embedding");
         let (patches, head) = match spec.architecture {
@@ -50,12 +50,13 @@ impl VisionTower {
                 positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
                 let head = Head::Class {
                     pre_norm: LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?,
+                    post_norm,
                     projection: Linear::load_without_bias(weights, "visual_projection.weight")?,
                 };
                 (Linear::load_without_bias(weights, &format!("{patches}.weight"))?, head)
             }
             Architecture::Siglip => {
-                let head = PoolingHead::load(weights, &format!("{VISION}.head"), tower)?;
+                let head = PoolingHead::load(weights, &format!("{VISION}.head"), post_norm, tower)?;
                 (Linear::load(weights, &patches)?, Head::Pool(Box::new(head)))
             }
         };
@@ -68,7 +69,6 @@ impl VisionTower {
             patches,
             positions,
             encoder: Encoder::load(weights, VISION, tower, false)?,
-            post_norm: LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?,
             head,
         })
     }
@@ -84,14 +84,14 @@ impl VisionTower {
         let (x, rows) = self.embed(images, ctx.compute)?;
         let sequences = Sequences { lengths: vec![rows; n], pooled: vec![0; n] };
         match &self.head {
-            Head::Class { projection, .. } => {
+            Head::Class { post_norm, projection, .. } => {
                 let class = self.encoder.forward(x, &sequences, ctx)?;
-                projection.forward_normed(&self.post_norm, &class, ctx.compute)
+                projection.forward_normed(post_norm, &class, ctx.compute)
             }
             Head::Pool(head) => {
                 let x = self.encoder.forward_all(x, &sequences, ctx)?;
                 ctx.check()?;
-                head.forward(&self.post_norm, &x, n, rows, ctx.compute)
+                head.forward(&x, n, rows, ctx.compute)
             }
         }
     }

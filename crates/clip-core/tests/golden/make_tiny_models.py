@@ -64,6 +64,9 @@ FULL = {
     # laion/CLIP-ViT-H-14-laion2B-s32B-b79K
     "openclip-vit-h-14": lambda: clip(tower(1024, 24, 16), tower(1280, 32, 16, patch_size=14, image_size=224), 1024,
                                       act="gelu"),
+    # laion/CLIP-ViT-bigG-14-laion2B-39B-b160k: 10 GB
+    "openclip-vit-bigg-14": lambda: clip(tower(1280, 32, 20), tower(1664, 48, 16, 8192, patch_size=14, image_size=224), 1280,
+                                         act="gelu"),
 }
 
 

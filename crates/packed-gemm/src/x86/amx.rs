@@ -75,6 +75,13 @@ macro_rules! load {
             options(nostack, preserves_flags, readonly))
     };
 }
+/// The same of what is not read again soon: it need not drive out of the first cache what is.
+macro_rules! stream {
+    ($t:literal, $at:expr, $stride:expr) => {
+        asm!(concat!("tileloaddt1 tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
+            options(nostack, preserves_flags, readonly))
+    };
+}
 macro_rules! store {
     ($t:literal, $at:expr, $stride:expr) => {
         asm!(concat!("tilestored [{} + {}], tmm", $t), in(reg) $at, in(reg) $stride, options(nostack, preserves_flags))
@@ -87,22 +94,53 @@ macro_rules! dot {
     };
 }
 
+/// Rows whose sums have left the tiles, to be finished while those multiply the next ones.
+struct Behind<'a> {
+    part: &'a Part<'a>,
+    sums: &'a mut Sums,
+    /// The first one.
+    row: usize,
+    scales: Option<&'a [f32; COLUMNS]>,
+}
+
+impl Behind<'_> {
+    #[inline(always)]
+    fn one(&mut self) {
+        if let Some((sums, rest)) = std::mem::take(&mut self.sums).split_first_mut() {
+            self.part.finish::<true>(std::slice::from_mut(sums), self.row, self.scales);
+            (self.sums, self.row) = (rest, self.row + 1);
+        }
+    }
+
+    #[inline(always)]
+    fn all(self) {
+        self.part.finish::<true>(self.sums, self.row, self.scales);
+    }
+}
+
 /// Goes through the rows, two tiles of them at a time.
 macro_rules! tiles {
-    ($part:expr, $sums:expr, $scales:expr, |$row:ident, $tile:ident, $ahead:ident| $kernel:ident($($argument:expr),*)) => {{
+    ($part:expr, $sums:expr, $scales:expr, |$row:ident, $tile:ident, $ahead:ident, $behind:ident| $kernel:ident($($argument:expr),*)) => {{
         let (part, sums): (&Part, &mut Sums) = ($part, $sums);
         let rows = part.job.rows;
         let blocks = rows.div_ceil(2 * TILE);
+        let mut before = 0..0;
         for block in 0..blocks {
             let $row = block * 2 * TILE;
             let count = (rows - $row).min(2 * TILE);
-            let at = part.place($row);
-            let $tile = &mut sums[at..at + count.next_multiple_of(TILE)];
+            // Two places take turns where no sums are kept.
+            let at = if part.place($row) == 0 { $row % (4 * TILE) } else { $row };
+            let [$tile, sums] = sums
+                .get_disjoint_mut([at..at + count.next_multiple_of(TILE), before])
+                .expect("places of different blocks");
+            let $behind = Behind { part, sums, row: $row.saturating_sub(2 * TILE), scales: $scales };
             // For few rows the processor's own prefetching does better: there is little to hide it behind.
             let $ahead = if rows > TILE { part.share_of_ahead(block, blocks) } else { &[] };
             $kernel($($argument),*);
-            part.finish::<true>(&mut sums[at..at + count], $row, $scales);
+            before = at..at + count;
         }
+        let row = blocks.saturating_sub(1) * 2 * TILE;
+        Behind { part, sums: &mut sums[before], row, scales: $scales }.all();
     }};
 }
 
@@ -113,12 +151,13 @@ pub fn amx(part: &Part, sums: &mut Sums) {
         Operands::Bf16 { x, stride, panel } => {
             // SAFETY: `Kernel::Amx` runs here, as `Part::run` has asserted.
             let tiles = unsafe { Tiles::new() };
-            tiles!(part, sums, None, |row, tile, ahead| bf16(
+            tiles!(part, sums, None, |row, tile, ahead, behind| bf16(
                 &tiles,
                 &x[row * stride..],
                 stride,
                 panel,
                 ahead,
+                behind,
                 add,
                 tile
             ));
@@ -127,12 +166,13 @@ pub fn amx(part: &Part, sums: &mut Sums) {
             // SAFETY: the same.
             let tiles = unsafe { Tiles::new() };
             let scales = Some(operands.column_scales);
-            tiles!(part, sums, scales, |row, tile, ahead| int8(
+            tiles!(part, sums, scales, |row, tile, ahead, behind| int8(
                 &tiles,
                 row,
                 part.job.rows - row,
                 &operands,
                 ahead,
+                behind,
                 add,
                 tile
             ));
@@ -143,8 +183,18 @@ pub fn amx(part: &Part, sums: &mut Sums) {
 
 /// One or two tiles of rows.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn bf16(_: &Tiles, x: &[u32], stride: usize, panel: Panel<u32>, ahead: &[u32], add: bool, tile: &mut Sums) {
+#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+#[allow(clippy::too_many_arguments)]
+fn bf16(
+    _: &Tiles,
+    x: &[u32],
+    stride: usize,
+    panel: Panel<u32>,
+    ahead: &[u32],
+    mut behind: Behind,
+    add: bool,
+    tile: &mut Sums,
+) {
     let steps = panel.steps();
     let whole = steps / WORDS * WORDS;
     assert!(x.len() >= (tile.len() - 1) * stride + steps && panel.width == COLUMNS);
@@ -167,11 +217,16 @@ fn bf16(_: &Tiles, x: &[u32], stride: usize, panel: Panel<u32>, ahead: &[u32], a
                     load!(3, second.add(WORDS), 4 * COLUMNS);
                 }
             }
-            let mut step = |x: *const u32, stride: usize, w: *const u32| {
+            for s in (0..steps).step_by(WORDS) {
+                let (x, stride, w) = match &rest {
+                    Some(rest) if s == whole => (rest.x.as_ptr().cast(), WORDS, rest.w.as_ptr().cast()),
+                    _ => (x.as_ptr().add(s), stride, panel.values.as_ptr().add(s * COLUMNS)),
+                };
+                let w: *const u32 = w.add(column);
                 load!(4, x, 4 * stride);
-                load!(6, w, 4 * COLUMNS);
+                stream!(6, w, 4 * COLUMNS);
                 dot!("tdpbf16ps", 0, 4, 6);
-                load!(7, w.add(WORDS), 4 * COLUMNS);
+                stream!(7, w.add(WORDS), 4 * COLUMNS);
                 dot!("tdpbf16ps", 1, 4, 7);
                 if two {
                     load!(5, x.add(TILE * stride), 4 * stride);
@@ -179,12 +234,7 @@ fn bf16(_: &Tiles, x: &[u32], stride: usize, panel: Panel<u32>, ahead: &[u32], a
                     dot!("tdpbf16ps", 3, 5, 7);
                 }
                 ahead.fetch();
-            };
-            for s in (0..whole).step_by(WORDS) {
-                step(x.as_ptr().add(s), stride, panel.values.as_ptr().add(s * COLUMNS + column));
-            }
-            if let Some(rest) = &rest {
-                step(rest.x.as_ptr().cast(), WORDS, rest.w.as_ptr().cast::<u32>().add(column));
+                behind.one();
             }
             store!(0, sums, 4 * COLUMNS);
             store!(1, sums.add(WORDS), 4 * COLUMNS);
@@ -194,13 +244,24 @@ fn bf16(_: &Tiles, x: &[u32], stride: usize, panel: Panel<u32>, ahead: &[u32], a
             }
         }
     }
+    behind.all();
 }
 
 /// The same of integers, for `count` rows or as many as the tiles have. A block of 64 is a step; its sums leave the tile
 /// to be multiplied by the scale of each row.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn int8(_: &Tiles, row: usize, count: usize, operands: &Int8, ahead: &[u32], add: bool, tile: &mut Sums) {
+#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+#[allow(clippy::too_many_arguments)]
+fn int8(
+    _: &Tiles,
+    row: usize,
+    count: usize,
+    operands: &Int8,
+    ahead: &[u32],
+    mut behind: Behind,
+    add: bool,
+    tile: &mut Sums,
+) {
     let Int8 { stride, scale_stride, quads, panel, .. } = *operands;
     let (x, scales) = (&operands.x[row * stride..], &operands.scales[row * scale_stride..]);
     let (blocks, whole) = (quads.div_ceil(QUADS), quads / QUADS);
@@ -264,10 +325,12 @@ fn int8(_: &Tiles, row: usize, count: usize, operands: &Int8, ahead: &[u32], add
                         }
                     }
                     ahead.fetch();
+                    behind.one();
                 }
             }
         }
     }
+    behind.all();
 }
 
 /// The last words of rows and panel that fill no tile, filled up with zeros.

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::avx2::Ahead;
+use crate::encode::bf16;
 use crate::tile::{COLUMNS, Int8, Panel, QUADS, Sums};
 
 macro_rules! wide {
@@ -149,4 +150,21 @@ pub fn int8_avx512<const M: usize>(
         }
     }
     store_512(&totals, tile);
+}
+
+/// Pairs of bf16, as [`bf16`] makes them, but for values below the smallest normal one, which become zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn to_bf16(values: &[f32], out: &mut [u32]) {
+    let (values, rest) = values.as_chunks::<32>();
+    let (words, rest_words) = out.split_at_mut(16 * values.len());
+    for (out, values) in words.as_chunks_mut::<16>().0.iter_mut().zip(values) {
+        // SAFETY: 32 values and 16 words.
+        unsafe {
+            let [low, high] = [0, 16].map(|at| _mm512_loadu_ps(values.as_ptr().add(at)));
+            let pairs: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), pairs);
+        }
+    }
+    bf16(rest, rest_words);
 }
