@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""clip_change_model and clip_set_mode on a table in mode async: rows that wait are not forgotten, and the mode stays."""
-from pg import TWO_MODELS, Session, fresh_database, golden_models, hexed, png
+"""clip_change_model and clip_set_mode on a table in mode async: rows that wait are not forgotten, the mode stays, and
+images that are not kept go."""
+from pg import TWO_MODELS, Session, fresh_database, golden_models, hexed, png, until
 
 with golden_models(TWO_MODELS) as models:
     db = fresh_database("clip_change_async")
@@ -41,3 +42,29 @@ with golden_models(TWO_MODELS) as models:
         session.run("CALL clip_drain('items')")
         assert session.one("SELECT count(*) FROM clip.queue") == "0"
         assert wrong("tiny-eps") == "0" and wrong("tiny") == "20"
+
+        # Rows that wait when the switch comes have their new vector already: their images are cleared all the same.
+        session.run("SELECT clip_create_table('passing', mode => 'async', index => false)")
+        with Session(db) as holder, Session(db) as writer:
+            holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM pg_class LIMIT 1")
+            session.send("CALL clip_change_model('passing', 'tiny-eps')")
+            until(lambda: writer.one("SELECT count(*) FROM clip.model_changes WHERE stage = 'waiting'") == "1", 60)
+            writer.run("INSERT INTO passing (modality, content_ref, image) "
+                       f"SELECT 'image', 'p' || i, CASE i WHEN 0 THEN {images[0]} ELSE {images[1]} END FROM generate_series(0, 2) i")
+            holder.run("COMMIT")
+            session.wait()
+            assert session.one("SELECT count(*) FROM passing WHERE embedding IS NOT NULL AND image IS NOT NULL") == "3"
+            assert session.one("SELECT count(*) FROM clip.queue") == "3"
+            # one is locked by somebody, who changes its picture
+            writer.run(f"BEGIN; UPDATE passing SET image = {images[2]} WHERE content_ref = 'p2'")
+            session.run("CALL clip_drain('passing')")
+            assert session.run("SELECT content_ref, image IS NULL, embedding IS NULL FROM passing ORDER BY 1") == [
+                ["p0", "t", "f"], ["p1", "t", "f"], ["p2", "f", "f"]]
+            assert session.one("SELECT count(*) FROM clip.queue") == "1"
+            writer.run("COMMIT")
+            session.run("UPDATE clip.queue SET not_before = now()")
+            session.run("CALL clip_drain('passing')")
+        assert session.run(f"""SELECT content_ref, image IS NULL, embedding = clip_embed_image(CASE content_ref WHEN 'p0' THEN {images[0]}
+            WHEN 'p1' THEN {images[1]} ELSE {images[2]} END::bytea, 'tiny-eps') FROM passing ORDER BY 1""") == [
+            [f"p{i}", "t", "t"] for i in range(3)]
+        assert session.one("SELECT count(*) FROM clip.queue") == "0"

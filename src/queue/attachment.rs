@@ -1,6 +1,6 @@
 //! What a worker has to know of a table.
 
-use pgrx::spi::{self, SpiClient};
+use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{datum::DatumWithOid, pg_sys};
 
 use super::columns::Columns;
@@ -51,6 +51,20 @@ impl Attachment {
             key_matches: row.get(10)?.unwrap_or_default(),
             vector_type: row.get(11)?.unwrap_or(pg_sys::InvalidOid),
         }))
+    }
+
+    /// The column of images that are cleared once there is a vector, quoted.
+    pub fn cleared_image(&self) -> Option<String> {
+        self.columns.image.as_deref().filter(|_| !self.keep_images).map(quote_identifier)
+    }
+
+    /// Has a row `t` its vector, and still an image that is to be cleared?
+    pub fn has_image_to_clear(&self) -> String {
+        let condition = |image| {
+            let embedding = quote_identifier(&self.embedding);
+            format!("(t.{embedding} IS NOT NULL AND {} AND t.{image} IS NOT NULL)", self.columns.is_image("t"))
+        };
+        self.cleared_image().map_or_else(|| "false".to_owned(), condition)
     }
 
     /// The table in a FROM clause: children by inheritance may have the same keys and are none of its rows.

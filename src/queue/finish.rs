@@ -10,8 +10,9 @@ use pgrx::spi::{self, PreparedStatement, SpiClient, quote_identifier};
 
 use super::attachment::Attachment;
 use super::attempt::{Failure, as_owner, as_superuser, attempt, hold_extension, set};
+use super::claim::Job;
 use super::ledger;
-use super::run::Done;
+use super::run::{Done, Work};
 use crate::datum::{Vector, argument};
 use crate::stats::Kind;
 
@@ -71,7 +72,7 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
     let (mut finished, mut over, mut later) = (Finished::default(), Vec::new(), Vec::new());
     for done in done {
         let written = match &done.result {
-            Ok(embedding) => writer.write(client, &done, embedding),
+            Ok(work) => writer.write(client, &done.job, work),
             Err(failure) => Err(failure.clone()),
         };
         match written {
@@ -79,7 +80,7 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
                 finished.embedded += 1;
                 over.push(done.job.id);
             }
-            Ok(Written::NothingToDo) => over.push(done.job.id),
+            Ok(Written::Cleared | Written::NothingToDo) => over.push(done.job.id),
             Ok(Written::NotNow) => later.push(done.job.id),
             Err(failure) => {
                 finished.failed += 1;
@@ -94,6 +95,8 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
 
 enum Written {
     Yes,
+    /// The image alone was left to be cleared.
+    Cleared,
     /// The row is gone, or has a vector, or has no source any more.
     NothingToDo,
     /// Somebody is changing the row, or has changed its source since it was read.
@@ -108,6 +111,8 @@ struct Writer<'conn> {
     waits: PreparedStatement<'conn>,
     image: PreparedStatement<'conn>,
     text: PreparedStatement<'conn>,
+    /// Locks a row whose image is to be cleared; is there such a row; clears it.
+    clear: Option<[PreparedStatement<'conn>; 3]>,
 }
 
 impl<'conn> Writer<'conn> {
@@ -122,10 +127,14 @@ impl<'conn> Writer<'conn> {
         );
         let waits = format!("SELECT FROM {rows} t WHERE {this} AND {}", columns.present("t"));
         let update = |more: &str| format!("UPDATE {rows} t SET {embedding} = $2{more} WHERE {this}");
-        let clear = match &columns.image {
-            Some(image) if !table.keep_images => format!(", {} = NULL", quote_identifier(image)),
-            _ => String::new(),
-        };
+        let image = table.cleared_image();
+        let and_clear = image.as_ref().map_or_else(String::new, |image| format!(", {image} = NULL"));
+        let clear = image.map(|image| {
+            let key = &table.key_matches;
+            let is_there = format!("SELECT FROM {rows} t WHERE {key} AND {}", table.has_image_to_clear());
+            let lock = format!("{is_there} FOR NO KEY UPDATE SKIP LOCKED");
+            [lock, is_there, format!("UPDATE {rows} t SET {image} = NULL WHERE {key}")]
+        });
         let key = PgOid::from(pg_sys::TEXTARRAYOID);
         let vector = PgOid::from(table.vector_type);
         attempt(|| {
@@ -137,27 +146,53 @@ impl<'conn> Writer<'conn> {
                         &[key, PgOid::from(pg_sys::BOOLOID), PgOid::from(pg_sys::BYTEAOID)],
                     )?,
                     waits: client.prepare_mut(waits.as_str(), &[key])?,
-                    image: client.prepare_mut(update(&clear).as_str(), &[key, vector])?,
+                    image: client.prepare_mut(update(&and_clear).as_str(), &[key, vector])?,
                     text: client.prepare_mut(update("").as_str(), &[key, vector])?,
+                    clear: match clear {
+                        Some([lock, is_there, clear]) => Some([
+                            client.prepare_mut(lock.as_str(), &[key])?,
+                            client.prepare(is_there.as_str(), &[key])?,
+                            client.prepare_mut(clear.as_str(), &[key])?,
+                        ]),
+                        None => None,
+                    },
                 })
             })
         })?
         .map_err(Failure::from)
     }
 
-    fn write(&self, client: &mut SpiClient<'conn>, done: &Done, embedding: &Rc<Embedding>) -> Result<Written, Failure> {
-        attempt(|| as_owner(self.table.owner, || self.try_write(client, done, embedding)))??
+    fn write(&self, client: &mut SpiClient<'conn>, job: &Job, work: &Work) -> Result<Written, Failure> {
+        attempt(|| {
+            as_owner(self.table.owner, || match work {
+                Work::Write { kind, digest, embedding } => self.try_write(client, job, *kind, digest, embedding),
+                Work::ClearImage => self.try_clear(client, job).map(Ok),
+            })
+        })??
+    }
+
+    fn try_clear(&self, client: &mut SpiClient<'conn>, job: &Job) -> spi::Result<Written> {
+        let Some([lock, is_there, clear]) = &self.clear else { return Ok(Written::NothingToDo) };
+        let key = || [job.key.as_argument(pg_sys::TEXTARRAYOID)];
+        if !client.update(lock, Some(1), &key())?.is_empty() {
+            client.update(clear, None, &key())?;
+            return Ok(Written::Cleared);
+        }
+        let locked = !client.update(is_there, Some(1), &key())?.is_empty();
+        Ok(if locked { Written::NotNow } else { Written::NothingToDo })
     }
 
     fn try_write(
         &self,
         client: &mut SpiClient<'conn>,
-        done: &Done,
+        job: &Job,
+        kind: Kind,
+        digest: &[u8],
         embedding: &Rc<Embedding>,
     ) -> spi::Result<Result<Written, Failure>> {
-        let key = || done.job.key.as_argument(pg_sys::TEXTARRAYOID);
-        let is_image = done.kind == Kind::Image;
-        let found = client.update(&self.lock, Some(1), &[key(), is_image.into(), done.digest.as_slice().into()])?;
+        let key = || job.key.as_argument(pg_sys::TEXTARRAYOID);
+        let is_image = kind == Kind::Image;
+        let found = client.update(&self.lock, Some(1), &[key(), is_image.into(), digest.into()])?;
         if found.is_empty() {
             let waits = !client.update(&self.waits, Some(1), &[key()])?.is_empty();
             return Ok(Ok(if waits { Written::NotNow } else { Written::NothingToDo }));

@@ -14,6 +14,8 @@ use crate::stats::Kind;
 pub enum Read {
     /// The row is gone, or has its vector, or has no source.
     Nothing,
+    /// It has its vector, but its image is to be cleared: a change of model gave it the new one before this job's turn.
+    Cleared,
     /// There is work, but for the next batch.
     Full,
     Source(Kind, Vec<u8>),
@@ -30,6 +32,7 @@ struct Row {
     is_image: bool,
     length: Option<i32>,
     bytes: Option<Vec<u8>>,
+    embedded: bool,
 }
 
 impl<'conn> Reader<'conn> {
@@ -37,15 +40,16 @@ impl<'conn> Reader<'conn> {
         let columns = &table.columns;
         let bytes = columns.bytes("t");
         // A length is in a value's header; the bytes are fetched only where there is room for them.
+        let embedding = spi::quote_identifier(&table.embedding);
         let sql = format!(
-            "SELECT {}, {}, pg_catalog.octet_length({bytes}), \
-             CASE WHEN pg_catalog.octet_length({bytes}) OPERATOR(pg_catalog.<=) $2 THEN {bytes} END \
-             FROM {} t WHERE {} AND t.{} IS NULL",
+            "SELECT {}, {}, pg_catalog.octet_length({bytes}), CASE WHEN t.{embedding} IS NULL AND \
+             pg_catalog.octet_length({bytes}) OPERATOR(pg_catalog.<=) $2 THEN {bytes} END, t.{embedding} IS NOT NULL \
+             FROM {} t WHERE {} AND (t.{embedding} IS NULL OR {})",
             columns.modality("t"),
             columns.is_image("t"),
             table.rows(),
             table.key_matches,
-            spi::quote_identifier(&table.embedding),
+            table.has_image_to_clear(),
         );
         let statement = attempt(|| {
             as_owner(table.owner, || {
@@ -67,6 +71,9 @@ impl<'conn> Reader<'conn> {
         let limit = if first { i32::MAX as usize } else { room };
         let row = attempt(|| as_owner(table.owner, || self.fetch(client, job, limit.min(i32::MAX as usize) as i32)))??;
         let Some(row) = row else { return Ok(Read::Nothing) };
+        if row.embedded {
+            return Ok(Read::Cleared);
+        }
         if let (Some(modality), false) = (&row.modality, row.length.is_some())
             && !["text", "image"].contains(&modality.as_str())
         {
@@ -95,6 +102,7 @@ impl<'conn> Reader<'conn> {
             self.memory.switch_to(|_| bytes.and_then(|datum| <&[u8]>::from_datum(datum, false)).map(<[u8]>::to_vec))
         };
         let (modality, is_image, length) = (table.get(1)?, table.get(2)?.unwrap_or_default(), table.get(3)?);
-        Ok(Some(Row { modality, is_image, length, bytes }))
+        let embedded = table.get(5)?.unwrap_or_default();
+        Ok(Some(Row { modality, is_image, length, bytes, embedded }))
     }
 }

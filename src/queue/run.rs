@@ -16,24 +16,31 @@ pub type Embed<'a> = &'a mut dyn FnMut(&Model, Kind, &[&[u8]]) -> Result<Vec<Res
 /// A row whose vector is there or cannot be.
 pub struct Done {
     pub job: Job,
-    pub kind: Kind,
-    pub digest: [u8; 32],
-    pub result: Result<Rc<Embedding>, Failure>,
+    pub result: Result<Work, Failure>,
+}
+
+/// What is to be done with a row.
+pub enum Work {
+    /// Write the vector of what was read.
+    Write {
+        kind: Kind,
+        digest: [u8; 32],
+        embedding: Rc<Embedding>,
+    },
+    ClearImage,
 }
 
 /// Embeds every row of a group. A bad one fails alone.
 pub fn embed(group: Group, with: Embed) -> (Attachment, Vec<Done>) {
-    let Group { table, model, items } = group;
+    let Group { table, model, items, cleared } = group;
     let (images, texts): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.kind == Kind::Image);
-    let mut done = Vec::new();
+    let mut done: Vec<_> = cleared.into_iter().map(|job| Done { job, result: Ok(Work::ClearImage) }).collect();
     for (kind, items) in [(Kind::Image, images), (Kind::Text, texts)] {
         let inputs: Vec<&[u8]> = items.iter().map(|item| item.bytes.as_slice()).collect();
         let results = run(&model, kind, &inputs, with);
         done.extend(items.into_iter().zip(results).map(|(item, result)| Done {
             job: item.job,
-            kind,
-            digest: item.digest,
-            result,
+            result: result.map(|embedding| Work::Write { kind, digest: item.digest, embedding }),
         }));
     }
     (table, done)
