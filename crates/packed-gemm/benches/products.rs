@@ -23,7 +23,7 @@ fn products(criterion: &mut Criterion) {
             for kernel in Kernel::available() {
                 let mut rows = Rows::new(precision, kernel);
                 rows.copy_from(&team, &x, k).expect("lengths fit");
-                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::QuickGelu, residual: None };
+                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::QuickGelu };
                 group.bench_function(BenchmarkId::new(format!("{precision:?}"), kernel), |bencher| {
                     bencher.iter(|| packed.multiply(&team, &rows, &epilogue));
                 });

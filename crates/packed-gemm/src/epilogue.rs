@@ -15,27 +15,23 @@ pub enum Activation {
     GeluTanh,
 }
 
-/// `activation(sums + bias) + residual`.
+/// `activation(sums + bias)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
     /// `[n]`
     pub bias: Option<&'a [f32]>,
     pub activation: Activation,
-    /// `[m, n]`
-    pub residual: Option<&'a [f32]>,
 }
 
 impl Epilogue<'_> {
-    /// Finishes the sums of row `row`, columns `column..column + width` of `n`. `scales`: what the sums of a column are
+    /// Finishes the sums of some columns of a row. `scales`: what the sums of a column are
     /// in units of.
     #[inline(always)]
     pub(crate) fn apply<const FUSED: bool>(
         &self,
         values: &mut [f32; COLUMNS],
         scales: Option<&[f32; COLUMNS]>,
-        row: usize,
         columns: std::ops::Range<usize>,
-        n: usize,
     ) {
         if let Some(scales) = scales {
             for (v, s) in values.iter_mut().zip(scales) {
@@ -43,7 +39,7 @@ impl Epilogue<'_> {
             }
         }
         if let Some(bias) = self.bias {
-            add(values, &bias[columns.clone()]);
+            add(values, &bias[columns]);
         }
         match self.activation {
             Activation::None => {}
@@ -62,9 +58,6 @@ impl Epilogue<'_> {
                     *x *= gate_tanh::<FUSED>(*x);
                 }
             }
-        }
-        if let Some(residual) = self.residual {
-            add(values, &residual[row * n..][columns]);
         }
     }
 }

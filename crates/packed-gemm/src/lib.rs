@@ -1,7 +1,7 @@
 //! Matrix products with a fixed right-hand side that is packed ahead of time, as the linear layers of a network are.
 //!
 //! `y = epilogue(x Wᵀ)` with `x` of shape `[m, k]`, `W` of shape `[n, k]` (a checkpoint's layout) and `y` of shape
-//! `[m, n]`, all row-major. What follows a layer's product (bias, activation, residual) is done while the sums are in
+//! `[m, n]`, all row-major. What follows a layer's product (bias, activation) is done while the sums are in
 //! the cache: see [`Epilogue`].
 //!
 //! ```

@@ -123,11 +123,19 @@ impl PackedMatrix {
             team,
             x,
             epilogue,
-            &Output::Values(Values::new(&mut out.spare_capacity_mut()[..x.len() * self.n], self.n)),
+            &Output::Values(Values::unwritten(&mut out.spare_capacity_mut()[..x.len() * self.n], self.n)),
         );
         // SAFETY: `run` has written every row of every panel, which is all.
         unsafe { out.set_len(x.len() * self.n) };
         Ok(out)
+    }
+
+    /// Adds the product to what is there, `[m, n]`: a residual connection.
+    pub fn add_to(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &mut [f32]) -> Result<(), ShapeError> {
+        self.check(x, epilogue)?;
+        check("number of values to add to", out.len(), x.len() * self.n)?;
+        self.run(team, x, epilogue, &Output::Values(Values::to_add_to(out, self.n)));
+        Ok(())
     }
 
     /// The same as the left-hand side of another product, whose precision and kernel `out` has.
@@ -147,8 +155,7 @@ impl PackedMatrix {
         let (m, n) = (x.len(), self.n);
         check("width of the left-hand side", if m == 0 { self.k } else { x.width() }, self.k)?;
         check("bits of the left-hand side's precision", x.precision().bits(), self.precision.bits())?;
-        check("length of the bias", epilogue.bias.map_or(n, <[f32]>::len), n)?;
-        check("length of the residual", epilogue.residual.map_or(m * n, <[f32]>::len), m * n)
+        check("length of the bias", epilogue.bias.map_or(n, <[f32]>::len), n)
     }
 
     fn run(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &Output) {
@@ -174,7 +181,7 @@ impl PackedMatrix {
             };
             let column = panel * COLUMNS;
             let width = COLUMNS.min(n - column);
-            Job { operands, ahead, row: from, rows: to - from, column, width, n, epilogue, out }.run(x.kernel());
+            Job { operands, ahead, row: from, rows: to - from, column, width, epilogue, out }.run(x.kernel());
         };
         if m * n * k < SMALL {
             (0..spans * panels * ranges).for_each(job);

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::rows::Writer;
+use crate::tile::COLUMNS;
 
 /// `[m, n]`, which several threads fill, each its own part.
 pub enum Output<'a> {
@@ -21,11 +22,13 @@ impl Output<'_> {
     }
 }
 
-/// Row-major f32, not yet written.
+/// Row-major f32.
 pub struct Values<'a> {
     values: *mut f32,
     m: usize,
     n: usize,
+    /// They have values, which those of the product are added to.
+    add: bool,
     lifetime: PhantomData<&'a mut [f32]>,
 }
 
@@ -35,19 +38,37 @@ pub struct Values<'a> {
 unsafe impl Sync for Values<'_> {}
 
 impl<'a> Values<'a> {
-    pub fn new(values: &'a mut [MaybeUninit<f32>], n: usize) -> Self {
-        Self { values: values.as_mut_ptr().cast(), m: values.len() / n, n, lifetime: PhantomData }
+    pub fn unwritten(values: &'a mut [MaybeUninit<f32>], n: usize) -> Self {
+        Self { values: values.as_mut_ptr().cast(), m: values.len() / n, n, add: false, lifetime: PhantomData }
+    }
+
+    pub fn to_add_to(values: &'a mut [f32], n: usize) -> Self {
+        Self { values: values.as_mut_ptr(), m: values.len() / n, n, add: true, lifetime: PhantomData }
     }
 
     #[inline(always)]
     #[allow(unsafe_code)]
     fn store(&self, row: usize, column: usize, values: &[f32]) {
         assert!(row < self.m && column + values.len() <= self.n);
-        // SAFETY: inside the matrix, as asserted; no other thread writes these columns, as said above; `values` is not
-        // part of the matrix, which is borrowed uniquely.
-        unsafe {
-            let to = self.values.add(row * self.n + column);
-            std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len());
+        // SAFETY: inside the matrix, as asserted.
+        let to = unsafe { self.values.add(row * self.n + column) };
+        if self.add {
+            // SAFETY: no other thread has these columns, as said above, and they have been written.
+            let to = unsafe { std::slice::from_raw_parts_mut(to, values.len()) };
+            match (to.as_mut_array::<COLUMNS>(), values.as_array::<COLUMNS>()) {
+                (Some(to), Some(values)) => add(to, values),
+                _ => add(to, values),
+            }
+        } else {
+            // SAFETY: the same; `values` is not part of the matrix, which is borrowed uniquely.
+            unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len()) };
         }
+    }
+}
+
+#[inline(always)]
+fn add(to: &mut [f32], values: &[f32]) {
+    for (to, value) in to.iter_mut().zip(values) {
+        *to += value;
     }
 }

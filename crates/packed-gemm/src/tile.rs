@@ -35,8 +35,6 @@ pub struct Job<'a> {
     /// First column of the panel, and how many of its 64 there are.
     pub column: usize,
     pub width: usize,
-    /// Columns of the whole product.
-    pub n: usize,
     pub epilogue: &'a Epilogue<'a>,
     pub out: &'a Output<'a>,
 }
@@ -306,7 +304,7 @@ impl Part<'_> {
         if self.last {
             for (i, sums) in sums.iter_mut().enumerate() {
                 let row = job.row + row + i;
-                job.epilogue.apply::<FUSED>(sums, scales, row, job.column..job.column + job.width, job.n);
+                job.epilogue.apply::<FUSED>(sums, scales, job.column..job.column + job.width);
                 job.out.store(row, job.column, &sums[..job.width]);
             }
         }

@@ -39,15 +39,15 @@ fn erf(x: f64) -> f64 {
 }
 
 fn expected(x: &[f32], w: &[f32], k: usize, n: usize, e: &Epilogue) -> Vec<f64> {
-    let row = |x: &[f32], i: usize| -> Vec<f64> {
+    let row = |x: &[f32]| -> Vec<f64> {
         let one = |j: usize| {
             let product: f64 = x.iter().zip(&w[j * k..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
             let sum = product + e.bias.map_or(0.0, |b| f64::from(b[j]));
-            activate(e.activation, sum) + e.residual.map_or(0.0, |r| f64::from(r[i * n + j]))
+            activate(e.activation, sum)
         };
         (0..n).map(one).collect()
     };
-    x.chunks_exact(k).enumerate().flat_map(|(i, x)| row(x, i)).collect()
+    x.chunks_exact(k).flat_map(row).collect()
 }
 
 /// What a matrix of this precision can hold: `W`'s rows with one scale each.
@@ -132,7 +132,7 @@ fn long_rows_pass_in_parts() {
     for kernel in Kernel::available() {
         for (precision, k) in [(Precision::F32, 1601), (Precision::Bf16, 3201), (Precision::Int8, 6401)] {
             for m in [1, 3, 13] {
-                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::QuickGelu, ..Epilogue::default() };
+                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::QuickGelu };
                 check(precision, kernel, m, n, k, &epilogue);
             }
         }
@@ -182,15 +182,30 @@ fn sums_of_integers_do_not_overflow() {
 #[test]
 fn every_epilogue() {
     let (m, n, k) = (7, 70, 33);
-    let (bias, residual) = (numbers(3, n), numbers(4, m * n));
+    let bias = numbers(3, n);
     for kernel in Kernel::available() {
         for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
             for precision in PRECISIONS {
-                let all = Epilogue { bias: Some(&bias), activation, residual: Some(&residual) };
-                check(precision, kernel, m, n, k, &all);
+                check(precision, kernel, m, n, k, &Epilogue { bias: Some(&bias), activation });
                 check(precision, kernel, m, n, k, &Epilogue { activation, ..Epilogue::default() });
             }
         }
+    }
+}
+
+#[test]
+fn a_product_is_added_to_what_is_there() {
+    let (team, m, n, k) = (Team::new(2).unwrap(), 40, 150, 70);
+    let (x, w, bias, before) = (numbers(1, m * k), numbers(2, n * k), numbers(3, n), numbers(4, m * n));
+    let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
+    for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+        let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
+        let product = multiply(&packed, &team, kernel, &x, &epilogue).unwrap();
+        let (mut rows, mut out) = (Rows::new(precision, kernel), before.clone());
+        rows.copy_from(&team, &x, k).unwrap();
+        packed.add_to(&team, &rows, &epilogue, &mut out).unwrap();
+        let expected: Vec<f32> = before.iter().zip(product).map(|(before, product)| before + product).collect();
+        assert_eq!(out, expected, "{precision:?} {kernel:?}");
     }
 }
 
@@ -349,9 +364,10 @@ fn shapes_are_checked() {
     assert_eq!(run(&[0.0; 4], &Epilogue::default()).unwrap_err(), "length of the left-hand side is 4, expected 3");
     let bias = Epilogue { bias: Some(&[0.0; 3]), ..Epilogue::default() };
     assert_eq!(run(&[0.0; 3], &bias).unwrap_err(), "length of the bias is 3, expected 2");
-    let residual = Epilogue { residual: Some(&[0.0; 3]), ..Epilogue::default() };
-    assert_eq!(run(&[0.0; 3], &residual).unwrap_err(), "length of the residual is 3, expected 2");
     let mut rows = Rows::new(Precision::F32, Kernel::Portable);
+    rows.copy_from(&team, &[0.0; 3], 3).unwrap();
+    let added = w.add_to(&team, &rows, &Epilogue::default(), &mut [0.0; 3]).map_err(message);
+    assert_eq!(added.unwrap_err(), "number of values to add to is 3, expected 2");
     rows.copy_from(&team, &[0.0; 4], 2).unwrap();
     let result = w.multiply(&team, &rows, &Epilogue::default()).map_err(message);
     assert_eq!(result.unwrap_err(), "width of the left-hand side is 2, expected 3");

@@ -59,22 +59,24 @@ impl Encoder {
         let Some((last, layers)) = self.layers.split_last() else {
             return Err(Error::internal("a tower without layers"));
         };
-        let x = self.run(layers, x, sequences, ctx)?;
+        self.run(layers, &x, sequences, ctx)?;
         ctx.check()?;
         last.forward_pooled(&x, sequences, self.causal, ctx.compute)
     }
 
     /// The same for all rows.
     pub fn forward_all(&self, x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
-        self.run(&self.layers, x, sequences, ctx)
+        self.run(&self.layers, &x, sequences, ctx)?;
+        Ok(x)
     }
 
-    fn run(&self, layers: &[Layer], mut x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
+    /// In place.
+    fn run(&self, layers: &[Layer], x: &Tensor, sequences: &Sequences, ctx: &Context) -> Result<()> {
         for layer in layers {
             ctx.check()?;
-            x = layer.forward(&x, sequences, self.causal, ctx.compute)?;
+            layer.forward(x, sequences, self.causal, ctx.compute)?;
         }
-        Ok(x)
+        Ok(())
     }
 }
 
@@ -98,10 +100,12 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
+    /// In place.
+    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<()> {
         let queries = Queries::All;
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        self.mlp.forward(&self.attention.forward(&attention, x, Some(x), compute)?, compute)
+        self.attention.add_to(&attention, x, compute)?;
+        self.mlp.add_to(x, compute)
     }
 
     /// The last layer, of which only the pooled rows are asked for.
@@ -109,6 +113,8 @@ impl Layer {
         let queries = Queries::Rows(&sequences.pooled);
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
         let pooled = x.index_select(&Tensor::new(sequences.rows(), x.device())?, 0)?;
-        self.mlp.forward(&self.attention.forward(&attention, x, Some(&pooled), compute)?, compute)
+        self.attention.add_to_asking(&attention, x, &pooled, compute)?;
+        self.mlp.add_to(&pooled, compute)?;
+        Ok(pooled)
     }
 }

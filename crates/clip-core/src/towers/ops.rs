@@ -1,7 +1,7 @@
 //! Products with packed weights as operations on candle tensors, each with what comes before it: a norm or attention
 //! writes the left-hand side in the format that the weights are multiplied in.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, InplaceOp1, InplaceOp2, Layout, Shape, Tensor};
 use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Precision, Rows};
 
 use super::attention::Attention;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::spec::Activation;
 use crate::weights::Weights;
 
-/// `y = activation(x Wᵀ + b)`, or that plus a residual.
+/// `y = activation(x Wᵀ + b)`.
 pub struct Linear {
     matrix: PackedMatrix,
     bias: Option<Vec<f32>>,
@@ -54,7 +54,7 @@ impl Linear {
     ) -> Result<Vec<f32>> {
         let mut rows = self.rows(compute);
         rows.fill(compute.team(), count, width, row);
-        Ok(self.product(&rows, None, compute)?)
+        Ok(self.product(&rows, compute)?)
     }
 
     /// Of the normed rows.
@@ -71,27 +71,32 @@ impl Linear {
         compute.rows(if self.matrix.precision() == Precision::F32 { Precision::F32 } else { Precision::Bf16 })
     }
 
-    fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {
-        Epilogue { bias: self.bias.as_deref(), activation: self.activation, residual }
+    fn epilogue(&self) -> Epilogue<'_> {
+        Epilogue { bias: self.bias.as_deref(), activation: self.activation }
     }
 
-    fn product(&self, x: &Rows, residual: Option<&[f32]>, compute: &Compute) -> candle_core::Result<Vec<f32>> {
-        self.matrix.multiply(compute.team(), x, &self.epilogue(residual)).map_err(candle_core::Error::wrap)
+    fn product(&self, x: &Rows, compute: &Compute) -> candle_core::Result<Vec<f32>> {
+        self.matrix.multiply(compute.team(), x, &self.epilogue()).map_err(candle_core::Error::wrap)
+    }
+
+    /// Adds the product to the values of a tensor, `[rows, outputs]`.
+    fn add_to(&self, x: &Rows, to: &mut CpuStorage, layout: &Layout, compute: &Compute) -> candle_core::Result<()> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("tensor of shape {:?} is not contiguous", layout.shape())
+        };
+        let CpuStorage::F32(to) = to else { candle_core::bail!("tensor is not of f32") };
+        let to = &mut to[start..end];
+        self.matrix.add_to(compute.team(), x, &self.epilogue(), to).map_err(candle_core::Error::wrap)
     }
 
     /// The product as the left-hand side of another one.
     fn to_rows(&self, x: &Rows, out: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
-        let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(None), out);
+        let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out);
         done.map_err(candle_core::Error::wrap)
     }
 
-    fn multiply(
-        &self,
-        x: &Rows,
-        residual: Option<&[f32]>,
-        compute: &Compute,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(self.product(x, residual, compute)?), (x.len(), self.matrix.outputs()).into()))
+    fn multiply(&self, x: &Rows, compute: &Compute) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(self.product(x, compute)?), (x.len(), self.matrix.outputs()).into()))
     }
 }
 
@@ -108,19 +113,19 @@ impl AttentionBlock {
         Self { norm, qkv, out }
     }
 
-    /// `x`: `[rows, hidden]`. Returns `[rows that ask, hidden]`, plus `residual` of this shape where there is one.
-    pub fn forward(
-        &self,
-        attention: &Attention,
-        x: &Tensor,
-        residual: Option<&Tensor>,
-        compute: &Compute,
-    ) -> Result<Tensor> {
-        let op = Attend { block: self, attention, compute };
-        Ok(match residual {
-            Some(residual) => x.apply_op2_no_bwd(residual, &op)?,
-            None => x.apply_op1_no_bwd(&op)?,
-        })
+    /// `x`: `[rows, hidden]`. Returns `[rows that ask, hidden]`.
+    pub fn forward(&self, attention: &Attention, x: &Tensor, compute: &Compute) -> Result<Tensor> {
+        Ok(x.apply_op1_no_bwd(&Attend { block: self, attention, compute })?)
+    }
+
+    /// Adds that to `x` itself, of which every row asks.
+    pub fn add_to(&self, attention: &Attention, x: &Tensor, compute: &Compute) -> Result<()> {
+        Ok(x.inplace_op1(&Attend { block: self, attention, compute })?)
+    }
+
+    /// Adds it to the rows that ask, `[rows that ask, hidden]`.
+    pub fn add_to_asking(&self, attention: &Attention, x: &Tensor, asking: &Tensor, compute: &Compute) -> Result<()> {
+        Ok(asking.inplace_op2(x, &Attend { block: self, attention, compute })?)
     }
 }
 
@@ -136,9 +141,9 @@ impl Mlp {
         Self { norm, up, down }
     }
 
-    /// `x + down(up(norm(x)))`, `[rows, hidden]` as `x` is.
-    pub fn forward(&self, x: &Tensor, compute: &Compute) -> Result<Tensor> {
-        Ok(x.apply_op1_no_bwd(&MlpOp { mlp: self, compute })?)
+    /// Adds `down(up(norm(x)))` to `x`, `[rows, hidden]`.
+    pub fn add_to(&self, x: &Tensor, compute: &Compute) -> Result<()> {
+        Ok(x.inplace_op1(&MlpOp { mlp: self, compute })?)
     }
 }
 
@@ -160,7 +165,7 @@ impl CustomOp1 for Op<'_> {
             Some(norm) => norm.to_rows(x, width, &mut rows, self.compute)?,
             None => rows.copy_from(self.compute.team(), x, width).map_err(candle_core::Error::wrap)?,
         }
-        self.linear.multiply(&rows, None, self.compute)
+        self.linear.multiply(&rows, self.compute)
     }
 }
 
@@ -169,18 +174,17 @@ struct MlpOp<'a> {
     compute: &'a Compute,
 }
 
-impl CustomOp1 for MlpOp<'_> {
+impl InplaceOp1 for MlpOp<'_> {
     fn name(&self) -> &'static str {
         "mlp"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
         let (Mlp { norm, up, down }, compute) = (self.mlp, self.compute);
-        let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
         let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
-        norm.to_rows(x, width, &mut rows, compute)?;
+        norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         up.to_rows(&rows, &mut between, compute)?;
-        down.multiply(&between, Some(x), compute)
+        down.add_to(&between, x, layout, compute)
     }
 }
 
@@ -191,44 +195,53 @@ struct Attend<'a> {
 }
 
 impl Attend<'_> {
-    fn run(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-        residual: Option<&[f32]>,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (AttentionBlock { norm, qkv, out }, compute) = (self.block, self.compute);
+    /// What the last linear layer takes.
+    fn rows(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
+        let (AttentionBlock { norm, qkv, out: _ }, compute) = (self.block, self.compute);
         let (mut rows, mut between) = (qkv.rows(compute), qkv.values(compute));
         norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         qkv.to_rows(&rows, &mut between, compute)?;
         self.attention.to_rows(&between, &mut rows, compute)?;
-        out.multiply(&rows, residual, compute)
+        Ok(rows)
     }
 }
+
+const ATTENTION: &str = "attention";
 
 impl CustomOp1 for Attend<'_> {
     fn name(&self) -> &'static str {
-        "attention"
+        ATTENTION
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.run(x, layout, None)
+        self.block.out.multiply(&*self.rows(x, layout)?, self.compute)
     }
 }
 
-impl CustomOp2 for Attend<'_> {
+impl InplaceOp1 for Attend<'_> {
     fn name(&self) -> &'static str {
-        "attention"
+        ATTENTION
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let rows = self.rows(x, layout)?;
+        self.block.out.add_to(&rows, x, layout, self.compute)
+    }
+}
+
+impl InplaceOp2 for Attend<'_> {
+    fn name(&self) -> &'static str {
+        ATTENTION
     }
 
     fn cpu_fwd(
         &self,
+        asking: &mut CpuStorage,
+        asking_layout: &Layout,
         x: &CpuStorage,
         layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.run(x, layout, Some(values(residual, residual_layout)?))
+    ) -> candle_core::Result<()> {
+        self.block.out.add_to(&*self.rows(x, layout)?, asking, asking_layout, self.compute)
     }
 }
 

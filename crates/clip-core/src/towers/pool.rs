@@ -46,6 +46,8 @@ impl PoolingHead {
     pub fn forward(&self, x: &Tensor, images: usize, rows: usize, compute: &Compute) -> Result<Tensor> {
         let (lengths, queries) = (vec![rows; images], Queries::Given(&self.query));
         let attention = Attention { heads: self.heads, lengths: &lengths, causal: false, queries };
-        self.mlp.forward(&self.attention.forward(&attention, x, None, compute)?, compute)
+        let x = self.attention.forward(&attention, x, compute)?;
+        self.mlp.add_to(&x, compute)?;
+        Ok(x)
     }
 }
