@@ -1,5 +1,6 @@
 //! Models that are known by a short name: `models/registry.toml`, built in.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use clip_core::{Error, ErrorKind, Result};
@@ -14,6 +15,9 @@ pub struct Known {
     pub repository: String,
     /// Branch, tag or commit [default: main].
     pub revision: Option<String>,
+    /// Of files at that revision.
+    #[serde(default)]
+    pub sha256: BTreeMap<String, String>,
     /// As the repository's card states it.
     pub licence: Option<String>,
     pub family: String,
@@ -83,6 +87,10 @@ mod tests {
             assert_eq!(known.name, name.to_lowercase(), "the short name is the repository's");
             assert!(known.dimensions <= 2000, "pgvector's HNSW index holds no more in a vector");
             assert_eq!(known.image_size % 2, 0);
+            let is_hex = |s: &str, length| s.len() == length && s.bytes().all(|b| b"0123456789abcdef".contains(&b));
+            assert!(known.revision.as_deref().is_none_or(|revision| is_hex(revision, 40)), "a commit, which stays");
+            assert!(known.sha256.is_empty() || known.revision.is_some(), "checksums without a revision");
+            assert!(known.sha256.values().all(|sha256| is_hex(sha256, 64)));
         }
     }
 }

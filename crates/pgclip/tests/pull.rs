@@ -122,7 +122,11 @@ fn a_known_name_is_enough() {
     let pulled = run(&mut hub.command(&models, &["clip-vit-base-patch32"]));
     assert_eq!(pulled.code, 0, "{}", pulled.stderr);
     assert!(pulled.stdout.starts_with("installed clip-vit-base-patch32: "), "{}", pulled.stdout);
-    assert!(hub.requests()[0].path.starts_with("/api/models/openai/clip-vit-base-patch32/revision/main?"));
+    assert!(
+        hub.requests()[0]
+            .path
+            .starts_with("/api/models/openai/clip-vit-base-patch32/revision/3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268?")
+    );
 
     // The registry's licence where the card is silent, and only there.
     for (card, name, licence) in [("# no licence here\n", "a", "apache-2.0"), ("---\nlicense: mit\n---\n", "b", "mit")]
@@ -134,10 +138,20 @@ fn a_known_name_is_enough() {
             .collect();
         files.insert("README.md".into(), card.into());
         let hub = Hub::new(files);
-        assert_eq!(run(&mut hub.command(&models, &["siglip-base-patch16-224", "--name", name])).code, 0);
+        assert_eq!(run(&mut hub.command(&models, &["siglip-base-patch16-256", "--name", name])).code, 0);
         let list = models.run(["list"]).ok();
         assert!(list.lines().any(|l| l.starts_with(&format!("{name} ")) && l.contains(licence)), "{list}");
     }
+
+    // Other weights than the registry's, unless another revision is asked for.
+    let error = run(&mut hub.command(&models, &["siglip-base-patch16-224"])).fails(1);
+    assert!(error.contains("on the hub, expected SHA-256 2c63cb7d1f2e95ba"), "{error}");
+    assert!(
+        hub.requests().iter().all(|request| !request.path.contains("model.safetensors")),
+        "downloaded all the same"
+    );
+    let main = ["siglip-base-patch16-224", "--revision", "main", "--name", "main"];
+    assert_eq!(run(&mut hub.command(&models, &main)).code, 0);
 
     let error = run(&mut hub.command(&models, &["clip-vit-huge"])).fails(1);
     assert!(error.contains("no model is known as \"clip-vit-huge\"") && error.contains("pgclip known"), "{error}");

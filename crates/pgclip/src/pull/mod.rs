@@ -24,6 +24,7 @@ use crate::interrupt;
 use crate::known::{self, Known};
 use crate::models;
 use cache::Cache;
+use checksum::Checksum;
 use fetch::Fetch;
 use hub::{Hub, RemoteFile, Repository};
 use progress::Progress;
@@ -88,6 +89,12 @@ impl Source {
         Ok(Self { repository: Repository::new(id, revision)?, known })
     }
 
+    /// A file's checksum, where the registry has it and its own revision is asked for.
+    fn checksum(&self, file: &str) -> Option<Checksum> {
+        let known = self.known.filter(|known| known.revision.as_deref() == Some(&self.repository.revision))?;
+        known.sha256.get(file).cloned().map(Checksum::Sha256)
+    }
+
     /// The name to install under where none is given.
     fn name(&self) -> String {
         match self.known {
@@ -114,7 +121,16 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
     let repository = &source.repository;
     let listing = hub.list(repository)?;
     let file = |name: &str| {
-        let file = hub.file(repository, &listing, name)?;
+        let mut file = hub.file(repository, &listing, name)?;
+        if let Some(expected) = source.checksum(name) {
+            if matches!(file.checksum, Checksum::Sha256(_)) && file.checksum != expected {
+                let what = format!("file \"{name}\" has {} on the hub, expected {expected}", file.checksum);
+                return Err(Error::corrupted(what).with_hint(
+                    "It is not the file that pgclip knows. With --revision main pgclip takes what the hub has.",
+                ));
+            }
+            file.checksum = expected;
+        }
         let limit = if name.ends_with(".json") || name.ends_with(".md") { MAX_SMALL } else { MAX_WEIGHTS };
         if file.size > limit {
             return Err(Error::limit(format!("file \"{name}\" has {} bytes, expected {limit} at most", file.size)));
