@@ -53,7 +53,7 @@ pub struct Group {
     pub model: Rc<Model>,
     pub items: Vec<Item>,
     /// Rows that have their vector, whose images are to be cleared.
-    pub cleared: Vec<Job>,
+    pub to_clear: Vec<Job>,
 }
 
 #[derive(Default)]
@@ -161,7 +161,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         Ok(model) => model,
         Err(failure) => return fail_all(client, &jobs, &failure, batch),
     };
-    let (mut items, mut cleared, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut items, mut to_clear, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     let mut reader = match Reader::new(client, &table) {
         Ok(reader) => reader,
         Err(failure) => return fail_all(client, &jobs, &failure, batch),
@@ -171,7 +171,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         match read {
             Ok(Read::Full) => break,
             Ok(Read::Nothing) => gone.push(job.id),
-            Ok(Read::Cleared) => cleared.push(job),
+            Ok(Read::ClearImage) => to_clear.push(job),
             Ok(Read::Source(kind, bytes)) => {
                 *room = room.saturating_sub(bytes.len());
                 let digest = Sha256::digest(&bytes).into();
@@ -184,9 +184,9 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         }
     }
     ledger::delete(client, gone)?;
-    ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job).chain(&cleared)))?;
-    if !items.is_empty() || !cleared.is_empty() {
-        batch.groups.push(Group { table, model, items, cleared });
+    ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job).chain(&to_clear)))?;
+    if !items.is_empty() || !to_clear.is_empty() {
+        batch.groups.push(Group { table, model, items, to_clear });
     }
     Ok(())
 }

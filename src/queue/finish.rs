@@ -80,7 +80,7 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
                 finished.embedded += 1;
                 over.push(done.job.id);
             }
-            Ok(Written::Cleared | Written::NothingToDo) => over.push(done.job.id),
+            Ok(Written::NothingToDo) => over.push(done.job.id),
             Ok(Written::NotNow) => later.push(done.job.id),
             Err(failure) => {
                 finished.failed += 1;
@@ -95,9 +95,7 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
 
 enum Written {
     Yes,
-    /// The image alone was left to be cleared.
-    Cleared,
-    /// The row is gone, or has a vector, or has no source any more.
+    /// The row is gone, or has a vector and no image to be cleared any more, or has no source.
     NothingToDo,
     /// Somebody is changing the row, or has changed its source since it was read.
     NotNow,
@@ -111,8 +109,6 @@ struct Writer<'conn> {
     waits: PreparedStatement<'conn>,
     image: PreparedStatement<'conn>,
     text: PreparedStatement<'conn>,
-    /// Locks a row whose image is to be cleared; is there such a row; clears it.
-    clear: Option<[PreparedStatement<'conn>; 3]>,
 }
 
 impl<'conn> Writer<'conn> {
@@ -127,14 +123,7 @@ impl<'conn> Writer<'conn> {
         );
         let waits = format!("SELECT FROM {rows} t WHERE {this} AND {}", columns.present("t"));
         let update = |more: &str| format!("UPDATE {rows} t SET {embedding} = $2{more} WHERE {this}");
-        let image = table.cleared_image();
-        let and_clear = image.as_ref().map_or_else(String::new, |image| format!(", {image} = NULL"));
-        let clear = image.map(|image| {
-            let key = &table.key_matches;
-            let is_there = format!("SELECT FROM {rows} t WHERE {key} AND {}", table.has_image_to_clear());
-            let lock = format!("{is_there} FOR NO KEY UPDATE SKIP LOCKED");
-            [lock, is_there, format!("UPDATE {rows} t SET {image} = NULL WHERE {key}")]
-        });
+        let and_clear = table.cleared_image().map_or_else(String::new, |image| format!(", {image} = NULL"));
         let key = PgOid::from(pg_sys::TEXTARRAYOID);
         let vector = PgOid::from(table.vector_type);
         attempt(|| {
@@ -148,14 +137,6 @@ impl<'conn> Writer<'conn> {
                     waits: client.prepare_mut(waits.as_str(), &[key])?,
                     image: client.prepare_mut(update(&and_clear).as_str(), &[key, vector])?,
                     text: client.prepare_mut(update("").as_str(), &[key, vector])?,
-                    clear: match clear {
-                        Some([lock, is_there, clear]) => Some([
-                            client.prepare_mut(lock.as_str(), &[key])?,
-                            client.prepare(is_there.as_str(), &[key])?,
-                            client.prepare_mut(clear.as_str(), &[key])?,
-                        ]),
-                        None => None,
-                    },
                 })
             })
         })?
@@ -171,14 +152,18 @@ impl<'conn> Writer<'conn> {
         })??
     }
 
+    /// Seldom needed, so its statements are not prepared.
     fn try_clear(&self, client: &mut SpiClient<'conn>, job: &Job) -> spi::Result<Written> {
-        let Some([lock, is_there, clear]) = &self.clear else { return Ok(Written::NothingToDo) };
+        let Some(image) = self.table.cleared_image() else { return Ok(Written::NothingToDo) };
+        let (rows, this) = (self.table.rows(), &self.table.key_matches);
+        let is_there = format!("SELECT FROM {rows} t WHERE {this} AND {}", self.table.has_image_to_clear());
+        let lock = format!("{is_there} FOR NO KEY UPDATE SKIP LOCKED");
         let key = || [job.key.as_argument(pg_sys::TEXTARRAYOID)];
-        if !client.update(lock, Some(1), &key())?.is_empty() {
-            client.update(clear, None, &key())?;
-            return Ok(Written::Cleared);
+        if !client.update(lock.as_str(), Some(1), &key())?.is_empty() {
+            client.update(format!("UPDATE {rows} t SET {image} = NULL WHERE {this}").as_str(), None, &key())?;
+            return Ok(Written::NothingToDo);
         }
-        let locked = !client.update(is_there, Some(1), &key())?.is_empty();
+        let locked = !client.update(is_there.as_str(), Some(1), &key())?.is_empty();
         Ok(if locked { Written::NotNow } else { Written::NothingToDo })
     }
 

@@ -15,7 +15,7 @@ pub enum Read {
     /// The row is gone, or has its vector, or has no source.
     Nothing,
     /// It has its vector, but its image is to be cleared: a change of model gave it the new one before this job's turn.
-    Cleared,
+    ClearImage,
     /// There is work, but for the next batch.
     Full,
     Source(Kind, Vec<u8>),
@@ -72,7 +72,7 @@ impl<'conn> Reader<'conn> {
         let row = attempt(|| as_owner(table.owner, || self.fetch(client, job, limit.min(i32::MAX as usize) as i32)))??;
         let Some(row) = row else { return Ok(Read::Nothing) };
         if row.embedded {
-            return Ok(Read::Cleared);
+            return Ok(Read::ClearImage);
         }
         if let (Some(modality), false) = (&row.modality, row.length.is_some())
             && !["text", "image"].contains(&modality.as_str())

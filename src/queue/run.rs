@@ -32,9 +32,9 @@ pub enum Work {
 
 /// Embeds every row of a group. A bad one fails alone.
 pub fn embed(group: Group, with: Embed) -> (Attachment, Vec<Done>) {
-    let Group { table, model, items, cleared } = group;
+    let Group { table, model, items, to_clear } = group;
     let (images, texts): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.kind == Kind::Image);
-    let mut done: Vec<_> = cleared.into_iter().map(|job| Done { job, result: Ok(Work::ClearImage) }).collect();
+    let mut done: Vec<_> = to_clear.into_iter().map(|job| Done { job, result: Ok(Work::ClearImage) }).collect();
     for (kind, items) in [(Kind::Image, images), (Kind::Text, texts)] {
         let inputs: Vec<&[u8]> = items.iter().map(|item| item.bytes.as_slice()).collect();
         let results = run(&model, kind, &inputs, with);

@@ -68,17 +68,18 @@ fn gate_tanh<const FUSED: bool>(x: f32) -> f32 {
     sigmoid::<FUSED>(1.595_769 * (x + 0.044_715 * x * x * x))
 }
 
+/// Adds as many values as there are. The loop over a whole panel's has a fixed length.
 #[inline(always)]
-fn add(values: &mut [f32; COLUMNS], other: &[f32]) {
-    match other.as_array::<COLUMNS>() {
-        Some(other) => {
-            for (v, o) in values.iter_mut().zip(other) {
-                *v += o;
+pub(crate) fn add(to: &mut [f32], values: &[f32]) {
+    match (to.as_mut_array::<COLUMNS>(), values.as_array::<COLUMNS>()) {
+        (Some(to), Some(values)) => {
+            for (to, value) in to.iter_mut().zip(values) {
+                *to += value;
             }
         }
-        None => {
-            for (v, o) in values.iter_mut().zip(other) {
-                *v += o;
+        _ => {
+            for (to, value) in to.iter_mut().zip(values) {
+                *to += value;
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+use crate::epilogue::add;
 use crate::rows::Writer;
-use crate::tile::COLUMNS;
 
 /// `[m, n]`, which several threads fill, each its own part.
 pub enum Output<'a> {
@@ -54,21 +54,10 @@ impl<'a> Values<'a> {
         let to = unsafe { self.values.add(row * self.n + column) };
         if self.add {
             // SAFETY: no other thread has these columns, as said above, and they have been written.
-            let to = unsafe { std::slice::from_raw_parts_mut(to, values.len()) };
-            match (to.as_mut_array::<COLUMNS>(), values.as_array::<COLUMNS>()) {
-                (Some(to), Some(values)) => add(to, values),
-                _ => add(to, values),
-            }
+            add(unsafe { std::slice::from_raw_parts_mut(to, values.len()) }, values);
         } else {
             // SAFETY: the same; `values` is not part of the matrix, which is borrowed uniquely.
             unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len()) };
         }
-    }
-}
-
-#[inline(always)]
-fn add(to: &mut [f32], values: &[f32]) {
-    for (to, value) in to.iter_mut().zip(values) {
-        *to += value;
     }
 }

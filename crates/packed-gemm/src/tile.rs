@@ -191,7 +191,7 @@ macro_rules! rows {
         let blocks = rows.div_ceil(ROWS);
         for block in 0..blocks {
             let ($row, to) = (rows * block / blocks, rows * (block + 1) / blocks);
-            let at = part.place($row);
+            let at = part.place($row, 1);
             let $tile = &mut sums[at..at + to - $row];
             let $ahead = part.share_of_ahead(block, blocks);
             match $tile.len() {
@@ -284,10 +284,11 @@ impl Job<'_> {
 }
 
 impl Part<'_> {
-    /// Where the sums of rows from this one on are. Where there is no other part the same memory serves all rows.
+    /// Where the sums of rows from this one on are. Where there is no other part to keep them for, rows that are a multiple
+    /// of `turn` apart have the same place.
     #[inline(always)]
-    pub fn place(&self, row: usize) -> usize {
-        if self.last && !self.add { 0 } else { row }
+    pub fn place(&self, row: usize, turn: usize) -> usize {
+        if self.last && !self.add { row % turn } else { row }
     }
 
     /// What one of so many blocks of rows is to fetch.

@@ -1,6 +1,8 @@
 //! Products with packed weights as operations on candle tensors, each with what comes before it: a norm or attention
 //! writes the left-hand side in the format that the weights are multiplied in.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, CustomOp1, InplaceOp1, InplaceOp2, Layout, Shape, Tensor};
 use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Precision, Rows};
 
@@ -81,11 +83,8 @@ impl Linear {
 
     /// Adds the product to the values of a tensor, `[rows, outputs]`.
     fn add_to(&self, x: &Rows, to: &mut CpuStorage, layout: &Layout, compute: &Compute) -> candle_core::Result<()> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("tensor of shape {:?} is not contiguous", layout.shape())
-        };
         let CpuStorage::F32(to) = to else { candle_core::bail!("tensor is not of f32") };
-        let to = &mut to[start..end];
+        let to = &mut to[contiguous(layout)?];
         self.matrix.add_to(compute.team(), x, &self.epilogue(), to).map_err(candle_core::Error::wrap)
     }
 
@@ -247,8 +246,12 @@ impl InplaceOp2 for Attend<'_> {
 
 /// The values of a contiguous f32 tensor.
 pub fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    Ok(&storage.as_slice::<f32>()?[contiguous(layout)?])
+}
+
+fn contiguous(layout: &Layout) -> candle_core::Result<Range<usize>> {
     match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        Some((start, end)) => Ok(start..end),
         None => candle_core::bail!("tensor of shape {:?} is not contiguous", layout.shape()),
     }
 }

@@ -128,8 +128,8 @@ macro_rules! tiles {
         for block in 0..blocks {
             let $row = block * 2 * TILE;
             let count = (rows - $row).min(2 * TILE);
-            // Two places take turns where no sums are kept.
-            let at = if part.place($row) == 0 { $row % (4 * TILE) } else { $row };
+            // Two places take turns.
+            let at = part.place($row, 4 * TILE);
             let [$tile, sums] = sums
                 .get_disjoint_mut([at..at + count.next_multiple_of(TILE), before])
                 .expect("places of different blocks");
@@ -140,7 +140,7 @@ macro_rules! tiles {
             before = at..at + count;
         }
         let row = blocks.saturating_sub(1) * 2 * TILE;
-        Behind { part, sums: &mut sums[before], row, scales: $scales }.all();
+        part.finish::<true>(&mut sums[before], row, $scales);
     }};
 }
 
