@@ -51,14 +51,49 @@ pub fn int8_inline(x: &[f32], levels: i32, zero: i32, out: &mut [u32], scales: &
     }
 }
 
+/// The same with one scale for all of them, which is returned.
+#[pulp::with_simd(int8_row = Arch::new())]
+#[inline(always)]
+pub fn int8_row_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &'a mut [u32]) -> f32 {
+    let ((blocks, rest), (words, rest_words)) = (x.as_chunks(), out.as_chunks_mut());
+    let mut filled = [0.0; BLOCK];
+    filled[..rest.len()].copy_from_slice(rest);
+    let largest = blocks.iter().chain([&filled]).map(largest).fold(0, u32::max);
+    let (inverse, scale) = scales(largest, levels);
+    for (x, out) in blocks.iter().zip(words) {
+        integers(x, inverse, zero, out);
+    }
+    let mut words = [0; BLOCK / 4];
+    integers(&filled, inverse, zero, &mut words);
+    rest_words.copy_from_slice(&words[..rest_words.len()]);
+    scale
+}
+
 #[inline(always)]
 fn block(x: &[f32; BLOCK], levels: i32, zero: i32, out: &mut [u32; BLOCK / 4]) -> f32 {
+    let (inverse, scale) = scales(largest(x), levels);
+    integers(x, inverse, zero, out);
+    scale
+}
+
+/// The bits of the largest one. As integers: bits of positive floats are ordered as the floats are, and a NaN is the
+/// largest of all, so that it ends in the scale and is not lost.
+#[inline(always)]
+fn largest(x: &[f32; BLOCK]) -> u32 {
+    x.iter().map(|x| x.to_bits() & 0x7fff_ffff).fold(0, u32::max)
+}
+
+/// From values to integers and back.
+#[inline(always)]
+fn scales(largest: u32, levels: i32) -> (f32, f32) {
+    let (largest, levels) = (f32::from_bits(largest), levels as f32);
+    (if largest > 0.0 { levels / largest } else { 0.0 }, largest / levels)
+}
+
+#[inline(always)]
+fn integers(x: &[f32; BLOCK], inverse: f32, zero: i32, out: &mut [u32; BLOCK / 4]) {
     // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
-    // As integers: bits of positive floats are ordered as the floats are, and a NaN is the largest of all, so that it
-    // ends in the scale and is not lost.
-    let largest = f32::from_bits(x.iter().map(|x| x.to_bits() & 0x7fff_ffff).fold(0, u32::max));
-    let inverse = if largest > 0.0 { levels as f32 / largest } else { 0.0 };
     let mut bytes = [0u8; BLOCK];
     for (byte, x) in bytes.iter_mut().zip(x) {
         *byte = ((x * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32 + zero) as u8;
@@ -66,7 +101,6 @@ fn block(x: &[f32; BLOCK], levels: i32, zero: i32, out: &mut [u32; BLOCK / 4]) -
     for (word, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
-    largest / levels as f32
 }
 
 /// Lends a buffer of this thread that begins at a cache line, contents undefined.

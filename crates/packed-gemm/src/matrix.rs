@@ -28,7 +28,8 @@ pub enum Precision {
     /// Half the bytes, 8 bits of mantissa; processors that multiply it round the left-hand side to it too.
     Bf16,
     /// A quarter: integers with a scale for each column of the product (row of `W`). The left-hand side becomes integers
-    /// when the product is made, with a scale for each 64 values of a row.
+    /// when the product is made, with a scale for each 64 values of a row; with AMX for each row that is written whole
+    /// ([`Rows::fill`]).
     Int8,
 }
 
@@ -211,7 +212,8 @@ impl PackedMatrix {
                     stride,
                     levels: x.kernel().levels(),
                     scales,
-                    scale_stride: stride.div_ceil(QUADS),
+                    scale_stride: if x.scaled_by_row() { 1 } else { stride.div_ceil(QUADS) },
+                    scaled_by_row: x.scaled_by_row(),
                     column_scales: bytemuck::cast_ref(column_scales),
                     panel,
                     quads: stride,

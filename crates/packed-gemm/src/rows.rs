@@ -59,8 +59,10 @@ pub struct Rows {
     k: usize,
     /// `[m, stride]`
     words: Aligned<u32>,
-    /// `[m, ceil(k / 64)]`: what an integer of a block stands for. Int8 only.
+    /// `[m, ceil(k / 64)]`: what an integer of a block stands for, or `[m]`. Int8 only.
     scales: Vec<f32>,
+    /// Values of a row share a scale.
+    scaled_by_row: bool,
 }
 
 impl Rows {
@@ -70,7 +72,15 @@ impl Rows {
     /// If this machine cannot run `kernel`.
     pub fn new(precision: Precision, kernel: Kernel) -> Self {
         assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
-        Self { precision, kernel, m: 0, k: 0, words: Aligned::new(LINE_BYTES), scales: Vec::new() }
+        Self {
+            precision,
+            kernel,
+            m: 0,
+            k: 0,
+            words: Aligned::new(LINE_BYTES),
+            scales: Vec::new(),
+            scaled_by_row: false,
+        }
     }
 
     pub fn precision(&self) -> Precision {
@@ -100,7 +110,7 @@ impl Rows {
         // Short rows together: a turn costs a fraction of a microsecond.
         const VALUES_PER_TURN: usize = 1 << 13;
         let some = (VALUES_PER_TURN / k.max(1)).max(1);
-        let out = self.reset(m, k);
+        let out = self.begin(m, k, true);
         team.for_each(m.div_ceil(some), |turn| {
             encode::scratch(k, |values| {
                 for i in turn * some..m.min((turn + 1) * some) {
@@ -172,7 +182,8 @@ impl Rows {
                 let zero = self.kernel.zero() as u8;
                 for (i, value) in out.iter_mut().enumerate() {
                     let byte = words[(column + i) / 4].to_le_bytes()[(column + i) % 4];
-                    *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scales[(column + i) / BLOCK];
+                    let scale = scales[if self.scaled_by_row { 0 } else { (column + i) / BLOCK }];
+                    *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scale;
                 }
             }
         }
@@ -192,9 +203,16 @@ impl Rows {
         self.format().words(self.k)
     }
 
-    /// Takes a shape, contents to be written.
+    /// Takes a shape, contents to be written, part by part.
     pub(crate) fn reset(&mut self, m: usize, k: usize) -> Writer<'_> {
+        self.begin(m, k, false)
+    }
+
+    /// `whole`: row by row. AMX then takes one scale for each: to multiply the sums of every 64 values by one of their own
+    /// costs it more than the products do.
+    fn begin(&mut self, m: usize, k: usize, whole: bool) -> Writer<'_> {
         (self.m, self.k) = (m, k);
+        self.scaled_by_row = whole && self.precision == Precision::Int8 && self.kernel == Kernel::Amx;
         let (stride, blocks) = (self.stride(), self.blocks());
         // Tiles read on after the last row. What is larger stays so: growing again would write it.
         let rows = m + TILE - 1;
@@ -211,14 +229,25 @@ impl Rows {
             k,
             stride,
             blocks,
+            scaled_by_row: self.scaled_by_row,
             words: self.words.as_mut_ptr(),
             scales: self.scales.as_mut_ptr(),
             lifetime: std::marker::PhantomData,
         }
     }
 
+    /// Scales of a row.
     fn blocks(&self) -> usize {
-        if self.precision == Precision::Int8 { self.k.div_ceil(BLOCK) } else { 0 }
+        match self.precision {
+            Precision::Int8 if self.scaled_by_row => 1,
+            Precision::Int8 => self.k.div_ceil(BLOCK),
+            _ => 0,
+        }
+    }
+
+    /// Have all values of a row the same scale?
+    pub(crate) fn scaled_by_row(&self) -> bool {
+        self.scaled_by_row
     }
 
     /// Words of the rows from this one on, and their scales.
@@ -235,6 +264,7 @@ pub struct Writer<'a> {
     k: usize,
     stride: usize,
     blocks: usize,
+    scaled_by_row: bool,
     words: *mut u32,
     scales: *mut f32,
     lifetime: std::marker::PhantomData<&'a mut Rows>,
@@ -275,12 +305,18 @@ impl Writer<'_> {
             #[cfg(not(target_arch = "x86_64"))]
             Format::Pairs => encode::bf16(values, words),
             Format::Quads => {
-                let (first, count) = (column / BLOCK, values.len().div_ceil(BLOCK));
+                let (first, count) = match self.scaled_by_row {
+                    true => (0, 1),
+                    false => (column / BLOCK, values.len().div_ceil(BLOCK)),
+                };
                 // SAFETY: the same for the scales of these blocks.
                 let scales =
                     unsafe { std::slice::from_raw_parts_mut(self.scales.add(row * self.blocks + first), count) };
                 let (levels, zero) = (self.kernel.levels(), self.kernel.zero());
-                if INLINE {
+                if self.scaled_by_row {
+                    assert!(values.len() == self.k);
+                    scales[0] = encode::int8_row(values, levels, zero, words);
+                } else if INLINE {
                     encode::int8_inline(values, levels, zero, words, scales);
                 } else {
                     encode::int8(values, levels, zero, words, scales);

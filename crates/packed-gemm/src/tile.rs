@@ -108,6 +108,8 @@ pub struct Int8<'a> {
     /// `[m, blocks]`: what an integer of a block of 64 stands for
     pub scales: &'a [f32],
     pub scale_stride: usize,
+    /// `scales` is `[m, 1]`.
+    pub scaled_by_row: bool,
     /// The same of each column.
     pub column_scales: &'a [f32; COLUMNS],
     /// For each block: `[64]` sums of its weights, negative, then `[16, 64]` words, fewer in the last.
@@ -164,7 +166,8 @@ impl<'a> Operands<'a> {
             Self::Int8(operands) => {
                 let (block, blocks) = (from / QUADS, (to - from).div_ceil(QUADS));
                 let panel = &operands.panel[block * (QUADS + 1) * COLUMNS..][..(to - from + blocks) * COLUMNS];
-                let (x, scales) = (&operands.x[from..], &operands.scales[block..]);
+                let first = if operands.scaled_by_row { 0 } else { block };
+                let (x, scales) = (&operands.x[from..], &operands.scales[first..]);
                 Self::Int8(Int8 { x, scales, panel, quads: to - from, ..operands })
             }
         }

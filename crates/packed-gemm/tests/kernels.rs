@@ -59,14 +59,16 @@ fn rounded_weights(precision: Precision, values: Vec<f32>, k: usize) -> Vec<f32>
     }
 }
 
-/// What the left-hand side of this precision can hold: each 64 values of a row with a scale.
+/// What the left-hand side of this precision can hold: each 64 values of a row with a scale, or with AMX each row.
 fn rounded_rows(precision: Precision, kernel: Kernel, values: Vec<f32>, k: usize) -> Vec<f32> {
     match precision {
-        Precision::Int8 => {
-            values.chunks(k).flat_map(|row| row.chunks(64).flat_map(|block| steps(block, kernel.levels()))).collect()
-        }
+        Precision::Int8 => rounded_blocks(kernel, &values, k, if kernel == Kernel::Amx { k } else { 64 }),
         _ => rounded_weights(precision, values, k),
     }
+}
+
+fn rounded_blocks(kernel: Kernel, values: &[f32], k: usize, block: usize) -> Vec<f32> {
+    values.chunks(k).flat_map(|row| row.chunks(block).flat_map(|block| steps(block, kernel.levels()))).collect()
 }
 
 fn steps(values: &[f32], levels: i32) -> Vec<f32> {
@@ -99,14 +101,15 @@ fn check_values(precision: Precision, kernel: Kernel, x: Vec<f32>, w: Vec<f32>, 
     let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
     let out = multiply(&packed, &Team::solo(), kernel, &x, epilogue).unwrap();
     assert_eq!(out.len(), m * n);
+    let what = format!("{precision:?} {kernel:?} {m} x {k} x {n}, {epilogue:?}");
+    assert_close(&what, &out, &expected(&x, &w, k, n, epilogue), k);
+}
+
+fn assert_close(what: &str, out: &[f32], expected: &[f64], k: usize) {
     // rounding grows with the square root of the terms
     let bound = 1e-6 * (k as f64).sqrt() + 1e-6;
-    for (i, (given, expected)) in out.iter().zip(expected(&x, &w, k, n, epilogue)).enumerate() {
-        let error = (f64::from(*given) - expected).abs();
-        assert!(
-            error < bound,
-            "{precision:?} {kernel:?} {m} x {k} x {n}, {epilogue:?}: {given} at {i}, expected {expected}"
-        );
+    for (i, (given, expected)) in out.iter().zip(expected).enumerate() {
+        assert!((f64::from(*given) - expected).abs() < bound, "{what}: {given} at {i}, expected {expected}");
     }
 }
 
@@ -140,6 +143,29 @@ fn long_rows_pass_in_parts() {
             let packed = PackedMatrix::pack(precision, &numbers(2, n * 6401), n, 6401).unwrap();
             let none = packed.multiply(&Team::solo(), &Rows::new(precision, kernel), &Epilogue::default());
             assert_eq!(none.unwrap(), []);
+        }
+    }
+}
+
+/// As another product writes them, panel by panel: each 64 of a row have a scale with every kernel. Blocks of a row differ
+/// by factors of a thousand, which one scale for the row would lose.
+#[test]
+fn integers_written_in_parts() {
+    for kernel in Kernel::available() {
+        for (m, n, k) in [(1, 64, 64), (10, 65, 100), (16, 64, 128), (33, 200, 129), (70, 70, 320)] {
+            let mut x = numbers(1, m * k);
+            x.iter_mut().enumerate().for_each(|(i, x)| *x *= [1.0, 1e-3][i % k / 64 % 2]);
+            let x = rounded_blocks(kernel, &x, k, 64);
+            let unit: Vec<f32> = (0..k * k).map(|i| if i % (k + 1) == 0 { 1.0 } else { 0.0 }).collect();
+            let unit = PackedMatrix::pack(Precision::F32, &unit, k, k).unwrap();
+            let (team, none) = (Team::solo(), Epilogue::default());
+            let [mut whole, mut rows] = [Precision::F32, Precision::Int8].map(|p| Rows::new(p, kernel));
+            whole.copy_from(&team, &x, k).unwrap();
+            unit.multiply_to_rows(&team, &whole, &none, &mut rows).unwrap();
+            let w = rounded_weights(Precision::Int8, numbers(2, n * k), k);
+            let packed = PackedMatrix::pack(Precision::Int8, &w, n, k).unwrap();
+            let out = packed.multiply(&team, &rows, &none).unwrap();
+            assert_close(&format!("{kernel:?} {m} x {k} x {n}"), &out, &expected(&x, &w, k, n, &none), k);
         }
     }
 }
@@ -237,21 +263,43 @@ fn a_product_is_the_next_ones_input() {
         let second = PackedMatrix::pack(precision, &second, n, middle).unwrap();
         let epilogue = Epilogue { activation: Activation::Gelu, ..Epilogue::default() };
         let step_by_step = multiply(&first, &team, kernel, &x, &epilogue).unwrap();
-        let expected = multiply(&second, &team, kernel, &step_by_step, &Epilogue::default()).unwrap();
         let (mut rows, mut between) = (Rows::new(precision, kernel), Rows::new(precision, kernel));
         rows.copy_from(&team, &x, k).unwrap();
         first.multiply_to_rows(&team, &rows, &epilogue, &mut between).unwrap();
-        assert_eq!(
-            second.multiply(&team, &between, &Epilogue::default()).unwrap(),
-            expected,
-            "{precision:?} {kernel:?}"
-        );
+        assert_written_in_parts(&between, &step_by_step, &second);
     }
+}
+
+/// Rows that were written in parts are what the values are when they are rounded, and so is their product. Rows of integers
+/// that were written whole have other scales with AMX, so there the values that are read back are compared.
+fn assert_written_in_parts(rows: &Rows, values: &[f32], packed: &PackedMatrix) {
+    let (team, k) = (Team::solo(), rows.width());
+    let (precision, kernel) = (rows.precision(), rows.kernel());
+    let product = packed.multiply(&team, rows, &Epilogue::default()).unwrap();
+    let mut same = Rows::new(precision, kernel);
+    if (precision, kernel) == (Precision::Int8, Kernel::Amx) {
+        let rounded = rounded_blocks(kernel, values, k, 64);
+        let mut read = vec![0.0; values.len()];
+        read.chunks_mut(k).enumerate().for_each(|(i, row)| rows.read(i, 0, row));
+        for (read, rounded) in read.iter().zip(&rounded) {
+            assert!((read - rounded).abs() <= 1e-6 * rounded.abs(), "{read} instead of {rounded}");
+        }
+        let unit: Vec<f32> = (0..k * k).map(|i| if i % (k + 1) == 0 { 1.0 } else { 0.0 }).collect();
+        let unit = PackedMatrix::pack(Precision::F32, &unit, k, k).unwrap();
+        let mut whole = Rows::new(Precision::F32, kernel);
+        whole.copy_from(&team, values, k).unwrap();
+        unit.multiply_to_rows(&team, &whole, &Epilogue::default(), &mut same).unwrap();
+    } else {
+        same.copy_from(&team, values, k).unwrap();
+    }
+    let expected = packed.multiply(&team, &same, &Epilogue::default()).unwrap();
+    assert_eq!(product, expected, "{precision:?} {kernel:?}");
 }
 
 #[test]
 fn rows_are_filled_part_by_part() {
     let (team, heights, parts) = (Team::new(2).unwrap(), [3, 1, 5], 3);
+    // Parts of 7 or 10 values share blocks of integers, so that their rows are written whole.
     for width in [7, 10, 64] {
         let (m, k, n) = (9, parts * width, 20);
         let (x, w) = (numbers(1, m * k), numbers(2, n * k));
@@ -264,8 +312,12 @@ fn rows_are_filled_part_by_part() {
                     values.copy_from_slice(&x[(start + row) * k + part * width..][..width]);
                 }
             });
-            let expected = multiply(&packed, &team, kernel, &x, &Epilogue::default()).unwrap();
-            assert_eq!(packed.multiply(&team, &rows, &Epilogue::default()).unwrap(), expected);
+            if width == 64 {
+                assert_written_in_parts(&rows, &x, &packed);
+            } else {
+                let expected = multiply(&packed, &team, kernel, &x, &Epilogue::default()).unwrap();
+                assert_eq!(packed.multiply(&team, &rows, &Epilogue::default()).unwrap(), expected);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use super::avx512_bf16;
-use crate::tile::{COLUMNS, Int8, Operands, Panel, Part, QUADS, Sums, TILE};
+use crate::tile::{COLUMNS, Int8, Operands, Part, QUADS, Sums, TILE};
 
 /// Words of a tile's row, and rows of a tile.
 const WORDS: usize = 16;
@@ -94,6 +94,13 @@ macro_rules! dot {
     };
 }
 
+/// The same, of whichever they are.
+macro_rules! multiply {
+    ($int8:expr, $sums:literal, $x:literal, $w:literal) => {
+        if $int8 { dot!("tdpbssd", $sums, $x, $w) } else { dot!("tdpbf16ps", $sums, $x, $w) }
+    };
+}
+
 /// Rows whose sums have left the tiles, to be finished while those multiply the next ones.
 struct Behind<'a> {
     part: &'a Part<'a>,
@@ -101,26 +108,42 @@ struct Behind<'a> {
     /// The first one.
     row: usize,
     scales: Option<&'a [f32; COLUMNS]>,
+    /// The sums are integers, and this is what those of each row are in units of.
+    row_scales: Option<&'a [f32]>,
 }
 
 impl Behind<'_> {
     #[inline(always)]
     fn one(&mut self) {
         if let Some((sums, rest)) = std::mem::take(&mut self.sums).split_first_mut() {
-            self.part.finish::<true>(std::slice::from_mut(sums), self.row, self.scales);
-            (self.sums, self.row) = (rest, self.row + 1);
+            self.finish(sums);
+            self.sums = rest;
         }
     }
 
     #[inline(always)]
-    fn all(self) {
-        self.part.finish::<true>(self.sums, self.row, self.scales);
+    fn all(mut self) {
+        for sums in std::mem::take(&mut self.sums) {
+            self.finish(sums);
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, sums: &mut [f32; COLUMNS]) {
+        if let (Some(scales), true) = (self.row_scales, self.part.last) {
+            let scale = scales[self.row];
+            for sum in sums.iter_mut() {
+                *sum = sum.to_bits().cast_signed() as f32 * scale;
+            }
+        }
+        self.part.finish::<true>(std::slice::from_mut(sums), self.row, self.scales);
+        self.row += 1;
     }
 }
 
 /// Goes through the rows, two tiles of them at a time.
 macro_rules! tiles {
-    ($part:expr, $sums:expr, $scales:expr, |$row:ident, $tile:ident, $ahead:ident, $behind:ident| $kernel:ident($($argument:expr),*)) => {{
+    ($part:expr, $sums:expr, $scales:expr, $row_scales:expr, |$row:ident, $tile:ident, $ahead:ident, $behind:ident| $kernel:ident$(::<$int8:literal>)?($($argument:expr),*)) => {{
         let (part, sums): (&Part, &mut Sums) = ($part, $sums);
         let rows = part.job.rows;
         let blocks = rows.div_ceil(2 * TILE);
@@ -133,14 +156,15 @@ macro_rules! tiles {
             let [$tile, sums] = sums
                 .get_disjoint_mut([at..at + count.next_multiple_of(TILE), before])
                 .expect("places of different blocks");
-            let $behind = Behind { part, sums, row: $row.saturating_sub(2 * TILE), scales: $scales };
+            let row = $row.saturating_sub(2 * TILE);
+            let $behind = Behind { part, sums, row, scales: $scales, row_scales: $row_scales };
             // For few rows the processor's own prefetching does better: there is little to hide it behind.
             let $ahead = if rows > TILE { part.share_of_ahead(block, blocks) } else { &[] };
-            $kernel($($argument),*);
+            $kernel$(::<$int8>)?($($argument),*);
             before = at..at + count;
         }
         let row = blocks.saturating_sub(1) * 2 * TILE;
-        part.finish::<true>(&mut sums[before], row, $scales);
+        Behind { part, sums: &mut sums[before], row, scales: $scales, row_scales: $row_scales }.all();
     }};
 }
 
@@ -151,11 +175,12 @@ pub fn amx(part: &Part, sums: &mut Sums) {
         Operands::Bf16 { x, stride, panel } => {
             // SAFETY: `Kernel::Amx` runs here, as `Part::run` has asserted.
             let tiles = unsafe { Tiles::new() };
-            tiles!(part, sums, None, |row, tile, ahead, behind| bf16(
+            tiles!(part, sums, None, None, |row, tile, ahead, behind| totals::<false>(
                 &tiles,
                 &x[row * stride..],
                 stride,
-                panel,
+                panel.values,
+                panel.steps(),
                 ahead,
                 behind,
                 add,
@@ -166,7 +191,21 @@ pub fn amx(part: &Part, sums: &mut Sums) {
             // SAFETY: the same.
             let tiles = unsafe { Tiles::new() };
             let scales = Some(operands.column_scales);
-            tiles!(part, sums, scales, |row, tile, ahead, behind| int8(
+            if operands.scaled_by_row {
+                tiles!(part, sums, scales, Some(operands.scales), |row, tile, ahead, behind| totals::<true>(
+                    &tiles,
+                    &operands.x[row * operands.stride..],
+                    operands.stride,
+                    operands.panel,
+                    operands.quads,
+                    ahead,
+                    behind,
+                    add,
+                    tile
+                ));
+                return;
+            }
+            tiles!(part, sums, scales, None, |row, tile, ahead, behind| blocks(
                 &tiles,
                 row,
                 part.job.rows - row,
@@ -181,26 +220,28 @@ pub fn amx(part: &Part, sums: &mut Sums) {
     }
 }
 
-/// One or two tiles of rows.
+/// One or two tiles of rows, of pairs of bf16 or, `INT8`, of integers whose sums stay integers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
 #[allow(clippy::too_many_arguments)]
-fn bf16(
+fn totals<const INT8: bool>(
     _: &Tiles,
     x: &[u32],
     stride: usize,
-    panel: Panel<u32>,
+    panel: &[u32],
+    steps: usize,
     ahead: &[u32],
     mut behind: Behind,
     add: bool,
     tile: &mut Sums,
 ) {
-    let steps = panel.steps();
     let whole = steps / WORDS * WORDS;
-    assert!(x.len() >= (tile.len() - 1) * stride + steps && panel.width == COLUMNS);
+    // A block of integers is a tile's row; the panel has a line of their sums before each.
+    let lines = if INT8 { steps.div_ceil(WORDS) } else { 0 };
+    assert!(x.len() >= (tile.len() - 1) * stride + steps && panel.len() == (steps + lines) * COLUMNS);
     assert!(tile.len() == TILE || tile.len() == 2 * TILE);
     let mut ahead = Ahead::new(ahead, 2 * steps.div_ceil(WORDS));
-    let rest = (whole < steps).then(|| Rest::new(x, stride, &panel.values[whole * COLUMNS..], whole, steps));
+    let rest = (whole < steps).then(|| Rest::new(x, stride, &panel[(whole + lines) * COLUMNS..], whole, steps));
     for column in [0, HALF] {
         let sums: *mut f32 = tile.as_mut_ptr().cast::<f32>().wrapping_add(column);
         let second = sums.wrapping_add(TILE * COLUMNS);
@@ -220,18 +261,21 @@ fn bf16(
             for s in (0..steps).step_by(WORDS) {
                 let (x, stride, w) = match &rest {
                     Some(rest) if s == whole => (rest.x.as_ptr().cast(), WORDS, rest.w.as_ptr().cast()),
-                    _ => (x.as_ptr().add(s), stride, panel.values.as_ptr().add(s * COLUMNS)),
+                    _ => {
+                        let line = if INT8 { s + s / WORDS + 1 } else { s };
+                        (x.as_ptr().add(s), stride, panel.as_ptr().add(line * COLUMNS))
+                    }
                 };
                 let w: *const u32 = w.add(column);
                 load!(4, x, 4 * stride);
                 stream!(6, w, 4 * COLUMNS);
-                dot!("tdpbf16ps", 0, 4, 6);
+                multiply!(INT8, 0, 4, 6);
                 stream!(7, w.add(WORDS), 4 * COLUMNS);
-                dot!("tdpbf16ps", 1, 4, 7);
+                multiply!(INT8, 1, 4, 7);
                 if two {
                     load!(5, x.add(TILE * stride), 4 * stride);
-                    dot!("tdpbf16ps", 2, 5, 6);
-                    dot!("tdpbf16ps", 3, 5, 7);
+                    multiply!(INT8, 2, 5, 6);
+                    multiply!(INT8, 3, 5, 7);
                 }
                 ahead.fetch();
                 behind.one();
@@ -247,12 +291,12 @@ fn bf16(
     behind.all();
 }
 
-/// The same of integers, for `count` rows or as many as the tiles have. A block of 64 is a step; its sums leave the tile
-/// to be multiplied by the scale of each row.
+/// Integers with a scale for each 64 of a row, for `count` rows or as many as the tiles have. A block of 64 is a step; its
+/// sums leave the tile to be multiplied by the scale of each row.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
 #[allow(clippy::too_many_arguments)]
-fn int8(
+fn blocks(
     _: &Tiles,
     row: usize,
     count: usize,
