@@ -63,9 +63,11 @@ pub fn int8_row_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, ou
     for (x, out) in blocks.iter().zip(words) {
         integers(x, inverse, zero, out);
     }
-    let mut words = [0; BLOCK / 4];
-    integers(&filled, inverse, zero, &mut words);
-    rest_words.copy_from_slice(&words[..rest_words.len()]);
+    if !rest.is_empty() {
+        let mut words = [0; BLOCK / 4];
+        integers(&filled, inverse, zero, &mut words);
+        rest_words.copy_from_slice(&words[..rest_words.len()]);
+    }
     scale
 }
 

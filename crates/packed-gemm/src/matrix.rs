@@ -9,7 +9,7 @@ use crate::output::{Output, Values};
 use crate::pack;
 use crate::rows::{Aligned, Rows};
 use crate::team::Team;
-use crate::tile::{COLUMNS, Int8, Job, Operands, Panel, QUADS};
+use crate::tile::{COLUMNS, Int8, Job, Operands, Panel};
 
 /// Products of fewer multiplications than this stay on the calling thread: sharing work costs a few microseconds.
 const SMALL: usize = 1 << 16;
@@ -212,8 +212,7 @@ impl PackedMatrix {
                     stride,
                     levels: x.kernel().levels(),
                     scales,
-                    scale_stride: if x.scaled_by_row() { 1 } else { stride.div_ceil(QUADS) },
-                    scaled_by_row: x.scaled_by_row(),
+                    scale_stride: x.blocks(),
                     column_scales: bytemuck::cast_ref(column_scales),
                     panel,
                     quads: stride,

@@ -237,17 +237,12 @@ impl Rows {
     }
 
     /// Scales of a row.
-    fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> usize {
         match self.precision {
             Precision::Int8 if self.scaled_by_row => 1,
             Precision::Int8 => self.k.div_ceil(BLOCK),
             _ => 0,
         }
-    }
-
-    /// Have all values of a row the same scale?
-    pub(crate) fn scaled_by_row(&self) -> bool {
-        self.scaled_by_row
     }
 
     /// Words of the rows from this one on, and their scales.

@@ -105,11 +105,9 @@ pub struct Int8<'a> {
     pub x: &'a [u32],
     pub stride: usize,
     pub levels: i32,
-    /// `[m, blocks]`: what an integer of a block of 64 stands for
+    /// `[m, blocks]`: what an integer of a block of 64 stands for; or `[m, 1]`, of the whole row
     pub scales: &'a [f32],
     pub scale_stride: usize,
-    /// `scales` is `[m, 1]`.
-    pub scaled_by_row: bool,
     /// The same of each column.
     pub column_scales: &'a [f32; COLUMNS],
     /// For each block: `[64]` sums of its weights, negative, then `[16, 64]` words, fewer in the last.
@@ -166,7 +164,7 @@ impl<'a> Operands<'a> {
             Self::Int8(operands) => {
                 let (block, blocks) = (from / QUADS, (to - from).div_ceil(QUADS));
                 let panel = &operands.panel[block * (QUADS + 1) * COLUMNS..][..(to - from + blocks) * COLUMNS];
-                let first = if operands.scaled_by_row { 0 } else { block };
+                let first = if operands.scale_stride == 1 { 0 } else { block };
                 let (x, scales) = (&operands.x[from..], &operands.scales[first..]);
                 Self::Int8(Int8 { x, scales, panel, quads: to - from, ..operands })
             }

@@ -156,18 +156,23 @@ fn integers_written_in_parts() {
             let mut x = numbers(1, m * k);
             x.iter_mut().enumerate().for_each(|(i, x)| *x *= [1.0, 1e-3][i % k / 64 % 2]);
             let x = rounded_blocks(kernel, &x, k, 64);
-            let unit: Vec<f32> = (0..k * k).map(|i| if i % (k + 1) == 0 { 1.0 } else { 0.0 }).collect();
-            let unit = PackedMatrix::pack(Precision::F32, &unit, k, k).unwrap();
-            let (team, none) = (Team::solo(), Epilogue::default());
-            let [mut whole, mut rows] = [Precision::F32, Precision::Int8].map(|p| Rows::new(p, kernel));
-            whole.copy_from(&team, &x, k).unwrap();
-            unit.multiply_to_rows(&team, &whole, &none, &mut rows).unwrap();
+            let (team, none, rows) = (Team::solo(), Epilogue::default(), integers_in_parts(kernel, &x, k));
             let w = rounded_weights(Precision::Int8, numbers(2, n * k), k);
             let packed = PackedMatrix::pack(Precision::Int8, &w, n, k).unwrap();
             let out = packed.multiply(&team, &rows, &none).unwrap();
             assert_close(&format!("{kernel:?} {m} x {k} x {n}"), &out, &expected(&x, &w, k, n, &none), k);
         }
     }
+}
+
+/// The values as a product writes them: with the unit matrix, in f32.
+fn integers_in_parts(kernel: Kernel, values: &[f32], k: usize) -> Rows {
+    let unit: Vec<f32> = (0..k * k).map(|i| if i % (k + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    let unit = PackedMatrix::pack(Precision::F32, &unit, k, k).unwrap();
+    let (team, [mut whole, mut rows]) = (Team::solo(), [Precision::F32, Precision::Int8].map(|p| Rows::new(p, kernel)));
+    whole.copy_from(&team, values, k).unwrap();
+    unit.multiply_to_rows(&team, &whole, &Epilogue::default(), &mut rows).unwrap();
+    rows
 }
 
 /// As a network's are: most are small beside the largest one of their row, so that products can be added in 16 bits. AVX2
@@ -276,22 +281,19 @@ fn assert_written_in_parts(rows: &Rows, values: &[f32], packed: &PackedMatrix) {
     let (team, k) = (Team::solo(), rows.width());
     let (precision, kernel) = (rows.precision(), rows.kernel());
     let product = packed.multiply(&team, rows, &Epilogue::default()).unwrap();
-    let mut same = Rows::new(precision, kernel);
-    if (precision, kernel) == (Precision::Int8, Kernel::Amx) {
+    let same = if (precision, kernel) == (Precision::Int8, Kernel::Amx) {
         let rounded = rounded_blocks(kernel, values, k, 64);
         let mut read = vec![0.0; values.len()];
         read.chunks_mut(k).enumerate().for_each(|(i, row)| rows.read(i, 0, row));
         for (read, rounded) in read.iter().zip(&rounded) {
             assert!((read - rounded).abs() <= 1e-6 * rounded.abs(), "{read} instead of {rounded}");
         }
-        let unit: Vec<f32> = (0..k * k).map(|i| if i % (k + 1) == 0 { 1.0 } else { 0.0 }).collect();
-        let unit = PackedMatrix::pack(Precision::F32, &unit, k, k).unwrap();
-        let mut whole = Rows::new(Precision::F32, kernel);
-        whole.copy_from(&team, values, k).unwrap();
-        unit.multiply_to_rows(&team, &whole, &Epilogue::default(), &mut same).unwrap();
+        integers_in_parts(kernel, values, k)
     } else {
+        let mut same = Rows::new(precision, kernel);
         same.copy_from(&team, values, k).unwrap();
-    }
+        same
+    };
     let expected = packed.multiply(&team, &same, &Epilogue::default()).unwrap();
     assert_eq!(product, expected, "{precision:?} {kernel:?}");
 }

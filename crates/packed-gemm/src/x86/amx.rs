@@ -191,7 +191,7 @@ pub fn amx(part: &Part, sums: &mut Sums) {
             // SAFETY: the same.
             let tiles = unsafe { Tiles::new() };
             let scales = Some(operands.column_scales);
-            if operands.scaled_by_row {
+            if operands.scale_stride == 1 {
                 tiles!(part, sums, scales, Some(operands.scales), |row, tile, ahead, behind| totals::<true>(
                     &tiles,
                     &operands.x[row * operands.stride..],

@@ -220,7 +220,6 @@ mod tests {
             levels: 63,
             scales: &[],
             scale_stride: 1,
-            scaled_by_row: false,
             column_scales: &[0.0; COLUMNS],
             panel,
             quads: 16,
