@@ -46,7 +46,7 @@ mod x86;
 
 pub use epilogue::{Activation, Epilogue};
 pub use kernel::{Kernel, VARIABLE as KERNEL_VARIABLE};
-pub use math::{exp, multiply_add};
+pub use math::exp;
 pub use matrix::{PackedMatrix, Precision, ShapeError};
 pub use rows::Rows;
 pub use team::Team;

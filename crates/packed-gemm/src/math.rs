@@ -3,7 +3,7 @@
 /// `a b + c`, in one instruction where `FUSED`: a call into the C library where the processor has none for it, so only
 /// code that is compiled for one asks for it.
 #[inline(always)]
-pub fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 

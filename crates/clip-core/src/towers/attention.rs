@@ -1,7 +1,7 @@
 //! Scaled dot-product attention, sequence by sequence and head by head.
 
-use packed_gemm::{Kernel, Rows, exp, multiply_add};
-use pulp::{Arch, Simd};
+use packed_gemm::{Kernel, Rows, exp};
+use pulp::{Arch, Scalar128b, Simd, WithSimd};
 
 use crate::compute::Compute;
 
@@ -95,78 +95,83 @@ struct Head<'a> {
     causal: bool,
 }
 
-/// Columns of a block of sums that stays in registers.
+/// Scores and values are filled up to a multiple of so many: whole vectors of any processor.
 const LANES: usize = 16;
-/// Its rows: as many as the registers hold, so that one sum need not wait for the one before.
+/// Rows that ask together.
 const QUERIES: usize = 4;
-const QUERIES_512: usize = 8;
-/// Steps of a sum that are checked to be there at a time.
-const STEPS: usize = 8;
+
+/// A head's output: `[queries, size]`, for the rows of the sequence from `first` on. `FUSED`: the processor has an
+/// instruction that multiplies and adds; without one it would be a call into the C library.
+struct Mix<'a, const FUSED: bool> {
+    head: &'a Head<'a>,
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl<const FUSED: bool> WithSimd for Mix<'_, FUSED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.head.mix::<S, FUSED>(simd, self.first, self.out);
+    }
+}
 
 impl Head<'_> {
     /// `out`: `[queries, size]`, for the rows of the sequence from `first` on.
     fn run(&self, first: usize, out: &mut [f32], kernel: Kernel) {
-        // A fused multiplication and addition is a call into the C library where the processor has no instruction for it.
         match kernel {
-            Kernel::Portable => self.mix::<false, QUERIES>(first, out),
-            Kernel::Avx2 => mix_256(self, first, out),
-            _ => mix_512(self, first, out),
+            Kernel::Portable => Simd::vectorize(Scalar128b, Mix::<false> { head: self, first, out }),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 if let Some(simd) = pulp::x86::V3::try_new() => {
+                Simd::vectorize(simd, Mix::<true> { head: self, first, out });
+            }
+            _ => Arch::new().dispatch(Mix::<true> { head: self, first, out }),
         }
     }
 
     #[inline(always)]
-    fn mix<const FUSED: bool, const QUERIES: usize>(&self, first: usize, out: &mut [f32]) {
+    fn mix<S: Simd, const FUSED: bool>(&self, simd: S, first: usize, out: &mut [f32]) {
         let (length, size) = (self.length, self.size);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
-        // Keys as columns, values as rows, both filled up with zeros to whole blocks.
-        let mut keys = vec![0.0; wide_size * wide_length];
-        let mut values = vec![0.0; wide_length * wide_size];
+        // Keys as columns, values as rows, both filled up with zeros to whole vectors.
+        let mut keys = vec![0.0; size * wide_length];
+        let mut values = vec![0.0; length * wide_size];
         let mut key = vec![0.0; size];
-        for (i, value) in values.chunks_exact_mut(wide_size).take(length).enumerate() {
+        for (i, value) in values.chunks_exact_mut(wide_size).enumerate() {
             self.qkv.read(self.start + i, self.keys, &mut key);
             keys[i..].iter_mut().step_by(wide_length).zip(&key).for_each(|(to, from)| *to = *from);
             self.qkv.read(self.start + i, self.values, &mut value[..size]);
         }
         let scale = (size as f32).powf(-0.5);
-        let mut queries = vec![0.0; QUERIES * wide_size];
+        let mut queries = vec![0.0; QUERIES * size];
         let mut scores = vec![0.0; QUERIES * wide_length];
         let mut sums = vec![0.0; QUERIES * wide_size];
         for (block, out) in out.chunks_mut(QUERIES * size).enumerate() {
             let first = first + block * QUERIES;
             let count = out.len() / size;
-            for (i, query) in queries.chunks_exact_mut(wide_size).take(count).enumerate() {
-                let query = &mut query[..size];
+            for (i, query) in queries.chunks_exact_mut(size).take(count).enumerate() {
                 match self.given {
                     Some(given) => query.copy_from_slice(&given[self.query..][..size]),
                     None => self.qkv.read(self.start + first + i, self.query, query),
                 }
                 query.iter_mut().for_each(|x| *x *= scale);
             }
-            product::<FUSED, QUERIES>(&queries, wide_size, size, &keys, wide_length, &mut scores);
+            let most = if self.causal { first + count } else { length };
+            let wide_most = most.next_multiple_of(LANES);
+            product::<S, FUSED>(simd, &queries, size, &keys, wide_length, wide_most, &mut scores);
             let mut totals = [1.0; QUERIES];
             for (i, scores) in scores.chunks_exact_mut(wide_length).take(count).enumerate() {
                 let seen = if self.causal { first + i + 1 } else { length };
-                totals[i] = softmax::<FUSED>(scores, seen);
+                totals[i] = softmax::<FUSED>(&mut scores[..wide_most], seen);
             }
-            let seen = if self.causal { first + count } else { length };
-            product::<FUSED, QUERIES>(&scores, wide_length, seen, &values, wide_size, &mut sums);
+            product::<S, FUSED>(simd, &scores, most, &values, wide_size, wide_size, &mut sums);
             for ((out, sums), total) in out.chunks_exact_mut(size).zip(sums.chunks_exact(wide_size)).zip(totals) {
-                out.iter_mut().zip(sums).for_each(|(to, from)| *to = from / total);
+                let share = 1.0 / total;
+                out.iter_mut().zip(sums).for_each(|(to, from)| *to = from * share);
             }
         }
     }
-}
-
-#[pulp::with_simd(mix_256 = Arch::new())]
-#[inline(always)]
-fn mix_256_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mut [f32]) {
-    head.mix::<true, QUERIES>(first, out);
-}
-
-#[pulp::with_simd(mix_512 = Arch::new())]
-#[inline(always)]
-fn mix_512_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mut [f32]) {
-    head.mix::<true, QUERIES_512>(first, out);
 }
 
 /// Replaces the first `seen` scores by weights, what follows by zeros, and returns their sum, by which they are still to
@@ -175,12 +180,12 @@ fn mix_512_with<'a, S: Simd>(_: S, head: &'a Head<'a>, first: usize, out: &'a mu
 fn softmax<const FUSED: bool>(scores: &mut [f32], seen: usize) -> f32 {
     // Whole blocks: what is not seen weighs 1e-38 of the largest in the sum.
     scores[seen..].fill(f32::NEG_INFINITY);
-    let blocks = &mut scores.as_chunks_mut::<LANES>().0[..seen.div_ceil(LANES)];
+    let blocks = scores.as_chunks_mut::<LANES>().0;
     let mut largest = [f32::NEG_INFINITY; LANES];
     for block in blocks.iter() {
         largest.iter_mut().zip(block).for_each(|(l, s)| *l = if *s > *l { *s } else { *l });
     }
-    let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    let largest = fold(largest, |a, b| if a > b { a } else { b });
     let mut sums = [0.0; LANES];
     for block in blocks {
         for (sum, s) in sums.iter_mut().zip(block) {
@@ -189,37 +194,77 @@ fn softmax<const FUSED: bool>(scores: &mut [f32], seen: usize) -> f32 {
         }
     }
     scores[seen..].fill(0.0);
-    sums.iter().sum()
+    fold(sums, |a, b| a + b)
 }
 
-/// `out = weights * matrix` for `QUERIES` rows: `steps` of each row's `stride` weights, `matrix` of `[stride, width]`.
-/// `stride` and `width` are multiples of [`LANES`], and what is beyond `steps` is zero in both or in the weights alone.
+/// Half with half, so that the processor need not wait for one after the other.
 #[inline(always)]
-fn product<const FUSED: bool, const QUERIES: usize>(
+fn fold(mut values: [f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            values[i] = with(values[i], values[i + half]);
+        }
+    }
+    values[0]
+}
+
+/// `out = weights * matrix` for [`QUERIES`] rows: `steps` weights of each, which lie evenly, the first `columns` of
+/// `matrix`, `[steps, width]`; `out`: `[QUERIES, width]`. `width` and `columns` are multiples of [`LANES`].
+#[inline(always)]
+fn product<S: Simd, const FUSED: bool>(
+    simd: S,
     weights: &[f32],
-    stride: usize,
     steps: usize,
     matrix: &[f32],
     width: usize,
+    columns: usize,
     out: &mut [f32],
 ) {
-    let weights: [_; QUERIES] = std::array::from_fn(|i| weights[i * stride..][..stride].as_chunks::<STEPS>().0);
-    for first in (0..width).step_by(LANES) {
-        let mut sums = [[0.0f32; LANES]; QUERIES];
-        for (block, rows) in matrix.chunks_exact(STEPS * width).take(steps.div_ceil(STEPS)).enumerate() {
-            let weights: [_; QUERIES] = std::array::from_fn(|i| &weights[i][block]);
-            for s in 0..STEPS {
-                let Some(row) = rows[s * width + first..].first_chunk::<LANES>() else { break };
-                for (sums, weights) in sums.iter_mut().zip(weights) {
-                    for (sum, x) in sums.iter_mut().zip(row) {
-                        *sum = multiply_add::<FUSED>(*x, weights[s], *sum);
-                    }
-                }
+    let stride = weights.len() / QUERIES;
+    let weights = std::array::from_fn(|i| &weights[i * stride..][..steps]);
+    let (matrix, out) = (S::as_simd_f32s(matrix).0, S::as_mut_simd_f32s(out).0);
+    let (width, vectors) = (width / S::F32_LANES, columns / S::F32_LANES);
+    // As many sums as the registers hold, so that one need not wait for the one before.
+    let mut first = 0;
+    if S::F32_LANES == 16 {
+        while first + 4 <= vectors {
+            vectors_of::<S, FUSED, 4>(simd, weights, &matrix[first..], width, &mut out[first..]);
+            first += 4;
+        }
+    }
+    while first + 2 <= vectors {
+        vectors_of::<S, FUSED, 2>(simd, weights, &matrix[first..], width, &mut out[first..]);
+        first += 2;
+    }
+    if first < vectors {
+        vectors_of::<S, FUSED, 1>(simd, weights, &matrix[first..], width, &mut out[first..]);
+    }
+}
+
+#[inline(always)]
+fn vectors_of<S: Simd, const FUSED: bool, const VECTORS: usize>(
+    simd: S,
+    [a, b, c, d]: [&[f32]; QUERIES],
+    matrix: &[S::f32s],
+    width: usize,
+    out: &mut [S::f32s],
+) {
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; QUERIES];
+    for ((((a, b), c), d), row) in a.iter().zip(b).zip(c).zip(d).zip(matrix.chunks(width)) {
+        let Some(row) = row.first_chunk::<VECTORS>() else { break };
+        for (sums, weight) in sums.iter_mut().zip([a, b, c, d]) {
+            let weight = simd.splat_f32s(*weight);
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum = if FUSED {
+                    simd.mul_add_f32s(*x, weight, *sum)
+                } else {
+                    simd.add_f32s(simd.mul_f32s(*x, weight), *sum)
+                };
             }
         }
-        for (i, sums) in sums.iter().enumerate() {
-            out[i * width + first..][..LANES].copy_from_slice(sums);
-        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        out[i * width..][..VECTORS].copy_from_slice(sums);
     }
 }
 
