@@ -25,57 +25,64 @@ fn round(x: f32) -> u32 {
     bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16
 }
 
-/// Integers of 8 bits, four in one word, with a scale for each block of 64: `x = scale * (q - zero)`, where
-/// `q - zero` is in `-levels..=levels`.
+/// What stands between values and integers.
+pub struct Scales {
+    /// From a value to its integer.
+    inverse: f32,
+    /// What an integer stands for.
+    pub one: f32,
+}
+
+/// Integers of 8 bits, four in one word, for a block of 64 values at most: `x = scale * (q - zero)`, where `q - zero` is
+/// in `-levels..=levels`. Returns the scale.
 ///
 /// A scale for a few values instead of one for a row: transformers have channels with values far above all others,
 /// which so cost the precision of their block alone.
 #[pulp::with_simd(int8 = Arch::new())]
 #[inline(always)]
-pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &'a mut [u32], scales: &'a mut [f32]) {
-    int8_inline(x, levels, zero, out, scales);
+pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &'a mut [u32]) -> f32 {
+    int8_inline(x, levels, zero, out)
 }
 
 /// The same with the instructions of the caller.
 #[inline(always)]
-pub fn int8_inline(x: &[f32], levels: i32, zero: i32, out: &mut [u32], scales: &mut [f32]) {
-    for ((x, out), scale) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK / 4)).zip(scales) {
-        if let (Some(x), Some(out)) = (x.as_array(), out.as_mut_array()) {
-            *scale = block(x, levels, zero, out);
-        } else {
-            let (mut filled, mut words) = ([0.0; BLOCK], [0; BLOCK / 4]);
-            filled[..x.len()].copy_from_slice(x);
-            *scale = block(&filled, levels, zero, &mut words);
-            out.copy_from_slice(&words[..out.len()]);
-        }
-    }
+pub fn int8_inline(x: &[f32], levels: i32, zero: i32, out: &mut [u32]) -> f32 {
+    let scales = scales(x, levels);
+    integers_inline(x, &scales, zero, out);
+    scales.one
 }
 
-/// The same with one scale for all of them, which is returned.
-#[pulp::with_simd(int8_row = Arch::new())]
+/// One for all values of a row.
+#[pulp::with_simd(row_scales = Arch::new())]
 #[inline(always)]
-pub fn int8_row_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &'a mut [u32]) -> f32 {
-    let ((blocks, rest), (words, rest_words)) = (x.as_chunks(), out.as_chunks_mut());
-    let mut filled = [0.0; BLOCK];
-    filled[..rest.len()].copy_from_slice(rest);
-    let largest = blocks.iter().chain([&filled]).map(largest).fold(0, u32::max);
-    let (inverse, scale) = scales(largest, levels);
-    for (x, out) in blocks.iter().zip(words) {
-        integers(x, inverse, zero, out);
-    }
+pub fn row_scales_with<S: Simd>(_: S, x: &[f32], levels: i32) -> Scales {
+    scales(x, levels)
+}
+
+/// A block with scales that are given.
+#[pulp::with_simd(integers = Arch::new())]
+#[inline(always)]
+pub fn integers_with<'a, S: Simd>(_: S, x: &'a [f32], scales: &'a Scales, zero: i32, out: &'a mut [u32]) {
+    integers_inline(x, scales, zero, out);
+}
+
+#[inline(always)]
+fn scales(x: &[f32], levels: i32) -> Scales {
+    let (blocks, rest) = x.as_chunks();
+    let mut bits = blocks.iter().fold(0, |bits, block| largest(block).max(bits));
     if !rest.is_empty() {
-        let mut words = [0; BLOCK / 4];
-        integers(&filled, inverse, zero, &mut words);
-        rest_words.copy_from_slice(&words[..rest_words.len()]);
+        bits = bits.max(largest(&filled(rest)));
     }
-    scale
+    let (largest, levels) = (f32::from_bits(bits), levels as f32);
+    Scales { inverse: if largest > 0.0 { levels / largest } else { 0.0 }, one: largest / levels }
 }
 
+/// Up to a whole block.
 #[inline(always)]
-fn block(x: &[f32; BLOCK], levels: i32, zero: i32, out: &mut [u32; BLOCK / 4]) -> f32 {
-    let (inverse, scale) = scales(largest(x), levels);
-    integers(x, inverse, zero, out);
-    scale
+fn filled(x: &[f32]) -> [f32; BLOCK] {
+    let mut filled = [0.0; BLOCK];
+    filled[..x.len()].copy_from_slice(x);
+    filled
 }
 
 /// The bits of the largest one. As integers: bits of positive floats are ordered as the floats are, and a NaN is the
@@ -85,15 +92,19 @@ fn largest(x: &[f32; BLOCK]) -> u32 {
     x.iter().map(|x| x.to_bits() & 0x7fff_ffff).fold(0, u32::max)
 }
 
-/// From values to integers and back.
 #[inline(always)]
-fn scales(largest: u32, levels: i32) -> (f32, f32) {
-    let (largest, levels) = (f32::from_bits(largest), levels as f32);
-    (if largest > 0.0 { levels / largest } else { 0.0 }, largest / levels)
+fn integers_inline(x: &[f32], scales: &Scales, zero: i32, out: &mut [u32]) {
+    if let (Some(x), Some(out)) = (x.as_array(), out.as_mut_array()) {
+        block(x, scales.inverse, zero, out);
+    } else {
+        let mut words = [0; BLOCK / 4];
+        block(&filled(x), scales.inverse, zero, &mut words);
+        out.copy_from_slice(&words[..out.len()]);
+    }
 }
 
 #[inline(always)]
-fn integers(x: &[f32; BLOCK], inverse: f32, zero: i32, out: &mut [u32; BLOCK / 4]) {
+fn block(x: &[f32; BLOCK], inverse: f32, zero: i32, out: &mut [u32; BLOCK / 4]) {
     // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     let mut bytes = [0u8; BLOCK];
@@ -146,16 +157,16 @@ mod tests {
     #[test]
     fn integers_are_the_nearest() {
         for (levels, zero) in [(63, 64), (127, 128), (127, 0)] {
-            for k in [1usize, 5, 64, 130] {
+            for k in [1usize, 5, 64] {
                 let x: Vec<f32> = (0..k).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
-                let (mut words, mut scales) = (vec![0; k.div_ceil(4)], vec![0.0; k.div_ceil(BLOCK)]);
-                int8(&x, levels, zero, &mut words, &mut scales);
+                let mut words = vec![0; k.div_ceil(4)];
+                let scale = int8(&x, levels, zero, &mut words);
                 for (i, x) in x.iter().enumerate() {
                     let byte = words[i / 4].to_le_bytes()[i % 4];
                     let q = if zero == 0 { i32::from(byte.cast_signed()) } else { i32::from(byte) - zero };
                     assert!(q.abs() <= levels);
-                    let error = (q as f32 * scales[i / BLOCK] - x).abs();
-                    assert!(error <= scales[i / BLOCK] * 0.5001, "{x} became {q} of {}", scales[i / BLOCK]);
+                    let error = (q as f32 * scale - x).abs();
+                    assert!(error <= scale * 0.5001, "{x} became {q} of {scale}");
                 }
             }
         }
@@ -164,13 +175,14 @@ mod tests {
     #[test]
     fn what_is_not_finite_stays_visible() {
         for bad in [f32::NAN, f32::INFINITY, -f32::NAN] {
-            let (mut x, mut words, mut scales) = ([1.0; 70], [0; 18], [0.0; 2]);
+            let mut x = [1.0; 70];
             x[66] = bad;
-            int8(&x, 127, 128, &mut words, &mut scales);
-            assert!(scales[0].is_finite() && !scales[1].is_finite());
+            assert!(!row_scales(&x, 127).one.is_finite());
+            assert!(row_scales(&x[..66], 127).one.is_finite());
+            assert!(!int8(&x[64..], 127, 128, &mut [0; 2]).is_finite());
         }
-        let (mut words, mut scales) = ([0; 1], [1.0]);
-        int8(&[0.0; 4], 127, 128, &mut words, &mut scales);
-        assert_eq!((words, scales), ([0x8080_8080], [0.0]));
+        let mut words = [0; 1];
+        assert_eq!(int8(&[0.0; 4], 127, 128, &mut words), 0.0);
+        assert_eq!(words, [0x8080_8080]);
     }
 }

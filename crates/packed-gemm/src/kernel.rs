@@ -83,6 +83,11 @@ impl Kernel {
         matches!(self, Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx)
     }
 
+    /// Does it read tiles of 16 rows?
+    pub(crate) fn has_tiles(self) -> bool {
+        self == Self::Amx
+    }
+
     /// Does it add products of integers up in 16 bits?
     pub(crate) fn has_groups(self) -> bool {
         matches!(self, Self::Avx2 | Self::Avx512)
@@ -96,7 +101,7 @@ impl Kernel {
 
     /// What an integer of the left-hand side has for zero: AVX2 and VNNI multiply unsigned ones.
     pub(crate) fn zero(self) -> i32 {
-        if self == Self::Amx { 0 } else { self.levels() + 1 }
+        if self.has_tiles() { 0 } else { self.levels() + 1 }
     }
 }
 

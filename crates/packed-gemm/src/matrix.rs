@@ -9,7 +9,7 @@ use crate::output::{Output, Values};
 use crate::pack;
 use crate::rows::{Aligned, Rows};
 use crate::team::Team;
-use crate::tile::{COLUMNS, Int8, Job, Operands, Panel};
+use crate::tile::{COLUMNS, Int8, Job, Operands, Panel, TILE};
 
 /// Products of fewer multiplications than this stay on the calling thread: sharing work costs a few microseconds.
 const SMALL: usize = 1 << 16;
@@ -167,14 +167,20 @@ impl PackedMatrix {
         let words: &[u32] = bytemuck::cast_slice(&self.panels);
         let panels = n.div_ceil(COLUMNS);
         let panel_words = words.len() / panels;
-        let rows_of_span = (SPAN_BYTES / (4 * x.stride())).max(crate::tile::ROWS);
+        let rows_of_span = (SPAN_BYTES / (4 * x.shape().stride)).max(crate::tile::ROWS);
         let spans = m.div_ceil(rows_of_span);
         // As few jobs as keep all threads at work: each has to fetch its panel.
         let ranges = (JOBS * team.threads()).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS));
+        // Tiles belong to one job each.
+        let unit = if x.shape().tiled { TILE } else { 1 };
+        let first_row = |part, parts| match part < parts {
+            true => m.min((m * part / parts + unit / 2) / unit * unit),
+            false => m,
+        };
         let job = |turn: usize| {
             let (span, range, panel) = (turn / (panels * ranges), turn / panels % ranges, turn % panels);
             let (part, parts) = (span * ranges + range, spans * ranges);
-            let (from, to) = (m * part / parts, m * (part + 1) / parts);
+            let (from, to) = (first_row(part, parts), first_row(part + 1, parts));
             let operands = self.operands(x, from, &words[panel * panel_words..][..panel_words]);
             let ahead = match turn + team.threads() {
                 next if next < spans * panels * ranges => &words[next % panels * panel_words..][..panel_words],
@@ -192,7 +198,8 @@ impl PackedMatrix {
     }
 
     fn operands<'a>(&self, x: &'a Rows, from: usize, panel: &'a [u32]) -> Operands<'a> {
-        let ((words, scales), stride) = (x.from(from), x.stride());
+        let ((words, scales), shape) = (x.from(from), x.shape());
+        let stride = shape.stride;
         match self.precision {
             Precision::F32 => Operands::F32 {
                 x: bytemuck::cast_slice(words),
@@ -212,10 +219,10 @@ impl PackedMatrix {
                     stride,
                     levels: x.kernel().levels(),
                     scales,
-                    scale_stride: x.blocks(),
+                    scale_stride: shape.blocks,
                     column_scales: bytemuck::cast_ref(column_scales),
                     panel,
-                    quads: stride,
+                    quads: shape.words(),
                     groups: None,
                 })
             }

@@ -3,10 +3,11 @@
 use aligned_vec::{AVec, ConstAlign};
 
 use crate::encode;
+use crate::format::{Format, LINE, Shape};
 use crate::kernel::Kernel;
 use crate::matrix::{Precision, ShapeError, check};
 use crate::team::Team;
-use crate::tile::TILE;
+use crate::tile::{COLUMNS, TILE};
 
 /// Values of a row that share a scale in [`Precision::Int8`]: as many as a panel has columns, so that a product can
 /// write its own output in this format, panel by panel.
@@ -17,52 +18,16 @@ pub type Aligned<T> = AVec<T, ConstAlign<LINE_BYTES>>;
 
 pub const LINE_BYTES: usize = 64;
 
-/// What a word of a row holds.
-#[derive(Clone, Copy, PartialEq)]
-enum Format {
-    F32,
-    /// The same, a zero filling up an odd row: for weights in pairs of bf16 and kernels that cannot multiply those.
-    EvenF32,
-    /// Two bf16.
-    Pairs,
-    /// Four integers.
-    Quads,
-}
-
-impl Format {
-    fn words(self, values: usize) -> usize {
-        match self {
-            Self::F32 => values,
-            Self::EvenF32 => values.next_multiple_of(2),
-            Self::Pairs => values.div_ceil(2),
-            Self::Quads => values.div_ceil(4),
-        }
-    }
-
-    /// Parts of a row begin at multiples of so many values.
-    fn unit(self) -> usize {
-        match self {
-            Self::F32 => 1,
-            Self::EvenF32 | Self::Pairs => 2,
-            Self::Quads => BLOCK,
-        }
-    }
-}
-
 /// `x` of shape `[m, k]`, rounded to a precision for a kernel. Made by what comes before the product (a norm, attention,
 /// another product) row by row or part by part, so that no pass over it is needed. The memory is used again.
 #[derive(Debug)]
 pub struct Rows {
     precision: Precision,
     kernel: Kernel,
-    m: usize,
-    k: usize,
-    /// `[m, stride]`
+    shape: Shape,
     words: Aligned<u32>,
     /// `[m, ceil(k / 64)]`: what an integer of a block stands for, or `[m]`. Int8 only.
     scales: Vec<f32>,
-    /// Values of a row share a scale.
-    scaled_by_row: bool,
 }
 
 impl Rows {
@@ -72,15 +37,15 @@ impl Rows {
     /// If this machine cannot run `kernel`.
     pub fn new(precision: Precision, kernel: Kernel) -> Self {
         assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
-        Self {
-            precision,
-            kernel,
-            m: 0,
-            k: 0,
-            words: Aligned::new(LINE_BYTES),
-            scales: Vec::new(),
-            scaled_by_row: false,
-        }
+        let format = match precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 if kernel.has_bf16() => Format::Pairs,
+            Precision::Bf16 => Format::EvenF32,
+            Precision::Int8 => Format::Quads,
+        };
+        let tiled = kernel.has_tiles() && precision != Precision::F32;
+        let shape = Shape::new(format, 0, 0, tiled, false);
+        Self { precision, kernel, shape, words: Aligned::new(LINE_BYTES), scales: Vec::new() }
     }
 
     pub fn precision(&self) -> Precision {
@@ -93,16 +58,16 @@ impl Rows {
 
     /// m
     pub fn len(&self) -> usize {
-        self.m
+        self.shape.m
     }
 
     pub fn is_empty(&self) -> bool {
-        self.m == 0
+        self.shape.m == 0
     }
 
     /// k
     pub fn width(&self) -> usize {
-        self.k
+        self.shape.k
     }
 
     /// Becomes `[m, k]`, each row as `row(i, values)` writes it.
@@ -147,7 +112,7 @@ impl Rows {
                 Some(*start - height)
             })
             .collect();
-        if !width.is_multiple_of(self.format().unit()) {
+        if !width.is_multiple_of(self.shape.format.unit()) {
             // A word or a block has values of several parts: all in f32 first.
             let mut whole = Self::new(Precision::F32, self.kernel);
             whole.fill_grid(team, heights, parts, width, cell);
@@ -168,39 +133,37 @@ impl Rows {
     /// Values `column..` of a row, as they were rounded.
     #[inline(always)]
     pub fn read(&self, row: usize, column: usize, out: &mut [f32]) {
-        assert!(row < self.m && column + out.len() <= self.k);
-        let (words, scales) = self.from(row);
-        match self.format() {
-            Format::F32 | Format::EvenF32 => out.copy_from_slice(&bytemuck::cast_slice(words)[column..][..out.len()]),
-            Format::Pairs => {
-                let halves = bytemuck::cast_slice::<u32, u16>(words);
-                for (value, half) in out.iter_mut().zip(&halves[column..]) {
-                    *value = f32::from_bits(u32::from(*half) << 16);
+        let shape = &self.shape;
+        assert!(row < shape.m && column + out.len() <= shape.k);
+        let (unit, len) = (shape.format.unit(), out.len());
+        // From the middle of a word or a block: what is before it goes nowhere.
+        let before = column % unit;
+        for (values, words) in shape.pieces(column - before, before + len) {
+            let at = shape.at(row, words.start);
+            let words = &self.words[at..at + words.len()];
+            let (skipped, out) = (
+                before.saturating_sub(values.start),
+                &mut out[values.start.saturating_sub(before)..values.end - before],
+            );
+            match shape.format {
+                Format::F32 | Format::EvenF32 => {
+                    out.copy_from_slice(&bytemuck::cast_slice(words)[skipped..][..out.len()])
                 }
-            }
-            Format::Quads => {
-                let zero = self.kernel.zero() as u8;
-                for (i, value) in out.iter_mut().enumerate() {
-                    let byte = words[(column + i) / 4].to_le_bytes()[(column + i) % 4];
-                    let scale = scales[if self.scaled_by_row { 0 } else { (column + i) / BLOCK }];
-                    *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scale;
+                Format::Pairs => {
+                    let halves = bytemuck::cast_slice::<u32, u16>(words);
+                    for (value, half) in out.iter_mut().zip(&halves[skipped..]) {
+                        *value = f32::from_bits(u32::from(*half) << 16);
+                    }
+                }
+                Format::Quads => {
+                    let block = if shape.scaled_by_row { 0 } else { (column - before + values.start) / BLOCK };
+                    let (scale, zero) = (self.scales[row * shape.blocks + block], self.kernel.zero() as u8);
+                    for (value, byte) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u8>(words)[skipped..]) {
+                        *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scale;
+                    }
                 }
             }
         }
-    }
-
-    fn format(&self) -> Format {
-        match self.precision {
-            Precision::F32 => Format::F32,
-            Precision::Bf16 if self.kernel.has_bf16() => Format::Pairs,
-            Precision::Bf16 => Format::EvenF32,
-            Precision::Int8 => Format::Quads,
-        }
-    }
-
-    /// Words of a row.
-    pub(crate) fn stride(&self) -> usize {
-        self.format().words(self.k)
     }
 
     /// Takes a shape, contents to be written, part by part.
@@ -211,55 +174,42 @@ impl Rows {
     /// `whole`: row by row. AMX then takes one scale for each: to multiply the sums of every 64 values by one of their own
     /// costs it more than the products do.
     fn begin(&mut self, m: usize, k: usize, whole: bool) -> Writer<'_> {
-        (self.m, self.k) = (m, k);
-        self.scaled_by_row = whole && self.precision == Precision::Int8 && self.kernel == Kernel::Amx;
-        let (stride, blocks) = (self.stride(), self.blocks());
-        // Tiles read on after the last row. What is larger stays so: growing again would write it.
-        let rows = m + TILE - 1;
-        if self.words.len() < rows * stride {
-            self.words.resize(rows * stride, 0);
+        let scaled_by_row = whole && self.shape.tiled && self.shape.format == Format::Quads;
+        self.shape = Shape::new(self.shape.format, m, k, self.shape.tiled, scaled_by_row);
+        // What is larger stays so: growing again would write it.
+        let (words, scales) = (self.shape.len(), self.shape.scales());
+        if self.words.len() < words {
+            self.words.resize(words, 0);
         }
-        if self.scales.len() < rows * blocks {
-            self.scales.resize(rows * blocks, 0.0);
+        if self.scales.len() < scales {
+            self.scales.resize(scales, 0.0);
         }
         Writer {
-            format: self.format(),
-            kernel: self.kernel,
-            m,
-            k,
-            stride,
-            blocks,
-            scaled_by_row: self.scaled_by_row,
+            shape: self.shape,
+            levels: self.kernel.levels(),
+            zero: self.kernel.zero(),
             words: self.words.as_mut_ptr(),
             scales: self.scales.as_mut_ptr(),
             lifetime: std::marker::PhantomData,
         }
     }
 
-    /// Scales of a row.
-    pub(crate) fn blocks(&self) -> usize {
-        match self.precision {
-            Precision::Int8 if self.scaled_by_row => 1,
-            Precision::Int8 => self.k.div_ceil(BLOCK),
-            _ => 0,
-        }
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
-    /// Words of the rows from this one on, and their scales.
+    /// Words of the rows from this one on, the first one of a tile where there are tiles, and their scales.
     pub(crate) fn from(&self, row: usize) -> (&[u32], &[f32]) {
-        (&self.words[row * self.stride()..], &self.scales[row * self.blocks()..])
+        (&self.words[self.shape.at(row, 0)..], &self.scales[row * self.shape.blocks..])
     }
 }
 
 /// Rows that several threads fill, each its own parts.
 pub struct Writer<'a> {
-    format: Format,
-    kernel: Kernel,
-    m: usize,
-    k: usize,
-    stride: usize,
-    blocks: usize,
-    scaled_by_row: bool,
+    shape: Shape,
+    /// Of integers.
+    levels: i32,
+    zero: i32,
     words: *mut u32,
     scales: *mut f32,
     lifetime: std::marker::PhantomData<&'a mut Rows>,
@@ -282,40 +232,69 @@ impl Writer<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     pub fn store_by<const INLINE: bool>(&self, row: usize, column: usize, values: &[f32]) {
-        let (end, unit) = (column + values.len(), self.format.unit());
-        assert!(row < self.m && end <= self.k);
-        assert!(column.is_multiple_of(unit) && (end.is_multiple_of(unit) || end == self.k));
-        let (first, count) = (self.format.words(column), self.format.words(values.len()));
-        // SAFETY: inside the row, as asserted; no other thread has this part, as said above.
-        let words = unsafe { std::slice::from_raw_parts_mut(self.words.add(row * self.stride + first), count) };
-        match self.format {
-            Format::F32 | Format::EvenF32 => {
-                let (to, rest) = words.split_at_mut(values.len());
-                bytemuck::cast_slice_mut(to).copy_from_slice(values);
-                rest.fill(0);
-            }
-            // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
-            #[cfg(target_arch = "x86_64")]
-            Format::Pairs => unsafe { crate::x86::to_bf16(values, words) },
-            #[cfg(not(target_arch = "x86_64"))]
-            Format::Pairs => encode::bf16(values, words),
-            Format::Quads => {
-                let (first, count) = match self.scaled_by_row {
-                    true => (0, 1),
-                    false => (column / BLOCK, values.len().div_ceil(BLOCK)),
-                };
-                // SAFETY: the same for the scales of these blocks.
-                let scales =
-                    unsafe { std::slice::from_raw_parts_mut(self.scales.add(row * self.blocks + first), count) };
-                let (levels, zero) = (self.kernel.levels(), self.kernel.zero());
-                if self.scaled_by_row {
-                    assert!(values.len() == self.k);
-                    scales[0] = encode::int8_row(values, levels, zero, words);
-                } else if INLINE {
-                    encode::int8_inline(values, levels, zero, words, scales);
-                } else {
-                    encode::int8(values, levels, zero, words, scales);
+        let shape = &self.shape;
+        let (end, within) = (column + values.len(), shape.format.unit() - 1);
+        assert!(row < shape.m && end <= shape.k);
+        assert!(column & within == 0 && (end & within == 0 || end == shape.k));
+        let (levels, zero) = (self.levels, self.zero);
+        let scale = |block| {
+            assert!(block < shape.blocks);
+            // SAFETY: of this row; no other thread has the part that it belongs to, as said above.
+            unsafe { &mut *self.scales.add(row * shape.blocks + block) }
+        };
+        // SAFETY: inside the row, as asserted, and so are the pieces of it that this is called for; no other thread has this
+        // part, as said above.
+        let words_at = |at, count| unsafe { std::slice::from_raw_parts_mut(self.words.add(at), count) };
+        if let (true, Some(values)) = (INLINE && shape.tiled, values.as_array::<COLUMNS>()) {
+            // What a product writes.
+            let at = shape.at(row, shape.format.words(column));
+            match shape.format {
+                #[cfg(target_arch = "x86_64")]
+                Format::Pairs if column.is_multiple_of(2 * LINE) => {
+                    let (first, second) = values.split_at(2 * LINE);
+                    // SAFETY: see below.
+                    unsafe {
+                        crate::x86::to_bf16(first, words_at(at, LINE));
+                        crate::x86::to_bf16(second, words_at(at + TILE * LINE, LINE));
+                    }
+                    return;
                 }
+                Format::Quads if !shape.scaled_by_row => {
+                    *scale(column / BLOCK) = encode::int8_inline(values, levels, zero, words_at(at, LINE));
+                    return;
+                }
+                _ => {}
+            }
+        }
+        let row_scale = shape.scaled_by_row.then(|| {
+            assert!(values.len() == shape.k);
+            let scales = encode::row_scales(values, levels);
+            *scale(0) = scales.one;
+            scales
+        });
+        for (piece, words) in shape.pieces(column, values.len()) {
+            let (values, block) = (&values[piece.clone()], (column + piece.start) / BLOCK);
+            // SAFETY: inside the row, as asserted; no other thread has this part, as said above.
+            let words =
+                unsafe { std::slice::from_raw_parts_mut(self.words.add(shape.at(row, words.start)), words.len()) };
+            let (words, rest) = words.split_at_mut(shape.format.words(values.len()));
+            rest.fill(0);
+            match shape.format {
+                Format::F32 | Format::EvenF32 => {
+                    let (to, rest) = words.split_at_mut(values.len());
+                    bytemuck::cast_slice_mut(to).copy_from_slice(values);
+                    rest.fill(0);
+                }
+                // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
+                #[cfg(target_arch = "x86_64")]
+                Format::Pairs => unsafe { crate::x86::to_bf16(values, words) },
+                #[cfg(not(target_arch = "x86_64"))]
+                Format::Pairs => encode::bf16(values, words),
+                Format::Quads => match &row_scale {
+                    Some(scales) => encode::integers(values, scales, zero, words),
+                    None if INLINE => *scale(block) = encode::int8_inline(values, levels, zero, words),
+                    None => *scale(block) = encode::int8(values, levels, zero, words),
+                },
             }
         }
     }

@@ -51,7 +51,8 @@ pub struct Part<'a> {
     pub last: bool,
 }
 
-/// The left-hand side of a job and its panel. Rows of `x` lie `stride` apart.
+/// The left-hand side of a job and its panel. A row of `x` takes `stride` words. They lie one after the other; for
+/// kernels with tiles, bf16 and integers are `[m / 16, stride / 16, 16, 16]`.
 #[derive(Clone, Copy)]
 pub enum Operands<'a> {
     /// `[m, steps]`
@@ -153,19 +154,20 @@ impl<'a> Operands<'a> {
         }
     }
 
-    /// The steps `from..to`, whole blocks of integers, of a panel as it is stored.
-    fn part(self, from: usize, to: usize) -> Self {
+    /// The steps `from..to`, whole tiles and blocks of integers, of a panel as it is stored.
+    fn part(self, from: usize, to: usize, kernel: Kernel) -> Self {
+        let first = if kernel.has_tiles() { TILE * from } else { from };
         match self {
             Self::F32 { x, stride, panel } => Self::F32 { x: &x[from..], stride, panel: panel.part(from, to) },
             Self::WeightsBf16 { x, stride, panel } => {
                 Self::WeightsBf16 { x: &x[2 * from..], stride, panel: panel.part(from, to) }
             }
-            Self::Bf16 { x, stride, panel } => Self::Bf16 { x: &x[from..], stride, panel: panel.part(from, to) },
+            Self::Bf16 { x, stride, panel } => Self::Bf16 { x: &x[first..], stride, panel: panel.part(from, to) },
             Self::Int8(operands) => {
                 let (block, blocks) = (from / QUADS, (to - from).div_ceil(QUADS));
                 let panel = &operands.panel[block * (QUADS + 1) * COLUMNS..][..(to - from + blocks) * COLUMNS];
-                let first = if operands.scale_stride == 1 { 0 } else { block };
-                let (x, scales) = (&operands.x[from..], &operands.scales[first..]);
+                let scales = &operands.scales[if operands.scale_stride == 1 { 0 } else { block }..];
+                let x = &operands.x[first..];
                 Self::Int8(Int8 { x, scales, panel, quads: to - from, ..operands })
             }
         }
@@ -267,7 +269,7 @@ impl Job<'_> {
         let steps = self.operands.steps();
         // Equal parts, of integers in whole blocks.
         let size = steps.div_ceil(steps.div_ceil(layout.steps())).next_multiple_of(QUADS);
-        let part = |from| self.operands.part(from, steps.min(from + size));
+        let part = |from| self.operands.part(from, steps.min(from + size), kernel);
         let mut places = vec![0; layout.places(size)];
         let rows = self.rows.next_multiple_of(TILE);
         scratch(rows * COLUMNS + layout.words(size), |values| {

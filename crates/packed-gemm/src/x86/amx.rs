@@ -1,7 +1,7 @@
 //! Tiles of AMX: 16 rows of 64 bytes in each of eight registers, and products of two of them in one instruction.
 //!
-//! A step of 16 words of `x` and 16 words of each column of a panel, as both are stored, are tiles already: rows of 64
-//! bytes, `stride` words of `x` and 64 words of the panel apart. The intrinsics are not stable yet, so the instructions
+//! Left-hand sides are stored as tiles, of 1 KiB each. 16 words of each column of a panel, as it is stored, are tiles
+//! already: rows of 64 bytes, 64 words apart. The intrinsics are not stable yet, so the instructions
 //! are written out.
 
 use std::arch::asm;
@@ -238,16 +238,17 @@ fn totals<const INT8: bool>(
     let whole = steps / WORDS * WORDS;
     // A block of integers is a tile's row; the panel has a line of their sums before each.
     let lines = if INT8 { steps.div_ceil(WORDS) } else { 0 };
-    assert!(x.len() >= (tile.len() - 1) * stride + steps && panel.len() == (steps + lines) * COLUMNS);
+    assert!(x.len() >= (tile.len() - TILE) * stride + TILE * steps.next_multiple_of(WORDS));
+    assert!(panel.len() == (steps + lines) * COLUMNS);
     assert!(tile.len() == TILE || tile.len() == 2 * TILE);
     let mut ahead = Ahead::new(ahead, 2 * steps.div_ceil(WORDS));
-    let rest = (whole < steps).then(|| Rest::new(x, stride, &panel[(whole + lines) * COLUMNS..], whole, steps));
+    let rest = (whole < steps).then(|| rest(&panel[(whole + lines) * COLUMNS..]));
     for column in [0, HALF] {
         let sums: *mut f32 = tile.as_mut_ptr().cast::<f32>().wrapping_add(column);
         let second = sums.wrapping_add(TILE * COLUMNS);
         let two = tile.len() == 2 * TILE;
-        // SAFETY: the assertions above: `tile` has one or two times 16 rows of 64 sums, and each step is 16 words of as
-        // many rows and 16 × 64 words of the panel.
+        // SAFETY: the assertions above: `tile` has one or two times 16 rows of 64 sums, and each step is a tile of as many
+        // rows and 16 × 64 words of the panel.
         unsafe {
             zero!(0 1 2 3);
             if add {
@@ -259,21 +260,18 @@ fn totals<const INT8: bool>(
                 }
             }
             for s in (0..steps).step_by(WORDS) {
-                let (x, stride, w) = match &rest {
-                    Some(rest) if s == whole => (rest.x.as_ptr().cast(), WORDS, rest.w.as_ptr().cast()),
-                    _ => {
-                        let line = if INT8 { s + s / WORDS + 1 } else { s };
-                        (x.as_ptr().add(s), stride, panel.as_ptr().add(line * COLUMNS))
-                    }
+                let w: *const u32 = match &rest {
+                    Some(rest) if s == whole => rest.0.as_ptr(),
+                    _ => panel.as_ptr().add(if INT8 { s + s / WORDS + 1 } else { s } * COLUMNS),
                 };
-                let w: *const u32 = w.add(column);
-                load!(4, x, 4 * stride);
+                let (x, w) = (x.as_ptr().add(TILE * s), w.add(column));
+                load!(4, x, 4 * WORDS);
                 stream!(6, w, 4 * COLUMNS);
                 multiply!(INT8, 0, 4, 6);
                 stream!(7, w.add(WORDS), 4 * COLUMNS);
                 multiply!(INT8, 1, 4, 7);
                 if two {
-                    load!(5, x.add(TILE * stride), 4 * stride);
+                    load!(5, x.add(TILE * stride), 4 * WORDS);
                     multiply!(INT8, 2, 5, 6);
                     multiply!(INT8, 3, 5, 7);
                 }
@@ -309,14 +307,12 @@ fn blocks(
     let Int8 { stride, scale_stride, quads, panel, .. } = *operands;
     let (x, scales) = (&operands.x[row * stride..], &operands.scales[row * scale_stride..]);
     let (blocks, whole) = (quads.div_ceil(QUADS), quads / QUADS);
-    assert!(x.len() >= (tile.len() - 1) * stride + quads && tile.len().is_multiple_of(TILE));
+    assert!(x.len() >= (tile.len() - TILE) * stride + TILE * quads.next_multiple_of(WORDS));
+    assert!(tile.len().is_multiple_of(TILE));
     assert!(scales.len() >= (tile.len() - 1) * scale_stride + blocks);
     assert!(panel.len() == (quads + blocks) * COLUMNS);
     let mut ahead = Ahead::new(ahead, tile.len() / TILE * blocks);
-    let rest = (whole < blocks).then(|| {
-        let last = &panel[(whole * (QUADS + 1) + 1) * COLUMNS..];
-        Rest::new(x, stride, last, whole * QUADS, quads)
-    });
+    let rest = (whole < blocks).then(|| rest(&panel[(whole * (QUADS + 1) + 1) * COLUMNS..]));
     for (first, tile) in tile.chunks_exact_mut(TILE).enumerate() {
         let scales = scales[first * TILE * scale_stride..].as_ptr();
         let count = TILE.min(count - first * TILE);
@@ -324,25 +320,21 @@ fn blocks(
         let sums: *mut [[i32; COLUMNS]; TILE] = sums.as_mut_ptr().cast();
         // While the tiles multiply a block, the sums of the one before are scaled.
         for block in 0..=blocks {
-            // SAFETY: `tile` is 16 rows of 64 values; by the assertions above each block has 16 words of as many rows of
+            // SAFETY: `tile` is 16 rows of 64 values; by the assertions above each block has a tile of as many rows of
             // `x`, their scales, and after 64 sums 16 × 64 words of the panel.
             unsafe {
                 if block < blocks {
-                    let (x, stride, w) = match &rest {
-                        Some(rest) if block == whole => {
-                            (rest.x[first * TILE].as_ptr(), WORDS, rest.w.as_ptr().cast::<u32>())
-                        }
-                        _ => {
-                            let w = panel.as_ptr().add((block * (QUADS + 1) + 1) * COLUMNS);
-                            (x.as_ptr().add(first * TILE * stride + block * QUADS), stride, w)
-                        }
+                    let w: *const u32 = match &rest {
+                        Some(rest) if block == whole => rest.0.as_ptr(),
+                        _ => panel.as_ptr().add((block * (QUADS + 1) + 1) * COLUMNS),
                     };
+                    let x = x.as_ptr().add(TILE * (first * stride + block * QUADS));
                     // Not `tilezero`: products with a tile that it cleared wait for each other.
                     load!(0, ZERO.0.as_ptr(), 0usize);
                     load!(1, ZERO.0.as_ptr(), 0usize);
                     load!(2, ZERO.0.as_ptr(), 0usize);
                     load!(3, ZERO.0.as_ptr(), 0usize);
-                    load!(4, x, 4 * stride);
+                    load!(4, x, 4 * WORDS);
                     load!(5, w, 4 * COLUMNS);
                     dot!("tdpbssd", 0, 4, 5);
                     load!(6, w.add(WORDS), 4 * COLUMNS);
@@ -377,25 +369,11 @@ fn blocks(
     behind.all();
 }
 
-/// The last words of rows and panel that fill no tile, filled up with zeros.
-#[repr(align(64))]
-struct Rest {
-    x: [[u32; WORDS]; 2 * TILE],
-    w: [[u32; COLUMNS]; WORDS],
-}
-
-impl Rest {
-    /// `panel`: the words of the steps `from..to`, its last ones.
-    fn new(x: &[u32], stride: usize, panel: &[u32], from: usize, to: usize) -> Self {
-        let mut rest = Self { x: [[0; WORDS]; 2 * TILE], w: [[0; COLUMNS]; WORDS] };
-        for (to_row, row) in rest.x.iter_mut().zip(x.chunks(stride.max(1))) {
-            if let Some(words) = row.get(from..to) {
-                to_row[..to - from].copy_from_slice(words);
-            }
-        }
-        rest.w.as_flattened_mut()[..panel.len()].copy_from_slice(panel);
-        rest
-    }
+/// The last words of a panel, which fill no tile, filled up with zeros. Those of rows are.
+fn rest(words: &[u32]) -> Line<[u32; WORDS * COLUMNS]> {
+    let mut rest = Line([0; WORDS * COLUMNS]);
+    rest.0[..words.len()].copy_from_slice(words);
+    rest
 }
 
 /// Asks for memory, evenly spread over the steps of a block of rows: so it comes while the processor multiplies.
