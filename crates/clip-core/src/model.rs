@@ -19,7 +19,8 @@ use crate::text::Tokenizer;
 use crate::towers::{TextTower, VisionTower};
 use crate::weights::Weights;
 
-/// Items of one forward pass: enough to fill the cores, few enough that memory stays small and cancelling is quick.
+/// Items of one forward pass: enough to fill the cores, few enough that what a layer hands to the next one stays in the
+/// caches and cancelling is quick.
 const IMAGES_PER_PASS: usize = 8;
 const TEXTS_PER_PASS: usize = 32;
 
@@ -152,7 +153,12 @@ impl Model {
 
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        finish(self.vision_tower()?.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
+        let (tower, mean) = (self.vision_tower()?, self.means().map(|means| &*means.image));
+        let mut all = Vec::with_capacity(pixels.len());
+        for pass in pixels.chunks(IMAGES_PER_PASS) {
+            all.extend(finish(tower.forward(pass, ctx)?, mean)?);
+        }
+        Ok(all)
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
