@@ -17,6 +17,9 @@ const WORDS: usize = 16;
 /// Columns whose sums two tiles hold.
 const HALF: usize = 2 * WORDS;
 
+/// Of the next panel, for few rows: by more of them its own reading is disturbed.
+const FIRST_LINES: usize = 32;
+
 /// The shapes of the eight registers.
 #[repr(C, align(64))]
 struct Configuration {
@@ -162,6 +165,10 @@ macro_rules! tiles {
             let $ahead = if rows > TILE { part.share_of_ahead(block, blocks) } else { &[] };
             $kernel$(::<$int8>)?($($argument),*);
             before = at..at + count;
+        }
+        if rows <= TILE {
+            // The next panel begins to come while these are finished.
+            Ahead::new(&part.ahead[..part.ahead.len().min(FIRST_LINES * WORDS)], 1).fetch();
         }
         let row = blocks.saturating_sub(1) * 2 * TILE;
         Behind { part, sums: &mut sums[before], row, scales: $scales, row_scales: $row_scales }.all();
