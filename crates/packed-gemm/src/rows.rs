@@ -132,35 +132,46 @@ impl Rows {
 
     /// Values `column..` of a row, as they were rounded.
     #[inline(always)]
+    #[allow(unsafe_code)]
     pub fn read(&self, row: usize, column: usize, out: &mut [f32]) {
         let shape = &self.shape;
         assert!(row < shape.m && column + out.len() <= shape.k);
-        let (unit, len) = (shape.format.unit(), out.len());
+        match shape.format {
+            Format::F32 | Format::EvenF32 => {
+                out.copy_from_slice(bytemuck::cast_slice(&self.words[shape.at(row, column)..][..out.len()]));
+            }
+            // Whole lines, which is what a head of attention has.
+            #[cfg(target_arch = "x86_64")]
+            Format::Pairs if shape.tiled && (column | out.len()).is_multiple_of(2 * LINE) => {
+                let words = &self.words[shape.at(row, column / 2)..];
+                for (tile, out) in words.chunks(TILE * LINE).zip(out.as_chunks_mut().0) {
+                    let Some(line) = tile.first_chunk() else { break };
+                    // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
+                    unsafe { crate::x86::from_bf16(line, out) };
+                }
+            }
+            _ => self.read_pieces(row, column, out),
+        }
+    }
+
+    fn read_pieces(&self, row: usize, column: usize, out: &mut [f32]) {
+        let shape = &self.shape;
         // From the middle of a word or a block: what is before it goes nowhere.
-        let before = column % unit;
-        for (values, words) in shape.pieces(column - before, before + len) {
+        let before = column % shape.format.unit();
+        for (values, words) in shape.pieces(column - before, before + out.len()) {
             let at = shape.at(row, words.start);
             let words = &self.words[at..at + words.len()];
-            let (skipped, out) = (
-                before.saturating_sub(values.start),
-                &mut out[values.start.saturating_sub(before)..values.end - before],
-            );
-            match shape.format {
-                Format::F32 | Format::EvenF32 => {
-                    out.copy_from_slice(&bytemuck::cast_slice(words)[skipped..][..out.len()])
+            let skipped = before.saturating_sub(values.start);
+            let out = &mut out[values.start.saturating_sub(before)..values.end - before];
+            if shape.format == Format::Quads {
+                let block = if shape.scaled_by_row { 0 } else { (column - before + values.start) / BLOCK };
+                let (scale, zero) = (self.scales[row * shape.blocks + block], self.kernel.zero() as u8);
+                for (value, byte) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u8>(words)[skipped..]) {
+                    *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scale;
                 }
-                Format::Pairs => {
-                    let halves = bytemuck::cast_slice::<u32, u16>(words);
-                    for (value, half) in out.iter_mut().zip(&halves[skipped..]) {
-                        *value = f32::from_bits(u32::from(*half) << 16);
-                    }
-                }
-                Format::Quads => {
-                    let block = if shape.scaled_by_row { 0 } else { (column - before + values.start) / BLOCK };
-                    let (scale, zero) = (self.scales[row * shape.blocks + block], self.kernel.zero() as u8);
-                    for (value, byte) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u8>(words)[skipped..]) {
-                        *value = f32::from(byte.wrapping_sub(zero).cast_signed()) * scale;
-                    }
+            } else {
+                for (value, half) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u16>(words)[skipped..]) {
+                    *value = f32::from_bits(u32::from(*half) << 16);
                 }
             }
         }
@@ -245,56 +256,51 @@ impl Writer<'_> {
         // SAFETY: inside the row, as asserted, and so are the pieces of it that this is called for; no other thread has this
         // part, as said above.
         let words_at = |at, count| unsafe { std::slice::from_raw_parts_mut(self.words.add(at), count) };
-        if let (true, Some(values)) = (INLINE && shape.tiled, values.as_array::<COLUMNS>()) {
-            // What a product writes.
-            let at = shape.at(row, shape.format.words(column));
-            match shape.format {
-                #[cfg(target_arch = "x86_64")]
-                Format::Pairs if column.is_multiple_of(2 * LINE) => {
-                    let (first, second) = values.split_at(2 * LINE);
-                    // SAFETY: see below.
-                    unsafe {
-                        crate::x86::to_bf16(first, words_at(at, LINE));
-                        crate::x86::to_bf16(second, words_at(at + TILE * LINE, LINE));
-                    }
-                    return;
-                }
-                Format::Quads if !shape.scaled_by_row => {
-                    *scale(column / BLOCK) = encode::int8_inline(values, levels, zero, words_at(at, LINE));
-                    return;
-                }
-                _ => {}
+        let first = shape.at(row, shape.format.words(column));
+        match (shape.format, values.as_array::<COLUMNS>()) {
+            (Format::F32 | Format::EvenF32, _) => {
+                let words = words_at(first, shape.format.words(values.len()));
+                let (words, rest) = words.split_at_mut(values.len());
+                bytemuck::cast_slice_mut(words).copy_from_slice(values);
+                rest.fill(0);
             }
-        }
-        let row_scale = shape.scaled_by_row.then(|| {
-            assert!(values.len() == shape.k);
-            let scales = encode::row_scales(values, levels);
-            *scale(0) = scales.one;
-            scales
-        });
-        for (piece, words) in shape.pieces(column, values.len()) {
-            let (values, block) = (&values[piece.clone()], (column + piece.start) / BLOCK);
-            // SAFETY: inside the row, as asserted; no other thread has this part, as said above.
-            let words =
-                unsafe { std::slice::from_raw_parts_mut(self.words.add(shape.at(row, words.start)), words.len()) };
-            let (words, rest) = words.split_at_mut(shape.format.words(values.len()));
-            rest.fill(0);
-            match shape.format {
-                Format::F32 | Format::EvenF32 => {
-                    let (to, rest) = words.split_at_mut(values.len());
-                    bytemuck::cast_slice_mut(to).copy_from_slice(values);
-                    rest.fill(0);
-                }
+            // What a product or a head of attention has, two lines.
+            #[cfg(target_arch = "x86_64")]
+            (Format::Pairs, Some(values)) if shape.tiled && column.is_multiple_of(2 * LINE) => {
+                let (low, high) = values.split_at(2 * LINE);
                 // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
-                #[cfg(target_arch = "x86_64")]
-                Format::Pairs => unsafe { crate::x86::to_bf16(values, words) },
-                #[cfg(not(target_arch = "x86_64"))]
-                Format::Pairs => encode::bf16(values, words),
-                Format::Quads => match &row_scale {
-                    Some(scales) => encode::integers(values, scales, zero, words),
-                    None if INLINE => *scale(block) = encode::int8_inline(values, levels, zero, words),
-                    None => *scale(block) = encode::int8(values, levels, zero, words),
-                },
+                unsafe {
+                    crate::x86::to_bf16(low, words_at(first, LINE));
+                    crate::x86::to_bf16(high, words_at(first + TILE * LINE, LINE));
+                }
+            }
+            (Format::Quads, Some(values)) if INLINE => {
+                *scale(column / BLOCK) = encode::int8_inline(values, levels, zero, words_at(first, LINE));
+            }
+            _ => {
+                let row_scale = shape.scaled_by_row.then(|| {
+                    assert!(values.len() == shape.k);
+                    let scales = encode::row_scales(values, levels);
+                    *scale(0) = scales.one;
+                    scales
+                });
+                for (piece, words) in shape.pieces(column, values.len()) {
+                    let (values, block) = (&values[piece.clone()], (column + piece.start) / BLOCK);
+                    let words = words_at(shape.at(row, words.start), words.len());
+                    let (words, rest) = words.split_at_mut(shape.format.words(values.len()));
+                    rest.fill(0);
+                    match &row_scale {
+                        Some(scales) => encode::integers(values, scales, zero, words),
+                        None if shape.format == Format::Quads => {
+                            *scale(block) = encode::int8(values, levels, zero, words);
+                        }
+                        // SAFETY: as above.
+                        #[cfg(target_arch = "x86_64")]
+                        None => unsafe { crate::x86::to_bf16(values, words) },
+                        #[cfg(not(target_arch = "x86_64"))]
+                        None => encode::bf16(values, words),
+                    }
+                }
             }
         }
     }

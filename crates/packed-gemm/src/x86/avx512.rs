@@ -168,3 +168,17 @@ pub fn to_bf16(values: &[f32], out: &mut [u32]) {
     }
     bf16(rest, rest_words);
 }
+
+/// Pairs of bf16 as f32.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn from_bf16(pairs: &[u32; 16], out: &mut [f32; 32]) {
+    for (i, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        // SAFETY: eight words and sixteen values.
+        unsafe {
+            let halves = _mm256_loadu_si256(pairs.as_ptr().add(8 * i).cast());
+            let values = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), values);
+        }
+    }
+}

@@ -13,7 +13,7 @@ mod avx512;
 pub use amx::{amx, has_amx};
 pub use avx2::unpack_narrow;
 pub use avx2_int8::lay_out;
-pub use avx512::to_bf16;
+pub use avx512::{from_bf16, to_bf16};
 
 use crate::tile::{Operands, Panel, Part, ROWS, Sums, product, rows};
 use avx2::{f32_avx2, weights_bf16_avx2};
