@@ -27,8 +27,8 @@
 //!
 //! The bytes can be stored and mapped again. One register tile of 6 × 64 sums reads a panel strictly in order, and some
 //! hundred rows of `x` meet it while they are in the cache. AVX2 has registers for 6 × 16 sums only: where enough rows
-//! meet a panel its kernel copies it first, to 16 columns after 16 columns. AMX reads tiles of 16 rows, as which it has left-hand sides stored, and of 16 × 16 words of a panel
-//! as tiles. While a panel is multiplied, the next one is fetched from memory, which is what few rows would wait for.
+//! meet a panel its kernel copies it first, to 16 columns after 16 columns. AMX reads 16 × 16 words of a panel as tiles; of
+//! left-hand sides, too, which are stored as tiles for it. While a panel is multiplied, the next one is fetched from memory, which is what few rows would wait for.
 
 mod encode;
 mod epilogue;
