@@ -157,10 +157,11 @@ mod tests {
     #[test]
     fn integers_are_the_nearest() {
         for (levels, zero) in [(63, 64), (127, 128), (127, 0)] {
-            for k in [1usize, 5, 64] {
-                let x: Vec<f32> = (0..k).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
-                let mut words = vec![0; k.div_ceil(4)];
-                let scale = int8(&x, levels, zero, &mut words);
+            let x: Vec<f32> = (0..200).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
+            let row = x[70..].chunks(BLOCK);
+            for x in row.chain([&x[..1], &x[..5]]) {
+                let mut words = vec![0; x.len().div_ceil(4)];
+                let scale = int8(x, levels, zero, &mut words);
                 for (i, x) in x.iter().enumerate() {
                     let byte = words[i / 4].to_le_bytes()[i % 4];
                     let q = if zero == 0 { i32::from(byte.cast_signed()) } else { i32::from(byte) - zero };
@@ -180,6 +181,7 @@ mod tests {
             assert!(!row_scales(&x, 127).one.is_finite());
             assert!(row_scales(&x[..66], 127).one.is_finite());
             assert!(!int8(&x[64..], 127, 128, &mut [0; 2]).is_finite());
+            assert!(int8(&x[..64], 127, 128, &mut [0; 16]).is_finite());
         }
         let mut words = [0; 1];
         assert_eq!(int8(&[0.0; 4], 127, 128, &mut words), 0.0);

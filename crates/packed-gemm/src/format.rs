@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::rows::BLOCK;
+use crate::rows::{BLOCK, LINE_BYTES};
 use crate::tile::TILE;
 
 /// What a word of a row holds.
@@ -38,7 +38,7 @@ impl Format {
 }
 
 /// Words of a cache line, which is a tile's row.
-pub const LINE: usize = 16;
+pub const LINE: usize = LINE_BYTES / 4;
 
 /// `[m, k]` values.
 #[derive(Clone, Copy, Debug)]

@@ -173,17 +173,15 @@ impl PackedMatrix {
         let ranges = (JOBS * team.threads()).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS));
         // Tiles belong to one job each.
         let unit = if x.shape().tiled { TILE } else { 1 };
-        let first_row = |part, parts| match part < parts {
-            true => m.min((m * part / parts + unit / 2) / unit * unit),
-            false => m,
-        };
+        let parts = spans * ranges;
+        let first_row = |part: usize| m.min((m * part / parts).next_multiple_of(unit));
         let job = |turn: usize| {
             let (span, range, panel) = (turn / (panels * ranges), turn / panels % ranges, turn % panels);
-            let (part, parts) = (span * ranges + range, spans * ranges);
-            let (from, to) = (first_row(part, parts), first_row(part + 1, parts));
+            let part = span * ranges + range;
+            let (from, to) = (first_row(part), first_row(part + 1));
             let operands = self.operands(x, from, &words[panel * panel_words..][..panel_words]);
             let ahead = match turn + team.threads() {
-                next if next < spans * panels * ranges => &words[next % panels * panel_words..][..panel_words],
+                next if next < panels * parts => &words[next % panels * panel_words..][..panel_words],
                 _ => &[],
             };
             let column = panel * COLUMNS;
@@ -191,9 +189,9 @@ impl PackedMatrix {
             Job { operands, ahead, row: from, rows: to - from, column, width, epilogue, out }.run(x.kernel());
         };
         if m * n * k < SMALL {
-            (0..spans * panels * ranges).for_each(job);
+            (0..panels * parts).for_each(job);
         } else {
-            team.for_each(spans * panels * ranges, job);
+            team.for_each(panels * parts, job);
         }
     }
 

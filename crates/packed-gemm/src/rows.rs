@@ -143,9 +143,9 @@ impl Rows {
             // Whole lines, which is what a head of attention has.
             #[cfg(target_arch = "x86_64")]
             Format::Pairs if shape.tiled && (column | out.len()).is_multiple_of(2 * LINE) => {
-                let words = &self.words[shape.at(row, column / 2)..];
-                for (tile, out) in words.chunks(TILE * LINE).zip(out.as_chunks_mut().0) {
-                    let Some(line) = tile.first_chunk() else { break };
+                let first = shape.at(row, column / 2);
+                for (i, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
+                    let line = self.words[first + i * TILE * LINE..].first_chunk().expect("lines are whole");
                     // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
                     unsafe { crate::x86::from_bf16(line, out) };
                 }

@@ -326,15 +326,15 @@ fn rows_are_filled_part_by_part() {
 
 #[test]
 fn rows_are_read_as_they_were_rounded() {
-    let (m, k) = (19, 131);
-    let x = numbers(1, m * k);
-    for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
+    let cases = PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k)));
+    for ((precision, kernel), k) in cases.flat_map(|case| [(case, 131), (case, 128)]) {
+        let x = numbers(1, 19 * k);
         let mut rows = Rows::new(precision, kernel);
         rows.copy_from(&Team::solo(), &x, k).unwrap();
         // Where the kernel cannot multiply bf16 the rows are f32.
         let exact = precision == Precision::Bf16 && !kernel.has_bf16();
         let expected = if exact { x.clone() } else { rounded_rows(precision, kernel, x.clone(), k) };
-        for (column, width) in [(0, k), (0, 0), (0, 96), (64, 64), (64, 2), (65, 1), (63, 40), (k - 1, 1)] {
+        for (column, width) in [(0, k), (0, 0), (0, 96), (64, 64), (64, 2), (65, 1), (63, 40), (k - 1, 1), (k, 0)] {
             for (i, expected) in expected.chunks(k).enumerate() {
                 let mut given = vec![9.0; width];
                 rows.read(i, column, &mut given);

@@ -10,10 +10,11 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use super::avx512_bf16;
+use crate::format::LINE;
 use crate::tile::{COLUMNS, Int8, Operands, Part, QUADS, Sums, TILE};
 
 /// Words of a tile's row, and rows of a tile.
-const WORDS: usize = 16;
+const WORDS: usize = LINE;
 /// Columns whose sums two tiles hold.
 const HALF: usize = 2 * WORDS;
 
