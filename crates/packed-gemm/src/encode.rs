@@ -33,10 +33,10 @@ pub struct Scales {
     pub one: f32,
 }
 
-/// Integers of 8 bits, four in one word, for a block of 64 values at most: `x = scale * (q - zero)`, where `q - zero` is
-/// in `-levels..=levels`. Returns the scale.
+/// Integers of 8 bits, four in one word, for some values that have a scale in common: `x = scale * (q - zero)`, where
+/// `q - zero` is in `-levels..=levels`. Returns the scale.
 ///
-/// A scale for a few values instead of one for a row: transformers have channels with values far above all others,
+/// A scale for a block of 64 values instead of one for a row: transformers have channels with values far above all others,
 /// which so cost the precision of their block alone.
 #[pulp::with_simd(int8 = Arch::new())]
 #[inline(always)]
@@ -59,7 +59,7 @@ pub fn row_scales_with<S: Simd>(_: S, x: &[f32], levels: i32) -> Scales {
     scales(x, levels)
 }
 
-/// A block with scales that are given.
+/// Some values with scales that are given.
 #[pulp::with_simd(integers = Arch::new())]
 #[inline(always)]
 pub fn integers_with<'a, S: Simd>(_: S, x: &'a [f32], scales: &'a Scales, zero: i32, out: &'a mut [u32]) {
@@ -94,12 +94,14 @@ fn largest(x: &[f32; BLOCK]) -> u32 {
 
 #[inline(always)]
 fn integers_inline(x: &[f32], scales: &Scales, zero: i32, out: &mut [u32]) {
-    if let (Some(x), Some(out)) = (x.as_array(), out.as_mut_array()) {
+    let ((blocks, rest), (words, rest_words)) = (x.as_chunks(), out.as_chunks_mut());
+    for (x, out) in blocks.iter().zip(words) {
         block(x, scales.inverse, zero, out);
-    } else {
+    }
+    if !rest.is_empty() {
         let mut words = [0; BLOCK / 4];
-        block(&filled(x), scales.inverse, zero, &mut words);
-        out.copy_from_slice(&words[..out.len()]);
+        block(&filled(rest), scales.inverse, zero, &mut words);
+        rest_words.copy_from_slice(&words[..rest_words.len()]);
     }
 }
 

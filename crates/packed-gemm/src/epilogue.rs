@@ -1,5 +1,9 @@
 //! What happens to a product before it is stored.
 
+use std::ops::Range;
+
+use pulp::Simd;
+
 use crate::math::{erf, sigmoid};
 use crate::tile::COLUMNS;
 
@@ -24,48 +28,84 @@ pub struct Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    /// Finishes the sums of some columns of a row. `scales`: what the sums of a column are
-    /// in units of.
+    /// Finishes the sums of some columns of a row. `scales`: what the sums of a column are in units of.
+    ///
+    /// Vector by vector, each read and written once: stores are what would take the time.
     #[inline(always)]
-    pub(crate) fn apply<const FUSED: bool>(
+    pub(crate) fn apply<S: Simd, const FUSED: bool>(
         &self,
+        simd: S,
         values: &mut [f32; COLUMNS],
         scales: Option<&[f32; COLUMNS]>,
-        columns: std::ops::Range<usize>,
+        columns: Range<usize>,
     ) {
-        if let Some(scales) = scales {
-            for (v, s) in values.iter_mut().zip(scales) {
-                *v *= s;
-            }
-        }
-        if let Some(bias) = self.bias {
-            add(values, &bias[columns]);
-        }
+        let filled;
+        let bias = match self.bias.map(|bias| &bias[columns]) {
+            None => None,
+            Some(bias) => Some(match bias.as_array() {
+                Some(bias) => bias,
+                None => {
+                    filled = fill(bias);
+                    &filled
+                }
+            }),
+        };
+        // A loop for each of them.
         match self.activation {
-            Activation::None => {}
-            Activation::QuickGelu => {
-                for x in values.iter_mut() {
-                    *x *= sigmoid::<FUSED>(1.702 * *x);
-                }
-            }
-            Activation::Gelu => {
-                for x in values.iter_mut() {
-                    *x *= 0.5 + 0.5 * erf::<FUSED>(*x * std::f32::consts::FRAC_1_SQRT_2);
-                }
-            }
-            Activation::GeluTanh => {
-                for x in values.iter_mut() {
-                    *x *= gate_tanh::<FUSED>(*x);
-                }
-            }
+            Activation::None => each::<S, FUSED>(simd, values, scales, bias, Activation::None),
+            Activation::QuickGelu => each::<S, FUSED>(simd, values, scales, bias, Activation::QuickGelu),
+            Activation::Gelu => each::<S, FUSED>(simd, values, scales, bias, Activation::Gelu),
+            Activation::GeluTanh => each::<S, FUSED>(simd, values, scales, bias, Activation::GeluTanh),
         }
     }
 }
 
-/// `(1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x³)`, which is a sigmoid of `2 u`.
+/// Up to a whole panel.
+fn fill(values: &[f32]) -> [f32; COLUMNS] {
+    let mut filled = [0.0; COLUMNS];
+    filled[..values.len()].copy_from_slice(values);
+    filled
+}
+
+/// No closure for the activation: it would be a function without the kernel's features.
 #[inline(always)]
-fn gate_tanh<const FUSED: bool>(x: f32) -> f32 {
-    sigmoid::<FUSED>(1.595_769 * (x + 0.044_715 * x * x * x))
+fn each<S: Simd, const FUSED: bool>(
+    simd: S,
+    values: &mut [f32; COLUMNS],
+    scales: Option<&[f32; COLUMNS]>,
+    bias: Option<&[f32; COLUMNS]>,
+    activation: Activation,
+) {
+    let (values, scales) = (S::as_mut_simd_f32s(values).0, scales.map(|scales| S::as_simd_f32s(scales).0));
+    let bias = bias.map(|bias| S::as_simd_f32s(bias).0);
+    for (i, value) in values.iter_mut().enumerate() {
+        let mut x = *value;
+        if let Some(scales) = scales {
+            x = simd.mul_f32s(x, scales[i]);
+        }
+        if let Some(bias) = bias {
+            x = simd.add_f32s(x, bias[i]);
+        }
+        *value = activate::<S, FUSED>(simd, activation, x);
+    }
+}
+
+#[inline(always)]
+fn activate<S: Simd, const FUSED: bool>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
+    match activation {
+        Activation::None => x,
+        Activation::QuickGelu => simd.mul_f32s(x, sigmoid::<S, FUSED>(simd, 1.702, x)),
+        Activation::Gelu => {
+            let half = simd.mul_f32s(simd.splat_f32s(0.5), x);
+            let erf = erf::<S, FUSED>(simd, simd.mul_f32s(simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2), x));
+            simd.add_f32s(half, simd.mul_f32s(half, erf))
+        }
+        // (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x³) is a sigmoid of 2 u.
+        Activation::GeluTanh => {
+            let cube = simd.mul_f32s(simd.mul_f32s(simd.splat_f32s(0.044_715), x), simd.mul_f32s(x, x));
+            simd.mul_f32s(x, sigmoid::<S, FUSED>(simd, 1.595_769, simd.add_f32s(x, cube)))
+        }
+    }
 }
 
 /// Adds as many values as there are. The loop over a whole panel's has a fixed length.

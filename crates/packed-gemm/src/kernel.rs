@@ -59,9 +59,9 @@ impl Kernel {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => pulp::x86::V3::is_available(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Self::Avx2.runs_here() && is_x86_feature_detected!("avx512f"),
+            Self::Avx512 => pulp::x86::V4::is_available(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => Self::Avx512.runs_here() && is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "x86_64")]

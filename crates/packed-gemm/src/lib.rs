@@ -47,7 +47,7 @@ mod x86;
 
 pub use epilogue::{Activation, Epilogue};
 pub use kernel::{Kernel, VARIABLE as KERNEL_VARIABLE};
-pub use math::exp;
+pub use math::exp2;
 pub use matrix::{PackedMatrix, Precision, ShapeError};
 pub use rows::Rows;
 pub use team::Team;

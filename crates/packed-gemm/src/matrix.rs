@@ -28,7 +28,7 @@ pub enum Precision {
     /// Half the bytes, 8 bits of mantissa; processors that multiply it round the left-hand side to it too.
     Bf16,
     /// A quarter: integers with a scale for each column of the product (row of `W`). The left-hand side becomes integers
-    /// when the product is made, with a scale for each 64 values of a row; with AMX for each row that is written whole
+    /// when the product is made, with a scale for each 64 values of a row; with AMX or VNNI for each row that is written whole
     /// ([`Rows::fill`]).
     Int8,
 }

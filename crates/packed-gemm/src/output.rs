@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 
 use crate::epilogue::add;
 use crate::rows::Writer;
+use crate::tile::COLUMNS;
 
 /// `[m, n]`, which several threads fill, each its own part.
 pub enum Output<'a> {
@@ -57,7 +58,13 @@ impl<'a> Values<'a> {
             add(unsafe { std::slice::from_raw_parts_mut(to, values.len()) }, values);
         } else {
             // SAFETY: the same; `values` is not part of the matrix, which is borrowed uniquely.
-            unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len()) };
+            unsafe {
+                match values.as_array::<COLUMNS>() {
+                    // No call, as the compiler knows how many there are.
+                    Some(values) => to.cast::<[f32; COLUMNS]>().write(*values),
+                    None => std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len()),
+                }
+            }
         }
     }
 }

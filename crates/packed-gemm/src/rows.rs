@@ -13,6 +13,9 @@ use crate::tile::{COLUMNS, TILE};
 /// write its own output in this format, panel by panel.
 pub const BLOCK: usize = 64;
 
+/// Values of a row that has one scale, at most: the sum of the products of its integers fits 32 bits.
+const LONGEST: usize = 1 << 15;
+
 /// Memory that begins at a cache line: a vector that crosses one costs two reads.
 pub type Aligned<T> = AVec<T, ConstAlign<LINE_BYTES>>;
 
@@ -142,10 +145,10 @@ impl Rows {
             }
             // Whole lines, which is what a head of attention has.
             #[cfg(target_arch = "x86_64")]
-            Format::Pairs if shape.tiled && (column | out.len()).is_multiple_of(2 * LINE) => {
-                let first = shape.at(row, column / 2);
+            Format::Pairs if (column | out.len()).is_multiple_of(2 * LINE) => {
+                let (first, step) = (shape.at(row, column / 2), if shape.tiled { TILE * LINE } else { LINE });
                 for (i, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
-                    let line = self.words[first + i * TILE * LINE..].first_chunk().expect("lines are whole");
+                    let line = self.words[first + i * step..].first_chunk().expect("lines are whole");
                     // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
                     unsafe { crate::x86::from_bf16(line, out) };
                 }
@@ -182,10 +185,11 @@ impl Rows {
         self.begin(m, k, false)
     }
 
-    /// `whole`: row by row. AMX then takes one scale for each: to multiply the sums of every 64 values by one of their own
-    /// costs it more than the products do.
+    /// `whole`: row by row. AMX and VNNI then take one scale for each: to multiply the sums of every 64 values by one of
+    /// their own costs AMX more than the products do, and VNNI a tenth of the time.
     fn begin(&mut self, m: usize, k: usize, whole: bool) -> Writer<'_> {
-        let scaled_by_row = whole && self.shape.tiled && self.shape.format == Format::Quads;
+        let by_row = whole && self.kernel.has_dot() && k <= LONGEST;
+        let scaled_by_row = by_row && self.shape.format == Format::Quads;
         self.shape = Shape::new(self.shape.format, m, k, self.shape.tiled, scaled_by_row);
         // What is larger stays so: growing again would write it.
         let (words, scales) = (self.shape.len(), self.shape.scales());
@@ -266,13 +270,18 @@ impl Writer<'_> {
             }
             // What a product or a head of attention has, two lines.
             #[cfg(target_arch = "x86_64")]
-            (Format::Pairs, Some(values)) if shape.tiled && column.is_multiple_of(2 * LINE) => {
+            (Format::Pairs, Some(values)) if column.is_multiple_of(2 * LINE) => {
                 let (low, high) = values.split_at(2 * LINE);
+                let step = if shape.tiled { TILE * LINE } else { LINE };
                 // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
                 unsafe {
                     crate::x86::to_bf16(low, words_at(first, LINE));
-                    crate::x86::to_bf16(high, words_at(first + TILE * LINE, LINE));
+                    crate::x86::to_bf16(high, words_at(first + step, LINE));
                 }
+            }
+            (Format::Quads, _) if shape.scaled_by_row && !shape.tiled => {
+                assert!(values.len() == shape.k);
+                *scale(0) = encode::int8(values, levels, zero, words_at(first, shape.stride));
             }
             (Format::Quads, Some(values)) if INLINE => {
                 *scale(column / BLOCK) = encode::int8_inline(values, levels, zero, words_at(first, LINE));

@@ -1,5 +1,7 @@
 //! The inner loops: some rows of `x` times one panel of 64 columns.
 
+use pulp::{Scalar128b, Simd};
+
 use crate::encode::scratch;
 use crate::epilogue::Epilogue;
 use crate::kernel::Kernel;
@@ -188,7 +190,7 @@ impl<'a> Operands<'a> {
 /// A macro, as the loop has to be compiled with the features of the kernel that it calls. `$kernel` is called with the
 /// number of rows as its constant and with the place of the first one.
 macro_rules! rows {
-    ($part:expr, $sums:expr, $fused:literal, $scales:expr, |$row:ident, $tile:ident, $ahead:ident| $kernel:ident($($argument:expr),*)) => {{
+    ($part:expr, $sums:expr, $simd:expr, $fused:literal, $scales:expr, |$row:ident, $tile:ident, $ahead:ident| $kernel:ident($($argument:expr),*)) => {{
         let (part, sums): (&Part, &mut Sums) = ($part, $sums);
         let rows = part.job.rows;
         let blocks = rows.div_ceil(ROWS);
@@ -205,18 +207,18 @@ macro_rules! rows {
                 5 => $kernel::<5>($($argument),*),
                 _ => $kernel::<6>($($argument),*),
             }
-            part.finish::<$fused>(&mut sums[at..at + to - $row], $row, $scales);
+            part.finish::<_, $fused>($simd, &mut sums[at..at + to - $row], $row, $scales);
         }
     }};
 }
 
 /// The loop for every kind of operands.
 macro_rules! product {
-    ($part:expr, $sums:expr, $fused:literal, $f32:ident, $weights_bf16:ident, $bf16:ident, $int8:ident) => {{
+    ($part:expr, $sums:expr, $simd:expr, $fused:literal, $f32:ident, $weights_bf16:ident, $bf16:ident, $int8:ident) => {{
         let add = $part.add;
         match $part.operands {
             Operands::F32 { x, stride, panel } => {
-                rows!($part, $sums, $fused, None, |row, tile, ahead| $f32(
+                rows!($part, $sums, $simd, $fused, None, |row, tile, ahead| $f32(
                     &x[row * stride..],
                     stride,
                     panel,
@@ -226,7 +228,7 @@ macro_rules! product {
                 ))
             }
             Operands::WeightsBf16 { x, stride, panel } => {
-                rows!($part, $sums, $fused, None, |row, tile, ahead| $weights_bf16(
+                rows!($part, $sums, $simd, $fused, None, |row, tile, ahead| $weights_bf16(
                     &x[row * stride..],
                     stride,
                     panel,
@@ -236,7 +238,7 @@ macro_rules! product {
                 ))
             }
             Operands::Bf16 { x, stride, panel } => {
-                rows!($part, $sums, $fused, None, |row, tile, ahead| $bf16(
+                rows!($part, $sums, $simd, $fused, None, |row, tile, ahead| $bf16(
                     &x[row * stride..],
                     stride,
                     panel,
@@ -246,7 +248,7 @@ macro_rules! product {
                 ))
             }
             Operands::Int8(operands) => {
-                rows!($part, $sums, $fused, Some(operands.column_scales), |row, tile, ahead| $int8(
+                rows!($part, $sums, $simd, $fused, Some(operands.column_scales), |row, tile, ahead| $int8(
                     &operands.x[row * operands.stride..],
                     &operands.scales[row * operands.scale_stride..],
                     &operands,
@@ -303,12 +305,18 @@ impl Part<'_> {
 
     /// Takes the sums of some rows, `row` being the first, to their end if they are complete.
     #[inline(always)]
-    pub fn finish<const FUSED: bool>(&self, sums: &mut Sums, row: usize, scales: Option<&[f32; COLUMNS]>) {
+    pub fn finish<S: Simd, const FUSED: bool>(
+        &self,
+        simd: S,
+        sums: &mut Sums,
+        row: usize,
+        scales: Option<&[f32; COLUMNS]>,
+    ) {
         let job = self.job;
         if self.last {
             for (i, sums) in sums.iter_mut().enumerate() {
                 let row = job.row + row + i;
-                job.epilogue.apply::<FUSED>(sums, scales, job.column..job.column + job.width);
+                job.epilogue.apply::<S, FUSED>(simd, sums, scales, job.column..job.column + job.width);
                 job.out.store(row, job.column, &sums[..job.width]);
             }
         }
@@ -343,7 +351,7 @@ impl Part<'_> {
 }
 
 fn portable(part: &Part, sums: &mut Sums) {
-    product!(part, sums, false, sums_f32, sums_weights_bf16, sums_bf16, sums_int8);
+    product!(part, sums, Scalar128b, false, sums_f32, sums_weights_bf16, sums_bf16, sums_int8);
 }
 
 /// Adds up the products of one step for a part of a panel, for `M` rows. Sixteen columns at a time, which is what the

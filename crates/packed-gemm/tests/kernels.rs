@@ -59,10 +59,10 @@ fn rounded_weights(precision: Precision, values: Vec<f32>, k: usize) -> Vec<f32>
     }
 }
 
-/// What the left-hand side of this precision can hold: each 64 values of a row with a scale, or with AMX each row.
+/// What the left-hand side of this precision can hold: each 64 values of a row with a scale, or with VNNI each row.
 fn rounded_rows(precision: Precision, kernel: Kernel, values: Vec<f32>, k: usize) -> Vec<f32> {
     match precision {
-        Precision::Int8 => rounded_blocks(kernel, &values, k, if kernel == Kernel::Amx { k } else { 64 }),
+        Precision::Int8 => rounded_blocks(kernel, &values, k, if kernel.has_dot() { k } else { 64 }),
         _ => rounded_weights(precision, values, k),
     }
 }
@@ -276,12 +276,12 @@ fn a_product_is_the_next_ones_input() {
 }
 
 /// Rows that were written in parts are what the values are when they are rounded, and so is their product. Rows of integers
-/// that were written whole have other scales with AMX, so there the values that are read back are compared.
+/// that were written whole have other scales with VNNI, so there the values that are read back are compared.
 fn assert_written_in_parts(rows: &Rows, values: &[f32], packed: &PackedMatrix) {
     let (team, k) = (Team::solo(), rows.width());
     let (precision, kernel) = (rows.precision(), rows.kernel());
     let product = packed.multiply(&team, rows, &Epilogue::default()).unwrap();
-    let same = if (precision, kernel) == (Precision::Int8, Kernel::Amx) {
+    let same = if precision == Precision::Int8 && kernel.has_dot() {
         let rounded = rounded_blocks(kernel, values, k, 64);
         let mut read = vec![0.0; values.len()];
         read.chunks_mut(k).enumerate().for_each(|(i, row)| rows.read(i, 0, row));

@@ -1,6 +1,8 @@
 //! Scaled dot-product attention, sequence by sequence and head by head.
 
-use packed_gemm::{Kernel, Rows, exp};
+use std::f32::consts::LOG2_E;
+
+use packed_gemm::{Kernel, Rows, exp2};
 use pulp::{Arch, Scalar128b, Simd, WithSimd};
 
 use crate::compute::Compute;
@@ -163,7 +165,7 @@ impl Head<'_> {
             let mut totals = [1.0; QUERIES];
             for (i, scores) in scores.chunks_exact_mut(wide_length).take(count).enumerate() {
                 let seen = if self.causal { first + i + 1 } else { length };
-                totals[i] = softmax::<FUSED>(&mut scores[..wide_most], seen);
+                totals[i] = softmax::<S, FUSED>(simd, &mut scores[..wide_most], seen);
             }
             product::<S, FUSED>(simd, &scores, most, &values, wide_size, wide_size, &mut sums);
             for ((out, sums), total) in out.chunks_exact_mut(size).zip(sums.chunks_exact(wide_size)).zip(totals) {
@@ -177,35 +179,24 @@ impl Head<'_> {
 /// Replaces the first `seen` scores by weights, what follows by zeros, and returns their sum, by which they are still to
 /// be divided.
 #[inline(always)]
-fn softmax<const FUSED: bool>(scores: &mut [f32], seen: usize) -> f32 {
-    // Whole blocks: what is not seen weighs 1e-38 of the largest in the sum.
+fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], seen: usize) -> f32 {
+    // Whole vectors: what is not seen weighs nothing.
     scores[seen..].fill(f32::NEG_INFINITY);
-    let blocks = scores.as_chunks_mut::<LANES>().0;
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    for block in blocks.iter() {
-        largest.iter_mut().zip(block).for_each(|(l, s)| *l = if *s > *l { *s } else { *l });
+    let vectors = S::as_mut_simd_f32s(scores).0;
+    // A NaN is never larger, and comes through as what it is.
+    let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
+    for x in vectors.iter() {
+        largest = simd.select_f32s(simd.greater_than_f32s(*x, largest), *x, largest);
     }
-    let largest = fold(largest, |a, b| if a > b { a } else { b });
-    let mut sums = [0.0; LANES];
-    for block in blocks {
-        for (sum, s) in sums.iter_mut().zip(block) {
-            *s = exp::<FUSED>(*s - largest);
-            *sum += *s;
-        }
+    let largest = simd.splat_f32s(simd.reduce_max_f32s(largest));
+    let mut sum = simd.splat_f32s(0.0);
+    for x in vectors.iter_mut() {
+        let y = simd.mul_f32s(simd.splat_f32s(LOG2_E), simd.sub_f32s(*x, largest));
+        *x = exp2::<S, FUSED>(simd, y);
+        sum = simd.add_f32s(sum, *x);
     }
     scores[seen..].fill(0.0);
-    fold(sums, |a, b| a + b)
-}
-
-/// Half with half, so that the processor need not wait for one after the other.
-#[inline(always)]
-fn fold(mut values: [f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            values[i] = with(values[i], values[i + half]);
-        }
-    }
-    values[0]
+    simd.reduce_sum_f32s(sum)
 }
 
 /// `out = weights * matrix` for [`QUERIES`] rows: `steps` weights of each, which lie evenly, the first `columns` of

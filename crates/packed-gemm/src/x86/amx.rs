@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-use super::avx512_bf16;
+use super::{V4, avx512_bf16, v4};
 use crate::format::LINE;
 use crate::tile::{COLUMNS, Int8, Operands, Part, QUADS, Sums, TILE};
 
@@ -112,6 +112,7 @@ struct Behind<'a> {
     /// The first one.
     row: usize,
     scales: Option<&'a [f32; COLUMNS]>,
+    simd: V4,
     /// The sums are integers, and this is what those of each row are in units of.
     row_scales: Option<&'a [f32]>,
 }
@@ -140,7 +141,7 @@ impl Behind<'_> {
                 *sum = sum.to_bits().cast_signed() as f32 * scale;
             }
         }
-        self.part.finish::<true>(std::slice::from_mut(sums), self.row, self.scales);
+        self.part.finish::<_, true>(self.simd, std::slice::from_mut(sums), self.row, self.scales);
         self.row += 1;
     }
 }
@@ -161,7 +162,7 @@ macro_rules! tiles {
                 .get_disjoint_mut([at..at + count.next_multiple_of(TILE), before])
                 .expect("places of different blocks");
             let row = $row.saturating_sub(2 * TILE);
-            let $behind = Behind { part, sums, row, scales: $scales, row_scales: $row_scales };
+            let $behind = Behind { part, sums, row, scales: $scales, row_scales: $row_scales, simd: v4() };
             // For few rows the processor's own prefetching does better: there is little to hide it behind.
             let $ahead = if rows > TILE { part.share_of_ahead(block, blocks) } else { &[] };
             $kernel$(::<$int8>)?($($argument),*);
@@ -172,11 +173,11 @@ macro_rules! tiles {
             Ahead::new(&part.ahead[..part.ahead.len().min(FIRST_LINES * WORDS)], 1).fetch();
         }
         let row = blocks.saturating_sub(1) * 2 * TILE;
-        Behind { part, sums: &mut sums[before], row, scales: $scales, row_scales: $row_scales }.all();
+        Behind { part, sums: &mut sums[before], row, scales: $scales, row_scales: $row_scales, simd: v4() }.all();
     }};
 }
 
-#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 pub fn amx(part: &Part, sums: &mut Sums) {
     let add = part.add;
     match part.operands {
@@ -230,7 +231,7 @@ pub fn amx(part: &Part, sums: &mut Sums) {
 
 /// One or two tiles of rows, of pairs of bf16 or, `INT8`, of integers whose sums stay integers.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 #[allow(clippy::too_many_arguments)]
 fn totals<const INT8: bool>(
     _: &Tiles,
@@ -300,7 +301,7 @@ fn totals<const INT8: bool>(
 /// Integers with a scale for each 64 of a row, for `count` rows or as many as the tiles have. A block of 64 is a step; its
 /// sums leave the tile to be multiplied by the scale of each row.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 #[allow(clippy::too_many_arguments)]
 fn blocks(
     _: &Tiles,

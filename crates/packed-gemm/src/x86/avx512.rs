@@ -101,7 +101,27 @@ unsafe fn load_512(step: *const i32) -> [__m512i; 4] {
     w
 }
 
-/// Integers are summed up exactly within a block; the tile adds up blocks, each times its row's scale.
+/// Adds the products of a block of a panel. No function: in some callers it would not be inlined, and the sums not stay in
+/// registers.
+macro_rules! add_block {
+    ($sums:ident, $x:ident, $stride:ident, $panel:ident, $quads:ident, $block:ident, $ahead:ident) => {
+        let first = $block * QUADS;
+        let at = $panel.add($block * (QUADS + 1) * COLUMNS);
+        for s in 0..QUADS.min($quads - first) {
+            let w = load_512(at.add((1 + s) * COLUMNS));
+            for i in 0..M {
+                let x = _mm512_set1_epi32(*$x.add(i * $stride + first + s));
+                for j in 0..4 {
+                    $sums[i][j] = _mm512_dpbusd_epi32($sums[i][j], x, w[j]);
+                }
+            }
+            $ahead.fetch();
+        }
+    };
+}
+
+/// Integers are summed up exactly: those of a row that has one scale to the end, others within a block, and the tile adds
+/// up blocks, each times its scale.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub fn int8_avx512<const M: usize>(
@@ -114,42 +134,72 @@ pub fn int8_avx512<const M: usize>(
 ) {
     let (quads, blocks) = (operands.quads, operands.quads.div_ceil(QUADS));
     let (stride, scale_stride) = (operands.stride, operands.scale_stride);
-    assert!(x.len() >= (M - 1) * stride + quads && scales.len() >= (M - 1) * scale_stride + blocks);
+    let by_row = scale_stride == 1;
+    assert!(x.len() >= (M - 1) * stride + quads);
+    assert!(scales.len() >= (M - 1) * scale_stride + if by_row { 1 } else { blocks });
     assert!(operands.panel.len() == (quads + blocks) * COLUMNS && tile.len() == M);
-    let (x, words) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
+    let (x, panel) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
     let zero = _mm512_set1_epi32(operands.levels + 1);
-    let mut totals = start_512::<M>(add, tile);
     let mut ahead = line_a_step(ahead, quads);
-    for block in 0..blocks {
-        let first = block * QUADS;
-        // SAFETY: as in `wide`: a block has 64 sums and 64 words for each of its quads, all of them before the end that
-        // is asserted above, and each of M rows has a scale for it.
-        unsafe {
-            let at = words.add(block * (QUADS + 1) * COLUMNS);
-            let mut start = load_512(at);
+    // SAFETY: as in `wide`: a block has 64 sums and 64 words for each of its quads, all of them before the end that is
+    // asserted above, as is that each of M rows has its scales.
+    unsafe {
+        let start = |block: usize| {
+            let mut start = load_512(panel.add(block * (QUADS + 1) * COLUMNS));
             for j in 0..4 {
                 start[j] = _mm512_mullo_epi32(start[j], zero);
             }
-            let mut sums = [start; M];
-            for s in 0..QUADS.min(quads - first) {
-                let w = load_512(at.add((1 + s) * COLUMNS));
-                for i in 0..M {
-                    let x = _mm512_set1_epi32(*x.add(i * stride + first + s));
-                    for j in 0..4 {
-                        sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], x, w[j]);
-                    }
-                }
-                ahead.fetch();
+            start
+        };
+        let mut totals;
+        if by_row {
+            let mut sums = [[_mm512_setzero_si512(); 4]; M];
+            let mut starts = [_mm512_setzero_si512(); 4];
+            for block in 0..blocks {
+                add_block!(sums, x, stride, panel, quads, block, ahead);
             }
-            for i in 0..M {
-                let scale = _mm512_set1_ps(*scales.as_ptr().add(i * scale_stride + block));
+            for block in 0..blocks {
+                let start = start(block);
                 for j in 0..4 {
-                    totals[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[i][j]), scale, totals[i][j]);
+                    starts[j] = _mm512_add_epi32(starts[j], start[j]);
                 }
+            }
+            totals = start_512::<M>(add, tile);
+            for i in 0..M {
+                for j in 0..4 {
+                    sums[i][j] = _mm512_add_epi32(sums[i][j], starts[j]);
+                }
+            }
+            add_scaled(&mut totals, &sums, scales.as_ptr(), scale_stride);
+        } else {
+            totals = start_512::<M>(add, tile);
+            for block in 0..blocks {
+                let mut sums = [start(block); M];
+                add_block!(sums, x, stride, panel, quads, block, ahead);
+                add_scaled(&mut totals, &sums, scales.as_ptr().add(block), scale_stride);
             }
         }
+        store_512(&totals, tile);
     }
-    store_512(&totals, tile);
+}
+
+/// # Safety
+/// There is a scale for each of M rows, `stride` apart.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn add_scaled<const M: usize>(
+    totals: &mut [[__m512; 4]; M],
+    sums: &[[__m512i; 4]; M],
+    scales: *const f32,
+    stride: usize,
+) {
+    for i in 0..M {
+        // SAFETY: as the caller promised.
+        let scale = _mm512_set1_ps(unsafe { *scales.add(i * stride) });
+        for j in 0..4 {
+            totals[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[i][j]), scale, totals[i][j]);
+        }
+    }
 }
 
 /// Pairs of bf16, as [`bf16`] makes them, but for values below the smallest normal one, which become zero.

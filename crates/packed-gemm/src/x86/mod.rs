@@ -15,29 +15,47 @@ pub use avx2::unpack_narrow;
 pub use avx2_int8::lay_out;
 pub use avx512::{from_bf16, to_bf16};
 
+use pulp::x86::{V3, V4};
+
 use crate::tile::{Operands, Panel, Part, ROWS, Sums, product, rows};
 use avx2::{f32_avx2, weights_bf16_avx2};
 use avx2_int8::int8_avx2;
 use avx512::*;
 
-#[target_feature(enable = "avx512f,avx512bf16,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 pub fn avx512_bf16(part: &Part, sums: &mut Sums) {
-    product!(part, sums, true, f32_avx512, weights_bf16_avx2, bf16_avx512, int8_avx512);
+    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx2, bf16_avx512, int8_avx512);
 }
 
-#[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 pub fn avx512_vnni(part: &Part, sums: &mut Sums) {
-    product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512);
+    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512);
 }
 
-#[target_feature(enable = "avx512f,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
 pub fn avx512(part: &Part, sums: &mut Sums) {
-    product!(part, sums, true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx2);
+    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx2);
 }
 
 #[target_feature(enable = "avx2,fma")]
 pub fn avx2(part: &Part, sums: &mut Sums) {
-    product!(part, sums, true, f32_avx2, weights_bf16_avx2, no_bf16, int8_avx2);
+    product!(part, sums, v3(), true, f32_avx2, weights_bf16_avx2, no_bf16, int8_avx2);
+}
+
+/// pulp's vectors of 16 values, for what [`Kernel::Avx512`] has been found to run on.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
+#[inline]
+fn v4() -> V4 {
+    // SAFETY: `Kernel::runs_here` has asked pulp.
+    unsafe { V4::new_unchecked() }
+}
+
+/// Of 8 values.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn v3() -> V3 {
+    // SAFETY: the same.
+    unsafe { V3::new_unchecked() }
 }
 
 /// Rows are pairs of bf16 only for kernels that multiply them: see `rows::Format`.
