@@ -133,6 +133,16 @@ impl Rows {
         });
     }
 
+    /// Asks for some values of a row to be brought into the first cache: rows are far apart, and who reads a few values of
+    /// each would wait for one after the other.
+    #[inline(always)]
+    pub fn prefetch(&self, row: usize, column: usize, count: usize) {
+        let (format, end) = (self.shape.format, (column + count).min(self.shape.k));
+        for word in (format.words(column)..format.words(end)).step_by(LINE) {
+            prefetch(self.words.as_ptr().wrapping_add(self.shape.at(row, word)));
+        }
+    }
+
     /// Values `column..` of a row, as they were rounded.
     #[inline(always)]
     #[allow(unsafe_code)]
@@ -218,6 +228,18 @@ impl Rows {
         (&self.words[self.shape.at(row, 0)..], &self.scales[row * self.shape.blocks..])
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code)]
+fn prefetch(word: *const u32) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch may point anywhere.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(word.cast()) };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_: *const u32) {}
 
 /// Rows that several threads fill, each its own parts.
 pub struct Writer<'a> {

@@ -136,6 +136,12 @@ impl Head<'_> {
     fn mix<S: Simd, const FUSED: bool>(&self, simd: S, first: usize, out: &mut [f32]) {
         let (length, size) = (self.length, self.size);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
+        for part in [self.keys, self.values] {
+            (0..length).for_each(|i| self.qkv.prefetch(self.start + i, part, size));
+        }
+        if self.given.is_none() {
+            (first..first + out.len() / size).for_each(|i| self.qkv.prefetch(self.start + i, self.query, size));
+        }
         // Keys as columns, values as rows, both filled up with zeros to whole vectors.
         let mut keys = vec![0.0; size * wide_length];
         let mut values = vec![0.0; length * wide_size];
