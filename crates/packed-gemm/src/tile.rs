@@ -4,6 +4,7 @@ use pulp::{Scalar128b, Simd};
 
 use crate::encode::scratch;
 use crate::epilogue::Epilogue;
+use crate::format::LINE;
 use crate::kernel::Kernel;
 use crate::layout::{Layout, halves};
 use crate::output::Output;
@@ -16,6 +17,8 @@ pub const NARROW: usize = 16;
 pub const PARTS: usize = COLUMNS / NARROW;
 /// Rows of a tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512.
 pub const ROWS: usize = 6;
+/// Tiles of a job that are few: see [`Part::ahead_of_tile`].
+const FEW: usize = 3;
 /// Rows of a tile of AMX. It reads so many even where there are fewer.
 pub const TILE: usize = 16;
 
@@ -198,7 +201,7 @@ macro_rules! rows {
             let ($row, to) = (rows * block / blocks, rows * (block + 1) / blocks);
             let at = part.place($row, 1);
             let $tile = &mut sums[at..at + to - $row];
-            let $ahead = part.share_of_ahead(block, blocks);
+            let $ahead = part.ahead_of_tile($simd, block, blocks);
             match $tile.len() {
                 1 => $kernel::<1>($($argument),*),
                 2 => $kernel::<2>($($argument),*),
@@ -301,6 +304,23 @@ impl Part<'_> {
     pub fn share_of_ahead(&self, block: usize, blocks: usize) -> &[u32] {
         let len = self.ahead.len();
         &self.ahead[len * block / blocks..len * (block + 1) / blocks]
+    }
+
+    /// The same of a tile of [`ROWS`]. Of few tiles that are as wide as the panel the last one fetches: the others have the
+    /// panel itself to wait for. (Narrower ones wait for its parts, each of them.)
+    #[inline(always)]
+    pub fn ahead_of_tile<S: Simd>(&self, _: S, tile: usize, tiles: usize) -> &[u32] {
+        match tiles {
+            1 if S::F32_LANES == LINE => &[],
+            2..=FEW if S::F32_LANES == LINE => {
+                if tile + 1 == tiles {
+                    self.ahead
+                } else {
+                    &[]
+                }
+            }
+            _ => self.share_of_ahead(tile, tiles),
+        }
     }
 
     /// Takes the sums of some rows, `row` being the first, to their end if they are complete.

@@ -97,8 +97,9 @@ pub fn rows_of<const M: usize, T>(x: &[T], stride: usize) -> [*const T; M] {
 
 /// Asks for memory, evenly spread over the steps of a tile: so it comes while the processor multiplies.
 pub struct Ahead {
-    at: *const i8,
-    bytes: usize,
+    pub at: *const i8,
+    /// From one step to the next.
+    pub bytes: usize,
 }
 
 impl Ahead {

@@ -4,6 +4,8 @@ use std::arch::x86_64::*;
 
 use super::avx2::Ahead;
 use crate::encode::bf16;
+use crate::format::LINE;
+use crate::rows::LINE_BYTES;
 use crate::tile::{COLUMNS, Int8, Panel, QUADS, Sums};
 
 macro_rules! wide {
@@ -22,7 +24,7 @@ macro_rules! wide {
             assert!(x.len() >= (M - 1) * stride + steps && tile.len() == M && panel.width == COLUMNS);
             let (x, panel) = (x.as_ptr().cast::<i32>(), panel.values.as_ptr().cast::<i32>());
             let mut sums = start_512::<M>(add, tile);
-            let mut ahead = line_a_step(ahead, steps);
+            let mut ahead = Lines::new(ahead, steps);
             for s in 0..steps {
                 // SAFETY: s < steps, and by the assertion above `panel` has 64 words for each s and `x` one for each of
                 // M rows. A prefetch may point anywhere.
@@ -77,12 +79,27 @@ fn store_512<const M: usize>(sums: &[[__m512; 4]; M], tile: &mut Sums) {
     }
 }
 
-/// What can be asked for with a line a step. For fewer rows than that takes the processor's own prefetching does better:
-/// they wait for the panel itself.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn line_a_step(ahead: &[u32], steps: usize) -> Ahead {
-    Ahead::new(if ahead.len() <= 16 * steps { ahead } else { &[] }, steps)
+/// [`Ahead`] with up to two lines a step. Both are asked for in any case, the same one twice where one is enough: in the
+/// inner loop a branch costs more.
+struct Lines {
+    ahead: Ahead,
+    second: usize,
+}
+
+impl Lines {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(ahead: &[u32], steps: usize) -> Self {
+        let ahead = Ahead::new(&ahead[..ahead.len().min(2 * LINE * steps)], steps);
+        Self { second: if ahead.bytes > LINE_BYTES { LINE_BYTES } else { 0 }, ahead }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn fetch(&mut self) {
+        _mm_prefetch::<_MM_HINT_T1>(self.ahead.at.wrapping_add(self.second));
+        self.ahead.fetch();
+    }
 }
 
 /// A step of a panel; a later one is asked for.
@@ -140,7 +157,7 @@ pub fn int8_avx512<const M: usize>(
     assert!(operands.panel.len() == (quads + blocks) * COLUMNS && tile.len() == M);
     let (x, panel) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
     let zero = _mm512_set1_epi32(operands.levels + 1);
-    let mut ahead = line_a_step(ahead, quads);
+    let mut ahead = Lines::new(ahead, quads);
     // SAFETY: as in `wide`: a block has 64 sums and 64 words for each of its quads, all of them before the end that is
     // asserted above, as is that each of M rows has its scales.
     unsafe {
