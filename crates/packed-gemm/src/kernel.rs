@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 pub enum Kernel {
     /// Plain Rust, right everywhere.
     Portable,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64-v3: with AVX2 and FMA.
     Avx2,
-    /// x86-64 with AVX-512 F, AVX2 and FMA.
+    /// x86-64-v4: with AVX-512 F, BW, CD, DQ and VL.
     Avx512,
     /// The same with AVX-512 VNNI.
     Avx512Vnni,

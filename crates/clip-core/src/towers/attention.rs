@@ -136,6 +136,7 @@ impl Head<'_> {
     fn mix<S: Simd, const FUSED: bool>(&self, simd: S, first: usize, out: &mut [f32]) {
         let (length, size) = (self.length, self.size);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
+        // Rows are far apart: what is asked for at once need not be waited for one after the other.
         for part in [self.keys, self.values] {
             (0..length).for_each(|i| self.qkv.prefetch(self.start + i, part, size));
         }
@@ -186,7 +187,7 @@ impl Head<'_> {
 /// be divided.
 #[inline(always)]
 fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], seen: usize) -> f32 {
-    // Whole vectors: what is not seen weighs nothing.
+    // Whole vectors: what is not seen weighs 1e-38 of the largest in the sum.
     scores[seen..].fill(f32::NEG_INFINITY);
     let vectors = S::as_mut_simd_f32s(scores).0;
     // A NaN is never larger, and comes through as what it is.
