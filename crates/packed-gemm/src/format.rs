@@ -107,7 +107,7 @@ impl Shape {
         let Self { format, k, .. } = *self;
         // All but the last one end at a multiple of one more than this.
         let mask = match format {
-            Format::Quads => BLOCK - 1,
+            Format::Quads if self.tiled || !self.scaled_by_row => BLOCK - 1,
             Format::Pairs if self.tiled => 2 * LINE - 1,
             _ => usize::MAX,
         };

@@ -13,7 +13,7 @@ use crate::tile::{COLUMNS, TILE};
 /// write its own output in this format, panel by panel.
 pub const BLOCK: usize = 64;
 
-/// Values of a row that has one scale, at most: the sum of the products of its integers fits 32 bits.
+/// Values of a row that has one scale, at most: AMX keeps the sum of all its integers, which fits 32 bits.
 const LONGEST: usize = 1 << 15;
 
 /// Memory that begins at a cache line: a vector that crosses one costs two reads.
@@ -300,10 +300,6 @@ impl Writer<'_> {
                     crate::x86::to_bf16(low, words_at(first, LINE));
                     crate::x86::to_bf16(high, words_at(first + step, LINE));
                 }
-            }
-            (Format::Quads, _) if shape.scaled_by_row && !shape.tiled => {
-                assert!(values.len() == shape.k);
-                *scale(0) = encode::int8(values, levels, zero, words_at(first, shape.stride));
             }
             (Format::Quads, Some(values)) if INLINE => {
                 *scale(column / BLOCK) = encode::int8_inline(values, levels, zero, words_at(first, LINE));

@@ -42,7 +42,7 @@ pub fn avx2(part: &Part, sums: &mut Sums) {
     product!(part, sums, v3(), true, f32_avx2, weights_bf16_avx2, no_bf16, int8_avx2);
 }
 
-/// pulp's vectors of 16 values, for what [`Kernel::Avx512`] has been found to run on.
+/// pulp's vectors of 16 values, for machines that `Kernel::Avx512` has been found to run on.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
 #[inline]
 fn v4() -> V4 {
