@@ -49,11 +49,13 @@ CREATE FUNCTION clip.set_mode(relation regclass, embedding_column name, mode tex
 COMMENT ON FUNCTION clip.set_mode(regclass, name, text) IS 'internal: writes clip.tables for the owner of a relation';
 
 -- A column that is embedded, as a job names it: the job's relation may be a partition of the attached table.
--- key_matches compares a row t with a key $1.
+-- key_matches compares a row t with a key k.key. In PL/pgSQL, which keeps the plan: to plan it takes ten times as long as to run it.
 CREATE FUNCTION clip.attachment(relation regclass, embedding_column name, OUT model text, OUT fingerprint text, OUT text_column name,
 		OUT image_column name, OUT modality_column name, OUT keep_images boolean, OUT owner oid, OUT table_name text,
 		OUT key_columns integer, OUT key_matches text, OUT vector_type oid) RETURNS SETOF record
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY
 	SELECT t.model, t.fingerprint, t.text_column, t.image_column, t.modality_column, t.keep_images, c.relowner,
 		format('%I.%I', n.nspname, c.relname), k.columns::integer, k.matches, format('%I.vector', clip.vector_schema())::regtype::oid
 	FROM clip.tables t
@@ -61,7 +63,7 @@ CREATE FUNCTION clip.attachment(relation regclass, embedding_column name, OUT mo
 	JOIN pg_namespace n ON n.oid = c.relnamespace
 	LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 	CROSS JOIN LATERAL (
-		SELECT count(*) AS columns, string_agg(format('t.%I OPERATOR(%I.%s) ($1[%s])::%s', a.attname, opn.nspname, o.oprname, u.place,
+		SELECT count(*) AS columns, string_agg(format('t.%I OPERATOR(%I.%s) (k.key[%s])::%s', a.attname, opn.nspname, o.oprname, u.place,
 			format_type(a.atttypid, a.atttypmod)), ' AND ' ORDER BY u.place) AS matches
 		FROM generate_series(1, i.indnkeyatts) u (place)
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[u.place - 1]
@@ -72,8 +74,8 @@ CREATE FUNCTION clip.attachment(relation regclass, embedding_column name, OUT mo
 	) k
 	WHERE t.embedding_column = attachment.embedding_column
 		AND (t.relation = attachment.relation OR t.relation IN (SELECT pg_partition_ancestors(attachment.relation)))
-	LIMIT 1
-$$;
+	LIMIT 1;
+END $$;
 COMMENT ON FUNCTION clip.attachment(regclass, name) IS 'internal: what a worker has to know of a table';
 
 -- Watching ------------------------------------------------------------------------------------------------------------

@@ -26,10 +26,9 @@ impl VarlenaCopy {
         }
     }
 
-    /// As an argument of the type that it was read as.
-    pub fn as_argument(&self, oid: pg_sys::Oid) -> DatumWithOid<'_> {
-        // SAFETY: the bytes are a whole varlena of that type, and the argument borrows them.
-        unsafe { argument(pg_sys::Datum::from(self.words.as_ptr()), oid) }
+    /// Where it begins, aligned for any type.
+    pub fn as_ptr(&self) -> *const u64 {
+        self.words.as_ptr()
     }
 }
 
@@ -50,4 +49,30 @@ pub unsafe fn argument<'a>(datum: pg_sys::Datum, oid: pg_sys::Oid) -> DatumWithO
     }
     // SAFETY: the caller's promise.
     unsafe { DatumWithOid::new(Value(datum), oid) }
+}
+
+/// An array of one dimension.
+///
+/// # Safety
+///
+/// Values, where they are not NULL, are of type `element`.
+pub unsafe fn array_of(values: &mut [pg_sys::Datum], nulls: &mut [bool], element: pg_sys::Oid) -> pg_sys::Datum {
+    let mut count = values.len().min(nulls.len()) as i32;
+    let (mut length, mut by_value, mut align) = (0, false, 0);
+    // SAFETY: the caller's promise; as many values and nulls as the array's one dimension says.
+    unsafe {
+        pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
+        let array = pg_sys::construct_md_array(
+            values.as_mut_ptr(),
+            nulls.as_mut_ptr(),
+            1,
+            &mut count,
+            &mut 1,
+            element,
+            i32::from(length),
+            by_value,
+            align,
+        );
+        pg_sys::Datum::from(array)
+    }
 }

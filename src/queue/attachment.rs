@@ -1,9 +1,11 @@
 //! What a worker has to know of a table.
 
-use pgrx::spi::{self, SpiClient, quote_identifier};
+use pgrx::spi::{self, SpiClient, SpiTupleTable, quote_identifier};
 use pgrx::{datum::DatumWithOid, pg_sys};
 
+use super::claim::Job;
 use super::columns::Columns;
+use crate::datum::{argument, array_of};
 
 /// An embedded column of a table or of one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Attachment {
     /// Quoted, with its schema.
     pub name: String,
     pub key_columns: i32,
-    /// A condition on a row `t` and a key `$1 text[]`.
+    /// A condition on a row `t` and a key `k.key text[]`.
     pub key_matches: String,
     /// Type of the column's values.
     pub vector_type: pg_sys::Oid,
@@ -71,4 +73,41 @@ impl Attachment {
     pub fn rows(&self) -> String {
         format!("ONLY {}", self.name)
     }
+
+    /// Keys in a FROM clause, one a row: `k.key`, `k.value` and its number from 1, `k.n`. `$1`: what [`keys`] gives;
+    /// `values`: a call that gives a value for each.
+    pub fn keyed(&self, values: &str) -> String {
+        let (columns, start) = (self.key_columns, "((u.n OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog.*)");
+        format!(
+            "(SELECT u.value, u.n, $1[({start} {columns}) OPERATOR(pg_catalog.+) 1)::pg_catalog.int4 : \
+             (u.n OPERATOR(pg_catalog.*) {columns})::pg_catalog.int4] AS key FROM {values} WITH ORDINALITY u (value, n)) k"
+        )
+    }
+}
+
+/// The elements of the jobs' keys, one job's after the other's, as `text[]`.
+#[allow(unsafe_code)]
+pub fn keys<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> DatumWithOid<'static> {
+    let (mut elements, mut nulls) = (Vec::new(), Vec::new());
+    // SAFETY: a key is a whole `text[]`, whose elements the array that is made here copies; text is aligned to integers.
+    unsafe {
+        let align = b'i' as std::ffi::c_char;
+        for job in jobs {
+            let (mut datums, mut are_null, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+            let array = job.key.as_ptr().cast_mut().cast();
+            pg_sys::deconstruct_array(array, pg_sys::TEXTOID, -1, false, align, &mut datums, &mut are_null, &mut count);
+            for i in 0..usize::try_from(count).unwrap_or(0) {
+                elements.push(*datums.add(i));
+                nulls.push(*are_null.add(i));
+            }
+        }
+        let array = array_of(&mut elements, &mut nulls, pg_sys::TEXTOID);
+        argument(array, pg_sys::TEXTARRAYOID)
+    }
+}
+
+/// Which of `values` the current row, of a statement with [`Attachment::keyed`], is about. Its first column is `k.n`.
+pub fn place<'a, T>(row: &SpiTupleTable<'_>, values: &'a mut [T]) -> spi::Result<Option<&'a mut T>> {
+    let n = row.get::<i64>(1)?.and_then(|n| usize::try_from(n.checked_sub(1)?).ok());
+    Ok(n.and_then(|n| values.get_mut(n)))
 }

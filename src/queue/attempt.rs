@@ -52,9 +52,9 @@ fn sqlstate(code: PgSqlErrorCode) -> String {
     (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
 }
 
-/// Runs `f` in a subtransaction. An error undoes what `f` did in the database and comes back as a value; a cancelled
-/// statement stays cancelled.
-pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
+/// Runs `f` in a subtransaction. An error, raised or given as a value, undoes what `f` did in the database and comes back
+/// as a value; a cancelled statement stays cancelled.
+pub fn attempt<T, E: Into<Failure>>(f: impl FnOnce() -> Result<T, E>) -> Result<T, Failure> {
     // SAFETY: as PL/pgSQL's blocks with EXCEPTION do it: memory context and resource owner are put back after either end,
     // and an abort also restores the user and the settings.
     unsafe {
@@ -65,20 +65,42 @@ pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
         let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok({ f }.0()))).catch_others(|e| Err(Box::new(e))).execute();
         pg_sys::CurrentMemoryContext = context;
         match result {
-            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
-            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            Ok(Ok(_)) => pg_sys::ReleaseCurrentSubTransaction(),
+            _ => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
         }
         pg_sys::CurrentMemoryContext = context;
         pg_sys::CurrentResourceOwner = owner;
-        result.map_err(|caught| {
-            let (CaughtError::PostgresError(e)
-            | CaughtError::ErrorReport(e)
-            | CaughtError::RustPanic { ereport: e, .. }) = &*caught;
-            if e.sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-                caught.rethrow();
-            }
-            Failure::new(e.sql_error_code(), e.message())
-        })
+        result.map_or_else(|caught| Err(failure_of(caught)), |value| value.map_err(Into::into))
+    }
+}
+
+fn failure_of(caught: Box<CaughtError>) -> Failure {
+    let (CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) | CaughtError::RustPanic { ereport: e, .. }) =
+        &*caught;
+    if e.sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
+        caught.rethrow();
+    }
+    Failure::new(e.sql_error_code(), e.message())
+}
+
+/// Runs `f`, which gives a value for each item, with all of them at once, and where that fails with each half of them: in
+/// the end a bad one fails alone.
+pub fn attempt_each<T, R>(
+    items: &[T],
+    f: &mut impl FnMut(&[T]) -> Result<Vec<R>, Failure>,
+) -> Vec<Result<R, Failure>> {
+    if items.is_empty() {
+        return Vec::new();
+    }
+    match attempt(|| f(items)) {
+        Ok(values) => values.into_iter().map(Ok).collect(),
+        Err(failure) if items.len() == 1 => vec![Err(failure)],
+        Err(_) => {
+            let (left, right) = items.split_at(items.len() / 2);
+            let mut results = attempt_each(left, f);
+            results.extend(attempt_each(right, f));
+            results
+        }
     }
 }
 
@@ -92,15 +114,28 @@ pub fn as_superuser<T>(f: impl FnOnce() -> T) -> T {
 /// table's triggers, policies and types call, it has the owner's rights and cannot get at the caller's. What it does to
 /// settings ends with `f`.
 pub fn as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    // SAFETY: a settings level is left as it was entered; after an error the abort of the (sub)transaction leaves it.
-    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    let level = SettingsLevel::enter();
     // A row that a policy hides would look like one that is gone.
     set(c"row_security", c"off");
     let context = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
     let result = as_user(owner, context, f);
-    // SAFETY: see above.
-    unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    level.leave();
     result
+}
+
+/// Between its two calls what [`set`] does is not for longer; an abort of the (sub)transaction leaves it, too.
+pub struct SettingsLevel(i32);
+
+impl SettingsLevel {
+    pub fn enter() -> Self {
+        // SAFETY: a counter goes up.
+        Self(unsafe { pg_sys::NewGUCNestLevel() })
+    }
+
+    pub fn leave(self) {
+        // SAFETY: the level was entered, and those inside of it were left, in a (sub)transaction that is not aborted.
+        unsafe { pg_sys::AtEOXact_GUC(false, self.0) }
+    }
 }
 
 /// A setting until the end of the enclosing level.

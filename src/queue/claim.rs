@@ -10,7 +10,7 @@ use pgrx::{datum::DatumWithOid, pg_sys};
 use sha2::{Digest, Sha256};
 
 use super::attachment::Attachment;
-use super::attempt::{Failure, as_superuser, attempt, hold_extension};
+use super::attempt::{Failure, SettingsLevel, as_superuser, attempt, hold_extension, set};
 use super::read::{Read, Reader};
 use super::{BATCH, BATCH_BYTES, ledger};
 use crate::datum::VarlenaCopy;
@@ -117,6 +117,11 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
             role.into(),
         ),
     };
+    // What is ready is no more than a guess for the planner, which would rather sort all of it each time than trust the index.
+    let level = SettingsLevel::enter();
+    for method in [c"enable_sort", c"enable_bitmapscan", c"enable_seqscan"] {
+        set(method, c"off");
+    }
     let mut rows = client.update(
         format!(
             "SELECT q.id, q.relation::pg_catalog.oid, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), \
@@ -128,6 +133,7 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
         None,
         &[(limit as i64).into(), arg],
     )?;
+    level.leave();
     let mut jobs = Vec::new();
     while rows.next().is_some() {
         let (Some(id), Some(relation), Some(column)) = (rows.get(1)?, rows.get(2)?, rows.get(3)?) else { continue };
@@ -157,7 +163,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         );
         return fail_all(client, &jobs, &failure, batch);
     }
-    let model = match attempt(|| registry::checked(&table.model, &table.fingerprint)) {
+    let model = match attempt(|| Ok::<_, Failure>(registry::checked(&table.model, &table.fingerprint))) {
         Ok(model) => model,
         Err(failure) => return fail_all(client, &jobs, &failure, batch),
     };
@@ -166,9 +172,16 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         Ok(reader) => reader,
         Err(failure) => return fail_all(client, &jobs, &failure, batch),
     };
+    let mut readable = Vec::new();
     for job in jobs {
-        let read = check(&job, &table).and_then(|()| reader.read(client, &table, &job, *room, items.is_empty()));
-        match read {
+        match check(&job, &table) {
+            Ok(()) => readable.push(job),
+            Err(failure) => fail_all(client, &[job], &failure, batch)?,
+        }
+    }
+    let rows = reader.read_all(client, &readable, *room);
+    for (job, row) in readable.into_iter().zip(rows) {
+        match row.and_then(|row| reader.read(client, &job, row, *room, items.is_empty())) {
             Ok(Read::Full) => break,
             Ok(Read::Nothing) => gone.push(job.id),
             Ok(Read::ClearImage) => to_clear.push(job),
@@ -177,10 +190,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
                 let digest = Sha256::digest(&bytes).into();
                 items.push(Item { job, kind, bytes, digest });
             }
-            Err(failure) => {
-                ledger::fail(client, &job, job.attempts + 1, &failure)?;
-                batch.failed += 1;
-            }
+            Err(failure) => fail_all(client, &[job], &failure, batch)?,
         }
     }
     ledger::delete(client, gone)?;

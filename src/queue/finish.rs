@@ -8,12 +8,12 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::{self, PgOid};
 use pgrx::spi::{self, PreparedStatement, SpiClient, quote_identifier};
 
-use super::attachment::Attachment;
-use super::attempt::{Failure, as_owner, as_superuser, attempt, hold_extension, set};
+use super::attachment::{Attachment, keys, place};
+use super::attempt::{Failure, as_owner, as_superuser, attempt, attempt_each, hold_extension, set};
 use super::claim::Job;
 use super::ledger;
 use super::run::{Done, Work};
-use crate::datum::{Vector, argument};
+use crate::datum::{Vector, argument, array_of};
 use crate::stats::Kind;
 
 /// What came of a group's rows.
@@ -31,7 +31,7 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
         }
         spi::Spi::connect_mut(|client| {
             let ids = ledger::ids(done.iter().map(|done| &done.job));
-            if let Err(failure) = attempt(|| lock(table.relation)) {
+            if let Err(failure) = attempt(|| Ok::<_, Failure>(lock(table.relation))) {
                 if !failure.is_lock_timeout() {
                     return fail_all(client, &done, &failure);
                 }
@@ -68,23 +68,43 @@ fn fail_all(client: &mut SpiClient<'_>, done: &[Done], failure: &Failure) -> spi
     Ok(Finished { embedded: 0, failed: done.len() })
 }
 
+/// A row and the vector of what was read of it.
+struct Embedded {
+    job: Job,
+    digest: [u8; 32],
+    embedding: Rc<Embedding>,
+}
+
 fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done: Vec<Done>) -> spi::Result<Finished> {
+    let (mut images, mut texts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+    for Done { job, result } in done {
+        match result {
+            Ok(Work::Write { kind: Kind::Image, digest, embedding }) => images.push(Embedded { job, digest, embedding }),
+            Ok(Work::Write { kind: Kind::Text, digest, embedding }) => texts.push(Embedded { job, digest, embedding }),
+            Ok(Work::ClearImage) => {
+                let cleared = attempt(|| as_owner(writer.table.owner, || writer.clear(client, &job)));
+                outcomes.push((job, cleared));
+            }
+            Err(failure) => outcomes.push((job, Err(failure))),
+        }
+    }
+    for (kind, rows) in [(Kind::Image, images), (Kind::Text, texts)] {
+        let written = attempt_each(&rows, &mut |rows| writer.write(client, kind, rows));
+        outcomes.extend(rows.into_iter().map(|row| row.job).zip(written));
+    }
+
     let (mut finished, mut over, mut later) = (Finished::default(), Vec::new(), Vec::new());
-    for done in done {
-        let written = match &done.result {
-            Ok(work) => writer.write(client, &done.job, work),
-            Err(failure) => Err(failure.clone()),
-        };
+    for (job, written) in outcomes {
         match written {
             Ok(Written::Yes) => {
                 finished.embedded += 1;
-                over.push(done.job.id);
+                over.push(job.id);
             }
-            Ok(Written::NothingToDo) => over.push(done.job.id),
-            Ok(Written::NotNow) => later.push(done.job.id),
+            Ok(Written::NothingToDo) => over.push(job.id),
+            Ok(Written::NotNow) => later.push(job.id),
             Err(failure) => {
                 finished.failed += 1;
-                ledger::fail(client, &done.job, done.job.attempts + 1, &failure)?;
+                ledger::fail(client, &job, job.attempts + 1, &failure)?;
             }
         }
     }
@@ -93,6 +113,7 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
     Ok(finished)
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Written {
     Yes,
     /// The row is gone, or has a vector and no image to be cleared any more, or has no source.
@@ -101,105 +122,123 @@ enum Written {
     NotNow,
 }
 
-/// The statements for one table, prepared.
+/// The statements for one table, prepared. Each works on many rows.
 struct Writer<'conn> {
     table: Attachment,
-    /// Locks the row; is it still what was read?
+    /// Locks rows; are they still what was read?
     lock: PreparedStatement<'conn>,
+    /// Which rows have work, locked by others or not?
     waits: PreparedStatement<'conn>,
     image: PreparedStatement<'conn>,
     text: PreparedStatement<'conn>,
+    vector_array: pg_sys::Oid,
 }
 
 impl<'conn> Writer<'conn> {
+    #[allow(unsafe_code)]
     fn new(client: &SpiClient<'conn>, table: &Attachment) -> Result<Self, Failure> {
         let (rows, columns, embedding) = (table.rows(), &table.columns, quote_identifier(&table.embedding));
         let this = format!("{} AND t.{embedding} IS NULL", table.key_matches);
+        let with_values = table.keyed("pg_catalog.unnest($2)");
         let lock = format!(
-            "SELECT coalesce({} OPERATOR(pg_catalog.=) $2 AND pg_catalog.sha256({}) OPERATOR(pg_catalog.=) $3, false) \
-             FROM {rows} t WHERE {this} FOR NO KEY UPDATE SKIP LOCKED",
+            "SELECT k.n, coalesce({} OPERATOR(pg_catalog.=) $3 AND pg_catalog.sha256({}) OPERATOR(pg_catalog.=) k.value, false) \
+             FROM {rows} t, {with_values} WHERE {this} FOR NO KEY UPDATE OF t SKIP LOCKED",
             columns.is_image("t"),
             columns.bytes("t"),
         );
-        let waits = format!("SELECT FROM {rows} t WHERE {this} AND {}", columns.present("t"));
-        let update = |more: &str| format!("UPDATE {rows} t SET {embedding} = $2{more} WHERE {this}");
+        let numbers = table.keyed("pg_catalog.generate_series(1, $2)");
+        let waits = format!("SELECT k.n FROM {rows} t, {numbers} WHERE {this} AND {}", columns.present("t"));
+        let update =
+            |more: &str| format!("UPDATE {rows} t SET {embedding} = k.value{more} FROM {with_values} WHERE {this}");
         let and_clear = table.cleared_image().map_or_else(String::new, |image| format!(", {image} = NULL"));
-        let key = PgOid::from(pg_sys::TEXTARRAYOID);
-        let vector = PgOid::from(table.vector_type);
+        // SAFETY: a catalog look-up.
+        let vector_array = unsafe { pg_sys::get_array_type(table.vector_type) };
         attempt(|| {
             as_owner(table.owner, || {
+                let prepare = |sql: &str, types: &[pg_sys::Oid]| {
+                    client.prepare_mut(sql, &types.iter().copied().map(PgOid::from).collect::<Vec<_>>())
+                };
                 Ok::<_, spi::Error>(Self {
                     table: table.clone(),
-                    lock: client.prepare_mut(
-                        lock.as_str(),
-                        &[key, PgOid::from(pg_sys::BOOLOID), PgOid::from(pg_sys::BYTEAOID)],
-                    )?,
-                    waits: client.prepare_mut(waits.as_str(), &[key])?,
-                    image: client.prepare_mut(update(&and_clear).as_str(), &[key, vector])?,
-                    text: client.prepare_mut(update("").as_str(), &[key, vector])?,
+                    lock: prepare(&lock, &[pg_sys::TEXTARRAYOID, pg_sys::BYTEAARRAYOID, pg_sys::BOOLOID])?,
+                    waits: prepare(&waits, &[pg_sys::TEXTARRAYOID, pg_sys::INT4OID])?,
+                    image: prepare(&update(&and_clear), &[pg_sys::TEXTARRAYOID, vector_array])?,
+                    text: prepare(&update(""), &[pg_sys::TEXTARRAYOID, vector_array])?,
+                    vector_array,
                 })
             })
-        })?
-        .map_err(Failure::from)
-    }
-
-    fn write(&self, client: &mut SpiClient<'conn>, job: &Job, work: &Work) -> Result<Written, Failure> {
-        attempt(|| {
-            as_owner(self.table.owner, || match work {
-                Work::Write { kind, digest, embedding } => self.try_write(client, job, *kind, digest, embedding),
-                Work::ClearImage => self.try_clear(client, job).map(Ok),
-            })
-        })??
+        })
     }
 
     /// Seldom needed, so its statements are not prepared.
-    fn try_clear(&self, client: &mut SpiClient<'conn>, job: &Job) -> spi::Result<Written> {
+    fn clear(&self, client: &mut SpiClient<'conn>, job: &Job) -> spi::Result<Written> {
         let Some(image) = self.table.cleared_image() else { return Ok(Written::NothingToDo) };
         let (rows, this) = (self.table.rows(), &self.table.key_matches);
-        let is_there = format!("SELECT FROM {rows} t WHERE {this} AND {}", self.table.has_image_to_clear());
-        let lock = format!("{is_there} FOR NO KEY UPDATE SKIP LOCKED");
-        let key = || [job.key.as_argument(pg_sys::TEXTARRAYOID)];
+        let one = self.table.keyed("pg_catalog.generate_series(1, 1)");
+        let is_there = format!("SELECT FROM {rows} t, {one} WHERE {this} AND {}", self.table.has_image_to_clear());
+        let lock = format!("{is_there} FOR NO KEY UPDATE OF t SKIP LOCKED");
+        let key = || [keys([job])];
         if !client.update(lock.as_str(), Some(1), &key())?.is_empty() {
-            client.update(format!("UPDATE {rows} t SET {image} = NULL WHERE {this}").as_str(), None, &key())?;
+            let clear = format!("UPDATE {rows} t SET {image} = NULL FROM {one} WHERE {this}");
+            client.update(clear.as_str(), None, &key())?;
             return Ok(Written::NothingToDo);
         }
         let locked = !client.update(is_there.as_str(), Some(1), &key())?.is_empty();
         Ok(if locked { Written::NotNow } else { Written::NothingToDo })
     }
 
-    fn try_write(
-        &self,
-        client: &mut SpiClient<'conn>,
-        job: &Job,
-        kind: Kind,
-        digest: &[u8],
-        embedding: &Rc<Embedding>,
-    ) -> spi::Result<Result<Written, Failure>> {
-        let key = || job.key.as_argument(pg_sys::TEXTARRAYOID);
-        let is_image = kind == Kind::Image;
-        let found = client.update(&self.lock, Some(1), &[key(), is_image.into(), digest.into()])?;
-        if found.is_empty() {
-            let waits = !client.update(&self.waits, Some(1), &[key()])?.is_empty();
-            return Ok(Ok(if waits { Written::NotNow } else { Written::NothingToDo }));
-        }
-        if found.first().get_one::<bool>()? != Some(true) {
-            return Ok(Ok(Written::NotNow));
-        }
-        let vector = vector_argument(embedding, self.table.vector_type);
-        let update = if is_image { &self.image } else { &self.text };
-        let written = client.update(update, None, &[key(), vector])?.len();
-        Ok(match written {
-            0 => Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
-                "a trigger of the table kept the vector from being written",
-            )),
-            _ => Ok(Written::Yes),
+    /// Writes the vectors of images or of texts into those rows that are still what was read.
+    fn write(&self, client: &mut SpiClient<'conn>, kind: Kind, rows: &[Embedded]) -> Result<Vec<Written>, Failure> {
+        as_owner(self.table.owner, || {
+            let written = self.lock(client, kind, rows)?;
+            let ready: Vec<&Embedded> =
+                rows.iter().zip(&written).filter_map(|(row, w)| (*w == Written::Yes).then_some(row)).collect();
+            if ready.is_empty() {
+                return Ok(written);
+            }
+            let update = if kind == Kind::Image { &self.image } else { &self.text };
+            let arguments = [keys(ready.iter().map(|row| &row.job)), self.vectors(&ready)];
+            if client.update(update, None, &arguments)?.len() != ready.len() {
+                return Err(Failure::new(
+                    PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
+                    "a trigger of the table kept the vector from being written",
+                ));
+            }
+            Ok(written)
         })
     }
-}
 
-#[allow(unsafe_code)]
-fn vector_argument(embedding: &Rc<Embedding>, oid: pg_sys::Oid) -> DatumWithOid<'static> {
-    // SAFETY: `oid` is pgvector's type, of which the datum is a value; its memory context is the statement's.
-    unsafe { argument(Vector(embedding.clone()).into_datum(), oid) }
+    /// Locks the rows, and says of each whether it may be written.
+    fn lock(&self, client: &mut SpiClient<'conn>, kind: Kind, rows: &[Embedded]) -> spi::Result<Vec<Written>> {
+        let keys = || keys(rows.iter().map(|row| &row.job));
+        let digests: Vec<&[u8]> = rows.iter().map(|row| row.digest.as_slice()).collect();
+        let mut written = vec![Written::NothingToDo; rows.len()];
+        let mut found = client.update(&self.lock, None, &[keys(), digests.into(), (kind == Kind::Image).into()])?;
+        let all = found.len() == rows.len();
+        while found.next().is_some() {
+            let unchanged = found.get::<bool>(2)?.unwrap_or_default();
+            if let Some(place) = place(&found, &mut written)? {
+                *place = if unchanged { Written::Yes } else { Written::NotNow };
+            }
+        }
+        if all {
+            return Ok(written);
+        }
+        let mut waiting = client.update(&self.waits, None, &[keys(), (rows.len() as i32).into()])?;
+        while waiting.next().is_some() {
+            if let Some(place) = place(&waiting, &mut written)?
+                && *place == Written::NothingToDo
+            {
+                *place = Written::NotNow;
+            }
+        }
+        Ok(written)
+    }
+
+    #[allow(unsafe_code)]
+    fn vectors(&self, rows: &[&Embedded]) -> DatumWithOid<'static> {
+        let mut vectors: Vec<_> = rows.iter().map(|row| Vector(row.embedding.clone()).into_datum()).collect();
+        // SAFETY: the values are of pgvector's type, and the array is of theirs.
+        unsafe { argument(array_of(&mut vectors, &mut vec![false; rows.len()], self.table.vector_type), self.vector_array) }
+    }
 }

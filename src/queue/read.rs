@@ -6,8 +6,8 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, PreparedStatement, SpiClient};
 use pgrx::{FromDatum, PgMemoryContexts, pg_sys};
 
-use super::attachment::Attachment;
-use super::attempt::{Failure, as_owner, attempt};
+use super::attachment::{Attachment, keys, place};
+use super::attempt::{Failure, as_owner, attempt, attempt_each};
 use super::claim::Job;
 use crate::stats::Kind;
 
@@ -21,13 +21,15 @@ pub enum Read {
     Source(Kind, Vec<u8>),
 }
 
-pub struct Reader<'conn> {
+/// Reads rows of one table.
+pub struct Reader<'a, 'conn> {
+    table: &'a Attachment,
     statement: PreparedStatement<'conn>,
     memory: PgMemoryContexts,
 }
 
 /// What the statement gives.
-struct Row {
+pub struct Row {
     modality: Option<String>,
     is_image: bool,
     length: Option<i32>,
@@ -35,41 +37,49 @@ struct Row {
     embedded: bool,
 }
 
-impl<'conn> Reader<'conn> {
-    pub fn new(client: &SpiClient<'conn>, table: &Attachment) -> Result<Self, Failure> {
+impl<'a, 'conn> Reader<'a, 'conn> {
+    pub fn new(client: &SpiClient<'conn>, table: &'a Attachment) -> Result<Self, Failure> {
         let columns = &table.columns;
         let bytes = columns.bytes("t");
         // A length is in a value's header; the bytes are fetched only where there is room for them.
         let embedding = spi::quote_identifier(&table.embedding);
         let sql = format!(
-            "SELECT {}, {}, pg_catalog.octet_length({bytes}), CASE WHEN t.{embedding} IS NULL AND \
+            "SELECT k.n, {}, {}, pg_catalog.octet_length({bytes}), CASE WHEN t.{embedding} IS NULL AND \
              pg_catalog.octet_length({bytes}) OPERATOR(pg_catalog.<=) $2 THEN {bytes} END, t.{embedding} IS NOT NULL \
-             FROM {} t WHERE {} AND (t.{embedding} IS NULL OR {})",
+             FROM {} t, {} WHERE {} AND (t.{embedding} IS NULL OR {})",
             columns.modality("t"),
             columns.is_image("t"),
             table.rows(),
+            table.keyed("pg_catalog.generate_series(1, $3)"),
             table.key_matches,
             table.has_image_to_clear(),
         );
-        let statement = attempt(|| {
-            as_owner(table.owner, || {
-                client.prepare(sql.as_str(), &[PgOid::from(pg_sys::TEXTARRAYOID), PgOid::from(pg_sys::INT4OID)])
-            })
-        })??;
-        Ok(Self { statement, memory: PgMemoryContexts::new("pg_clip row") })
+        let types = [pg_sys::TEXTARRAYOID, pg_sys::INT4OID, pg_sys::INT4OID].map(PgOid::from);
+        let statement = attempt(|| as_owner(table.owner, || client.prepare(sql.as_str(), &types)))?;
+        Ok(Self { table, statement, memory: PgMemoryContexts::new("pg_clip row") })
     }
 
-    /// `room`: bytes that the batch still holds; its first row is read whatever its size.
+    /// Rows of many jobs, `None` for one that is gone or has nothing to do. They come without their bytes where those
+    /// take more than their share of `room`.
+    pub fn read_all(
+        &mut self,
+        client: &mut SpiClient<'conn>,
+        jobs: &[Job],
+        room: usize,
+    ) -> Vec<Result<Option<Row>, Failure>> {
+        let share = room / jobs.len().max(1);
+        attempt_each(jobs, &mut |jobs| self.fetch(client, jobs, share))
+    }
+
+    /// What is to be done with a row. `room`: bytes that the batch still holds; its `first` row is read whatever its size.
     pub fn read(
         &mut self,
         client: &mut SpiClient<'conn>,
-        table: &Attachment,
         job: &Job,
+        row: Option<Row>,
         room: usize,
         first: bool,
     ) -> Result<Read, Failure> {
-        let limit = if first { i32::MAX as usize } else { room };
-        let row = attempt(|| as_owner(table.owner, || self.fetch(client, job, limit.min(i32::MAX as usize) as i32)))??;
         let Some(row) = row else { return Ok(Read::Nothing) };
         if row.embedded {
             return Ok(Read::ClearImage);
@@ -80,29 +90,53 @@ impl<'conn> Reader<'conn> {
             let message = format!("modality \"{modality}\" is unknown: expected text or image");
             return Err(Failure::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, message));
         }
-        Ok(match row.bytes {
-            None if row.length.is_none() => Read::Nothing,
-            None => Read::Full,
-            Some(bytes) => Read::Source(if row.is_image { Kind::Image } else { Kind::Text }, bytes),
-        })
+        let kind = if row.is_image { Kind::Image } else { Kind::Text };
+        match (row.bytes, row.length) {
+            (Some(bytes), _) => Ok(Read::Source(kind, bytes)),
+            (None, None) => Ok(Read::Nothing),
+            (None, Some(length)) if !first && usize::try_from(length).is_ok_and(|length| length > room) => Ok(Read::Full),
+            (None, Some(_)) => {
+                // More than its share, but there is room. It may have become another row since, and grown, too.
+                let limit = if first { i32::MAX as usize } else { room };
+                let again = attempt(|| self.fetch(client, std::slice::from_ref(job), limit))?.pop().flatten();
+                Ok(match again {
+                    Some(Row { embedded: false, bytes: Some(bytes), is_image, .. }) => {
+                        Read::Source(if is_image { Kind::Image } else { Kind::Text }, bytes)
+                    }
+                    _ => Read::Full,
+                })
+            }
+        }
     }
 
-    fn fetch(&mut self, client: &mut SpiClient<'conn>, job: &Job, limit: i32) -> spi::Result<Option<Row>> {
-        let table =
-            client.update(&self.statement, Some(1), &[job.key.as_argument(pg_sys::TEXTARRAYOID), limit.into()])?;
-        if table.is_empty() {
-            return Ok(None);
-        }
-        let table = table.first();
-        let bytes = table.get_datum_by_ordinal(4)?;
-        // SAFETY: the fourth column is bytea. Detoasted values of a whole batch would add up in the connection's memory,
-        // so they go to a context that nothing else lives in.
-        let bytes = unsafe {
-            self.memory.reset();
-            self.memory.switch_to(|_| bytes.and_then(|datum| <&[u8]>::from_datum(datum, false)).map(<[u8]>::to_vec))
-        };
-        let (modality, is_image, length) = (table.get(1)?, table.get(2)?.unwrap_or_default(), table.get(3)?);
-        let embedded = table.get(5)?.unwrap_or_default();
-        Ok(Some(Row { modality, is_image, length, bytes, embedded }))
+    fn fetch(&mut self, client: &mut SpiClient<'conn>, jobs: &[Job], limit: usize) -> Result<Vec<Option<Row>>, Failure> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let arguments = [keys(jobs), limit.into(), (jobs.len() as i32).into()];
+        let mut rows: Vec<Option<Row>> = jobs.iter().map(|_| None).collect();
+        as_owner(self.table.owner, || {
+            let mut found = client.update(&self.statement, None, &arguments)?;
+            while found.next().is_some() {
+                let bytes = found.get_datum_by_ordinal(5)?;
+                // SAFETY: the fifth column is bytea. Detoasted values of a whole batch would add up in the connection's
+                // memory, so they go to a context that nothing else lives in.
+                let bytes = unsafe {
+                    self.memory.reset();
+                    let copy = |datum| <&[u8]>::from_datum(datum, false).map(<[u8]>::to_vec);
+                    self.memory.switch_to(|_| bytes.and_then(copy))
+                };
+                let row = Row {
+                    modality: found.get(2)?,
+                    is_image: found.get(3)?.unwrap_or_default(),
+                    length: found.get(4)?,
+                    bytes,
+                    embedded: found.get(6)?.unwrap_or_default(),
+                };
+                if let Some(place) = place(&found, &mut rows)? {
+                    *place = Some(row);
+                }
+            }
+            Ok::<_, spi::Error>(rows)
+        })
+        .map_err(Failure::from)
     }
 }
