@@ -57,7 +57,8 @@ CREATE FUNCTION clip.attachment(relation regclass, embedding_column name, OUT mo
 BEGIN
 	RETURN QUERY
 	SELECT t.model, t.fingerprint, t.text_column, t.image_column, t.modality_column, t.keep_images, c.relowner,
-		format('%I.%I', n.nspname, c.relname), k.columns::integer, k.matches, format('%I.vector', clip.vector_schema())::regtype::oid
+		format('%I.%I', n.nspname, c.relname), k.columns::integer, k.matches,
+		(SELECT v.oid FROM pg_type v JOIN pg_extension e ON e.extnamespace = v.typnamespace WHERE e.extname = 'vector' AND v.typname = 'vector')
 	FROM clip.tables t
 	JOIN pg_class c ON c.oid = attachment.relation
 	JOIN pg_namespace n ON n.oid = c.relnamespace
