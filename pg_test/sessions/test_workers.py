@@ -60,6 +60,7 @@ try:
         copied = time.monotonic() - start
         # it computes on threads that give way to sessions and take no signals, and on no others
         [[pid]] = until(lambda: admin.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"))
+        assert os.sched_getscheduler(int(pid)) == os.SCHED_BATCH, "it takes processors away from sessions"
         until(lambda: session.one("SELECT workers FROM clip_queue WHERE relation = 'loaded'::regclass") == "1")
         # a thread takes its name and place itself, after it has begun
         ready = lambda found: found and all(name.startswith("clip-") and nice > 0 for name, nice, _ in found) and found

@@ -168,9 +168,21 @@ CALL clip_drain('parents');
 SELECT id, embedding IS NOT NULL AS embedded FROM parents ORDER BY id;
 SELECT key, attempts, sqlstate, error, failed_at IS NOT NULL AS dead FROM clip.queue ORDER BY id;
 SELECT what FROM seen;
+-- rows are written many in a statement; one that fails does not keep the others from it
+TRUNCATE seen;
+CREATE FUNCTION count_rows() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO seen SELECT current_user, count(*) || ' rows' FROM written; RETURN NULL; END $$;
+CREATE TRIGGER count_rows AFTER UPDATE ON parents REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+INSERT INTO parents SELECT i, 'child ' || i FROM generate_series(11, 18) i;
+CALL clip_drain('parents');
+INSERT INTO parents SELECT i, CASE WHEN i = 22 THEN 'raises' ELSE 'child ' || i END FROM generate_series(21, 28) i;
+CALL clip_drain('parents');
+SELECT what FROM seen WHERE what LIKE '% rows';
+SELECT id FROM parents WHERE embedding IS NULL ORDER BY id;
+SELECT count(*), bool_and(embedding = clip_embed_text(title)) FROM parents WHERE embedding IS NOT NULL;
 DROP TABLE children, seen;
 DROP TABLE parents, keyed, keyless, loses, parted CASCADE;
-DROP FUNCTION see();
+DROP FUNCTION see(), count_rows();
 DROP TYPE colour;
 DROP DOMAIN code;
 SELECT count(*) FROM clip.queue;

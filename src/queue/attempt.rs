@@ -85,10 +85,7 @@ fn failure_of(caught: Box<CaughtError>) -> Failure {
 
 /// Runs `f`, which gives a value for each item, with all of them at once, and where that fails with each half of them: in
 /// the end a bad one fails alone.
-pub fn attempt_each<T, R>(
-    items: &[T],
-    f: &mut impl FnMut(&[T]) -> Result<Vec<R>, Failure>,
-) -> Vec<Result<R, Failure>> {
+pub fn attempt_each<T, R>(items: &[T], f: &mut impl FnMut(&[T]) -> Result<Vec<R>, Failure>) -> Vec<Result<R, Failure>> {
     if items.is_empty() {
         return Vec::new();
     }

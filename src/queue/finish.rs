@@ -31,7 +31,7 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
         }
         spi::Spi::connect_mut(|client| {
             let ids = ledger::ids(done.iter().map(|done| &done.job));
-            if let Err(failure) = attempt(|| Ok::<_, Failure>(lock(table.relation))) {
+            if let Err(failure) = attempt(|| lock(table.relation)) {
                 if !failure.is_lock_timeout() {
                     return fail_all(client, &done, &failure);
                 }
@@ -55,10 +55,11 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
 
 /// The lock that an UPDATE takes, before anything else is locked that others might wait for.
 #[allow(unsafe_code)]
-fn lock(relation: pg_sys::Oid) {
+fn lock(relation: pg_sys::Oid) -> Result<(), Failure> {
     set(c"lock_timeout", c"10s");
     // SAFETY: a plain call; the lock is the transaction's.
     unsafe { pg_sys::LockRelationOid(relation, pg_sys::RowExclusiveLock as i32) }
+    Ok(())
 }
 
 fn fail_all(client: &mut SpiClient<'_>, done: &[Done], failure: &Failure) -> spi::Result<Finished> {
@@ -79,7 +80,9 @@ fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done:
     let (mut images, mut texts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for Done { job, result } in done {
         match result {
-            Ok(Work::Write { kind: Kind::Image, digest, embedding }) => images.push(Embedded { job, digest, embedding }),
+            Ok(Work::Write { kind: Kind::Image, digest, embedding }) => {
+                images.push(Embedded { job, digest, embedding })
+            }
             Ok(Work::Write { kind: Kind::Text, digest, embedding }) => texts.push(Embedded { job, digest, embedding }),
             Ok(Work::ClearImage) => {
                 let cleared = attempt(|| as_owner(writer.table.owner, || writer.clear(client, &job)));
@@ -239,6 +242,8 @@ impl<'conn> Writer<'conn> {
     fn vectors(&self, rows: &[&Embedded]) -> DatumWithOid<'static> {
         let mut vectors: Vec<_> = rows.iter().map(|row| Vector(row.embedding.clone()).into_datum()).collect();
         // SAFETY: the values are of pgvector's type, and the array is of theirs.
-        unsafe { argument(array_of(&mut vectors, &mut vec![false; rows.len()], self.table.vector_type), self.vector_array) }
+        unsafe {
+            argument(array_of(&mut vectors, &mut vec![false; rows.len()], self.table.vector_type), self.vector_array)
+        }
     }
 }

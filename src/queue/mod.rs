@@ -29,8 +29,9 @@ pub use finish::finish;
 pub use ledger::next_attempt;
 pub use run::{Done, embed};
 
-/// Jobs of a claim at most. Not more than 64: each row is written in a subtransaction, and PostgreSQL keeps the numbers
-/// of 64 of them in shared memory before visibility checks of other sessions have to read them from disk.
+/// Jobs of a claim at most. Not more than 64: where their rows cannot be written together, each is in a subtransaction of
+/// its own, and PostgreSQL keeps the numbers of 64 of them in shared memory before visibility checks of other sessions have
+/// to read them from disk.
 pub const BATCH: usize = 64;
 /// Bytes of the sources of a claim, but that one job is always taken.
 pub const BATCH_BYTES: usize = 64 << 20;

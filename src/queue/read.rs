@@ -94,7 +94,9 @@ impl<'a, 'conn> Reader<'a, 'conn> {
         match (row.bytes, row.length) {
             (Some(bytes), _) => Ok(Read::Source(kind, bytes)),
             (None, None) => Ok(Read::Nothing),
-            (None, Some(length)) if !first && usize::try_from(length).is_ok_and(|length| length > room) => Ok(Read::Full),
+            (None, Some(length)) if !first && usize::try_from(length).is_ok_and(|length| length > room) => {
+                Ok(Read::Full)
+            }
             (None, Some(_)) => {
                 // More than its share, but there is room. It may have become another row since, and grown, too.
                 let limit = if first { i32::MAX as usize } else { room };
@@ -109,7 +111,12 @@ impl<'a, 'conn> Reader<'a, 'conn> {
         }
     }
 
-    fn fetch(&mut self, client: &mut SpiClient<'conn>, jobs: &[Job], limit: usize) -> Result<Vec<Option<Row>>, Failure> {
+    fn fetch(
+        &mut self,
+        client: &mut SpiClient<'conn>,
+        jobs: &[Job],
+        limit: usize,
+    ) -> Result<Vec<Option<Row>>, Failure> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let arguments = [keys(jobs), limit.into(), (jobs.len() as i32).into()];
         let mut rows: Vec<Option<Row>> = jobs.iter().map(|_| None).collect();

@@ -23,6 +23,7 @@ const GATHER: Duration = Duration::from_millis(3);
 pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
     let database = database.value() as u32;
     install_signal_handlers();
+    be_patient();
     let Some(slot) = shared().and_then(|shared| shared.slot(database)) else { return };
     // Whatever ends this process before its time leaves this count too high; the launcher then waits for a while.
     slot.begun.fetch_add(1, SeqCst);
@@ -34,6 +35,16 @@ pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
         && let Some(shared) = shared()
     {
         shared.wake_launcher();
+    }
+}
+
+/// Whoever writes to the table is at work when a worker wakes up, perhaps on the processor that it went to sleep on: Linux
+/// would let it take that away for some milliseconds at once. It has its share of the time as before.
+fn be_patient() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a system call about this thread, and those it will start. Where it is refused, nothing changes.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &libc::sched_param { sched_priority: 0 });
     }
 }
 

@@ -53,9 +53,19 @@ impl Compute {
 
     /// Rows for a product's left-hand side. The layers of a pass use the same memory one after the other.
     pub fn rows(&self, precision: Precision) -> Lent<'_> {
+        self.lend(precision, false)
+    }
+
+    /// Rows for something else than a product to read.
+    pub fn rows_to_read(&self, precision: Precision) -> Lent<'_> {
+        self.lend(precision, true)
+    }
+
+    fn lend(&self, precision: Precision, to_read: bool) -> Lent<'_> {
         let mut free = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = free.iter().position(|rows| rows.precision() == precision);
-        let rows = found.map_or_else(|| Rows::new(precision, self.kernel), |i| free.swap_remove(i));
+        let found = free.iter().position(|rows| rows.precision() == precision && rows.is_to_read() == to_read);
+        let new = if to_read { Rows::to_read } else { Rows::new };
+        let rows = found.map_or_else(|| new(precision, self.kernel), |i| free.swap_remove(i));
         Lent { rows, from: self }
     }
 

@@ -73,9 +73,22 @@ impl Kernel {
         }
     }
 
-    /// Does it multiply pairs of bf16?
+    /// Has it instructions for pairs of bf16?
     pub fn has_bf16(self) -> bool {
         matches!(self, Self::Avx512Bf16 | Self::Amx)
+    }
+
+    /// Is a product with a matrix of bf16 one of pairs of bf16? Else rows are f32. On Intel's processors an instruction of
+    /// AVX-512 BF16 takes two cycles, in which there is room for four of f32: that is faster, even though the weights have to
+    /// become f32 first.
+    pub fn multiplies_bf16(self) -> bool {
+        self.has_bf16() && (self.has_tiles() || !is_intel())
+    }
+
+    /// Does a product with a matrix of bf16 take no longer than one of f32? It makes f32 of half the bytes at least. With few
+    /// rows AVX2 has not the time for it.
+    pub fn is_as_fast_with_bf16(self) -> bool {
+        matches!(self, Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx)
     }
 
     /// Does it sum up products of four integers of 8 bits?
@@ -119,4 +132,15 @@ impl FromStr for Kernel {
         let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
         found.ok_or_else(|| format!("unknown kernel \"{name}\": expected one of {names}"))
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_intel() -> bool {
+    static IS_INTEL: OnceLock<bool> = OnceLock::new();
+    *IS_INTEL.get_or_init(crate::x86::is_intel)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_intel() -> bool {
+    false
 }

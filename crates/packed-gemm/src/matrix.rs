@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::epilogue::Epilogue;
+use crate::format::Format;
 use crate::output::{Output, Values};
 use crate::pack;
 use crate::rows::{Aligned, Rows};
@@ -204,7 +205,7 @@ impl PackedMatrix {
                 stride,
                 panel: Panel::stored(bytemuck::cast_slice(panel)),
             },
-            Precision::Bf16 if x.kernel().has_bf16() => {
+            Precision::Bf16 if shape.format == Format::Pairs => {
                 Operands::Bf16 { x: words, stride, panel: Panel::stored(panel) }
             }
             Precision::Bf16 => {

@@ -27,6 +27,7 @@ pub const LINE_BYTES: usize = 64;
 pub struct Rows {
     precision: Precision,
     kernel: Kernel,
+    to_read: bool,
     shape: Shape,
     words: Aligned<u32>,
     /// `[m, ceil(k / 64)]`: what an integer of a block stands for, or `[m]`. Int8 only.
@@ -42,13 +43,30 @@ impl Rows {
         assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
         let format = match precision {
             Precision::F32 => Format::F32,
-            Precision::Bf16 if kernel.has_bf16() => Format::Pairs,
+            Precision::Bf16 if kernel.multiplies_bf16() => Format::Pairs,
             Precision::Bf16 => Format::EvenF32,
             Precision::Int8 => Format::Quads,
         };
         let tiled = kernel.has_tiles() && precision != Precision::F32;
         let shape = Shape::new(format, 0, 0, tiled, false);
-        Self { precision, kernel, shape, words: Aligned::new(LINE_BYTES), scales: Vec::new() }
+        Self { precision, kernel, to_read: false, shape, words: Aligned::new(LINE_BYTES), scales: Vec::new() }
+    }
+
+    /// The same, for something else than a product to read: as pairs wherever the kernel has instructions for those.
+    ///
+    /// # Panics
+    /// If this machine cannot run `kernel`.
+    pub fn to_read(precision: Precision, kernel: Kernel) -> Self {
+        let mut rows = Self { to_read: true, ..Self::new(precision, kernel) };
+        if precision == Precision::Bf16 && kernel.has_bf16() {
+            rows.shape = Shape::new(Format::Pairs, 0, 0, kernel.has_tiles(), false);
+        }
+        rows
+    }
+
+    /// Made by [`Rows::to_read`]?
+    pub fn is_to_read(&self) -> bool {
+        self.to_read
     }
 
     pub fn precision(&self) -> Precision {

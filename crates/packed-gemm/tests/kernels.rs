@@ -327,12 +327,15 @@ fn rows_are_filled_part_by_part() {
 #[test]
 fn rows_are_read_as_they_were_rounded() {
     let cases = PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k)));
-    for ((precision, kernel), k) in cases.flat_map(|case| [(case, 131), (case, 128)]) {
+    let cases = cases.flat_map(|case| [(case, 131, true), (case, 131, false), (case, 128, true), (case, 128, false)]);
+    for ((precision, kernel), k, to_read) in cases {
         let x = numbers(1, 19 * k);
-        let mut rows = Rows::new(precision, kernel);
+        let mut rows = if to_read { Rows::to_read(precision, kernel) } else { Rows::new(precision, kernel) };
         rows.copy_from(&Team::solo(), &x, k).unwrap();
-        // Where the kernel cannot multiply bf16 the rows are f32.
-        let exact = precision == Precision::Bf16 && !kernel.has_bf16();
+        assert_eq!(rows.is_to_read(), to_read);
+        // Where the kernel does not multiply pairs of bf16, or has none, the rows are f32.
+        let pairs = if to_read { kernel.has_bf16() } else { kernel.multiplies_bf16() };
+        let exact = precision == Precision::Bf16 && !pairs;
         let expected = if exact { x.clone() } else { rounded_rows(precision, kernel, x.clone(), k) };
         for (column, width) in [(0, k), (0, 0), (0, 96), (64, 64), (64, 2), (65, 1), (63, 40), (k - 1, 1), (k, 0)] {
             for (i, expected) in expected.chunks(k).enumerate() {

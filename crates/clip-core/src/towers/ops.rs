@@ -70,7 +70,7 @@ impl Linear {
 
     /// For a product that something else than another product reads: as exact as the precision is worth.
     fn values<'a>(&self, compute: &'a Compute) -> Lent<'a> {
-        compute.rows(if self.matrix.precision() == Precision::F32 { Precision::F32 } else { Precision::Bf16 })
+        compute.rows_to_read(if self.matrix.precision() == Precision::F32 { Precision::F32 } else { Precision::Bf16 })
     }
 
     fn epilogue(&self) -> Epilogue<'_> {

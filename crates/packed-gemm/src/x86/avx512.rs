@@ -53,6 +53,42 @@ wide!(bf16_avx512, "avx512f,avx512bf16", u32, |x, w, sum| _mm512_dpbf16_ps(
     std::mem::transmute::<__m512i, __m512bh>(w)
 ));
 
+/// Pairs of bf16 become f32 step by step: for so few rows that it would not pay to unpack the panel.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn weights_bf16_avx512<const M: usize>(
+    x: &[f32],
+    stride: usize,
+    panel: Panel<u32>,
+    ahead: &[u32],
+    add: bool,
+    tile: &mut Sums,
+) {
+    let steps = panel.steps();
+    assert!(x.len() >= (M - 1) * stride + 2 * steps && tile.len() == M && panel.width == COLUMNS);
+    let (x, panel) = (x.as_ptr(), panel.values.as_ptr().cast::<i32>());
+    let (mut sums, mut ahead) = (start_512::<M>(add, tile), Lines::new(ahead, steps));
+    let high = _mm512_set1_epi32(i32::MIN >> 15);
+    for s in 0..steps {
+        // SAFETY: s < steps, and by the assertion above `panel` has 64 words for each s and `x` two values for each of M
+        // rows. A prefetch may point anywhere.
+        unsafe {
+            let w = load_512(panel.add(s * COLUMNS));
+            for j in 0..4 {
+                let first = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(w[j]));
+                let second = _mm512_castsi512_ps(_mm512_and_si512(w[j], high));
+                for i in 0..M {
+                    let x = x.add(i * stride + 2 * s);
+                    let sum = _mm512_fmadd_ps(_mm512_set1_ps(*x), first, sums[i][j]);
+                    sums[i][j] = _mm512_fmadd_ps(_mm512_set1_ps(*x.add(1)), second, sum);
+                }
+            }
+        }
+        ahead.fetch();
+    }
+    store_512(&sums, tile);
+}
+
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn start_512<const M: usize>(add: bool, tile: &Sums) -> [[__m512; 4]; M] {

@@ -24,22 +24,28 @@ use avx512::*;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 pub fn avx512_bf16(part: &Part, sums: &mut Sums) {
-    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx2, bf16_avx512, int8_avx512);
+    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx512, bf16_avx512, int8_avx512);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 pub fn avx512_vnni(part: &Part, sums: &mut Sums) {
-    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx512);
+    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx512, no_bf16, int8_avx512);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
 pub fn avx512(part: &Part, sums: &mut Sums) {
-    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx2, no_bf16, int8_avx2);
+    product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx512, no_bf16, int8_avx2);
 }
 
 #[target_feature(enable = "avx2,fma")]
 pub fn avx2(part: &Part, sums: &mut Sums) {
     product!(part, sums, v3(), true, f32_avx2, weights_bf16_avx2, no_bf16, int8_avx2);
+}
+
+/// By the processor's own word.
+pub fn is_intel() -> bool {
+    let leaf = std::arch::x86_64::__cpuid(0);
+    [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
 }
 
 /// pulp's vectors of 16 values, for machines that `Kernel::Avx512` has been found to run on.
