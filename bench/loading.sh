@@ -84,7 +84,7 @@ sql -c "CREATE TABLE source (id int PRIMARY KEY, image bytea)" -c "\\copy source
 for round in 1 2 3; do
 	for table in without with; do
 		printf '\\set r random(0, 99)\nINSERT INTO "%s" (modality, content_ref, image) SELECT '"'image', 'w'"', image FROM source WHERE id = :r;\n' "$table" >"$CLUSTER_DIR/write"
-		"$PG_BIN/pgbench" -n -M prepared -f "$CLUSTER_DIR/write" -R 20 -T 15 -l --log-prefix="$CLUSTER_DIR/$table.$round" >/dev/null 2>&1
+		"$PG_BIN/pgbench" -n -M prepared -f "$CLUSTER_DIR/write" -R 20 -T 30 -l --log-prefix="$CLUSTER_DIR/$table.$round" >/dev/null 2>&1
 		all_done
 	done
 done
