@@ -9,6 +9,7 @@ mod guc;
 mod index_worker;
 mod interrupts;
 mod memo;
+mod plan;
 mod queue;
 mod registry;
 mod session;

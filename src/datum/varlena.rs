@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use pgrx::datum::{DatumWithOid, IntoDatum};
-use pgrx::spi::{self, SpiTupleTable};
 use pgrx::{pg_sys, varlena::varsize_any};
 
 /// A varlena's bytes, detoasted, in Rust's memory. Whoever gives it back to PostgreSQL must name the type it is of.
@@ -12,17 +11,18 @@ pub struct VarlenaCopy {
 }
 
 impl VarlenaCopy {
-    /// Of a varlena column of the current row; `None` where it is NULL.
-    pub fn of(rows: &SpiTupleTable<'_>, column: usize) -> spi::Result<Option<Self>> {
-        let Some(datum) = rows.get_datum_by_ordinal(column)? else { return Ok(None) };
-        // SAFETY: callers name varlena columns only. The detoasted value has as many bytes as its header says, and the
-        // copy has room for them.
+    /// # Safety
+    ///
+    /// `datum` is a varlena, perhaps a toasted one.
+    pub unsafe fn of(datum: pg_sys::Datum) -> Self {
+        // SAFETY: the caller's promise. The detoasted value has as many bytes as its header says, and the copy has room
+        // for them.
         unsafe {
             let value = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
             let size = varsize_any(value);
             let mut words = vec![0u64; size.div_ceil(8)];
             std::ptr::copy_nonoverlapping(value.cast::<u8>(), words.as_mut_ptr().cast::<u8>(), size);
-            Ok(Some(Self { words }))
+            Self { words }
         }
     }
 

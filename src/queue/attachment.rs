@@ -1,11 +1,12 @@
 //! What a worker has to know of a table.
 
-use pgrx::spi::{self, SpiClient, SpiTupleTable, quote_identifier};
+use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{datum::DatumWithOid, pg_sys};
 
 use super::claim::Job;
 use super::columns::Columns;
 use crate::datum::{argument, array_of};
+use crate::plan::{self, Row, Way};
 
 /// An embedded column of a table or of one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +30,15 @@ pub struct Attachment {
 impl Attachment {
     /// `None` where the column is not embedded any more, or the table is gone or has lost its primary key.
     pub fn find(client: &mut SpiClient<'_>, relation: pg_sys::Oid, column: &str) -> spi::Result<Option<Self>> {
-        let rows = client.update(
+        let rows = plan::run(
+            client,
+            Way::ByIndex,
             "SELECT model, fingerprint, text_column::pg_catalog.text, image_column::pg_catalog.text, \
              modality_column::pg_catalog.text, keep_images, owner, table_name, key_columns, key_matches, vector_type \
              FROM clip.attachment($1::pg_catalog.regclass, $2::pg_catalog.name)",
-            Some(1),
             &[DatumWithOid::from(relation), DatumWithOid::from(column)],
         )?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let row = rows.first();
+        let Some(row) = rows.iter().next() else { return Ok(None) };
         Ok(Some(Self {
             relation,
             embedding: column.to_owned(),
@@ -106,8 +105,8 @@ pub fn keys<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> DatumWithOid<'static
     }
 }
 
-/// Which of `values` the current row, of a statement with [`Attachment::keyed`], is about. Its first column is `k.n`.
-pub fn place<'a, T>(row: &SpiTupleTable<'_>, values: &'a mut [T]) -> spi::Result<Option<&'a mut T>> {
+/// Which of `values` a row, of a statement with [`Attachment::keyed`], is about. Its first column is `k.n`.
+pub fn place<'a, T>(row: &Row<'_>, values: &'a mut [T]) -> spi::Result<Option<&'a mut T>> {
     let n = row.get::<i64>(1)?.and_then(|n| usize::try_from(n.checked_sub(1)?).ok());
     Ok(n.and_then(|n| values.get_mut(n)))
 }

@@ -1,4 +1,5 @@
 //! The first transaction of a batch: which rows, and what is in them.
+#![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,10 +11,11 @@ use pgrx::{datum::DatumWithOid, pg_sys};
 use sha2::{Digest, Sha256};
 
 use super::attachment::Attachment;
-use super::attempt::{Failure, SettingsLevel, as_superuser, attempt, hold_extension, set};
+use super::attempt::{Failure, as_superuser, attempt, hold_extension};
 use super::read::{Read, Reader};
 use super::{BATCH, BATCH_BYTES, ledger};
 use crate::datum::VarlenaCopy;
+use crate::plan::{self, Way};
 use crate::registry;
 use crate::stats::Kind;
 
@@ -117,29 +119,24 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
             role.into(),
         ),
     };
-    // What is ready is no more than a guess for the planner, which would rather sort all of it each time than trust the index.
-    let level = SettingsLevel::enter();
-    for method in [c"enable_sort", c"enable_bitmapscan", c"enable_seqscan"] {
-        set(method, c"off");
-    }
-    let mut rows = client.update(
-        format!(
+    let rows = plan::run(
+        client,
+        Way::ByIndex,
+        &format!(
             "SELECT q.id, q.relation::pg_catalog.oid, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), \
              q.attempts, q.attempts OPERATOR(pg_catalog.>) 0 AND q.error IS NULL FROM clip.queue q \
              WHERE q.failed_at IS NULL AND q.not_before OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AND {filter} \
              ORDER BY q.not_before LIMIT $1 FOR UPDATE OF q SKIP LOCKED"
-        )
-        .as_str(),
-        None,
+        ),
         &[(limit as i64).into(), arg],
     )?;
-    level.leave();
     let mut jobs = Vec::new();
-    while rows.next().is_some() {
-        let (Some(id), Some(relation), Some(column)) = (rows.get(1)?, rows.get(2)?, rows.get(3)?) else { continue };
-        let Some(key) = VarlenaCopy::of(&rows, 4)? else { continue };
-        let (key_columns, attempts) = (rows.get(5)?.unwrap_or_default(), rows.get(6)?.unwrap_or_default());
-        jobs.push(Job { id, relation, column, key, key_columns, attempts, suspect: rows.get(7)?.unwrap_or_default() });
+    for row in rows.iter() {
+        let (Some(id), Some(relation), Some(column)) = (row.get(1)?, row.get(2)?, row.get(3)?) else { continue };
+        // SAFETY: the column is a `text[]`.
+        let Some(key) = row.datum(4).map(|key| unsafe { VarlenaCopy::of(key) }) else { continue };
+        let (key_columns, attempts) = (row.get(5)?.unwrap_or_default(), row.get(6)?.unwrap_or_default());
+        jobs.push(Job { id, relation, column, key, key_columns, attempts, suspect: row.get(7)?.unwrap_or_default() });
     }
     Ok(jobs)
 }
@@ -168,10 +165,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         Err(failure) => return fail_all(client, &jobs, &failure, batch),
     };
     let (mut items, mut to_clear, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    let mut reader = match Reader::new(client, &table) {
-        Ok(reader) => reader,
-        Err(failure) => return fail_all(client, &jobs, &failure, batch),
-    };
+    let mut reader = Reader::new(&table);
     let mut readable = Vec::new();
     for job in jobs {
         match check(&job, &table) {
@@ -222,7 +216,6 @@ fn check(job: &Job, table: &Attachment) -> Result<(), Failure> {
     Ok(())
 }
 
-#[allow(unsafe_code)]
 fn may_read(relation: pg_sys::Oid) -> bool {
     // SAFETY: a plain call; the lock is the transaction's.
     unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessShareLock as i32) }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use clip_core::Embedding;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
-use pgrx::pg_sys::{self, PgOid};
-use pgrx::spi::{self, PreparedStatement, SpiClient, quote_identifier};
+use pgrx::pg_sys;
+use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::attachment::{Attachment, keys, place};
 use super::attempt::{Failure, as_owner, as_superuser, attempt, attempt_each, hold_extension, set};
@@ -14,6 +14,7 @@ use super::claim::Job;
 use super::ledger;
 use super::run::{Done, Work};
 use crate::datum::{Vector, argument, array_of};
+use crate::plan::{self, Way};
 use crate::stats::Kind;
 
 /// What came of a group's rows.
@@ -45,10 +46,7 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
             }
             // Constraint triggers that wait for the commit would run with the rights of whoever commits.
             client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[])?;
-            match Writer::new(client, table) {
-                Ok(writer) => write_all(client, &writer, done),
-                Err(failure) => fail_all(client, &done, &failure),
-            }
+            write_all(client, &Writer::new(table), done)
         })
     })
 }
@@ -76,7 +74,7 @@ struct Embedded {
     embedding: Rc<Embedding>,
 }
 
-fn write_all<'conn>(client: &mut SpiClient<'conn>, writer: &Writer<'conn>, done: Vec<Done>) -> spi::Result<Finished> {
+fn write_all(client: &mut SpiClient<'_>, writer: &Writer, done: Vec<Done>) -> spi::Result<Finished> {
     let (mut images, mut texts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for Done { job, result } in done {
         match result {
@@ -125,73 +123,59 @@ enum Written {
     NotNow,
 }
 
-/// The statements for one table, prepared. Each works on many rows.
-struct Writer<'conn> {
+/// The statements for one table. Each works on many rows.
+struct Writer {
     table: Attachment,
     /// Locks rows; are they still what was read?
-    lock: PreparedStatement<'conn>,
+    lock: String,
     /// Which rows have work, locked by others or not?
-    waits: PreparedStatement<'conn>,
-    image: PreparedStatement<'conn>,
-    text: PreparedStatement<'conn>,
+    waits: String,
+    image: String,
+    text: String,
     vector_array: pg_sys::Oid,
 }
 
-impl<'conn> Writer<'conn> {
+impl Writer {
     #[allow(unsafe_code)]
-    fn new(client: &SpiClient<'conn>, table: &Attachment) -> Result<Self, Failure> {
+    fn new(table: &Attachment) -> Self {
         let (rows, columns, embedding) = (table.rows(), &table.columns, quote_identifier(&table.embedding));
         let this = format!("{} AND t.{embedding} IS NULL", table.key_matches);
         let with_values = table.keyed("pg_catalog.unnest($2)");
-        let lock = format!(
-            "SELECT k.n, coalesce({} OPERATOR(pg_catalog.=) $3 AND pg_catalog.sha256({}) OPERATOR(pg_catalog.=) k.value, false) \
-             FROM {rows} t, {with_values} WHERE {this} FOR NO KEY UPDATE OF t SKIP LOCKED",
-            columns.is_image("t"),
-            columns.bytes("t"),
-        );
         let numbers = table.keyed("pg_catalog.generate_series(1, $2)");
-        let waits = format!("SELECT k.n FROM {rows} t, {numbers} WHERE {this} AND {}", columns.present("t"));
         let update =
             |more: &str| format!("UPDATE {rows} t SET {embedding} = k.value{more} FROM {with_values} WHERE {this}");
         let and_clear = table.cleared_image().map_or_else(String::new, |image| format!(", {image} = NULL"));
-        // SAFETY: a catalog look-up.
-        let vector_array = unsafe { pg_sys::get_array_type(table.vector_type) };
-        attempt(|| {
-            as_owner(table.owner, || {
-                let prepare = |sql: &str, types: &[pg_sys::Oid]| {
-                    client.prepare_mut(sql, &types.iter().copied().map(PgOid::from).collect::<Vec<_>>())
-                };
-                Ok::<_, spi::Error>(Self {
-                    table: table.clone(),
-                    lock: prepare(&lock, &[pg_sys::TEXTARRAYOID, pg_sys::BYTEAARRAYOID, pg_sys::BOOLOID])?,
-                    waits: prepare(&waits, &[pg_sys::TEXTARRAYOID, pg_sys::INT4OID])?,
-                    image: prepare(&update(&and_clear), &[pg_sys::TEXTARRAYOID, vector_array])?,
-                    text: prepare(&update(""), &[pg_sys::TEXTARRAYOID, vector_array])?,
-                    vector_array,
-                })
-            })
-        })
+        Self {
+            table: table.clone(),
+            lock: format!(
+                "SELECT k.n, coalesce({} OPERATOR(pg_catalog.=) $3 AND pg_catalog.sha256({}) OPERATOR(pg_catalog.=) k.value, false) \
+                 FROM {rows} t, {with_values} WHERE {this} FOR NO KEY UPDATE OF t SKIP LOCKED",
+                columns.is_image("t"),
+                columns.bytes("t"),
+            ),
+            waits: format!("SELECT k.n FROM {rows} t, {numbers} WHERE {this} AND {}", columns.present("t")),
+            image: update(&and_clear),
+            text: update(""),
+            // SAFETY: a catalog look-up.
+            vector_array: unsafe { pg_sys::get_array_type(table.vector_type) },
+        }
     }
 
-    /// Seldom needed, so its statements are not prepared.
-    fn clear(&self, client: &mut SpiClient<'conn>, job: &Job) -> spi::Result<Written> {
+    fn clear(&self, client: &mut SpiClient<'_>, job: &Job) -> spi::Result<Written> {
         let Some(image) = self.table.cleared_image() else { return Ok(Written::NothingToDo) };
         let (rows, this) = (self.table.rows(), &self.table.key_matches);
         let one = self.table.keyed("pg_catalog.generate_series(1, 1)");
         let is_there = format!("SELECT FROM {rows} t, {one} WHERE {this} AND {}", self.table.has_image_to_clear());
-        let lock = format!("{is_there} FOR NO KEY UPDATE OF t SKIP LOCKED");
-        let key = || [keys([job])];
-        if !client.update(lock.as_str(), Some(1), &key())?.is_empty() {
-            let clear = format!("UPDATE {rows} t SET {image} = NULL FROM {one} WHERE {this}");
-            client.update(clear.as_str(), None, &key())?;
+        let run = |sql: &str| plan::run(client, Way::ByIndex, sql, &[keys([job])]).map(|rows| rows.count());
+        if run(&format!("{is_there} FOR NO KEY UPDATE OF t SKIP LOCKED"))? > 0 {
+            run(&format!("UPDATE {rows} t SET {image} = NULL FROM {one} WHERE {this}"))?;
             return Ok(Written::NothingToDo);
         }
-        let locked = !client.update(is_there.as_str(), Some(1), &key())?.is_empty();
-        Ok(if locked { Written::NotNow } else { Written::NothingToDo })
+        Ok(if run(&is_there)? > 0 { Written::NotNow } else { Written::NothingToDo })
     }
 
     /// Writes the vectors of images or of texts into those rows that are still what was read.
-    fn write(&self, client: &mut SpiClient<'conn>, kind: Kind, rows: &[Embedded]) -> Result<Vec<Written>, Failure> {
+    fn write(&self, client: &mut SpiClient<'_>, kind: Kind, rows: &[Embedded]) -> Result<Vec<Written>, Failure> {
         as_owner(self.table.owner, || {
             let written = self.lock(client, kind, rows)?;
             let ready: Vec<&Embedded> =
@@ -201,7 +185,7 @@ impl<'conn> Writer<'conn> {
             }
             let update = if kind == Kind::Image { &self.image } else { &self.text };
             let arguments = [keys(ready.iter().map(|row| &row.job)), self.vectors(&ready)];
-            if client.update(update, None, &arguments)?.len() != ready.len() {
+            if plan::run(client, Way::ByIndex, update, &arguments)?.count() != ready.len() {
                 return Err(Failure::new(
                     PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
                     "a trigger of the table kept the vector from being written",
@@ -212,24 +196,25 @@ impl<'conn> Writer<'conn> {
     }
 
     /// Locks the rows, and says of each whether it may be written.
-    fn lock(&self, client: &mut SpiClient<'conn>, kind: Kind, rows: &[Embedded]) -> spi::Result<Vec<Written>> {
+    fn lock(&self, client: &mut SpiClient<'_>, kind: Kind, rows: &[Embedded]) -> spi::Result<Vec<Written>> {
         let keys = || keys(rows.iter().map(|row| &row.job));
         let digests: Vec<&[u8]> = rows.iter().map(|row| row.digest.as_slice()).collect();
         let mut written = vec![Written::NothingToDo; rows.len()];
-        let mut found = client.update(&self.lock, None, &[keys(), digests.into(), (kind == Kind::Image).into()])?;
-        let all = found.len() == rows.len();
-        while found.next().is_some() {
-            let unchanged = found.get::<bool>(2)?.unwrap_or_default();
-            if let Some(place) = place(&found, &mut written)? {
+        let arguments = [keys(), digests.into(), (kind == Kind::Image).into()];
+        let found = plan::run(client, Way::ByIndex, &self.lock, &arguments)?;
+        let all = found.count() == rows.len();
+        for row in found.iter() {
+            let unchanged = row.get::<bool>(2)?.unwrap_or_default();
+            if let Some(place) = place(&row, &mut written)? {
                 *place = if unchanged { Written::Yes } else { Written::NotNow };
             }
         }
         if all {
             return Ok(written);
         }
-        let mut waiting = client.update(&self.waits, None, &[keys(), (rows.len() as i32).into()])?;
-        while waiting.next().is_some() {
-            if let Some(place) = place(&waiting, &mut written)?
+        let waiting = plan::run(client, Way::ByIndex, &self.waits, &[keys(), (rows.len() as i32).into()])?;
+        for row in waiting.iter() {
+            if let Some(place) = place(&row, &mut written)?
                 && *place == Written::NothingToDo
             {
                 *place = Written::NotNow;

@@ -7,9 +7,10 @@ use pgrx::spi::{self, SpiClient};
 use super::MAX_ATTEMPTS;
 use super::attempt::{Failure, as_superuser, hold_extension};
 use super::claim::Job;
+use crate::plan::{self, Way};
 
 fn run(client: &mut SpiClient<'_>, sql: &str, args: &[DatumWithOid<'_>]) -> spi::Result<usize> {
-    client.update(sql, None, args).map(|table| table.len())
+    plan::run(client, Way::ByIndex, sql, args).map(|rows| rows.count())
 }
 
 pub fn ids<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<i64> {

@@ -1,14 +1,14 @@
 //! A waiting row's source, read in the name of the table's owner.
 #![allow(unsafe_code)]
 
-use pgrx::pg_sys::PgOid;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
-use pgrx::spi::{self, PreparedStatement, SpiClient};
-use pgrx::{FromDatum, PgMemoryContexts, pg_sys};
+use pgrx::spi::{self, SpiClient};
+use pgrx::{FromDatum, PgMemoryContexts};
 
 use super::attachment::{Attachment, keys, place};
 use super::attempt::{Failure, as_owner, attempt, attempt_each};
 use super::claim::Job;
+use crate::plan::{self, Way};
 use crate::stats::Kind;
 
 pub enum Read {
@@ -22,9 +22,9 @@ pub enum Read {
 }
 
 /// Reads rows of one table.
-pub struct Reader<'a, 'conn> {
+pub struct Reader<'a> {
     table: &'a Attachment,
-    statement: PreparedStatement<'conn>,
+    statement: String,
     memory: PgMemoryContexts,
 }
 
@@ -37,13 +37,13 @@ pub struct Row {
     embedded: bool,
 }
 
-impl<'a, 'conn> Reader<'a, 'conn> {
-    pub fn new(client: &SpiClient<'conn>, table: &'a Attachment) -> Result<Self, Failure> {
+impl<'a> Reader<'a> {
+    pub fn new(table: &'a Attachment) -> Self {
         let columns = &table.columns;
         let bytes = columns.bytes("t");
         // A length is in a value's header; the bytes are fetched only where there is room for them.
         let embedding = spi::quote_identifier(&table.embedding);
-        let sql = format!(
+        let statement = format!(
             "SELECT k.n, {}, {}, pg_catalog.octet_length({bytes}), CASE WHEN t.{embedding} IS NULL AND \
              pg_catalog.octet_length({bytes}) OPERATOR(pg_catalog.<=) $2 THEN {bytes} END, t.{embedding} IS NOT NULL \
              FROM {} t, {} WHERE {} AND (t.{embedding} IS NULL OR {})",
@@ -54,16 +54,14 @@ impl<'a, 'conn> Reader<'a, 'conn> {
             table.key_matches,
             table.has_image_to_clear(),
         );
-        let types = [pg_sys::TEXTARRAYOID, pg_sys::INT4OID, pg_sys::INT4OID].map(PgOid::from);
-        let statement = attempt(|| as_owner(table.owner, || client.prepare(sql.as_str(), &types)))?;
-        Ok(Self { table, statement, memory: PgMemoryContexts::new("pg_clip row") })
+        Self { table, statement, memory: PgMemoryContexts::new("pg_clip row") }
     }
 
     /// Rows of many jobs, `None` for one that is gone or has nothing to do. They come without their bytes where those
     /// take more than their share of `room`.
     pub fn read_all(
         &mut self,
-        client: &mut SpiClient<'conn>,
+        client: &mut SpiClient<'_>,
         jobs: &[Job],
         room: usize,
     ) -> Vec<Result<Option<Row>, Failure>> {
@@ -74,7 +72,7 @@ impl<'a, 'conn> Reader<'a, 'conn> {
     /// What is to be done with a row. `room`: bytes that the batch still holds; its `first` row is read whatever its size.
     pub fn read(
         &mut self,
-        client: &mut SpiClient<'conn>,
+        client: &mut SpiClient<'_>,
         job: &Job,
         row: Option<Row>,
         room: usize,
@@ -113,7 +111,7 @@ impl<'a, 'conn> Reader<'a, 'conn> {
 
     fn fetch(
         &mut self,
-        client: &mut SpiClient<'conn>,
+        client: &mut SpiClient<'_>,
         jobs: &[Job],
         limit: usize,
     ) -> Result<Vec<Option<Row>>, Failure> {
@@ -121,9 +119,8 @@ impl<'a, 'conn> Reader<'a, 'conn> {
         let arguments = [keys(jobs), limit.into(), (jobs.len() as i32).into()];
         let mut rows: Vec<Option<Row>> = jobs.iter().map(|_| None).collect();
         as_owner(self.table.owner, || {
-            let mut found = client.update(&self.statement, None, &arguments)?;
-            while found.next().is_some() {
-                let bytes = found.get_datum_by_ordinal(5)?;
+            for row in plan::run(client, Way::ByIndex, &self.statement, &arguments)?.iter() {
+                let bytes = row.datum(5);
                 // SAFETY: the fifth column is bytea. Detoasted values of a whole batch would add up in the connection's
                 // memory, so they go to a context that nothing else lives in.
                 let bytes = unsafe {
@@ -131,15 +128,14 @@ impl<'a, 'conn> Reader<'a, 'conn> {
                     let copy = |datum| <&[u8]>::from_datum(datum, false).map(<[u8]>::to_vec);
                     self.memory.switch_to(|_| bytes.and_then(copy))
                 };
-                let row = Row {
-                    modality: found.get(2)?,
-                    is_image: found.get(3)?.unwrap_or_default(),
-                    length: found.get(4)?,
-                    bytes,
-                    embedded: found.get(6)?.unwrap_or_default(),
-                };
-                if let Some(place) = place(&found, &mut rows)? {
-                    *place = Some(row);
+                if let Some(place) = place(&row, &mut rows)? {
+                    *place = Some(Row {
+                        modality: row.get(2)?,
+                        is_image: row.get(3)?.unwrap_or_default(),
+                        length: row.get(4)?,
+                        bytes,
+                        embedded: row.get(6)?.unwrap_or_default(),
+                    });
                 }
             }
             Ok::<_, spi::Error>(rows)

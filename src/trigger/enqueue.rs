@@ -6,17 +6,14 @@
 //! It runs as SECURITY DEFINER: of the row's values it calls nothing but output functions and IS NULL.
 #![allow(unsafe_code)]
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 
-use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::PgOid;
-use pgrx::spi::{self, OwnedPreparedStatement, Spi, SpiClient, quote_identifier};
+use pgrx::spi::{self, Spi, quote_identifier};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::datum::argument;
 use crate::error::{SqlState, raise};
+use crate::plan::{self, Way};
 use crate::queue::Columns;
 use crate::worker;
 
@@ -62,36 +59,6 @@ struct Source<'a> {
     embedding: String,
     columns: Columns,
     key: Vec<i32>,
-}
-
-/// Runs a statement that is planned once a session: that takes longer than to run it for one row. PostgreSQL plans it
-/// again after changes of the tables. What a session does not keep is planned each time. `table`: whose rows are
-/// `clip_new`, where the statement reads them.
-fn run_kept(
-    client: &mut SpiClient<'_>,
-    table: Option<pg_sys::Oid>,
-    sql: String,
-    arguments: &[DatumWithOid<'_>],
-) -> spi::Result<()> {
-    const AT_MOST: usize = 64;
-    // For the length of the process: nothing is freed when the server's memory may be gone already.
-    type Kept = HashMap<(Option<pg_sys::Oid>, String), &'static OwnedPreparedStatement>;
-    thread_local! {
-        static KEPT: RefCell<Kept> = RefCell::default();
-    }
-    let key = (table, sql);
-    let (found, count) = KEPT.with_borrow(|kept| (kept.get(&key).copied(), kept.len()));
-    let statement = match found {
-        Some(statement) => statement,
-        None if count >= AT_MOST => return client.update(key.1.as_str(), None, arguments).map(|_| ()),
-        None => {
-            let types: Vec<PgOid> = arguments.iter().map(|argument| PgOid::from(argument.oid())).collect();
-            let statement: &'static _ = Box::leak(Box::new(client.prepare_mut(key.1.as_str(), &types)?.keep()));
-            KEPT.with_borrow_mut(|kept| kept.insert(key, statement));
-            statement
-        }
-    };
-    client.update(statement, None, arguments).map(|_| ())
 }
 
 impl<'a> Source<'a> {
@@ -175,7 +142,8 @@ impl<'a> Source<'a> {
         Spi::connect_mut(|client| {
             // SAFETY: the trigger data of the running call, under a connection that ends before it does.
             unsafe { pg_sys::SPI_register_trigger_data(self.data) };
-            run_kept(client, Some(relation), sql, &[relation.into(), self.embedding.as_str().into()])
+            let arguments = [relation.into(), self.embedding.as_str().into()];
+            plan::run(client, Way::InsertNewOf(relation), &sql, &arguments).map(|_| ())
         })
     }
 
@@ -244,7 +212,7 @@ impl<'a> Source<'a> {
         };
         let sql = "INSERT INTO clip.queue (relation, embedding_column, key) VALUES ($1, $2::pg_catalog.name, $3)";
         let arguments = [self.relation().into(), self.embedding.as_str().into(), key];
-        Spi::connect_mut(|client| run_kept(client, None, sql.to_owned(), &arguments))
+        Spi::connect_mut(|client| plan::run(client, Way::Insert, sql, &arguments).map(|_| ()))
     }
 
     fn quoted(&self, number: i32) -> String {

@@ -9,7 +9,7 @@ use pgrx::{pg_guard, pg_sys, spi};
 
 use super::shared::{Slot, shared};
 use crate::guc;
-use crate::queue::{Attachment, BATCH, Batch, Done, Scope, claim, embed, finish, next_attempt};
+use crate::queue::{Attachment, BATCH, Batch, Done, Scope, claim, embed, finish, next_attempt, set};
 use crate::session;
 
 /// How long an idle worker stays, for the next commit. DROP DATABASE waits five seconds for others to leave.
@@ -127,7 +127,12 @@ fn claim_next(at_work: bool) -> Batch {
 fn write(done: Option<(Attachment, Vec<Done>, String)>) {
     if let Some((table, done, what)) = done {
         report(pg_sys::BackendState::STATE_RUNNING, &format!("writing {what}"));
-        transaction(|| finish(&table, done));
+        transaction(|| {
+            // What a crash of the server undoes is in the queue again. Without a flush of its own it keeps no writer waiting for
+            // the disk; the next claim's flush, which has to be, takes it along.
+            set(c"synchronous_commit", c"off");
+            finish(&table, done)
+        });
     }
 }
 
