@@ -67,6 +67,8 @@ pub struct Batch {
     pub failed: usize,
     /// Nothing may be claimed until this is done.
     pub alone: bool,
+    /// There may be more that is ready.
+    pub more: bool,
     pub extension_is_gone: bool,
 }
 
@@ -81,15 +83,15 @@ pub fn claim(scope: Scope, limit: usize, at_work: bool) -> spi::Result<Batch> {
         spi::Spi::connect_mut(|client| {
             let mut jobs = ready(client, scope, limit.min(BATCH))?;
             if at_work && jobs.first().is_some_and(|job| job.suspect) {
-                return Ok(Batch::default());
+                return Ok(Batch { more: true, ..Batch::default() });
             }
             if jobs.is_empty() && !at_work && ledger::free_abandoned(client)? > 0 {
                 jobs = ready(client, scope, limit.min(BATCH))?;
             }
-            let mut batch = Batch { jobs: jobs.len(), ..Batch::default() };
+            let mut batch = Batch { jobs: jobs.len(), more: jobs.len() >= limit.min(BATCH), ..Batch::default() };
             // A job whose process died may have been its death, so it goes alone.
             if let Some(first) = jobs.iter().position(|job| job.suspect) {
-                batch.alone = first == 0;
+                (batch.alone, batch.more) = (first == 0, true);
                 jobs.truncate(first.max(1));
             }
             let mut by_column: BTreeMap<(u32, String), Vec<Job>> = BTreeMap::new();
@@ -176,7 +178,10 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
     let rows = reader.read_all(client, &readable, *room);
     for (job, row) in readable.into_iter().zip(rows) {
         match row.and_then(|row| reader.read(client, &job, row, *room, items.is_empty())) {
-            Ok(Read::Full) => break,
+            Ok(Read::Full) => {
+                batch.more = true;
+                break;
+            }
             Ok(Read::Nothing) => gone.push(job.id),
             Ok(Read::ClearImage) => to_clear.push(job),
             Ok(Read::Source(kind, bytes)) => {

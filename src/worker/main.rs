@@ -18,6 +18,9 @@ const IDLE: Duration = Duration::from_secs(2);
 /// How long a worker that is woken waits before it looks for work.
 const GATHER: Duration = Duration::from_millis(3);
 
+/// How long a worker leaves its processor to others after a commit.
+const YIELD: Duration = Duration::from_micros(20);
+
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
@@ -51,16 +54,8 @@ fn be_patient() {
 fn work(slot: &Slot) {
     let mut idle = false;
     loop {
-        slot.take_call();
-        let (jobs, gone) = batches();
-        if gone || guc::workers() == 0 {
-            break;
-        }
-        if jobs > 0 {
-            idle = false;
-            continue;
-        }
-        if idle {
+        let (jobs, gone) = batches(slot);
+        if gone || guc::workers() == 0 || (jobs == 0 && idle) {
             break;
         }
         report(pg_sys::BackendState::STATE_IDLE, "waiting for rows");
@@ -80,20 +75,23 @@ fn work(slot: &Slot) {
 
 /// Batches until none is ready; the number of jobs that they dealt with, and whether the extension is gone.
 ///
-/// While a batch is computed, the one before it is written and the next one is claimed.
-fn batches() -> (usize, bool) {
+/// While a batch is computed, the one before it is written and the next one is claimed, if there may be one.
+fn batches(slot: &Slot) -> (usize, bool) {
     let (mut jobs, mut written) = (0, None);
-    let mut batch = claim_next(false);
+    let mut batch = claim_next(slot, false);
     loop {
         jobs += batch.jobs;
+        let mut more = batch.more;
         let (mut following, last) = (None, batch.groups.len().saturating_sub(1));
         for (i, group) in batch.groups.into_iter().enumerate() {
             let what = format!("{} rows of {} with {}", group.items.len(), group.table.name, group.table.model);
             let may_claim = i == last && !batch.alone && guc::workers() > 0;
             let mut beside = Some(|| {
                 write(written.take());
-                if may_claim {
-                    following = Some(claim_next(true));
+                if may_claim && (more || slot.is_wanted()) {
+                    let next = claim_next(slot, true);
+                    more = next.more;
+                    following = Some(next);
                 }
                 report(pg_sys::BackendState::STATE_RUNNING, &format!("embedding {what}"));
             });
@@ -113,15 +111,25 @@ fn batches() -> (usize, bool) {
             Some(following) if following.jobs > 0 => batch = following,
             _ => {
                 write(written.take());
-                return (jobs, batch.extension_is_gone);
+                if batch.extension_is_gone || !(more || slot.is_wanted()) || guc::workers() == 0 {
+                    return (jobs, batch.extension_is_gone);
+                }
+                batch = claim_next(slot, false);
             }
         }
     }
 }
 
-fn claim_next(at_work: bool) -> Batch {
+fn claim_next(slot: &Slot, at_work: bool) -> Batch {
     report(pg_sys::BackendState::STATE_RUNNING, "claiming rows");
-    transaction(|| claim(Scope::All, BATCH, at_work))
+    slot.take_call();
+    let batch = transaction(|| claim(Scope::All, BATCH, at_work));
+    if batch.jobs > 0 {
+        // Somebody's commit may have waited for this one's flush. Linux lets whom it wakes up wait for this very processor,
+        // for as long as we go on.
+        std::thread::sleep(YIELD);
+    }
+    batch
 }
 
 fn write(done: Option<(Attachment, Vec<Done>, String)>) {
