@@ -32,11 +32,10 @@ SELECT pg_catalog.pg_extension_config_dump('clip.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');
 
 -- Writers need no rights on the queue: the function inserts keys of the trigger's own table, when PostgreSQL fires it and
--- not otherwise. Values of keys are written so that every later session reads them alike.
+-- not otherwise. It names everything with its schema.
 CREATE FUNCTION clip.enqueue_trigger() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clip_enqueue_trigger' LANGUAGE C
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres'
-	SET extra_float_digits = '3' SET bytea_output = 'hex';
+	SECURITY DEFINER;
 COMMENT ON FUNCTION clip.enqueue_trigger() IS 'internal: puts rows that lack a vector into clip.queue';
 
 CREATE FUNCTION clip.wake_trigger() RETURNS trigger

@@ -14,7 +14,7 @@ use pgrx::{pg_guard, pg_sys};
 use crate::datum::argument;
 use crate::error::{SqlState, raise};
 use crate::plan::{self, Way};
-use crate::queue::Columns;
+use crate::queue::{Columns, SettingsLevel, set};
 use crate::worker;
 
 #[unsafe(no_mangle)]
@@ -44,9 +44,26 @@ pub unsafe extern "C-unwind" fn clip_enqueue_trigger(fcinfo: pg_sys::FunctionCal
     if operation == pg_sys::TRIGGER_EVENT_UPDATE && !source.is_updated() {
         return pg_sys::Datum::from(0);
     }
+    let level = (!source.is_plain()).then(alike);
     let done = if event & pg_sys::TRIGGER_EVENT_ROW != 0 { source.enqueue_row() } else { source.enqueue_statement() };
+    level.map(SettingsLevel::leave);
     done.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e.to_string(), None));
     pg_sys::Datum::from(0)
+}
+
+/// Settings under which values are written so that every later session reads them alike.
+fn alike() -> SettingsLevel {
+    let level = SettingsLevel::enter();
+    for (setting, value) in [
+        (c"search_path", c"pg_catalog, pg_temp"),
+        (c"datestyle", c"ISO"),
+        (c"intervalstyle", c"postgres"),
+        (c"extra_float_digits", c"3"),
+        (c"bytea_output", c"hex"),
+    ] {
+        set(setting, value);
+    }
+    level
 }
 
 fn wrong(message: &str) -> ! {
@@ -106,6 +123,22 @@ impl<'a> Source<'a> {
             );
         }
         number
+    }
+
+    /// Are the values that are written, those of the key and of the modality, written alike under all settings? Most are,
+    /// and to change the settings takes a writer longer than anything else here but the statement.
+    fn is_plain(&self) -> bool {
+        use pg_sys::{BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID};
+        const PLAIN: [pg_sys::Oid; 10] =
+            [BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID];
+        let modality = self.columns.modality.as_ref().map(|name| self.number(name));
+        self.key.iter().copied().chain(modality).all(|number| {
+            // SAFETY: columns of the descriptor; look-ups in PostgreSQL's caches.
+            unsafe {
+                let oid = pg_sys::SPI_gettypeid(self.descriptor(), number);
+                PLAIN.contains(&oid) || pg_sys::get_typtype(oid) as u8 == pg_sys::TYPTYPE_ENUM
+            }
+        })
     }
 
     /// Does the UPDATE name one of the columns?
