@@ -27,7 +27,6 @@ COMMENT ON COLUMN clip.queue.attempts IS 'counted before the work begins';
 COMMENT ON COLUMN clip.queue.claimed_by IS 'process that works on it, with the start of that process';
 COMMENT ON COLUMN clip.queue.failed_at IS 'given up; see clip_retry';
 CREATE INDEX queue_ready ON clip.queue (not_before) WHERE failed_at IS NULL;
-CREATE INDEX queue_claimed ON clip.queue (claimed_by) WHERE claimed_by IS NOT NULL;
 SELECT pg_catalog.pg_extension_config_dump('clip.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');
 

@@ -127,7 +127,7 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
         &format!(
             "SELECT q.id, q.relation::pg_catalog.oid, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), \
              q.attempts, q.attempts OPERATOR(pg_catalog.>) 0 AND q.error IS NULL FROM clip.queue q \
-             WHERE q.failed_at IS NULL AND q.not_before OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AND {filter} \
+             WHERE q.failed_at IS NULL AND q.not_before OPERATOR(pg_catalog.<=) pg_catalog.now() AND {filter} \
              ORDER BY q.not_before LIMIT $1 FOR UPDATE OF q SKIP LOCKED"
         ),
         &[(limit as i64).into(), arg],

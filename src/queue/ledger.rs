@@ -30,12 +30,13 @@ pub fn lease(client: &mut SpiClient<'_>, ids: Vec<i64>) -> spi::Result<usize> {
 }
 
 /// Frees the jobs of processes that are gone, that have gone idle after an error, and this process's own: it has none
-/// when it claims.
+/// when it claims. Those whose lease has ended are free: the others lie together at the end of the index.
 pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
     run(
         client,
         "UPDATE clip.queue SET claimed_by = NULL, claimer_start = NULL, not_before = pg_catalog.now() \
-         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT q.id FROM clip.queue q WHERE q.claimed_by IS NOT NULL \
+         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT q.id FROM clip.queue q WHERE q.failed_at IS NULL \
+         AND q.not_before OPERATOR(pg_catalog.>) pg_catalog.now() AND q.claimed_by IS NOT NULL \
          AND (q.claimed_by OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
          OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid OPERATOR(pg_catalog.=) q.claimed_by \
          AND a.backend_start OPERATOR(pg_catalog.=) q.claimer_start \
