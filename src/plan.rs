@@ -95,7 +95,8 @@ impl Plan {
     /// Plans, where there is no plan that is still valid.
     fn plan_by_index(&self) {
         let level = SettingsLevel::enter();
-        for method in [c"enable_sort", c"enable_bitmapscan", c"enable_seqscan", c"enable_hashjoin", c"enable_mergejoin"] {
+        for method in [c"enable_sort", c"enable_bitmapscan", c"enable_seqscan", c"enable_hashjoin", c"enable_mergejoin"]
+        {
             set(method, c"off");
         }
         // SAFETY: a kept plan of one statement. What it locks stays locked, so that it is still valid when it runs.

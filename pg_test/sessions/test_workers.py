@@ -105,6 +105,16 @@ try:
         session.run("UPDATE loaded SET metadata = '{}'")
         assert session.one("SELECT last_value FROM clip.queue_id") == before
 
+        # plans that were made when a table had one row find the rows by their key when it has many
+        session.run("SELECT clip_create_table('grown', mode => 'async', index => false)")
+        session.run("INSERT INTO grown (modality, content_ref) VALUES ('text', 'the first')")
+        until(lambda: session.one("SELECT count(*) FROM clip.queue WHERE failed_at IS NULL") == "0")
+        session.run("INSERT INTO grown (modality, content_ref) SELECT 'text', 'cat ' || i FROM generate_series(1, 2000) i")
+        until(lambda: session.one("SELECT count(*) FROM clip.queue WHERE failed_at IS NULL") == "0", 60)
+        counts = "SELECT idx_scan >= 6000, seq_scan FROM pg_stat_user_tables WHERE relid = 'grown'::regclass"
+        [[_, scans]] = until(lambda: [row for row in session.run(counts) if row[0] == "t"])
+        assert int(scans) < 10, f"the table was read as a whole {scans} times"
+
         # without workers rows wait; the next setting takes them up
         session.run("TRUNCATE loaded")
         admin.run("ALTER SYSTEM SET clip.workers = 0")

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use clip_core::Embedding;
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::attachment::{Attachment, keys, place};

@@ -109,12 +109,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn fetch(
-        &mut self,
-        client: &mut SpiClient<'_>,
-        jobs: &[Job],
-        limit: usize,
-    ) -> Result<Vec<Option<Row>>, Failure> {
+    fn fetch(&mut self, client: &mut SpiClient<'_>, jobs: &[Job], limit: usize) -> Result<Vec<Option<Row>>, Failure> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let arguments = [keys(jobs), limit.into(), (jobs.len() as i32).into()];
         let mut rows: Vec<Option<Row>> = jobs.iter().map(|_| None).collect();

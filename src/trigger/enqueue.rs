@@ -46,7 +46,9 @@ pub unsafe extern "C-unwind" fn clip_enqueue_trigger(fcinfo: pg_sys::FunctionCal
     }
     let level = (!source.is_plain()).then(alike);
     let done = if event & pg_sys::TRIGGER_EVENT_ROW != 0 { source.enqueue_row() } else { source.enqueue_statement() };
-    level.map(SettingsLevel::leave);
+    if let Some(level) = level {
+        level.leave();
+    }
     done.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e.to_string(), None));
     pg_sys::Datum::from(0)
 }
