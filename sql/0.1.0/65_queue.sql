@@ -31,10 +31,10 @@ SELECT pg_catalog.pg_extension_config_dump('clip.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');
 
 -- Writers need no rights on the queue: the function inserts keys of the trigger's own table, when PostgreSQL fires it and
--- not otherwise. It names everything with its schema.
+-- not otherwise.
 CREATE FUNCTION clip.enqueue_trigger() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clip_enqueue_trigger' LANGUAGE C
-	SECURITY DEFINER;
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION clip.enqueue_trigger() IS 'internal: puts rows that lack a vector into clip.queue';
 
 CREATE FUNCTION clip.wake_trigger() RETURNS trigger

@@ -57,7 +57,6 @@ pub unsafe extern "C-unwind" fn clip_enqueue_trigger(fcinfo: pg_sys::FunctionCal
 fn alike() -> SettingsLevel {
     let level = SettingsLevel::enter();
     for (setting, value) in [
-        (c"search_path", c"pg_catalog, pg_temp"),
         (c"datestyle", c"ISO"),
         (c"intervalstyle", c"postgres"),
         (c"extra_float_digits", c"3"),
