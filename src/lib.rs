@@ -13,6 +13,7 @@ mod plan;
 mod queue;
 mod registry;
 mod session;
+mod settings;
 mod stats;
 mod trigger;
 mod worker;

@@ -12,7 +12,7 @@ use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::spi::{self, Spi, SpiClient};
 
-use crate::queue::{SettingsLevel, set};
+use crate::settings::{SettingsLevel, set};
 
 /// Plans that a session keeps at most. When there are more, it begins anew.
 const AT_MOST: usize = 256;

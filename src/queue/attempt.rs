@@ -1,7 +1,6 @@
 //! Work that may fail without taking the transaction along, and work in another role's name.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 
 use clip_core::Error;
@@ -10,6 +9,8 @@ use pgrx::pg_sys::PgTryBuilder;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::spi;
+
+use crate::settings::{SettingsLevel, set};
 
 /// Why a job failed.
 #[derive(Clone, Debug)]
@@ -118,38 +119,6 @@ pub fn as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     let result = as_user(owner, context, f);
     level.leave();
     result
-}
-
-/// Between its two calls what [`set`] does is not for longer; an abort of the (sub)transaction leaves it, too.
-pub struct SettingsLevel(i32);
-
-impl SettingsLevel {
-    pub fn enter() -> Self {
-        // SAFETY: a counter goes up.
-        Self(unsafe { pg_sys::NewGUCNestLevel() })
-    }
-
-    pub fn leave(self) {
-        // SAFETY: the level was entered, and those inside of it were left, in a (sub)transaction that is not aborted.
-        unsafe { pg_sys::AtEOXact_GUC(false, self.0) }
-    }
-}
-
-/// A setting until the end of the enclosing level.
-pub fn set(name: &CStr, value: &CStr) {
-    // SAFETY: NUL-terminated strings of a setting that exists in every version, and a value it takes.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
 }
 
 fn as_user<T>(user: pg_sys::Oid, context: u32, f: impl FnOnce() -> T) -> T {

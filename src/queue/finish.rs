@@ -9,12 +9,13 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::attachment::{Attachment, keys, place};
-use super::attempt::{Failure, as_owner, as_superuser, attempt, attempt_each, hold_extension, set};
+use super::attempt::{Failure, as_owner, as_superuser, attempt, attempt_each, hold_extension};
 use super::claim::Job;
 use super::ledger;
 use super::run::{Done, Work};
 use crate::datum::{Vector, argument, array_of};
 use crate::plan::{self, Way};
+use crate::settings::set;
 use crate::stats::Kind;
 
 /// What came of a group's rows.

@@ -23,7 +23,6 @@ mod read;
 mod run;
 
 pub use attachment::Attachment;
-pub use attempt::{SettingsLevel, set};
 pub use claim::{Batch, Scope, claim};
 pub use columns::Columns;
 pub use finish::finish;

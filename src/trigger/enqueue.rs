@@ -14,7 +14,8 @@ use pgrx::{pg_guard, pg_sys};
 use crate::datum::argument;
 use crate::error::{SqlState, raise};
 use crate::plan::{self, Way};
-use crate::queue::{Columns, SettingsLevel, set};
+use crate::queue::Columns;
+use crate::settings::{SettingsLevel, set};
 use crate::worker;
 
 #[unsafe(no_mangle)]

@@ -9,8 +9,9 @@ use pgrx::{pg_guard, pg_sys, spi};
 
 use super::shared::{Slot, shared};
 use crate::guc;
-use crate::queue::{Attachment, BATCH, Batch, Done, Scope, claim, embed, finish, next_attempt, set};
+use crate::queue::{Attachment, BATCH, Batch, Done, Scope, claim, embed, finish, next_attempt};
 use crate::session;
+use crate::settings::set;
 
 /// How long an idle worker stays, for the next commit. DROP DATABASE waits five seconds for others to leave.
 const IDLE: Duration = Duration::from_secs(2);

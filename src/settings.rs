@@ -1,0 +1,38 @@
+//! PostgreSQL's settings, changed for a while.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+/// Between its two calls what [`set`] does is not for longer; an abort of the (sub)transaction leaves it, too.
+pub struct SettingsLevel(i32);
+
+impl SettingsLevel {
+    pub fn enter() -> Self {
+        // SAFETY: a counter goes up.
+        Self(unsafe { pg_sys::NewGUCNestLevel() })
+    }
+
+    pub fn leave(self) {
+        // SAFETY: the level was entered, and those inside of it were left, in a (sub)transaction that is not aborted.
+        unsafe { pg_sys::AtEOXact_GUC(false, self.0) }
+    }
+}
+
+/// A setting until the end of the enclosing level.
+pub fn set(name: &CStr, value: &CStr) {
+    // SAFETY: NUL-terminated strings of a setting that exists in every version, and a value it takes.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
