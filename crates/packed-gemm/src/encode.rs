@@ -28,9 +28,18 @@ fn round(x: f32) -> u32 {
 /// What stands between values and integers.
 pub struct Scales {
     /// From a value to its integer.
-    inverse: f32,
+    pub inverse: f32,
     /// What an integer stands for.
     pub one: f32,
+}
+
+impl Scales {
+    /// `largest`: the bits of the largest value without its sign.
+    #[inline(always)]
+    pub fn new(largest: u32, levels: i32) -> Self {
+        let (largest, levels) = (f32::from_bits(largest), levels as f32);
+        Self { inverse: if largest > 0.0 { levels / largest } else { 0.0 }, one: largest / levels }
+    }
 }
 
 /// Integers of 8 bits, four in one word, for some values that have a scale in common: `x = scale * (q - zero)`, where
@@ -73,8 +82,7 @@ fn scales(x: &[f32], levels: i32) -> Scales {
     if !rest.is_empty() {
         bits = bits.max(largest(&filled(rest)));
     }
-    let (largest, levels) = (f32::from_bits(bits), levels as f32);
-    Scales { inverse: if largest > 0.0 { levels / largest } else { 0.0 }, one: largest / levels }
+    Scales::new(bits, levels)
 }
 
 /// Up to a whole block.

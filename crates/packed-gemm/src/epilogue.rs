@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::math::{erf, sigmoid};
+use crate::math::{erf, multiply_add, times_sigmoid};
 use crate::tile::COLUMNS;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,13 +79,13 @@ fn each<S: Simd, const FUSED: bool>(
     let (values, scales) = (S::as_mut_simd_f32s(values).0, scales.map(|scales| S::as_simd_f32s(scales).0));
     let bias = bias.map(|bias| S::as_simd_f32s(bias).0);
     for (i, value) in values.iter_mut().enumerate() {
-        let mut x = *value;
-        if let Some(scales) = scales {
-            x = simd.mul_f32s(x, scales[i]);
-        }
-        if let Some(bias) = bias {
-            x = simd.add_f32s(x, bias[i]);
-        }
+        let x = *value;
+        let x = match (scales, bias) {
+            (Some(scales), Some(bias)) => multiply_add::<S, FUSED>(simd, x, scales[i], bias[i]),
+            (Some(scales), None) => simd.mul_f32s(x, scales[i]),
+            (None, Some(bias)) => simd.add_f32s(x, bias[i]),
+            (None, None) => x,
+        };
         *value = activate::<S, FUSED>(simd, activation, x);
     }
 }
@@ -94,7 +94,7 @@ fn each<S: Simd, const FUSED: bool>(
 fn activate<S: Simd, const FUSED: bool>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
     match activation {
         Activation::None => x,
-        Activation::QuickGelu => simd.mul_f32s(x, sigmoid::<S, FUSED>(simd, 1.702, x)),
+        Activation::QuickGelu => times_sigmoid::<S, FUSED>(simd, x, simd.mul_f32s(simd.splat_f32s(1.702), x)),
         Activation::Gelu => {
             let half = simd.mul_f32s(simd.splat_f32s(0.5), x);
             let erf = erf::<S, FUSED>(simd, simd.mul_f32s(simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2), x));
@@ -103,7 +103,8 @@ fn activate<S: Simd, const FUSED: bool>(simd: S, activation: Activation, x: S::f
         // (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x³) is a sigmoid of 2 u.
         Activation::GeluTanh => {
             let cube = simd.mul_f32s(simd.mul_f32s(simd.splat_f32s(0.044_715), x), simd.mul_f32s(x, x));
-            simd.mul_f32s(x, sigmoid::<S, FUSED>(simd, 1.595_769, simd.add_f32s(x, cube)))
+            let y = simd.mul_f32s(simd.splat_f32s(1.595_769), simd.add_f32s(x, cube));
+            times_sigmoid::<S, FUSED>(simd, x, y)
         }
     }
 }

@@ -7,7 +7,7 @@ use pulp::Simd;
 /// `a b + c`, in one instruction where `FUSED`: a call into the C library where the processor has none for it, so only
 /// code that is compiled for one asks for it.
 #[inline(always)]
-fn multiply_add<S: Simd, const FUSED: bool>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+pub fn multiply_add<S: Simd, const FUSED: bool>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
     if FUSED { simd.mul_add_f32s(a, b, c) } else { simd.add_f32s(simd.mul_f32s(a, b), c) }
 }
 
@@ -24,16 +24,22 @@ fn polynomial<S: Simd, const FUSED: bool>(simd: S, x: S::f32s, coefficients: &[f
 
 /// `2^x` within 2 units in the last place; saturates beyond ±126. `FUSED`: the processor has an instruction that multiplies
 /// and adds.
-///
-/// The nearest power of two times a polynomial on [-1/2, 1/2] (Cephes, `exp2f.c`).
 #[inline(always)]
 pub fn exp2<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
-    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
-    let round = simd.splat_f32s(12_582_912.0);
     // Not by minimum and maximum, which may lose a NaN.
     let (low, high) = (simd.splat_f32s(-126.0), simd.splat_f32s(126.0));
     let x = simd.select_f32s(simd.less_than_f32s(x, low), low, x);
     let x = simd.select_f32s(simd.greater_than_f32s(x, high), high, x);
+    exp2_between::<S, FUSED>(simd, x)
+}
+
+/// The same for -126 to 126.
+///
+/// The nearest power of two times a polynomial on [-1/2, 1/2] (Cephes, `exp2f.c`).
+#[inline(always)]
+fn exp2_between<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
+    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
+    let round = simd.splat_f32s(12_582_912.0);
     let shifted = simd.add_f32s(x, round);
     let r = simd.sub_f32s(x, simd.sub_f32s(shifted, round));
     let p = polynomial::<S, FUSED>(
@@ -46,12 +52,15 @@ pub fn exp2<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(p, power)
 }
 
-/// `1 / (1 + e^(-factor x))`. The exponent is rounded: `e^x` is then off by up to `6e-8 |x|` of itself.
+/// `x / (1 + e^(-y))`, the logistic function of `y` times `x`, whose sign `y` has. A NaN has to be one in both. The exponent
+/// is rounded: `e^y` is then off by up to `6e-8 |y|` of itself.
 #[inline(always)]
-pub fn sigmoid<S: Simd, const FUSED: bool>(simd: S, factor: f32, x: S::f32s) -> S::f32s {
-    let one = simd.splat_f32s(1.0);
-    let e = exp2::<S, FUSED>(simd, simd.mul_f32s(simd.splat_f32s(-factor * LOG2_E), x));
-    simd.div_f32s(one, simd.add_f32s(one, e))
+pub fn times_sigmoid<S: Simd, const FUSED: bool>(simd: S, x: S::f32s, y: S::f32s) -> S::f32s {
+    let exponent = simd.mul_f32s(simd.splat_f32s(-LOG2_E), y);
+    // A NaN that is lost here is still in `x`.
+    let exponent = simd.max_f32s(simd.min_f32s(exponent, simd.splat_f32s(126.0)), simd.splat_f32s(-126.0));
+    let e = exp2_between::<S, FUSED>(simd, exponent);
+    simd.div_f32s(x, simd.add_f32s(simd.splat_f32s(1.0), e))
 }
 
 /// The error function within 2e-7 (Abramowitz and Stegun, 7.1.26).
@@ -62,7 +71,9 @@ pub fn erf<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
     let t = multiply_add::<S, FUSED>(simd, simd.splat_f32s(0.327_591_1), size, one);
     let t = simd.div_f32s(one, t);
     let p = polynomial::<S, FUSED>(simd, t, &[1.061_405_4, -1.453_152, 1.421_413_8, -0.284_496_74, 0.254_829_6]);
-    let e = exp2::<S, FUSED>(simd, simd.mul_f32s(simd.mul_f32s(simd.splat_f32s(-LOG2_E), x), x));
+    // Never positive; a NaN that is lost here is still in `t`.
+    let exponent = simd.mul_f32s(simd.mul_f32s(simd.splat_f32s(-LOG2_E), x), x);
+    let e = exp2_between::<S, FUSED>(simd, simd.max_f32s(exponent, simd.splat_f32s(-126.0)));
     let rest = simd.mul_f32s(simd.mul_f32s(p, t), e);
     simd.or_f32s(sign, simd.sub_f32s(one, rest))
 }
@@ -92,15 +103,18 @@ mod tests {
     }
 
     #[test]
-    fn sigmoid_is_close_everywhere() {
-        for i in -800..=800 {
-            let x = i as f32 / 10.0;
-            let exact = 1.0 / (1.0 + (-1.702 * f64::from(x)).exp());
-            for sigmoid in [sigmoid::<Scalar, false>, sigmoid::<Scalar, true>] {
-                let error = (f64::from(sigmoid(Scalar, 1.702, x)) - exact).abs() / exact.max(1e-32);
-                assert!(error < 1e-5, "sigmoid({x}) is off by {error:e}");
-                assert!(x < 0.0 || error < 2.5e-7, "sigmoid({x}) is off by {error:e}");
+    fn times_sigmoid_is_close_everywhere() {
+        for times_sigmoid in [times_sigmoid::<Scalar, false>, times_sigmoid::<Scalar, true>] {
+            let of = |x: f32| times_sigmoid(Scalar, x, 1.702 * x);
+            for i in -800..=800 {
+                let x = i as f32 / 10.0;
+                let exact = f64::from(x) / (1.0 + (-1.702 * f64::from(x)).exp());
+                let error = (f64::from(of(x)) - exact).abs() / exact.abs().max(1e-31);
+                assert!(error < 1e-5, "x sigmoid({x}) is off by {error:e}");
+                assert!(x < 0.0 || error < 2.5e-7, "x sigmoid({x}) is off by {error:e}");
             }
+            assert_eq!((of(0.0), of(f32::INFINITY), of(f32::NEG_INFINITY)), (0.0, f32::INFINITY, f32::NEG_INFINITY));
+            assert!(of(f32::NAN).is_nan());
         }
     }
 

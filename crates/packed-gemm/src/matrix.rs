@@ -30,7 +30,7 @@ pub enum Precision {
     Bf16,
     /// A quarter: integers with a scale for each column of the product (row of `W`). The left-hand side becomes integers
     /// when the product is made, with a scale for each 64 values of a row; with AMX or VNNI for each row that is written whole
-    /// ([`Rows::fill`]).
+    /// ([`Rows::fill`], [`Rows::copy_rows`]).
     Int8,
 }
 

@@ -93,13 +93,10 @@ impl Rows {
 
     /// Becomes `[m, k]`, each row as `row(i, values)` writes it.
     pub fn fill(&mut self, team: &Team, m: usize, k: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
-        // Short rows together: a turn costs a fraction of a microsecond.
-        const VALUES_PER_TURN: usize = 1 << 13;
-        let some = (VALUES_PER_TURN / k.max(1)).max(1);
         let out = self.begin(m, k, true);
-        team.for_each(m.div_ceil(some), |turn| {
+        turns(team, m, k, |rows| {
             encode::scratch(k, |values| {
-                for i in turn * some..m.min((turn + 1) * some) {
+                for i in rows {
                     row(i, values);
                     out.store(i, 0, values);
                 }
@@ -113,6 +110,22 @@ impl Rows {
         check("length of the left-hand side", x.len(), m * k)?;
         self.fill(team, m, k, |i, row| row.copy_from_slice(&x[i * k..][..k]));
         Ok(())
+    }
+
+    /// Have rows that are written whole a scale each, and others one for each [`BLOCK`]? Those take longer to multiply.
+    pub fn is_better_whole(&self) -> bool {
+        self.precision == Precision::Int8 && self.kernel.has_dot()
+    }
+
+    /// Becomes the rows of another one, as they were rounded there.
+    pub fn copy_rows(&mut self, team: &Team, from: &Self) {
+        let (m, k) = (from.len(), from.width());
+        #[cfg(target_arch = "x86_64")]
+        if self.is_better_whole() && from.shape.format == Format::Pairs && k.is_multiple_of(BLOCK) && k <= LONGEST {
+            let out = self.begin(m, k, true);
+            return turns(team, m, k, |rows| rows.for_each(|row| out.store_pairs(row, from)));
+        }
+        self.fill(team, m, k, |i, row| from.read(i, 0, row));
     }
 
     /// Becomes `[sum of heights, parts * width]`, one cell after the other: `cell(i, part, values)` writes the `[height,
@@ -216,8 +229,7 @@ impl Rows {
     /// `whole`: row by row. AMX and VNNI then take one scale for each: to multiply the sums of every 64 values by one of
     /// their own costs AMX more than the products do, and VNNI a tenth of the time.
     fn begin(&mut self, m: usize, k: usize, whole: bool) -> Writer<'_> {
-        let by_row = whole && self.kernel.has_dot() && k <= LONGEST;
-        let scaled_by_row = by_row && self.shape.format == Format::Quads;
+        let scaled_by_row = whole && self.is_better_whole() && k <= LONGEST;
         self.shape = Shape::new(self.shape.format, m, k, self.shape.tiled, scaled_by_row);
         // What is larger stays so: growing again would write it.
         let (words, scales) = (self.shape.len(), self.shape.scales());
@@ -245,6 +257,13 @@ impl Rows {
     pub(crate) fn from(&self, row: usize) -> (&[u32], &[f32]) {
         (&self.words[self.shape.at(row, 0)..], &self.scales[row * self.shape.blocks..])
     }
+}
+
+/// Some of `m` rows of `k` values after the other, short ones together: a turn costs a fraction of a microsecond.
+fn turns(team: &Team, m: usize, k: usize, rows: impl Fn(std::ops::Range<usize>) + Sync) {
+    const VALUES: usize = 1 << 13;
+    let some = (VALUES / k.max(1)).max(1);
+    team.for_each(m.div_ceil(some), |turn| rows(turn * some..m.min((turn + 1) * some)));
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -276,6 +295,26 @@ pub struct Writer<'a> {
 unsafe impl Sync for Writer<'_> {}
 
 impl Writer<'_> {
+    /// Writes a whole row of integers that has one scale, of whole blocks, from one of pairs of bf16.
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    fn store_pairs(&self, row: usize, from: &Rows) {
+        use crate::x86::RowLines;
+        let (shape, pairs) = (&self.shape, &from.shape);
+        assert!(row < shape.m && row < pairs.m && shape.k == pairs.k && shape.k.is_multiple_of(BLOCK));
+        assert!(shape.scaled_by_row && pairs.format == Format::Pairs);
+        let step = |shape: &Shape| if shape.tiled { TILE * LINE } else { LINE };
+        // SAFETY: both rows are there, as asserted, with lines of 64 and of 32 values, and no other thread has this one, as
+        // said above. `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
+        unsafe {
+            let first = self.words.add(shape.at(row, 0));
+            let to = RowLines { first, step: step(shape) };
+            let from = RowLines { first: from.words[pairs.at(row, 0)..].as_ptr(), step: step(pairs) };
+            let scale = crate::x86::integers_of_bf16(from, to, shape.k / BLOCK, self.levels, self.zero);
+            *self.scales.add(row * shape.blocks) = scale;
+        }
+    }
+
     /// Writes columns `column..` of a row, which begin at a multiple of the format's unit and end at another or with the
     /// row.
     #[inline]

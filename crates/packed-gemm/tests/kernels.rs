@@ -353,6 +353,43 @@ fn rows_are_read_as_they_were_rounded() {
 }
 
 #[test]
+fn rows_are_copied_as_they_were_rounded() {
+    let team = Team::new(2).unwrap();
+    for (kernel, bad) in Kernel::available().flat_map(|kernel| [(kernel, f32::NAN), (kernel, f32::NEG_INFINITY)]) {
+        let (mut from, mut copy) = (Rows::to_read(Precision::Bf16, kernel), Rows::new(Precision::Int8, kernel));
+        from.fill(&team, 2, 128, |i, row| row.fill(if i == 0 { 1.0 } else { bad }));
+        copy.copy_rows(&team, &from);
+        let mut row = [0.0; 128];
+        copy.read(0, 0, &mut row);
+        assert!(row.iter().all(|x| (x - 1.0).abs() < 1e-6), "{kernel:?}");
+        copy.read(1, 0, &mut row);
+        assert!(row.iter().any(|x| !x.is_finite()), "{kernel:?}: {bad} is lost");
+    }
+    for (kernel, k) in Kernel::available().flat_map(|kernel| [33, 64, 100, 192, 768].map(|k| (kernel, k))) {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let values: Vec<f32> = numbers(9, 37 * k).iter().enumerate().map(|(i, x)| x * (i % 7) as f32).collect();
+            let (mut from, mut copy, mut filled) = (
+                Rows::to_read(precision, kernel),
+                Rows::new(Precision::Int8, kernel),
+                Rows::new(Precision::Int8, kernel),
+            );
+            from.copy_from(&team, &values, k).unwrap();
+            copy.copy_rows(&team, &from);
+            filled.fill(&team, 37, k, |i, row| from.read(i, 0, row));
+            assert_eq!((copy.len(), copy.width()), (37, k));
+            for i in 0..37 {
+                let read = |rows: &Rows| {
+                    let mut row = vec![0.0; k];
+                    rows.read(i, 0, &mut row);
+                    row
+                };
+                assert_eq!(read(&copy), read(&filled), "{kernel:?} {precision:?}, row {i} of {k}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_not_finite_stays_visible() {
     let (n, k) = (3, 130);
     let w = numbers(2, n * k);

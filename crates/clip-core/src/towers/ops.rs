@@ -90,13 +90,32 @@ impl Linear {
 
     /// The product as the left-hand side of another one.
     fn to_rows(&self, x: &Rows, out: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
-        let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out);
-        done.map_err(candle_core::Error::wrap)
+        whole(out, self, compute, |out| {
+            let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out);
+            done.map_err(candle_core::Error::wrap)
+        })
     }
 
     fn multiply(&self, x: &Rows, compute: &Compute) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(self.product(x, compute)?), (x.len(), self.matrix.outputs()).into()))
     }
+}
+
+/// What `fill` writes part by part becomes `rows`, of a product with `linear`'s precision: by way of rows to read where whole
+/// ones are better.
+fn whole(
+    rows: &mut Rows,
+    linear: &Linear,
+    compute: &Compute,
+    fill: impl FnOnce(&mut Rows) -> candle_core::Result<()>,
+) -> candle_core::Result<()> {
+    if !rows.is_better_whole() {
+        return fill(rows);
+    }
+    let mut parts = linear.values(compute);
+    fill(&mut parts)?;
+    rows.copy_rows(compute.team(), &parts);
+    Ok(())
 }
 
 /// Attention with a norm and a linear layer before it and one after it.
@@ -200,7 +219,7 @@ impl Attend<'_> {
         let (mut rows, mut between) = (qkv.rows(compute), qkv.values(compute));
         norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         qkv.to_rows(&rows, &mut between, compute)?;
-        self.attention.to_rows(&between, &mut rows, compute)?;
+        whole(&mut rows, qkv, compute, |rows| self.attention.to_rows(&between, rows, compute))?;
         Ok(rows)
     }
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::avx2::Ahead;
-use crate::encode::bf16;
+use crate::encode::{Scales, bf16};
 use crate::format::LINE;
 use crate::rows::LINE_BYTES;
 use crate::tile::{COLUMNS, Int8, Panel, QUADS, Sums};
@@ -284,4 +284,53 @@ pub fn from_bf16(pairs: &[u32; 16], out: &mut [f32; 32]) {
             _mm512_storeu_si512(out.as_mut_ptr().cast(), values);
         }
     }
+}
+
+/// Lines of a row, `step` words apart.
+#[derive(Clone, Copy)]
+pub struct RowLines<T> {
+    pub first: T,
+    pub step: usize,
+}
+
+/// A row of pairs of bf16 as integers around `zero`, whose scale it returns: the same as by way of f32 and
+/// [`encode`](crate::encode).
+///
+/// # Safety
+/// `to` has so many lines, each of 64 integers, and `from` twice as many.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub unsafe fn integers_of_bf16(
+    from: RowLines<*const u32>,
+    to: RowLines<*mut u32>,
+    lines: usize,
+    levels: i32,
+    zero: i32,
+) -> f32 {
+    // SAFETY: of `from`, as the caller promised.
+    let pairs = |line: usize| unsafe { _mm512_loadu_si512(from.first.add(line * from.step).cast()) };
+    // As integers: their bits are ordered as they are.
+    let mut largest = _mm512_setzero_si512();
+    for line in 0..2 * lines {
+        largest = _mm512_max_epu16(largest, _mm512_and_si512(pairs(line), _mm512_set1_epi16(i16::MAX)));
+    }
+    let largest = _mm512_max_epu32(_mm512_slli_epi32::<16>(largest), largest);
+    let scales = Scales::new(_mm512_reduce_max_epu32(largest) & 0x7fff_0000, levels);
+
+    let inverse = _mm512_set1_ps(scales.inverse);
+    let integers = |bits| _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(bits), inverse));
+    // 16 bits each, in their order: the first ones of pairs, and beside them the second ones.
+    let words = |line: usize| {
+        let pairs = pairs(line);
+        let first = integers(_mm512_slli_epi32::<16>(pairs));
+        let second = integers(_mm512_and_si512(pairs, _mm512_set1_epi32(i32::MIN >> 15)));
+        _mm512_mask_blend_epi16(0xaaaa_aaaa, first, _mm512_slli_epi32::<16>(second))
+    };
+    let (order, zero) = (_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_set1_epi8(zero as i8));
+    for line in 0..lines {
+        let bytes = _mm512_packs_epi16(words(2 * line), words(2 * line + 1));
+        let bytes = _mm512_add_epi8(_mm512_permutexvar_epi64(order, bytes), zero);
+        // SAFETY: of `to`, as the caller promised.
+        unsafe { _mm512_storeu_si512(to.first.add(line * to.step).cast(), bytes) };
+    }
+    scales.one
 }
