@@ -134,7 +134,8 @@ pub fn try_embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Resu
     each_for_itself(model, kind, inputs, |inputs| here(|ctx| try_run(model, kind, inputs, &guc::limits(), ctx)))
 }
 
-/// As [`try_embed`], computed on other threads, see [`Background::run`].
+/// As [`try_embed`], computed on other threads, see [`Background::run`]: a single input on one, as who waits is not the
+/// caller, and whoever wrote it may be about to write another.
 pub fn try_embed_beside(
     model: &Model,
     kind: Kind,
@@ -143,8 +144,9 @@ pub fn try_embed_beside(
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     each_for_itself(model, kind, inputs, |inputs| {
         let (background, limits) = (with(|s| s.background.clone()), guc::limits());
+        let threads = if inputs.len() == 1 { 1 } else { guc::threads() };
         halt_at_exit();
-        background.run(guc::threads(), |ctx| try_run(model, kind, inputs, &limits, ctx), attend)
+        background.run(threads, |ctx| try_run(model, kind, inputs, &limits, ctx), attend)
     })
 }
 

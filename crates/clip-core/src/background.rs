@@ -1,6 +1,7 @@
 //! Computing beside a caller who has something else to do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
@@ -27,6 +28,9 @@ impl Background {
     /// Runs `work` on `threads` threads (0 as in [`Compute::new`]) that last as long as it does, with every signal
     /// blocked, and gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the
     /// work is done; where that panics, the work is stopped before the panic goes on.
+    ///
+    /// While the caller attends to something for the first time, one thread works alone: each of two that share their work
+    /// would wait for the other, from which the caller takes the processor.
     pub fn run<R: Send>(
         &self,
         threads: usize,
@@ -35,11 +39,14 @@ impl Background {
     ) -> Result<R> {
         let stopped = AtomicBool::new(false);
         let (sender, receiver) = sync_channel(1);
-        let compute = || {
+        let (begun, begin) = sync_channel(1);
+        let (stop, halted) = (&stopped, &self.halted);
+        let compute = move || {
             // Where it is refused, the work is done at the usual priority.
             let _ = rustix::process::nice(NICE);
-            let compute = Compute::new(threads)?;
-            work(&Context { compute: &compute, stop: &|| stopped.load(SeqCst) || self.halted.load(SeqCst) })
+            let compute = Arc::new(Compute::resting(threads)?);
+            let _ = begun.send(compute.clone());
+            work(&Context { compute: &compute, stop: &|| stop.load(SeqCst) || halted.load(SeqCst) })
         };
         let run = move || {
             let result = catch_unwind(AssertUnwindSafe(compute));
@@ -55,11 +62,15 @@ impl Background {
                     run();
                 })
             })?;
+            attend();
+            // There is none where it could not begin.
+            if let Ok(compute) = begin.recv() {
+                compute.team().call_helpers();
+            }
             loop {
-                attend();
                 match receiver.recv_timeout(ATTEND) {
                     Ok(result) => return result,
-                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Timeout) => attend(),
                     Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("a computation was lost")),
                 }
             }
@@ -102,6 +113,31 @@ mod tests {
             let (id, threads) = background.run(2, work, &mut || attended.store(true, SeqCst)).unwrap();
             assert!(id != thread::current().id() && threads == 2);
         }
+    }
+
+    #[test]
+    fn one_thread_works_while_the_caller_attends() {
+        let (background, alone) = (Background::default(), AtomicBool::new(false));
+        let work = |ctx: &Context| {
+            let (team, here) = (ctx.compute.team(), thread::current().id());
+            for _ in 0..50 {
+                assert!(team.map(50, |_| thread::current().id()).iter().all(|id| *id == here));
+            }
+            alone.store(true, SeqCst);
+            // Until another one has come.
+            let other = AtomicBool::new(false);
+            let until_then = || !other.load(SeqCst);
+            team.for_each_while(usize::MAX / 4, until_then, |_| {
+                other.fetch_or(thread::current().id() != here, SeqCst);
+            });
+            Ok(())
+        };
+        let mut attend = || {
+            while !alone.load(SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        background.run(2, work, &mut attend).unwrap();
     }
 
     #[test]

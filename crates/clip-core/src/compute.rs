@@ -28,11 +28,22 @@ impl Compute {
 
     /// With another kernel than the machine's fastest, for comparisons.
     pub fn with_kernel(threads: usize, kernel: Kernel) -> Result<Self> {
+        let compute = Self::start(threads, kernel)?;
+        compute.team.call_helpers();
+        Ok(compute)
+    }
+
+    /// The calling thread alone, until the team's helpers are called.
+    pub fn resting(threads: usize) -> Result<Self> {
+        Self::start(threads, Kernel::best())
+    }
+
+    fn start(threads: usize, kernel: Kernel) -> Result<Self> {
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
         };
-        Ok(Self { team: start_threads(|| Team::new(threads))?, kernel, rows: Mutex::default() })
+        Ok(Self { team: start_threads(|| Team::resting(threads))?, kernel, rows: Mutex::default() })
     }
 
     /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.

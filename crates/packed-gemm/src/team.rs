@@ -43,6 +43,8 @@ struct Shared {
     next: AtomicUsize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     end: AtomicBool,
+    /// Helpers sleep, whatever there is to do.
+    resting: AtomicBool,
     sleepers: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
@@ -59,6 +61,13 @@ unsafe impl Send for Shared {}
 impl Team {
     /// The calling thread and `threads - 1` helpers.
     pub fn new(threads: usize) -> std::io::Result<Self> {
+        let team = Self::resting(threads)?;
+        team.call_helpers();
+        Ok(team)
+    }
+
+    /// The same, where the calling thread is alone until [`Team::call_helpers`]: somebody else needs the processors.
+    pub fn resting(threads: usize) -> std::io::Result<Self> {
         let mut team = Self::solo();
         for i in 1..threads {
             let shared = team.shared.clone();
@@ -76,6 +85,7 @@ impl Team {
             next: AtomicUsize::new(0),
             panic: Mutex::new(None),
             end: AtomicBool::new(false),
+            resting: AtomicBool::new(true),
             sleepers: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
@@ -83,8 +93,15 @@ impl Team {
         Self { shared: Arc::new(shared), helpers: Vec::new(), busy: AtomicBool::new(false) }
     }
 
+    /// Those that rest are among them.
     pub fn threads(&self) -> usize {
         self.helpers.len() + 1
+    }
+
+    /// Helpers take part from now on, in a loop that is running, too. Any thread may call this.
+    pub fn call_helpers(&self) {
+        self.shared.resting.store(false, Ordering::SeqCst);
+        self.shared.notify();
     }
 
     /// Runs `body` for 0, 1, ... `count - 1`, each once, in any order, and returns when all are done. A panic in one
@@ -144,7 +161,7 @@ impl Shared {
         lock(&self.panic).take(); // of a loop that ended with a panic of its owner
         let number = self.state.load(Ordering::Relaxed) & !(OPEN | INSIDE);
         self.state.store(number.wrapping_add(LOOP) | OPEN, Ordering::SeqCst);
-        if self.sleepers.load(Ordering::SeqCst) > 0 {
+        if self.sleepers.load(Ordering::SeqCst) > 0 && !self.resting.load(Ordering::SeqCst) {
             self.notify();
         }
         {
@@ -202,12 +219,13 @@ impl Shared {
 
     /// Waits for a loop other than number `seen`; `None` at the end.
     fn next_loop(&self, seen: u64) -> Option<u64> {
+        let resting = || self.resting.load(Ordering::SeqCst);
         let ready = || {
             let state = self.state.load(Ordering::SeqCst);
-            (state / LOOP != seen && state & OPEN != 0).then_some(state)
+            (state / LOOP != seen && state & OPEN != 0 && !resting()).then_some(state)
         };
         let start = Instant::now();
-        loop {
+        while !resting() {
             for _ in 0..100 {
                 if let Some(state) = ready() {
                     return Some(state);
@@ -270,6 +288,25 @@ mod tests {
             }
             assert_eq!(team.map(7, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
         }
+    }
+
+    #[test]
+    fn helpers_rest_until_they_are_called() {
+        let (team, here) = (Team::resting(2).unwrap(), std::thread::current().id());
+        assert_eq!(team.threads(), 2);
+        for _ in 0..50 {
+            assert!(team.map(20, |_| std::thread::current().id()).iter().all(|id| *id == here));
+        }
+        // Turns until a helper has come.
+        let helped = AtomicBool::new(false);
+        let go_on = || !helped.load(Ordering::SeqCst);
+        team.for_each_while(usize::MAX / 4, go_on, |i| {
+            if i == 3 {
+                team.call_helpers();
+            }
+            helped.fetch_or(std::thread::current().id() != here, Ordering::SeqCst);
+        });
+        assert!(helped.into_inner());
     }
 
     #[test]
