@@ -46,37 +46,6 @@ CREATE FUNCTION clip.set_mode(relation regclass, embedding_column name, mode tex
 	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.set_mode(regclass, name, text) IS 'internal: writes clip.tables for the owner of a relation';
 
--- A column that is embedded, as a job names it: the job's relation may be a partition of the attached table.
--- key_matches compares a row t with a key k.key. In PL/pgSQL, which keeps the plan: to plan it takes ten times as long as to run it.
-CREATE FUNCTION clip.attachment(relation regclass, embedding_column name, OUT model text, OUT fingerprint text, OUT text_column name,
-		OUT image_column name, OUT modality_column name, OUT keep_images boolean, OUT owner oid, OUT table_name text,
-		OUT key_columns integer, OUT key_matches text, OUT vector_type oid) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	RETURN QUERY
-	SELECT t.model, t.fingerprint, t.text_column, t.image_column, t.modality_column, t.keep_images, c.relowner,
-		format('%I.%I', n.nspname, c.relname), k.columns::integer, k.matches,
-		(SELECT v.oid FROM pg_type v JOIN pg_extension e ON e.extnamespace = v.typnamespace WHERE e.extname = 'vector' AND v.typname = 'vector')
-	FROM clip.tables t
-	JOIN pg_class c ON c.oid = attachment.relation
-	JOIN pg_namespace n ON n.oid = c.relnamespace
-	LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-	CROSS JOIN LATERAL (
-		SELECT count(*) AS columns, string_agg(format('t.%I OPERATOR(%I.%s) (k.key[%s])::%s', a.attname, opn.nspname, o.oprname, u.place,
-			format_type(a.atttypid, a.atttypmod)), ' AND ' ORDER BY u.place) AS matches
-		FROM generate_series(1, i.indnkeyatts) u (place)
-		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[u.place - 1]
-		JOIN pg_opclass oc ON oc.oid = i.indclass[u.place - 1]
-		JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-		JOIN pg_operator o ON o.oid = ao.amopopr
-		JOIN pg_namespace opn ON opn.oid = o.oprnamespace
-	) k
-	WHERE t.embedding_column = attachment.embedding_column
-		AND (t.relation = attachment.relation OR t.relation IN (SELECT pg_partition_ancestors(attachment.relation)))
-	LIMIT 1;
-END $$;
-COMMENT ON FUNCTION clip.attachment(regclass, name) IS 'internal: what a worker has to know of a table';
-
 -- Watching ------------------------------------------------------------------------------------------------------------
 -- Each sees the tables whose rows they may read.
 

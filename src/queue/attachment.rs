@@ -5,6 +5,7 @@ use pgrx::{datum::DatumWithOid, pg_sys};
 
 use super::claim::Job;
 use super::columns::Columns;
+use super::table::Table;
 use crate::datum::{argument, array_of};
 use crate::plan::{self, Row, Way};
 
@@ -28,17 +29,22 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// `None` where the column is not embedded any more, or the table is gone or has lost its primary key.
+    /// `None` where the column is not embedded any more, or the table is gone. The transaction holds a lock on it.
     pub fn find(client: &mut SpiClient<'_>, relation: pg_sys::Oid, column: &str) -> spi::Result<Option<Self>> {
         let rows = plan::run(
             client,
             Way::ByIndex,
-            "SELECT model, fingerprint, text_column::pg_catalog.text, image_column::pg_catalog.text, \
-             modality_column::pg_catalog.text, keep_images, owner, table_name, key_columns, key_matches, vector_type \
-             FROM clip.attachment($1::pg_catalog.regclass, $2::pg_catalog.name)",
+            // The job's relation may be a partition of the attached table.
+            "SELECT t.model, t.fingerprint, t.text_column::pg_catalog.text, t.image_column::pg_catalog.text, \
+             t.modality_column::pg_catalog.text, t.keep_images, (SELECT v.oid FROM pg_catalog.pg_extension e \
+             JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) e.extnamespace \
+             WHERE e.extname OPERATOR(pg_catalog.=) 'vector' AND v.typname OPERATOR(pg_catalog.=) 'vector') \
+             FROM clip.tables t WHERE t.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
+             AND t.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.oid FROM pg_catalog.pg_partition_ancestors($1) p (oid)) \
+             OPERATOR(pg_catalog.||) $1::pg_catalog.regclass)",
             &[DatumWithOid::from(relation), DatumWithOid::from(column)],
         )?;
-        let Some(row) = rows.iter().next() else { return Ok(None) };
+        let (Some(row), Some(table)) = (rows.iter().next(), Table::find(relation)) else { return Ok(None) };
         Ok(Some(Self {
             relation,
             embedding: column.to_owned(),
@@ -46,11 +52,11 @@ impl Attachment {
             fingerprint: row.get(2)?.unwrap_or_default(),
             columns: Columns { text: row.get(3)?, image: row.get(4)?, modality: row.get(5)? },
             keep_images: row.get(6)?.unwrap_or(true),
-            owner: row.get(7)?.unwrap_or(pg_sys::InvalidOid),
-            name: row.get(8)?.unwrap_or_default(),
-            key_columns: row.get(9)?.unwrap_or_default(),
-            key_matches: row.get(10)?.unwrap_or_default(),
-            vector_type: row.get(11)?.unwrap_or(pg_sys::InvalidOid),
+            owner: table.owner,
+            name: table.name,
+            key_columns: table.key_columns,
+            key_matches: table.key_matches,
+            vector_type: row.get(7)?.unwrap_or(pg_sys::InvalidOid),
         }))
     }
 

@@ -146,15 +146,15 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
 /// Reads the rows of one column's jobs and decides on each.
 fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &mut Batch) -> spi::Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
-    let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
-        ledger::delete(client, ledger::ids(&jobs))?;
-        return Ok(());
-    };
-    if !may_read(table.relation) {
+    if !may_read(first.relation) {
         // Somebody changes or drops the table and may wait for these very jobs: not waiting here cannot deadlock.
         ledger::release(client, ledger::ids(&jobs), false, 1)?;
         return Ok(());
     }
+    let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
+        ledger::delete(client, ledger::ids(&jobs))?;
+        return Ok(());
+    };
     if table.key_columns == 0 {
         let failure = Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -21,6 +21,7 @@ mod finish;
 mod ledger;
 mod read;
 mod run;
+mod table;
 
 pub use attachment::Attachment;
 pub use claim::{Batch, Scope, claim};
@@ -28,6 +29,7 @@ pub use columns::Columns;
 pub use finish::finish;
 pub use ledger::next_attempt;
 pub use run::{Done, embed};
+pub use table::primary_key;
 
 /// Jobs of a claim at most. Not more than 64: where their rows cannot be written together, each is in a subtransaction of
 /// its own, and PostgreSQL keeps the numbers of 64 of them in shared memory before visibility checks of other sessions have

@@ -14,7 +14,7 @@ use pgrx::{pg_guard, pg_sys};
 use crate::datum::argument;
 use crate::error::{SqlState, raise};
 use crate::plan::{self, Way};
-use crate::queue::Columns;
+use crate::queue::{Columns, primary_key};
 use crate::settings::{SettingsLevel, set};
 use crate::worker;
 
@@ -95,7 +95,13 @@ impl<'a> Source<'a> {
         let some = |name: String| (!name.is_empty()).then_some(name);
         let columns = Columns { text: some(text), image: some(image), modality: some(modality) };
         // SAFETY: the trigger's relation is open during the call.
-        let key = unsafe { primary_key(data.tg_relation) };
+        let Some(key) = (unsafe { primary_key(data.tg_relation) }) else {
+            raise(
+                SqlState::NotInPrerequisiteState,
+                "the table has no primary key: mode async needs one",
+                Some("Rows wait under their primary key. Add one, or call clip_set_mode with the mode sync."),
+            )
+        };
         let source = Self { data, embedding, columns, key };
         for name in source.names() {
             source.number(name);
@@ -254,34 +260,6 @@ impl<'a> Source<'a> {
         // SAFETY: SPI_fname gives a palloc'd C string for a column of the descriptor.
         let name = unsafe { CStr::from_ptr(pg_sys::SPI_fname(self.descriptor(), number)) };
         quote_identifier(name.to_string_lossy())
-    }
-}
-
-/// Numbers of the primary key's columns, in its order.
-///
-/// # Safety
-///
-/// `relation` is open.
-unsafe fn primary_key(relation: pg_sys::Relation) -> Vec<i32> {
-    // SAFETY: the index is one of the relation's, which is locked; its entry has `indnkeyatts` column numbers at least.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        let index = pg_sys::RelationGetPrimaryKeyIndex(relation);
-        #[cfg(feature = "pg18")]
-        let index = pg_sys::RelationGetPrimaryKeyIndex(relation, true);
-        if index == pg_sys::InvalidOid {
-            raise(
-                SqlState::NotInPrerequisiteState,
-                "the table has no primary key: mode async needs one",
-                Some("Rows wait under their primary key. Add one, or call clip_set_mode with the mode sync."),
-            );
-        }
-        let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
-        let form = &*(*index).rd_index;
-        let columns = usize::try_from(form.indnkeyatts).unwrap_or(0);
-        let numbers = form.indkey.values.as_slice(columns).iter().map(|number| i32::from(*number)).collect();
-        pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
-        numbers
     }
 }
 
