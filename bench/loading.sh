@@ -59,6 +59,15 @@ rate "COPY into mode async: done for the loader" "$start"
 all_done
 rate "COPY into mode async: embedded" "$start"
 [ "$(sql -c "SELECT count(*) FROM waiting WHERE embedding IS NOT NULL AND image IS NULL")" = "$images" ]
+set_workers() { sql -c "ALTER SYSTEM SET clip.workers = $1" -c "ALTER SYSTEM SET clip.threads = $2" -c "SELECT pg_reload_conf()" -c "SELECT pg_sleep(3)" >/dev/null; }
+set_workers "$(nproc)" 1
+sql -c "SELECT clip_create_table('shared', mode => 'async', index => false)" >/dev/null
+start=$(now)
+copy shared
+all_done
+rate "the same with $(nproc) workers, each with one thread" "$start"
+[ "$(sql -c "SELECT count(*) FROM shared s JOIN waiting w USING (content_ref) WHERE s.embedding = w.embedding")" = "$images" ]
+set_workers 1 0
 sql -c "SELECT clip_create_table('direct', index => false)" >/dev/null
 start=$(now)
 copy direct

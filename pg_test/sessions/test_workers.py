@@ -127,6 +127,22 @@ try:
         admin.run("SELECT pg_reload_conf()")
         until(lambda: session.one("SELECT embedding IS NOT NULL FROM loaded") == "t")
 
+        # a second worker comes to what is more than the first one takes, and to nothing else
+        done = "SELECT count(*) FROM clip.queue WHERE failed_at IS NULL"
+        for i in range(5):
+            session.run(f"INSERT INTO loaded (modality, content_ref) VALUES ('text', 'alone {i}')")
+            until(lambda: session.one(done) == "0", 1)
+        assert admin.one(WORKERS) == "1"
+        session.run("INSERT INTO grown (modality, content_ref) SELECT 'text', 'dog ' || i FROM generate_series(1, 4000) i")
+        until(lambda: admin.one(WORKERS) == "2", 5)
+        until(lambda: session.one(done) == "0", 60)
+        assert session.one("SELECT count(*) FROM grown WHERE embedding IS NULL") == "0"
+        # one that is told to go while it is idle is not waited for
+        admin.run("SELECT pg_terminate_backend(min(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
+        until(lambda: admin.one(WORKERS) == "1", 1)
+        session.run("INSERT INTO loaded (modality, content_ref) VALUES ('text', 'left alone')")
+        until(lambda: session.one(done) == "0", 1)
+
     # an idle worker leaves in time for a plain DROP DATABASE
     with Session(db) as session:
         session.run("INSERT INTO loaded (modality, content_ref) VALUES ('text', 'last')")

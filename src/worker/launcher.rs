@@ -108,24 +108,22 @@ impl Launcher {
             }
             self.paused.remove(&database);
             let workers = self.running.entry(database).or_default();
-            let missing = guc::workers().min(WORKERS).saturating_sub(workers.len());
-            if missing == 0 {
+            // One at a time: it asks for another one if it finds more than it takes. One that has not begun yet will look.
+            let begun = slot.begun.load(SeqCst) as usize;
+            if workers.len() >= guc::workers().min(WORKERS) || workers.len() > begun {
                 continue;
             }
             if !existing.get_or_insert_with(|| databases().into_iter().collect()).contains(&database) {
                 slot.free();
                 continue;
             }
-            for _ in 0..missing {
-                match start(database) {
-                    Some(worker) => workers.push(worker),
-                    None => {
-                        if !std::mem::replace(&mut self.told, true) {
-                            pgrx::log!("pg_clip has no place for a worker: raise max_worker_processes");
-                        }
-                        wait = wait.min(PAUSE);
-                        break;
+            match start(database) {
+                Some(worker) => workers.push(worker),
+                None => {
+                    if !std::mem::replace(&mut self.told, true) {
+                        pgrx::log!("pg_clip has no place for a worker: raise max_worker_processes");
                     }
+                    wait = wait.min(PAUSE);
                 }
             }
         }

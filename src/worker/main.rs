@@ -22,6 +22,9 @@ const GATHER: Duration = Duration::from_millis(3);
 /// How long a worker leaves its processor to others after a commit.
 const YIELD: Duration = Duration::from_micros(20);
 
+/// How long others wait for a worker that computes before it asks for another one.
+const LATE: Duration = Duration::from_millis(200);
+
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
@@ -29,6 +32,8 @@ pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
     install_signal_handlers();
     be_patient();
     let Some(slot) = shared().and_then(|shared| shared.slot(database)) else { return };
+    // SAFETY: a callback for the end of this process, whatever it comes by; the slot is there as long as the server.
+    unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(slot as *const Slot)) };
     // Whatever ends this process before its time leaves this count too high; the launcher then waits for a while.
     slot.begun.fetch_add(1, SeqCst);
     // SAFETY: the database is one that the launcher saw; as in every background worker of a superuser.
@@ -40,6 +45,12 @@ pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
     {
         shared.wake_launcher();
     }
+}
+
+/// Nobody is to be told of work by way of a process that is gone.
+unsafe extern "C-unwind" fn at_exit(_code: i32, slot: pg_sys::Datum) {
+    // SAFETY: what it was registered with.
+    unsafe { &*slot.cast_mut_ptr::<Slot>() }.leave_idle();
 }
 
 /// Whoever writes to the table is at work when a worker wakes up, perhaps on the processor that it went to sleep on: Linux
@@ -96,11 +107,16 @@ fn batches(slot: &Slot) -> (usize, bool) {
                 }
                 report(pg_sys::BackendState::STATE_RUNNING, &format!("embedding {what}"));
             });
+            let mut late = Some(Instant::now() + LATE);
             let mut attend = || {
                 pgrx::check_for_interrupts!();
                 leave_with_the_server();
                 if let Some(mut beside) = beside.take() {
                     beside();
+                }
+                if late.is_some_and(|late| Instant::now() > late) && slot.is_wanted() {
+                    late = None;
+                    wake_another(slot);
                 }
             };
             let (table, done) =
@@ -125,12 +141,23 @@ fn claim_next(slot: &Slot, at_work: bool) -> Batch {
     report(pg_sys::BackendState::STATE_RUNNING, "claiming rows");
     slot.take_call();
     let batch = transaction(|| claim(Scope::All, BATCH, at_work));
+    if batch.more && !batch.alone {
+        wake_another(slot);
+    }
     if batch.jobs > 0 {
         // Somebody's commit may have waited for this one's flush. Linux lets whom it wakes up wait for this very processor,
         // for as long as we go on.
         std::thread::sleep(YIELD);
     }
     batch
+}
+
+fn wake_another(slot: &Slot) {
+    if guc::workers() > 1
+        && let Some(shared) = shared()
+    {
+        shared.wake_another(slot);
+    }
 }
 
 fn write(done: Option<(Attachment, Vec<Done>, String)>) {

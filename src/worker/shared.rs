@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn on_startup() {
     }
 }
 
-/// Latches lie in shared memory and are there as long as the server: one of a process that has ended belongs to nobody
+/// Latches lie in shared memory and are there as long as the server: one of a process that has just ended belongs to nobody
 /// or to another process, which is then woken for nothing.
 fn set_latch(latch: *mut pg_sys::Latch) {
     if !latch.is_null() {
@@ -127,24 +127,34 @@ impl Shared {
         set_latch(self.launcher.load(SeqCst));
     }
 
-    /// There is work in a database: its idle workers are told, and the launcher where it may have to start more.
+    /// There is work in a database: an idle worker is told, or the launcher where there is no worker at all. Those at work
+    /// look again when they have done.
     pub fn wake(&self, database: u32) {
         let Some(slot) = self.slot(database) else { return self.wake_launcher() };
-        if slot.want() && (slot.begun.load(SeqCst) as usize) < guc::workers().min(WORKERS) {
+        if slot.want() && slot.begun.load(SeqCst) == 0 {
+            self.wake_launcher();
+        }
+    }
+
+    /// There is work for one worker more, which is told or started where there may be so many.
+    pub fn wake_another(&self, slot: &Slot) {
+        slot.want();
+        if (slot.begun.load(SeqCst) as usize) < guc::workers().min(WORKERS) {
             self.wake_launcher();
         }
     }
 }
 
 impl Slot {
-    /// Tells the idle workers, but not twice before one has looked: each who wakes may get the processor that the caller's
-    /// client waits for. True where nobody had been told.
+    /// Tells an idle worker, but not twice before one has looked: each who wakes may get the processor that the caller's
+    /// client waits for. A worker that finds more than it takes tells the next one. True where nobody had been told, and
+    /// there is nobody to tell.
     pub fn want(&self) -> bool {
-        let first = !self.wanted.swap(true, SeqCst);
-        if first {
-            self.idle.iter().for_each(|worker| set_latch(worker.load(SeqCst)));
+        if self.wanted.swap(true, SeqCst) {
+            return false;
         }
-        first
+        let idle = self.idle.iter().map(|worker| worker.load(SeqCst)).find(|worker| !worker.is_null());
+        idle.inspect(|worker| set_latch(*worker)).is_none()
     }
 
     pub fn is_wanted(&self) -> bool {
@@ -156,7 +166,7 @@ impl Slot {
         self.wanted.swap(false, SeqCst)
     }
 
-    /// From now on commits set this process's latch.
+    /// From now on commits may set this process's latch. It must not end before it has left.
     pub fn enter_idle(&self) {
         for place in &self.idle {
             if place.compare_exchange(ptr::null_mut(), my_latch(), SeqCst, SeqCst).is_ok() {
