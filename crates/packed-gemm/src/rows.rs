@@ -389,3 +389,39 @@ impl Writer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a machine without AMX, too.
+    #[test]
+    fn rows_in_tiles_are_copied() {
+        let team = Team::solo();
+        for kernel in Kernel::available().filter(|kernel| kernel.has_bf16()) {
+            let (m, k) = (37, 192);
+            let values: Vec<f32> = (0..m * k).map(|i| ((i * 37 % 1013) as f32 - 500.0) * (i % 7) as f32).collect();
+            let rows = |mut rows: Rows, tiled, fill: &dyn Fn(&mut Rows)| {
+                rows.shape.tiled = tiled;
+                fill(&mut rows);
+                let mut read = vec![0.0; m * k];
+                read.chunks_mut(k).enumerate().for_each(|(i, row)| rows.read(i, 0, row));
+                (rows, read)
+            };
+            let pairs = |tiled| {
+                rows(Rows::to_read(Precision::Bf16, kernel), tiled, &|rows| {
+                    rows.copy_from(&team, &values, k).unwrap();
+                })
+            };
+            let integers = |tiled, fill: &dyn Fn(&mut Rows)| rows(Rows::new(Precision::Int8, kernel), tiled, fill).1;
+            let ((lines, expected), (tiles, given)) = (pairs(false), pairs(true));
+            assert_eq!(given, expected);
+            let expected = integers(false, &|rows| {
+                rows.copy_from(&team, &expected, k).unwrap();
+            });
+            for (from, tiled) in [(&lines, false), (&lines, true), (&tiles, false), (&tiles, true)] {
+                assert_eq!(integers(tiled, &|rows| rows.copy_rows(&team, from)), expected, "{kernel:?} {tiled}");
+            }
+        }
+    }
+}
