@@ -17,20 +17,8 @@ use crate::settings::{SettingsLevel, set};
 /// Plans that a session keeps at most. When there are more, it begins anew.
 const AT_MOST: usize = 256;
 
-/// How a statement is to be planned.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// Rows are found by an index, whatever statistics say: those of a queue that is filled and emptied are never right,
-    /// and a plan that was made for an empty table would be kept when it is not any more.
-    ByIndex,
-    /// The one way there is to write a row.
-    Insert,
-    /// The same for rows of `clip_new`, a trigger's transition table, which are this table's.
-    InsertNewOf(pg_sys::Oid),
-}
-
 /// What a plan is found by: types of the parameters, and the statement.
-type Key = (Way, Vec<pg_sys::Oid>, String);
+type Key = (Vec<pg_sys::Oid>, String);
 
 thread_local! {
     // Never dropped: when the process ends, the server's memory may be gone before it is.
@@ -39,16 +27,12 @@ thread_local! {
 
 /// Runs a statement under a plan that is kept. PostgreSQL makes a new one after changes of the tables. Whose rights the
 /// statement runs with is a question of each call.
-pub fn run<'a>(
-    client: &'a SpiClient<'_>,
-    way: Way,
-    sql: &str,
-    arguments: &[DatumWithOid<'_>],
-) -> spi::Result<Rows<'a>> {
-    let plan = Plan::find(way, arguments.iter().map(DatumWithOid::oid).collect(), sql)?;
-    if way == Way::ByIndex {
-        plan.plan_by_index();
-    }
+///
+/// Rows are found by an index, whatever statistics say: those of a queue that is filled and emptied are never right, and a
+/// plan that was made for an empty table would be kept when it is not any more.
+pub fn run<'a>(client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<'_>]) -> spi::Result<Rows<'a>> {
+    let plan = Plan::find(arguments.iter().map(DatumWithOid::oid).collect(), sql)?;
+    plan.plan_by_index();
     plan.run(client, arguments)
 }
 
@@ -62,8 +46,8 @@ impl Drop for Plan {
 }
 
 impl Plan {
-    fn find(way: Way, mut types: Vec<pg_sys::Oid>, sql: &str) -> spi::Result<Rc<Self>> {
-        let key = (way, types.clone(), sql.to_owned());
+    fn find(mut types: Vec<pg_sys::Oid>, sql: &str) -> spi::Result<Rc<Self>> {
+        let key = (types.clone(), sql.to_owned());
         if let Some(plan) = KEPT.with(|kept| kept.borrow().get(&key).cloned()) {
             return Ok(plan);
         }

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Background workers: a COPY into an async table is embedded by itself, with the same vectors as in mode sync; workers
 start at the commit, leave when idle, and stand in nobody's way. PG_CLIP_IMAGES sets how many, for measuring."""
+import ctypes
 import os
+import platform
+import struct
 import time
 
 from pg import Session, fresh_database, hexed, png, restart_server, until
@@ -25,6 +28,16 @@ def helpers(pid):
         except (FileNotFoundError, ProcessLookupError):
             pass  # it ended
     return found
+
+
+def slice_of(pid):
+    """How long Linux lets a process run at a time, in ns, by sched_getattr; None where that does not tell (before 6.12)."""
+    number = {"x86_64": 315, "aarch64": 275}.get(platform.machine())
+    if number is None or tuple(int(part) for part in platform.release().split(".")[:2]) < (6, 12):
+        return None
+    attributes = ctypes.create_string_buffer(56)
+    assert ctypes.CDLL(None).syscall(number, pid, attributes, 56, 0) == 0
+    return struct.unpack_from("IIQiIQ", attributes)[5]
 
 
 settings(shared_preload_libraries="pg_clip")
@@ -61,6 +74,7 @@ try:
         # it computes on threads that give way to sessions and take no signals, and on no others
         [[pid]] = until(lambda: admin.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"))
         assert os.sched_getscheduler(int(pid)) == os.SCHED_BATCH, "it takes processors away from sessions"
+        assert slice_of(int(pid)) in (None, 20_000_000), "a session that wakes up waits for it"
         until(lambda: session.one("SELECT workers FROM clip_queue WHERE relation = 'loaded'::regclass") == "1")
         # a thread takes its name and place itself, after it has begun
         ready = lambda found: found and all(name.startswith("clip-") and nice > 0 for name, nice, _ in found) and found

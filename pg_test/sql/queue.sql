@@ -110,16 +110,24 @@ SELECT count(*) FROM clip.queue;
 -- any primary key; keys with delimiters, domains, enums, several columns, in the index's order
 CREATE TYPE colour AS ENUM ('light green', 'dark "blue"');
 CREATE DOMAIN code AS text CHECK (value <> '');
-CREATE TABLE keyed (title text, c colour, "at Time" timestamptz, n numeric, code code, raw bytea, span interval, ratio float8, vec vector,
-	PRIMARY KEY (span, "at Time", c, n, code, raw, ratio));
+CREATE TABLE keyed (title text, c colour, "at Time" timestamptz, n numeric, code code, raw bytea, span interval, ratio float8, "of" regclass, vec vector,
+	PRIMARY KEY (span, "at Time", c, n, code, raw, ratio, "of"));
+CREATE SCHEMA elsewhere CREATE TABLE here ();
 SELECT clip_attach('keyed', 'vec', text_column => 'title', mode => 'async');
 SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -10; SET bytea_output = 'escape';
+SET search_path = elsewhere, public;
 INSERT INTO keyed SELECT 'row ' || i, (enum_range(NULL::colour))[1 + i % 2], timestamptz '2026-03-04 05:06:07.891+02' + i * interval '1 day',
-	i / 3.0, E'a,b"{\\''}' || i, decode('00ff5c', 'hex'), -i * interval '1 day 2 hours', i / 7.0 FROM generate_series(1, 5) i;
+	i / 3.0, E'a,b"{\\''}' || i, decode('00ff5c', 'hex'), -i * interval '1 day 2 hours', i / 7.0, 'here' FROM generate_series(1, 5) i;
+RESET search_path;
 CALL clip_drain('keyed');
 RESET datestyle; RESET intervalstyle; RESET extra_float_digits; RESET bytea_output;
 SELECT count(*), bool_and(vec = clip_embed_text(title)) AS embedded FROM keyed;
 \set VERBOSITY terse
+-- a queue that somebody has changed is not written to
+BEGIN;
+ALTER TABLE clip.queue RENAME enqueued_at TO since;
+INSERT INTO keyed (title, c, "at Time", n, code, raw, span, ratio, "of") SELECT title, c, "at Time", 99, code, raw, span, ratio, "of" FROM keyed LIMIT 1;
+ROLLBACK;
 CREATE TABLE keyless (title text, embedding vector);
 SELECT clip_attach('keyless', text_column => 'title', mode => 'async');
 SELECT clip_attach('keyless', text_column => 'title');
@@ -183,6 +191,7 @@ SELECT count(*), bool_and(embedding = clip_embed_text(title)) FROM parents WHERE
 DROP TABLE children, seen;
 DROP TABLE parents, keyed, keyless, loses, parted CASCADE;
 DROP FUNCTION see(), count_rows();
+DROP SCHEMA elsewhere CASCADE;
 DROP TYPE colour;
 DROP DOMAIN code;
 SELECT count(*) FROM clip.queue;

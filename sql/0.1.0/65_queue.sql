@@ -30,11 +30,10 @@ CREATE INDEX queue_ready ON clip.queue (not_before) WHERE failed_at IS NULL;
 SELECT pg_catalog.pg_extension_config_dump('clip.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');
 
--- Writers need no rights on the queue: the function inserts keys of the trigger's own table, when PostgreSQL fires it and
--- not otherwise.
+-- Writers need no privileges on the queue: the function inserts keys of the trigger's own table, when PostgreSQL fires it
+-- and not otherwise, and without a statement that would be asked for them.
 CREATE FUNCTION clip.enqueue_trigger() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'clip_enqueue_trigger' LANGUAGE C
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'clip_enqueue_trigger' LANGUAGE C;
 COMMENT ON FUNCTION clip.enqueue_trigger() IS 'internal: puts rows that lack a vector into clip.queue';
 
 CREATE FUNCTION clip.wake_trigger() RETURNS trigger

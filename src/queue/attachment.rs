@@ -7,7 +7,7 @@ use super::claim::Job;
 use super::columns::Columns;
 use super::table::Table;
 use crate::datum::{argument, array_of};
-use crate::plan::{self, Row, Way};
+use crate::plan::{self, Row};
 
 /// An embedded column of a table or of one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,6 @@ impl Attachment {
     pub fn find(client: &mut SpiClient<'_>, relation: pg_sys::Oid, column: &str) -> spi::Result<Option<Self>> {
         let rows = plan::run(
             client,
-            Way::ByIndex,
             // The job's relation may be a partition of the attached table.
             "SELECT t.model, t.fingerprint, t.text_column::pg_catalog.text, t.image_column::pg_catalog.text, \
              t.modality_column::pg_catalog.text, t.keep_images, (SELECT v.oid FROM pg_catalog.pg_extension e \

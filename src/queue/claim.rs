@@ -15,7 +15,7 @@ use super::attempt::{Failure, as_superuser, attempt, hold_extension};
 use super::read::{Read, Reader};
 use super::{BATCH, BATCH_BYTES, ledger};
 use crate::datum::VarlenaCopy;
-use crate::plan::{self, Way};
+use crate::plan;
 use crate::registry;
 use crate::stats::Kind;
 
@@ -123,7 +123,6 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
     };
     let rows = plan::run(
         client,
-        Way::ByIndex,
         &format!(
             "SELECT q.id, q.relation::pg_catalog.oid, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), \
              q.attempts, q.attempts OPERATOR(pg_catalog.>) 0 AND q.error IS NULL FROM clip.queue q \

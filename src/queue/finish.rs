@@ -14,7 +14,7 @@ use super::claim::Job;
 use super::ledger;
 use super::run::{Done, Work};
 use crate::datum::{Vector, argument, array_of};
-use crate::plan::{self, Way};
+use crate::plan;
 use crate::settings::set;
 use crate::stats::Kind;
 
@@ -167,7 +167,7 @@ impl Writer {
         let (rows, this) = (self.table.rows(), &self.table.key_matches);
         let one = self.table.keyed("pg_catalog.generate_series(1, 1)");
         let is_there = format!("SELECT FROM {rows} t, {one} WHERE {this} AND {}", self.table.has_image_to_clear());
-        let run = |sql: &str| plan::run(client, Way::ByIndex, sql, &[keys([job])]).map(|rows| rows.count());
+        let run = |sql: &str| plan::run(client, sql, &[keys([job])]).map(|rows| rows.count());
         if run(&format!("{is_there} FOR NO KEY UPDATE OF t SKIP LOCKED"))? > 0 {
             run(&format!("UPDATE {rows} t SET {image} = NULL FROM {one} WHERE {this}"))?;
             return Ok(Written::NothingToDo);
@@ -186,7 +186,7 @@ impl Writer {
             }
             let update = if kind == Kind::Image { &self.image } else { &self.text };
             let arguments = [keys(ready.iter().map(|row| &row.job)), self.vectors(&ready)];
-            if plan::run(client, Way::ByIndex, update, &arguments)?.count() != ready.len() {
+            if plan::run(client, update, &arguments)?.count() != ready.len() {
                 return Err(Failure::new(
                     PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
                     "a trigger of the table kept the vector from being written",
@@ -202,7 +202,7 @@ impl Writer {
         let digests: Vec<&[u8]> = rows.iter().map(|row| row.digest.as_slice()).collect();
         let mut written = vec![Written::NothingToDo; rows.len()];
         let arguments = [keys(), digests.into(), (kind == Kind::Image).into()];
-        let found = plan::run(client, Way::ByIndex, &self.lock, &arguments)?;
+        let found = plan::run(client, &self.lock, &arguments)?;
         let all = found.count() == rows.len();
         for row in found.iter() {
             let unchanged = row.get::<bool>(2)?.unwrap_or_default();
@@ -213,7 +213,7 @@ impl Writer {
         if all {
             return Ok(written);
         }
-        let waiting = plan::run(client, Way::ByIndex, &self.waits, &[keys(), (rows.len() as i32).into()])?;
+        let waiting = plan::run(client, &self.waits, &[keys(), (rows.len() as i32).into()])?;
         for row in waiting.iter() {
             if let Some(place) = place(&row, &mut written)?
                 && *place == Written::NothingToDo

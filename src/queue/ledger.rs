@@ -7,10 +7,10 @@ use pgrx::spi::{self, SpiClient};
 use super::MAX_ATTEMPTS;
 use super::attempt::{Failure, as_superuser, hold_extension};
 use super::claim::Job;
-use crate::plan::{self, Way};
+use crate::plan;
 
 fn run(client: &mut SpiClient<'_>, sql: &str, args: &[DatumWithOid<'_>]) -> spi::Result<usize> {
-    plan::run(client, Way::ByIndex, sql, args).map(|rows| rows.count())
+    plan::run(client, sql, args).map(|rows| rows.count())
 }
 
 pub fn ids<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<i64> {

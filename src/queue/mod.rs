@@ -18,6 +18,7 @@ mod claim;
 mod columns;
 mod drain;
 mod finish;
+mod insert;
 mod ledger;
 mod read;
 mod run;
@@ -25,8 +26,8 @@ mod table;
 
 pub use attachment::Attachment;
 pub use claim::{Batch, Scope, claim};
-pub use columns::Columns;
 pub use finish::finish;
+pub use insert::Inserter;
 pub use ledger::next_attempt;
 pub use run::{Done, embed};
 pub use table::primary_key;

@@ -8,7 +8,7 @@ use pgrx::{FromDatum, PgMemoryContexts};
 use super::attachment::{Attachment, keys, place};
 use super::attempt::{Failure, as_owner, attempt, attempt_each};
 use super::claim::Job;
-use crate::plan::{self, Way};
+use crate::plan;
 use crate::stats::Kind;
 
 pub enum Read {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         let arguments = [keys(jobs), limit.into(), (jobs.len() as i32).into()];
         let mut rows: Vec<Option<Row>> = jobs.iter().map(|_| None).collect();
         as_owner(self.table.owner, || {
-            for row in plan::run(client, Way::ByIndex, &self.statement, &arguments)?.iter() {
+            for row in plan::run(client, &self.statement, &arguments)?.iter() {
                 let bytes = row.datum(5);
                 // SAFETY: the fifth column is bytea. Detoasted values of a whole batch would add up in the connection's
                 // memory, so they go to a context that nothing else lives in.

@@ -78,30 +78,14 @@ impl Row {
     }
 
     pub fn arguments(&self) -> Vec<String> {
-        // SAFETY: `tgargs` has `tgnargs` C strings.
-        unsafe {
-            let trigger = &*self.trigger;
-            (0..usize::try_from(trigger.tgnargs).unwrap_or(0))
-                .map(|i| CStr::from_ptr(*trigger.tgargs.add(i)).to_string_lossy().into_owned())
-                .collect()
-        }
+        // SAFETY: the running call's trigger.
+        unsafe { arguments(self.trigger) }
     }
 
     pub fn any_column(&self, name: &str) -> Column {
-        let missing = || -> ! {
-            raise(
-                SqlState::UndefinedColumn,
-                format!("column \"{name}\" of the trigger's arguments does not exist"),
-                Some("If it was renamed, call clip_detach and clip_attach."),
-            )
-        };
-        let Ok(c_name) = CString::new(name) else { missing() };
-        // SAFETY: SPI_fnumber compares names; a positive number is an index into the descriptor, counted from 1.
+        // SAFETY: the descriptor is the relation's, and the number one of its columns.
         unsafe {
-            let number = pg_sys::SPI_fnumber(self.descriptor, c_name.as_ptr());
-            if number <= 0 {
-                missing();
-            }
+            let number = number_of(self.descriptor, name);
             let (mut oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
             let attribute = number as pg_sys::AttrNumber;
             pg_sys::get_atttypetypmodcoll(self.relation, attribute, &mut oid, &mut typmod, &mut collation);
@@ -212,6 +196,38 @@ impl Row {
             ))
         }
     }
+}
+
+/// A trigger's arguments.
+///
+/// # Safety
+///
+/// The trigger of a running call.
+pub unsafe fn arguments(trigger: *const pg_sys::Trigger) -> Vec<String> {
+    // SAFETY: `tgargs` has `tgnargs` C strings.
+    unsafe {
+        (0..usize::try_from((*trigger).tgnargs).unwrap_or(0))
+            .map(|i| CStr::from_ptr(*(*trigger).tgargs.add(i)).to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+/// The number of a column that a trigger's arguments name, counted from 1.
+///
+/// # Safety
+///
+/// The descriptor of an open relation.
+pub unsafe fn number_of(descriptor: pg_sys::TupleDesc, name: &str) -> i32 {
+    // SAFETY: SPI_fnumber compares names. System columns have negative numbers.
+    let number = CString::new(name).map_or(0, |name| unsafe { pg_sys::SPI_fnumber(descriptor, name.as_ptr()) });
+    if number <= 0 {
+        raise(
+            SqlState::UndefinedColumn,
+            format!("column \"{name}\" of the trigger's arguments does not exist"),
+            Some("If it was renamed, call clip_detach and clip_attach."),
+        );
+    }
+    number
 }
 
 /// Are two values of a column the same bytes? As PostgreSQL's `datum_image_eq`.

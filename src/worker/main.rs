@@ -22,6 +22,10 @@ const GATHER: Duration = Duration::from_millis(3);
 /// How long a worker leaves its processor to others after a commit.
 const YIELD: Duration = Duration::from_micros(20);
 
+/// What Linux 6.12 and later give a worker at a time. Whoever asks for less, as everybody does by default, takes the
+/// processor away from it when he wakes up, and leaves it the same share.
+const SLICE: Duration = Duration::from_millis(20);
+
 /// How long others wait for a worker that computes before it asks for another one.
 const LATE: Duration = Duration::from_millis(200);
 
@@ -57,9 +61,19 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, slot: pg_sys::Datum) {
 /// would let it take that away for some milliseconds at once. It has its share of the time as before.
 fn be_patient() {
     #[cfg(target_os = "linux")]
-    // SAFETY: a system call about this thread, and those it will start. Where it is refused, nothing changes.
+    // SAFETY: system calls about this thread, and those it will start. Where they are refused, nothing changes.
     unsafe {
-        libc::sched_setscheduler(0, libc::SCHED_BATCH, &libc::sched_param { sched_priority: 0 });
+        let attributes = libc::sched_attr {
+            size: size_of::<libc::sched_attr>() as u32,
+            sched_policy: libc::SCHED_BATCH as u32,
+            sched_flags: 0,
+            sched_nice: libc::getpriority(libc::PRIO_PROCESS, 0),
+            sched_priority: 0,
+            sched_runtime: SLICE.as_nanos() as u64,
+            sched_deadline: 0,
+            sched_period: 0,
+        };
+        libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0);
     }
 }
 
