@@ -22,6 +22,7 @@ mod layout;
 mod merges;
 pub mod model;
 mod packed;
+mod passes;
 pub mod pixels;
 pub mod precision;
 pub mod spec;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::image::Limits;
 use crate::installed::{Installed, TOKENIZER};
 use crate::merges;
+use crate::passes::{Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::spec::{Calibration, ModelSpec};
@@ -19,10 +20,8 @@ use crate::text::Tokenizer;
 use crate::towers::{TextTower, VisionTower};
 use crate::weights::Weights;
 
-/// Items of one forward pass: enough to fill the cores, few enough that what a layer hands to the next one stays in the
-/// caches and cancelling is quick.
-const IMAGES_PER_PASS: usize = 8;
-const TEXTS_PER_PASS: usize = 32;
+const IMAGES: Size = Size { most: 8, alone: 4 };
+const TEXTS: Size = Size { most: 32, alone: 16 };
 
 /// An L2-normalised vector of the model's space.
 pub type Embedding = Vec<f32>;
@@ -98,9 +97,9 @@ impl Model {
     pub fn embed_texts(&self, texts: &[&str], ctx: &Context) -> Result<Vec<Embedding>> {
         let tokenizer = self.tokenizer()?;
         let mut all = Vec::with_capacity(texts.len());
-        for pass in texts.chunks(TEXTS_PER_PASS) {
+        for some in texts.chunks(TEXTS.most * ctx.compute.threads()) {
             ctx.check()?;
-            let ids = pass.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>>>()?;
+            let ids = some.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>>>()?;
             all.extend(self.embed_tokens(&ids, ctx)?);
         }
         Ok(all)
@@ -108,57 +107,52 @@ impl Model {
 
     /// Embeds token ids, one sequence a text, as the tokenizer gives them.
     pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
+        let (tower, mean) = (self.text_tower()?, self.means().map(|means| &*means.text));
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        finish(self.text_tower()?.forward(&ids, ctx)?, self.means().map(|means| &*means.text))
+        let rows: Vec<usize> = ids.iter().map(|ids| tower.rows(ids)).collect();
+        in_passes(&rows, &TEXTS, ctx, |range, ctx| finish(tower.forward(&ids[range], ctx)?, mean))
     }
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
     pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
-        let spec = &self.spec().image;
-        let mut all = Vec::with_capacity(images.len());
-        for (pass, chunk) in images.chunks(IMAGES_PER_PASS).enumerate() {
-            let decoded = pixels::decode_all(chunk, limits, spec, ctx)?;
-            let place = |i: usize| pass * IMAGES_PER_PASS + i;
-            let pixels = decoded.into_iter().enumerate().map(|(i, result)| result.map_err(|e| e.at(place(i))));
-            let pixels = pixels.collect::<Result<Vec<_>>>()?;
-            all.extend(self.embed_pixels(&pixels, ctx)?);
-        }
-        Ok(all)
+        self.vision_tower()?;
+        in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
+            let decoded = pixels::decode_all(&images[range.clone()], limits, &self.spec().image, ctx)?;
+            let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
+            self.embed_pass(&pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
+        })
     }
 
     /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
     pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
-        let spec = &self.spec().image;
-        let mut all = Vec::with_capacity(images.len());
-        for chunk in images.chunks(IMAGES_PER_PASS) {
-            let decoded = pixels::decode_each(chunk, limits, spec, ctx)?;
-            let (mut pixels, mut failures) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
-            for result in decoded {
-                failures.push(result.map(|values| pixels.push(values)).err());
-            }
-            let mut embedded = Vec::new();
-            if !pixels.is_empty() {
-                embedded = finish_each(self.vision_tower()?.forward(&pixels, ctx)?, self.means().map(|m| &*m.image))?;
-            }
-            let mut embedded = embedded.into_iter();
-            for failure in failures {
-                all.push(match failure {
-                    Some(e) => Err(e),
-                    None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding"))?,
-                });
-            }
-        }
-        Ok(all)
+        self.vision_tower()?;
+        in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
+            let mut pixels = Vec::with_capacity(range.len());
+            let decoded = pixels::decode_each(&images[range], limits, &self.spec().image, ctx)?;
+            let failures: Vec<_> =
+                decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
+            let mut embedded = self.embed_pass(&pixels, ctx)?.into_iter();
+            let result = |failure: Option<Error>| match failure {
+                Some(e) => Ok(Err(e)),
+                None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding")),
+            };
+            failures.into_iter().map(result).collect()
+        })
     }
 
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        let (tower, mean) = (self.vision_tower()?, self.means().map(|means| &*means.image));
-        let mut all = Vec::with_capacity(pixels.len());
-        for pass in pixels.chunks(IMAGES_PER_PASS) {
-            all.extend(finish(tower.forward(pass, ctx)?, mean)?);
+        self.vision_tower()?;
+        in_passes(&vec![1; pixels.len()], &IMAGES, ctx, |range, ctx| {
+            self.embed_pass(&pixels[range], ctx)?.into_iter().collect()
+        })
+    }
+
+    fn embed_pass(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Result<Embedding>>> {
+        if pixels.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(all)
+        finish_each(self.vision_tower()?.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {

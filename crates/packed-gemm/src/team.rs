@@ -45,6 +45,8 @@ struct Shared {
     end: AtomicBool,
     /// Helpers sleep, whatever there is to do.
     resting: AtomicBool,
+    /// The owner does not come back.
+    halted: AtomicBool,
     sleepers: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
@@ -86,6 +88,7 @@ impl Team {
             panic: Mutex::new(None),
             end: AtomicBool::new(false),
             resting: AtomicBool::new(true),
+            halted: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
@@ -111,7 +114,17 @@ impl Team {
             return (0..count).for_each(body);
         }
         defer! { self.busy.store(false, Ordering::Release) }
-        self.shared.lead(count, &mut || true, &body);
+        self.shared.lead(count, &mut || true, &body, &body);
+    }
+
+    /// Runs turns 0, 1, ... `count - 1`, each once: `mine` on the calling thread, `theirs` on helpers. Where there is no helper
+    /// to be had all of them are the caller's.
+    pub fn share(&self, count: usize, mine: impl Fn(usize), theirs: impl Fn(usize) + Sync) {
+        if self.helpers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
+            return (0..count).for_each(mine);
+        }
+        defer! { self.busy.store(false, Ordering::Release) }
+        self.shared.lead(count, &mut || true, &mine, &theirs);
     }
 
     /// The same, where the calling thread asks `go_on` before each of its own turns: after `false` no other turn is begun.
@@ -121,13 +134,19 @@ impl Team {
             return (0..count).take_while(|_| go_on()).for_each(body);
         }
         defer! { self.busy.store(false, Ordering::Release) }
-        self.shared.lead(count, &mut go_on, &body);
+        self.shared.lead(count, &mut go_on, &body, &body);
     }
 
-    /// For an owner that leaves a loop without an end to it, from within `go_on`: a process that exits there. No helper
-    /// begins another turn; those that were begun are done on return.
+    /// For an owner that leaves a loop without an end to it, from within a turn or `go_on`: a process that exits there. No
+    /// helper begins another turn; those that were begun are done on return.
     pub fn halt(&self) {
+        self.shared.halted.store(true, Ordering::SeqCst);
         self.shared.close();
+    }
+
+    /// To be asked in long turns of helpers, which then end.
+    pub fn is_halted(&self) -> bool {
+        self.shared.halted.load(Ordering::SeqCst)
     }
 
     /// What `f` gives for 0, 1, ... `count - 1`, in order.
@@ -151,7 +170,7 @@ impl Drop for Team {
 impl Shared {
     /// The owner's side of a loop.
     #[allow(unsafe_code)]
-    fn lead(&self, count: usize, go_on: &mut dyn FnMut() -> bool, body: &Body) {
+    fn lead(&self, count: usize, go_on: &mut dyn FnMut() -> bool, mine: &dyn Fn(usize), body: &Body) {
         // SAFETY: only the lifetime changes. No helper uses the body after this function: it ends by closing the loop
         // and waiting until all have left, also when `body` panics here.
         let body_for_all = unsafe { std::mem::transmute::<*const Body, *const Body<'static>>(body) };
@@ -166,14 +185,14 @@ impl Shared {
         }
         {
             defer! { self.close() }
-            self.take_turns(count, go_on, body);
+            self.take_turns(count, go_on, mine);
         }
         if let Some(panic) = lock(&self.panic).take() {
             resume_unwind(panic);
         }
     }
 
-    fn take_turns(&self, count: usize, go_on: &mut dyn FnMut() -> bool, body: &Body) {
+    fn take_turns(&self, count: usize, go_on: &mut dyn FnMut() -> bool, body: &dyn Fn(usize)) {
         while go_on() {
             let i = self.next.fetch_add(1, Ordering::Relaxed);
             if i >= count {
@@ -307,6 +326,26 @@ mod tests {
             helped.fetch_or(std::thread::current().id() != here, Ordering::SeqCst);
         });
         assert!(helped.into_inner());
+    }
+
+    #[test]
+    fn the_caller_has_turns_of_its_own() {
+        for threads in [1, 3] {
+            let (team, here) = (Team::new(threads).unwrap(), std::thread::current().id());
+            let (mine, theirs) = (std::cell::Cell::new(0), AtomicUsize::new(0));
+            let of_mine = |_| {
+                assert_eq!(std::thread::current().id(), here);
+                mine.set(mine.get() + 1);
+                std::thread::sleep(Duration::from_micros(300));
+            };
+            team.share(60, of_mine, |_| {
+                assert_ne!(std::thread::current().id(), here);
+                theirs.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_micros(300));
+            });
+            assert_eq!(mine.get() + theirs.load(Ordering::Relaxed), 60);
+            assert_eq!(theirs.load(Ordering::Relaxed) > 0, threads > 1);
+        }
     }
 
     #[test]

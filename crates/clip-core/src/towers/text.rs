@@ -39,19 +39,29 @@ impl TextTower {
         })
     }
 
+    fn context(&self) -> usize {
+        self.positions.len() / self.tokens.width()
+    }
+
+    /// Of a text's tokens, how many go through the layers.
+    pub fn rows(&self, text: &[u32]) -> usize {
+        match self.pooling {
+            // All tokens see each other and the padding.
+            TextPooling::Last { .. } => text.len().max(self.context()),
+            // Attention is causal: what follows the pooled token cannot matter.
+            TextPooling::FirstEos(eos) => first_eos(text, eos) + 1,
+            TextPooling::LargestId => largest_id(text) + 1,
+        }
+    }
+
     /// `[texts, dimensions]` for any number of token sequences of any lengths up to the context's.
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
         defer! { ctx.compute.free_rows() }
-        let (width, context) = (self.tokens.width(), self.positions.len() / self.tokens.width());
+        let (width, context) = (self.tokens.width(), self.context());
+        let padding = if let TextPooling::Last { pad } = self.pooling { pad } else { 0 };
         let (mut x, mut lengths) = (Vec::new(), Vec::new());
         for text in texts {
-            let (length, padding) = match self.pooling {
-                // All tokens see each other and the padding.
-                TextPooling::Last { pad } => (text.len().max(context), pad),
-                // Attention is causal: what follows the pooled token cannot matter.
-                TextPooling::FirstEos(eos) => (first_eos(text, eos) + 1, eos),
-                TextPooling::LargestId => (largest_id(text) + 1, 0),
-            };
+            let length = self.rows(text);
             if text.is_empty() || length > context {
                 return Err(Error::internal(format!("{} tokens, expected 1 to {context}", text.len())));
             }

@@ -1,0 +1,191 @@
+//! Batches in passes, each thread with its own.
+//!
+//! Threads that share the loops of a pass wait for each other after each of them, some hundred times a pass. Where a batch is
+//! large enough, every thread rather computes passes alone.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+
+use scopeguard::{ScopeGuard, guard};
+
+use crate::compute::Context;
+use crate::error::{Error, Result};
+
+/// Items of a pass.
+pub struct Size {
+    /// Of one that all threads share: few enough that what a layer hands to the next one stays in the caches, and cancelling is
+    /// quick.
+    pub most: usize,
+    /// Of a thread's own, at least: enough to keep it at work on a layer's weights once they have come from memory.
+    pub alone: usize,
+}
+
+/// What `pass` gives for the items of a batch, in order, or the first error. `costs`: of each item, in any unit.
+///
+/// `pass` is called for ranges of items, on the calling thread with the caller's context. Where that is stopped or panics, the
+/// passes of other threads end before their next layer.
+pub fn in_passes<R: Send>(
+    costs: &[usize],
+    size: &Size,
+    ctx: &Context,
+    pass: impl Fn(Range<usize>, &Context) -> Result<Vec<R>> + Sync,
+) -> Result<Vec<R>> {
+    let threads = ctx.compute.threads();
+    let apart = threads > 1 && costs.len() >= threads * size.alone;
+    let (together, alone) = (costs.len().div_ceil(size.most), costs.len() / size.alone);
+    let ranges = split(costs, if apart { alone - alone % threads } else { together });
+    let mut all = Vec::with_capacity(costs.len());
+    if !apart {
+        for range in ranges {
+            all.extend(pass(range, ctx)?);
+        }
+        return Ok(all);
+    }
+    let results: Vec<Mutex<Option<Result<Vec<R>>>>> = ranges.iter().map(|_| Mutex::new(None)).collect();
+    let (failed, stopped) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+    let turn = |i: usize, ctx: &Context| {
+        // The first error is the one to report: what follows it need not be begun, what goes before it is done.
+        if i > failed.load(SeqCst) {
+            return true;
+        }
+        let result = pass(ranges[i].clone(), ctx);
+        let done = result.is_ok();
+        if !done {
+            failed.fetch_min(i, SeqCst);
+        }
+        *results[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        done
+    };
+    let team = ctx.compute.team();
+    let mine = |i| {
+        let stop = guard((), |()| stopped.store(true, SeqCst));
+        if turn(i, ctx) || ctx.check().is_ok() {
+            ScopeGuard::into_inner(stop);
+        }
+    };
+    let theirs = |i| {
+        turn(i, &Context { compute: ctx.compute, stop: &|| stopped.load(SeqCst) || team.is_halted() });
+    };
+    team.share(ranges.len(), mine, theirs);
+    for result in results {
+        let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.extend(result.ok_or_else(|| Error::internal("a pass was not computed"))??);
+    }
+    Ok(all)
+}
+
+/// Ranges of about the same cost, `count` at most, none of them empty.
+fn split(costs: &[usize], count: usize) -> Vec<Range<usize>> {
+    let total: usize = costs.iter().sum();
+    let (mut ranges, mut start, mut sum) = (Vec::with_capacity(count), 0, 0);
+    for (i, cost) in costs.iter().enumerate() {
+        sum += cost;
+        if sum * count >= total * (ranges.len() + 1) || i + 1 == costs.len() {
+            ranges.push(start..i + 1);
+            start = i + 1;
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::Compute;
+    use crate::error::ErrorKind;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+    use std::time::Duration;
+
+    const SIZE: Size = Size { most: 8, alone: 4 };
+
+    #[test]
+    fn splits_by_cost() {
+        assert_eq!(split(&[1; 8], 2), [0..4, 4..8]);
+        assert_eq!(split(&[1; 17], 4), [0..5, 5..9, 9..13, 13..17]);
+        assert_eq!(split(&[6, 1, 1, 1, 1, 1, 1], 2), [0..1, 1..7]);
+        assert_eq!(split(&[1, 1, 100], 3).len(), 1);
+        assert!(split(&[], 0).is_empty());
+        for n in 1..70 {
+            let costs: Vec<usize> = (0..n).map(|i| 1 + i * 7 % 5).collect();
+            for count in 1..9 {
+                let items: Vec<usize> = split(&costs, count).into_iter().flatten().collect();
+                assert_eq!(items, (0..n).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn items_keep_their_order_on_any_number_of_threads() {
+        for threads in 1..5 {
+            let compute = Compute::new(threads).unwrap();
+            let ctx = Context { compute: &compute, stop: &|| false };
+            for n in [0, 1, 3, 8, 9, 40, 100] {
+                let ids = Mutex::new(std::collections::HashSet::new());
+                let pass = |range: Range<usize>, _: &Context| {
+                    ids.lock().unwrap().insert(thread::current().id());
+                    thread::sleep(Duration::from_millis(1));
+                    Ok(range.collect())
+                };
+                assert_eq!(in_passes(&vec![1; n], &SIZE, &ctx, pass).unwrap(), (0..n).collect::<Vec<_>>());
+                let apart = threads > 1 && n >= threads * SIZE.alone && n > 40;
+                assert!(!apart || ids.into_inner().unwrap().len() > 1, "{threads} threads, {n} items");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_error_is_reported() {
+        let compute = Compute::new(2).unwrap();
+        let ctx = Context { compute: &compute, stop: &|| false };
+        for bad in [0, 17, 39] {
+            let pass = |range: Range<usize>, _: &Context| {
+                let check = |i| if i >= bad { Err(Error::internal(format!("item {i}"))) } else { Ok(i) };
+                range.map(check).collect::<Result<Vec<_>>>()
+            };
+            let error = in_passes(&[1; 40], &SIZE, &ctx, pass).unwrap_err();
+            assert_eq!(error.message, format!("item {bad}"));
+        }
+    }
+
+    /// Until it is told to stop.
+    fn endless(range: Range<usize>, ctx: &Context) -> Result<Vec<usize>> {
+        loop {
+            ctx.check()?;
+            if range.end > 1000 {
+                return Ok(Vec::new());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn all_threads_stop_when_the_caller_does() {
+        let (compute, asked) = (Compute::new(3).unwrap(), AtomicUsize::new(0));
+        let stop = || asked.fetch_add(1, SeqCst) > 20;
+        let error = in_passes(&[1; 40], &SIZE, &Context { compute: &compute, stop: &stop }, endless).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Cancelled);
+        let panics = || if asked.fetch_add(1, SeqCst) > 60 { panic!("interrupted") } else { false };
+        let ctx = Context { compute: &compute, stop: &panics };
+        let panic = catch_unwind(AssertUnwindSafe(|| in_passes(&[1; 40], &SIZE, &ctx, endless))).unwrap_err();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "interrupted");
+        // A process that exits from within: nobody is at work after `halt`.
+        let working = AtomicUsize::new(0);
+        let halts = || {
+            if asked.fetch_add(1, SeqCst) < 120 {
+                return false;
+            }
+            compute.team().halt();
+            assert!(working.load(SeqCst) <= 1, "no other one");
+            true
+        };
+        let pass = |range, ctx: &Context| {
+            working.fetch_add(1, SeqCst);
+            let result = endless(range, ctx);
+            working.fetch_sub(1, SeqCst);
+            result
+        };
+        assert!(in_passes(&[1; 40], &SIZE, &Context { compute: &compute, stop: &halts }, pass).is_err());
+    }
+}
