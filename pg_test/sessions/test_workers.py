@@ -45,7 +45,7 @@ restart_server()
 try:
     db = fresh_database("clip_workers")
     with Session(db) as session, Session() as admin:
-        assert admin.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip launcher'") == "1"
+        until(lambda: admin.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip launcher'") == "1")
         # after its start the server looks into every database once, which may not have begun yet
         until(lambda: all(admin.one(WORKERS) == "0" and not time.sleep(0.2) for _ in range(8)))
         session.run("SELECT clip_create_table('loaded', mode => 'async', index => false), clip_create_table('other', mode => 'async')")
