@@ -9,6 +9,7 @@ use std::ptr;
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
+use crate::datum::array_of;
 use crate::error::{SqlState, raise};
 use crate::worker;
 
@@ -87,13 +88,13 @@ impl Inserter {
             let outside = pg_sys::MemoryContextSwitchTo(memory);
             let mut key: Vec<Datum> =
                 key.map(|text| Datum::from(pg_sys::cstring_to_text(text.unwrap_or_default().as_ptr()))).collect();
-            let key =
-                pg_sys::construct_array(key.as_mut_ptr(), key.len() as i32, pg_sys::TEXTOID, -1, false, b'i' as i8);
+            let mut nulls = vec![false; key.len()];
+            let key = array_of(&mut key, &mut nulls, pg_sys::TEXTOID);
             let name = pg_sys::palloc0(size_of::<pg_sys::NameData>()).cast::<pg_sys::NameData>();
             pg_sys::namestrcpy(name, embedding.as_ptr());
             let id: i64 = pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(self.sequence, false));
             let now = Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
-            let values = [id.into(), relation.into(), name.into(), key.into(), now, now, Datum::from(0)];
+            let values = [id.into(), relation.into(), name.into(), key, now, now, Datum::from(0)];
             let descriptor = (*self.queue).rd_att;
             let columns = usize::try_from((*descriptor).natts).unwrap_or(0);
             let (mut row, mut nulls) = (vec![Datum::from(0); columns], vec![true; columns]);

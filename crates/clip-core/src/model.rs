@@ -115,23 +115,23 @@ impl Model {
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
     pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
-        self.vision_tower()?;
+        let tower = self.vision_tower()?;
         in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
             let decoded = pixels::decode_all(&images[range.clone()], limits, &self.spec().image, ctx)?;
             let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
-            self.embed_pass(&pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
+            self.embed_pass(tower, &pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
         })
     }
 
     /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
     pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
-        self.vision_tower()?;
+        let tower = self.vision_tower()?;
         in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
             let mut pixels = Vec::with_capacity(range.len());
             let decoded = pixels::decode_each(&images[range], limits, &self.spec().image, ctx)?;
             let failures: Vec<_> =
                 decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
-            let mut embedded = self.embed_pass(&pixels, ctx)?.into_iter();
+            let mut embedded = self.embed_pass(tower, &pixels, ctx)?.into_iter();
             let result = |failure: Option<Error>| match failure {
                 Some(e) => Ok(Err(e)),
                 None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding")),
@@ -142,17 +142,17 @@ impl Model {
 
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        self.vision_tower()?;
+        let tower = self.vision_tower()?;
         in_passes(&vec![1; pixels.len()], &IMAGES, ctx, |range, ctx| {
-            self.embed_pass(&pixels[range], ctx)?.into_iter().collect()
+            self.embed_pass(tower, &pixels[range], ctx)?.into_iter().collect()
         })
     }
 
-    fn embed_pass(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Result<Embedding>>> {
+    fn embed_pass(&self, tower: &VisionTower, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Result<Embedding>>> {
         if pixels.is_empty() {
             return Ok(Vec::new());
         }
-        finish_each(self.vision_tower()?.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
+        finish_each(tower.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {

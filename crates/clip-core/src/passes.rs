@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use scopeguard::{ScopeGuard, guard};
 
 use crate::compute::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Items of a pass.
 pub struct Size {
@@ -44,23 +44,24 @@ pub fn in_passes<R: Send>(
     }
     let results: Vec<Mutex<Option<Result<Vec<R>>>>> = ranges.iter().map(|_| Mutex::new(None)).collect();
     let (failed, stopped) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+    // Gives false where the pass was cancelled.
     let turn = |i: usize, ctx: &Context| {
         // The first error is the one to report: what follows it need not be begun, what goes before it is done.
         if i > failed.load(SeqCst) {
             return true;
         }
         let result = pass(ranges[i].clone(), ctx);
-        let done = result.is_ok();
-        if !done {
+        let error = result.as_ref().err().map(|e| e.kind);
+        if error.is_some() {
             failed.fetch_min(i, SeqCst);
         }
         *results[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        done
+        error != Some(ErrorKind::Cancelled)
     };
     let team = ctx.compute.team();
     let mine = |i| {
         let stop = guard((), |()| stopped.store(true, SeqCst));
-        if turn(i, ctx) || ctx.check().is_ok() {
+        if turn(i, ctx) {
             ScopeGuard::into_inner(stop);
         }
     };
@@ -93,7 +94,6 @@ fn split(costs: &[usize], count: usize) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use crate::compute::Compute;
-    use crate::error::ErrorKind;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
     use std::time::Duration;
