@@ -110,11 +110,10 @@ impl Team {
     /// Runs `body` for 0, 1, ... `count - 1`, each once, in any order, and returns when all are done. A panic in one
     /// goes on here.
     pub fn for_each(&self, count: usize, body: impl Fn(usize) + Sync) {
-        if count < 2 || self.helpers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
+        if count < 2 {
             return (0..count).for_each(body);
         }
-        defer! { self.busy.store(false, Ordering::Release) }
-        self.shared.lead(count, &mut || true, &body, &body);
+        self.share(count, &body, &body);
     }
 
     /// Runs turns 0, 1, ... `count - 1`, each once: `mine` on the calling thread, `theirs` on helpers. Where there is no helper
