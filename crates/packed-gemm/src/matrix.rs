@@ -222,6 +222,7 @@ impl PackedMatrix {
                     column_scales: bytemuck::cast_ref(column_scales),
                     panel,
                     quads: shape.words(),
+                    starts: &[0; COLUMNS],
                     groups: None,
                 })
             }

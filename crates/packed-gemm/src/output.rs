@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::epilogue::add;
-use crate::rows::Writer;
+use crate::format::LINE;
+use crate::rows::{Writer, prefetch};
 use crate::tile::COLUMNS;
 
 /// `[m, n]`, which several threads fill, each its own part.
@@ -14,6 +15,19 @@ pub enum Output<'a> {
 }
 
 impl Output<'_> {
+    /// Asks for the memory of a panel's columns of a row: rows are far apart, and whoever stores the sums of several would
+    /// wait for one after the other.
+    #[inline(always)]
+    pub fn prefetch(&self, row: usize, column: usize) {
+        match self {
+            Self::Values(out) => {
+                let at = out.values.wrapping_add(row * out.n + column);
+                (0..COLUMNS).step_by(LINE).for_each(|i| prefetch(at.wrapping_add(i)));
+            }
+            Self::Rows(out) => out.prefetch(row, column),
+        }
+    }
+
     #[inline(always)]
     pub fn store(&self, row: usize, column: usize, values: &[f32]) {
         match self {

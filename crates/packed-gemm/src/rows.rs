@@ -198,6 +198,31 @@ impl Rows {
         }
     }
 
+    /// Are values pairs of bf16, of a kernel that multiplies those faster than f32? Then [`Rows::read_pairs`] gives them.
+    pub fn is_of_pairs(&self) -> bool {
+        self.shape.format == Format::Pairs && self.kernel.multiplies_bf16()
+    }
+
+    /// The same as [`Rows::read`] as pairs, `column` being even.
+    ///
+    /// # Panics
+    /// If they are not [pairs](Rows::is_of_pairs).
+    #[inline(always)]
+    pub fn read_pairs(&self, row: usize, column: usize, out: &mut [u32]) {
+        let shape = &self.shape;
+        assert!(shape.format == Format::Pairs && column.is_multiple_of(2));
+        assert!(row < shape.m && column / 2 + out.len() <= shape.words());
+        let mut word = column / 2;
+        let mut rest = out;
+        while !rest.is_empty() {
+            // Up to the end of a line, after which another row's may follow.
+            let count = rest.len().min(LINE - word % LINE);
+            let (out, after) = rest.split_at_mut(count);
+            out.copy_from_slice(&self.words[shape.at(row, word)..][..count]);
+            (word, rest) = (word + count, after);
+        }
+    }
+
     fn read_pieces(&self, row: usize, column: usize, out: &mut [f32]) {
         let shape = &self.shape;
         // From the middle of a word or a block: what is before it goes nowhere.
@@ -269,14 +294,14 @@ fn turns(team: &Team, m: usize, k: usize, rows: impl Fn(std::ops::Range<usize>) 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[allow(unsafe_code)]
-fn prefetch(word: *const u32) {
+pub fn prefetch<T>(at: *const T) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a prefetch may point anywhere.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(word.cast()) };
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn prefetch(_: *const u32) {}
+pub fn prefetch<T>(_: *const T) {}
 
 /// Rows that several threads fill, each its own parts.
 pub struct Writer<'a> {
@@ -312,6 +337,15 @@ impl Writer<'_> {
             let from = RowLines { first: from.words[pairs.at(row, 0)..].as_ptr(), step: step(pairs) };
             let scale = crate::x86::integers_of_bf16(from, to, shape.k / BLOCK, self.levels, self.zero);
             *self.scales.add(row * shape.blocks) = scale;
+        }
+    }
+
+    /// Asks for the memory of a panel's columns of a row.
+    #[inline(always)]
+    pub fn prefetch(&self, row: usize, column: usize) {
+        let (shape, word) = (&self.shape, self.shape.format.words(column));
+        for line in 0..shape.format.words(COLUMNS).div_ceil(LINE) {
+            prefetch(self.words.wrapping_add(shape.at(row, word + line * LINE)));
         }
     }
 

@@ -120,8 +120,24 @@ pub struct Int8<'a> {
     pub panel: &'a [u32],
     /// Words of a row.
     pub quads: usize,
+    /// What sums of whole rows begin with. See [`Int8::with_starts`].
+    pub starts: &'a [i32; COLUMNS],
     /// The panel laid out anew.
     pub groups: Option<Groups<'a>>,
+}
+
+impl<'a> Int8<'a> {
+    /// For kernels that sum up whole rows from there: once for all tiles of a job.
+    fn with_starts(self, starts: &'a mut [i32; COLUMNS]) -> Self {
+        starts.fill(0);
+        for block in self.panel.chunks((QUADS + 1) * COLUMNS) {
+            for (start, negative) in starts.iter_mut().zip(block) {
+                *start += negative.cast_signed();
+            }
+        }
+        starts.iter_mut().for_each(|start| *start *= self.levels + 1);
+        Self { starts, ..self }
+    }
 }
 
 /// Quads whose products are added in 16 bits, four at a time and 16 columns wide.
@@ -202,6 +218,9 @@ macro_rules! rows {
             let at = part.place($row, 1);
             let $tile = &mut sums[at..at + to - $row];
             let $ahead = part.ahead_of_tile($simd, block, blocks);
+            if part.last {
+                ($row..to).for_each(|row| part.job.out.prefetch(row, part.job.column));
+            }
             match $tile.len() {
                 1 => $kernel::<1>($($argument),*),
                 2 => $kernel::<2>($($argument),*),
@@ -280,11 +299,17 @@ impl Job<'_> {
         scratch(rows * COLUMNS + layout.words(size), |values| {
             let (sums, room) = values.split_at_mut(rows * COLUMNS);
             let sums = sums.as_chunks_mut().0;
+            let mut starts = [0; COLUMNS];
             for from in (0..steps).step_by(size) {
                 let (add, last) = (from > 0, from + size >= steps);
                 let ahead = if last { self.ahead } else { part(from + size).words() };
                 let ahead = &ahead[..ahead.len().min(size * COLUMNS)];
-                let operands = layout.apply(part(from), room, &mut places);
+                let operands = match layout.apply(part(from), room, &mut places) {
+                    Operands::Int8(int8) if int8.scale_stride == 1 && kernel.has_dot() && !kernel.has_tiles() => {
+                        Operands::Int8(int8.with_starts(&mut starts))
+                    }
+                    operands => operands,
+                };
                 Part { job: self, operands, ahead, add, last }.run(kernel, sums);
             }
         });

@@ -223,6 +223,7 @@ mod tests {
             column_scales: &[0.0; COLUMNS],
             panel,
             quads: 16,
+            starts: &[0; COLUMNS],
             groups: None,
         };
         let (mut room, mut places) = ([0; 20 * Groups::WORDS], [0; 24]);
