@@ -198,29 +198,22 @@ impl Rows {
         }
     }
 
-    /// Are values pairs of bf16, of a kernel that multiplies those faster than f32? Then [`Rows::read_pairs`] gives them.
+    /// Are values pairs of bf16, of a kernel that multiplies those faster than f32 ([`multiply_pairs`](crate::multiply_pairs))?
+    /// Intel's do not without AMX. Then [`Rows::pairs`] gives them.
     pub fn is_of_pairs(&self) -> bool {
-        self.shape.format == Format::Pairs && self.kernel.multiplies_bf16()
+        self.shape.format == Format::Pairs && self.kernel.multiplies_bf16() && !self.shape.tiled
     }
 
-    /// The same as [`Rows::read`] as pairs, `column` being even.
+    /// Values of a row as they are, from an even column on.
     ///
     /// # Panics
-    /// If they are not [pairs](Rows::is_of_pairs).
+    /// If they are not [pairs](Rows::is_of_pairs), or not there.
     #[inline(always)]
-    pub fn read_pairs(&self, row: usize, column: usize, out: &mut [u32]) {
+    pub fn pairs(&self, row: usize, column: usize, count: usize) -> &[u32] {
         let shape = &self.shape;
-        assert!(shape.format == Format::Pairs && column.is_multiple_of(2));
-        assert!(row < shape.m && column / 2 + out.len() <= shape.words());
-        let mut word = column / 2;
-        let mut rest = out;
-        while !rest.is_empty() {
-            // Up to the end of a line, after which another row's may follow.
-            let count = rest.len().min(LINE - word % LINE);
-            let (out, after) = rest.split_at_mut(count);
-            out.copy_from_slice(&self.words[shape.at(row, word)..][..count]);
-            (word, rest) = (word + count, after);
-        }
+        assert!(shape.format == Format::Pairs && !shape.tiled && row < shape.m && column + count <= shape.k);
+        assert!(column.is_multiple_of(2));
+        &self.words[shape.at(row, column / 2)..][..count.div_ceil(2)]
     }
 
     fn read_pieces(&self, row: usize, column: usize, out: &mut [f32]) {

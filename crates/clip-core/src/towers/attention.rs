@@ -278,7 +278,7 @@ fn vectors_of<S: Simd, const FUSED: bool, const VECTORS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{D, Device, Tensor};
+    use candle_core::{D, DType, Device, Tensor};
     use candle_nn::ops::softmax_last_dim;
     use packed_gemm::Precision;
 
@@ -317,6 +317,26 @@ mod tests {
                     let given = all.narrow(0, start, length).unwrap();
                     close(&given, &expected);
                     close(&one.narrow(0, i, 1).unwrap(), &expected.narrow(0, length - 1, 1).unwrap());
+                    start += length;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounded_to_bf16() {
+        for (heads, size, lengths) in [(1, 16, vec![1]), (3, 32, vec![5, 1, 17, 2]), (2, 64, vec![50, 77, 130])] {
+            let rows = lengths.iter().sum::<usize>();
+            let qkv = Tensor::randn(0f32, 1., (rows, 3 * heads * size), &Device::Cpu).unwrap();
+            // What attention reads, so that its own rounding alone is left.
+            let qkv = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+            for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
+                let attention = Attention { heads, lengths: &lengths, causal, queries: Queries::All };
+                let all = rounded_values_of(&attention, &qkv, Precision::Bf16, kernel);
+                let mut start = 0;
+                for &length in &lengths {
+                    let expected = reference(&qkv.narrow(0, start, length).unwrap(), heads, causal).unwrap();
+                    within(1e-2, &all.narrow(0, start, length).unwrap(), &expected);
                     start += length;
                 }
             }

@@ -20,24 +20,21 @@ impl WithSimd for MixPairs<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { head, first, out } = self;
         let Head { qkv, start, length, size, causal, .. } = *head;
-        let (kernel, words, wide_length) = (qkv.kernel(), size / 2, length.next_multiple_of(LANES));
+        let (kernel, wide_length) = (qkv.kernel(), length.next_multiple_of(LANES));
         head.prefetch(first, out.len() / size);
         let keys = keys(head, wide_length);
         let values = values(head);
         let scale = (size as f32).powf(-0.5);
-        let mut queries = vec![0; PAIR_ROWS * words];
         let mut scores = vec![0.0; PAIR_ROWS * wide_length];
         let mut weights = vec![0; PAIR_ROWS * wide_length / 2];
         let mut sums = vec![0.0; PAIR_ROWS * size];
         for (block, out) in out.chunks_mut(PAIR_ROWS * size).enumerate() {
             let first = first + block * PAIR_ROWS;
             let count = out.len() / size;
-            for (i, query) in queries.chunks_exact_mut(words).take(count).enumerate() {
-                qkv.read_pairs(start + first + i, head.query, query);
-            }
             let most = if causal { first + count } else { length };
             let wide_most = most.next_multiple_of(LANES);
-            let rows = std::array::from_fn(|i| &queries[i * words..][..words]);
+            // Of fewer the last one again.
+            let rows = std::array::from_fn(|i| qkv.pairs(start + first + i.min(count - 1), head.query, size));
             multiply_pairs(kernel, rows, &keys, wide_length, wide_most, &mut scores);
             let mut totals = [1.0; PAIR_ROWS];
             let all = scores.chunks_exact_mut(wide_length).zip(weights.chunks_exact_mut(wide_length / 2));
@@ -59,11 +56,10 @@ impl WithSimd for MixPairs<'_> {
 /// `[size / 2, wide_length]`: a key's pairs below each other.
 #[inline(always)]
 fn keys(head: &Head, wide_length: usize) -> Vec<u32> {
-    let words = head.size / 2;
-    let (mut keys, mut key) = (vec![0; words * wide_length], vec![0; words]);
+    let mut keys = vec![0; head.size / 2 * wide_length];
     for i in 0..head.length {
-        head.qkv.read_pairs(head.start + i, head.keys, &mut key);
-        keys[i..].iter_mut().step_by(wide_length).zip(&key).for_each(|(to, from)| *to = *from);
+        let key = head.qkv.pairs(head.start + i, head.keys, head.size);
+        keys[i..].iter_mut().step_by(wide_length).zip(key).for_each(|(to, from)| *to = *from);
     }
     keys
 }
@@ -71,17 +67,13 @@ fn keys(head: &Head, wide_length: usize) -> Vec<u32> {
 /// `[ceil(length / 2), size]`: pairs of what two rows have in a column, a zero filling up the last ones.
 #[inline(always)]
 fn values(head: &Head) -> Vec<u32> {
-    let words = head.size / 2;
     let mut values = vec![0; head.length.div_ceil(2) * head.size];
-    let (mut first, mut second) = (vec![0; words], vec![0; words]);
+    let none = vec![0; head.size / 2];
+    let row = |i: usize| if i < head.length { head.qkv.pairs(head.start + i, head.values, head.size) } else { &none };
     for (i, values) in values.chunks_exact_mut(head.size).enumerate() {
-        head.qkv.read_pairs(head.start + 2 * i, head.values, &mut first);
-        if 2 * i + 1 < head.length {
-            head.qkv.read_pairs(head.start + 2 * i + 1, head.values, &mut second);
-        } else {
-            second.fill(0);
-        }
-        for (pairs, (first, second)) in values.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(&second)) {
+        for (pairs, (first, second)) in
+            values.as_chunks_mut::<2>().0.iter_mut().zip(row(2 * i).iter().zip(row(2 * i + 1)))
+        {
             *pairs = [first & 0xffff | second << 16, first >> 16 | second & 0xffff_0000];
         }
     }
