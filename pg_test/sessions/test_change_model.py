@@ -76,7 +76,9 @@ class Load:
     def nearest(self, session):
         i = random.randint(1, STATIC)
         rows = session.run(f"SELECT embedding <=> clip_query('items', 'number {i}') FROM items ORDER BY embedding <=> clip_query('items', 'number {i}') LIMIT 5")
-        assert len(rows) == 5, rows
+        # By an index of hnsw that sees hnsw.ef_search candidates, of which dead versions of rows are dropped: fewer than 5 are
+        # no error of ours.
+        assert 0 < len(rows) <= 5, rows
 
     def repeatable(self, session):
         session.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM pg_class LIMIT 1")
