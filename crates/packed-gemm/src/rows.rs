@@ -168,10 +168,7 @@ impl Rows {
     /// each would wait for one after the other.
     #[inline(always)]
     pub fn prefetch(&self, row: usize, column: usize, count: usize) {
-        let (format, end) = (self.shape.format, (column + count).min(self.shape.k));
-        for word in (format.words(column)..format.words(end)).step_by(LINE) {
-            prefetch(self.words.as_ptr().wrapping_add(self.shape.at(row, word)));
-        }
+        prefetch_values(self.words.as_ptr(), &self.shape, row, column, count);
     }
 
     /// Values `column..` of a row, as they were rounded.
@@ -278,6 +275,15 @@ pub fn prefetch<T>(at: *const T) {
 #[cfg(not(target_arch = "x86_64"))]
 pub fn prefetch<T>(_: *const T) {}
 
+/// Of rows whose words begin there.
+#[inline(always)]
+fn prefetch_values(words: *const u32, shape: &Shape, row: usize, column: usize, count: usize) {
+    let end = (column + count).min(shape.k);
+    for word in (shape.format.words(column)..shape.format.words(end)).step_by(LINE) {
+        prefetch(words.wrapping_add(shape.at(row, word)));
+    }
+}
+
 /// Rows that several threads fill, each its own parts.
 pub struct Writer<'a> {
     shape: Shape,
@@ -318,10 +324,7 @@ impl Writer<'_> {
     /// Asks for the memory of a panel's columns of a row.
     #[inline(always)]
     pub fn prefetch(&self, row: usize, column: usize) {
-        let (shape, word) = (&self.shape, self.shape.format.words(column));
-        for line in 0..shape.format.words(COLUMNS).div_ceil(LINE) {
-            prefetch(self.words.wrapping_add(shape.at(row, word + line * LINE)));
-        }
+        prefetch_values(self.words, &self.shape, row, column, COLUMNS);
     }
 
     /// Writes columns `column..` of a row, which begin at a multiple of the format's unit and end at another or with the

@@ -192,27 +192,17 @@ pub fn int8_avx512<const M: usize>(
     assert!(scales.len() >= (M - 1) * scale_stride + if by_row { 1 } else { blocks });
     assert!(operands.panel.len() == (quads + blocks) * COLUMNS && tile.len() == M);
     let (x, panel) = (x.as_ptr().cast::<i32>(), operands.panel.as_ptr().cast::<i32>());
-    let zero = _mm512_set1_epi32(operands.levels + 1);
     let mut ahead = Lines::new(ahead, quads);
     // SAFETY: as in `wide`: a block has 64 sums and 64 words for each of its quads, all of them before the end that is
     // asserted above, as is that each of M rows has its scales.
     unsafe {
-        let start = |block: usize| {
-            let mut start = load_512(panel.add(block * (QUADS + 1) * COLUMNS));
-            for j in 0..4 {
-                start[j] = _mm512_mullo_epi32(start[j], zero);
-            }
-            start
-        };
         let mut totals;
         if by_row {
-            let mut sums = [[_mm512_setzero_si512(); 4]; M];
+            let mut starts = [_mm512_setzero_si512(); 4];
             for j in 0..4 {
-                let start = _mm512_loadu_si512(operands.starts.as_ptr().add(16 * j).cast());
-                for i in 0..M {
-                    sums[i][j] = start;
-                }
+                starts[j] = _mm512_loadu_si512(operands.starts.as_ptr().add(16 * j).cast());
             }
+            let mut sums = [starts; M];
             for block in 0..blocks {
                 add_block!(sums, x, stride, panel, quads, block, ahead);
             }
@@ -220,8 +210,13 @@ pub fn int8_avx512<const M: usize>(
             add_scaled(&mut totals, &sums, scales.as_ptr(), scale_stride);
         } else {
             totals = start_512::<M>(add, tile);
+            let zero = _mm512_set1_epi32(operands.levels + 1);
             for block in 0..blocks {
-                let mut sums = [start(block); M];
+                let mut start = load_512(panel.add(block * (QUADS + 1) * COLUMNS));
+                for j in 0..4 {
+                    start[j] = _mm512_mullo_epi32(start[j], zero);
+                }
+                let mut sums = [start; M];
                 add_block!(sums, x, stride, panel, quads, block, ahead);
                 add_scaled(&mut totals, &sums, scales.as_ptr().add(block), scale_stride);
             }
