@@ -89,6 +89,15 @@ with Session(db) as session:
     assert session.one("SELECT count(*) FROM items WHERE embedding IS NULL") == "0"
     assert session.one(WRONG) == "0"
 
+    # the walk's row goes away between the checks of a step and the step itself
+    session.run("BEGIN; DELETE FROM clip.backfills")
+    try:
+        went_on = session.run("SELECT clip.backfill_step('items', 'embedding', 10)")
+        raise AssertionError(f"went on: {went_on}")
+    except SqlError as e:
+        assert e.sqlstate == "55006", e
+    session.run("ROLLBACK")
+
     # the table goes away while it is backfilled
     session.run("UPDATE items SET embedding = NULL")
     session.send("CALL clip_backfill('items', batch_size => 10)")

@@ -177,6 +177,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_lock(regclass, boolean) IS 'internal: one backfill of a table at a time';
 
+-- Where the walk is. The table may be dropped or detached between two batches, and also while one begins.
+CREATE FUNCTION clip.backfill_of(relation regclass, embedding_column name) RETURNS clip.backfills LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	b clip.backfills;
+BEGIN
+	SELECT * INTO b FROM clip.backfills s
+	WHERE s.relation = backfill_of.relation AND s.embedding_column = backfill_of.embedding_column;
+	IF NOT FOUND THEN
+		PERFORM clip.attached(relation, embedding_column);
+		RAISE EXCEPTION 'another session has ended the backfill of relation "%"', clip.name_of(relation) USING ERRCODE = 'object_in_use';
+	END IF;
+	RETURN b;
+END $$;
+COMMENT ON FUNCTION clip.backfill_of(regclass, name) IS 'internal: the row of clip.backfills';
+
 -- One batch: reads rows, runs the model, writes the vectors of those rows that are still what was read. A row that
 -- somebody changed or holds locked meanwhile is left for another walk; nobody waits for anybody. False when done.
 CREATE FUNCTION clip.backfill_step(relation regclass, embedding_column name, batch_size integer) RETURNS boolean
@@ -197,7 +213,7 @@ DECLARE
 	failed bigint := 0;
 BEGIN
 	PERFORM clip.backfill_lock(relation);
-	SELECT * INTO STRICT b FROM clip.backfills s WHERE s.relation = t.relation AND s.embedding_column = t.embedding_column;
+	b := clip.backfill_of(t.relation, t.embedding_column);
 	-- The content of one batch has to fit into memory, whatever the size of its images.
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = b.part AND c.relkind = 'r') THEN
 		EXECUTE format($sql$
@@ -291,10 +307,8 @@ COMMENT ON FUNCTION clip.key_of(regclass, tid) IS 'internal: a row''s primary ke
 CREATE FUNCTION clip.backfill_end(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	b clip.backfills;
+	b clip.backfills := clip.backfill_of(relation, embedding_column);
 BEGIN
-	SELECT * INTO STRICT b FROM clip.backfills s
-	WHERE s.relation = backfill_end.relation AND s.embedding_column = backfill_end.embedding_column;
 	IF b.rows_failed > 0 THEN
 		RAISE WARNING '% of % rows of relation "%" could not be embedded', b.rows_failed, b.rows_done + b.rows_failed, clip.name_of(relation)
 			USING HINT = 'The view clip_backfill_errors tells which and why.';
