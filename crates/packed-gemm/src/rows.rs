@@ -195,6 +195,24 @@ impl Rows {
         }
     }
 
+    /// Are values pairs of bf16, of a kernel that multiplies those faster than f32 ([`multiply_pairs`](crate::multiply_pairs))?
+    /// Intel's do not without AMX. Then [`Rows::pairs`] gives them.
+    pub fn is_of_pairs(&self) -> bool {
+        self.shape.format == Format::Pairs && self.kernel.multiplies_bf16() && !self.shape.tiled
+    }
+
+    /// Values of a row as they are, from an even column on.
+    ///
+    /// # Panics
+    /// If they are not [pairs](Rows::is_of_pairs), or not there.
+    #[inline(always)]
+    pub fn pairs(&self, row: usize, column: usize, count: usize) -> &[u32] {
+        let shape = &self.shape;
+        assert!(shape.format == Format::Pairs && !shape.tiled && row < shape.m && column + count <= shape.k);
+        assert!(column.is_multiple_of(2));
+        &self.words[shape.at(row, column / 2)..][..count.div_ceil(2)]
+    }
+
     fn read_pieces(&self, row: usize, column: usize, out: &mut [f32]) {
         let shape = &self.shape;
         // From the middle of a word or a block: what is before it goes nowhere.

@@ -5,6 +5,7 @@ use std::f32::consts::LOG2_E;
 use packed_gemm::{Kernel, Rows, exp2};
 use pulp::{Arch, Scalar128b, Simd, WithSimd};
 
+use super::attention_pairs::MixPairs;
 use crate::compute::Compute;
 
 /// Rows of all sequences lie one after the other, and so do queries, keys and values of a row.
@@ -82,23 +83,23 @@ impl Attention<'_> {
 }
 
 /// One head of one sequence.
-struct Head<'a> {
-    qkv: &'a Rows,
+pub(super) struct Head<'a> {
+    pub qkv: &'a Rows,
     /// First row of the sequence.
-    start: usize,
-    length: usize,
+    pub start: usize,
+    pub length: usize,
     /// Columns of the head, the first ones of its queries, keys and values.
-    size: usize,
-    query: usize,
-    keys: usize,
-    values: usize,
+    pub size: usize,
+    pub query: usize,
+    pub keys: usize,
+    pub values: usize,
     /// Asks instead of the rows.
     given: Option<&'a [f32]>,
-    causal: bool,
+    pub causal: bool,
 }
 
 /// Scores and values are filled up to a multiple of so many: whole vectors of any processor.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Rows that ask together.
 const QUERIES: usize = 4;
 
@@ -120,8 +121,22 @@ impl<const FUSED: bool> WithSimd for Mix<'_, FUSED> {
 }
 
 impl Head<'_> {
+    /// Rows are far apart: what is asked for at once need not be waited for one after the other.
+    #[inline(always)]
+    pub fn prefetch(&self, first: usize, queries: usize) {
+        for part in [self.keys, self.values] {
+            (0..self.length).for_each(|i| self.qkv.prefetch(self.start + i, part, self.size));
+        }
+        if self.given.is_none() {
+            (first..first + queries).for_each(|i| self.qkv.prefetch(self.start + i, self.query, self.size));
+        }
+    }
+
     /// `out`: `[queries, size]`, for the rows of the sequence from `first` on.
     fn run(&self, first: usize, out: &mut [f32], kernel: Kernel) {
+        if self.given.is_none() && self.qkv.is_of_pairs() && self.size.is_multiple_of(LANES) {
+            return Arch::new().dispatch(MixPairs { head: self, first, out });
+        }
         match kernel {
             Kernel::Portable => Simd::vectorize(Scalar128b, Mix::<false> { head: self, first, out }),
             #[cfg(target_arch = "x86_64")]
@@ -136,13 +151,7 @@ impl Head<'_> {
     fn mix<S: Simd, const FUSED: bool>(&self, simd: S, first: usize, out: &mut [f32]) {
         let (length, size) = (self.length, self.size);
         let (wide_length, wide_size) = (length.next_multiple_of(LANES), size.next_multiple_of(LANES));
-        // Rows are far apart: what is asked for at once need not be waited for one after the other.
-        for part in [self.keys, self.values] {
-            (0..length).for_each(|i| self.qkv.prefetch(self.start + i, part, size));
-        }
-        if self.given.is_none() {
-            (first..first + out.len() / size).for_each(|i| self.qkv.prefetch(self.start + i, self.query, size));
-        }
+        self.prefetch(first, out.len() / size);
         // Keys as columns, values as rows, both filled up with zeros to whole vectors.
         let mut keys = vec![0.0; size * wide_length];
         let mut values = vec![0.0; length * wide_size];
@@ -172,7 +181,7 @@ impl Head<'_> {
             let mut totals = [1.0; QUERIES];
             for (i, scores) in scores.chunks_exact_mut(wide_length).take(count).enumerate() {
                 let seen = if self.causal { first + i + 1 } else { length };
-                totals[i] = softmax::<S, FUSED>(simd, &mut scores[..wide_most], seen);
+                totals[i] = softmax::<S, FUSED>(simd, &mut scores[..wide_most], seen, 1.0);
             }
             product::<S, FUSED>(simd, &scores, most, &values, wide_size, wide_size, &mut sums);
             for ((out, sums), total) in out.chunks_exact_mut(size).zip(sums.chunks_exact(wide_size)).zip(totals) {
@@ -183,10 +192,10 @@ impl Head<'_> {
     }
 }
 
-/// Replaces the first `seen` scores by weights, what follows by zeros, and returns their sum, by which they are still to
+/// Replaces the first `seen` scores, times `scale`, by weights, what follows by zeros, and returns their sum, by which they are still to
 /// be divided.
 #[inline(always)]
-fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], seen: usize) -> f32 {
+pub(super) fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], seen: usize, scale: f32) -> f32 {
     // Whole vectors: what is not seen weighs 1e-38 of the largest in the sum.
     scores[seen..].fill(f32::NEG_INFINITY);
     let vectors = S::as_mut_simd_f32s(scores).0;
@@ -198,7 +207,7 @@ fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], seen: usize)
     let largest = simd.splat_f32s(simd.reduce_max_f32s(largest));
     let mut sum = simd.splat_f32s(0.0);
     for x in vectors.iter_mut() {
-        let y = simd.mul_f32s(simd.splat_f32s(LOG2_E), simd.sub_f32s(*x, largest));
+        let y = simd.mul_f32s(simd.splat_f32s(scale * LOG2_E), simd.sub_f32s(*x, largest));
         *x = exp2::<S, FUSED>(simd, y);
         sum = simd.add_f32s(sum, *x);
     }
@@ -269,7 +278,7 @@ fn vectors_of<S: Simd, const FUSED: bool, const VECTORS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{D, Device, Tensor};
+    use candle_core::{D, DType, Device, Tensor};
     use candle_nn::ops::softmax_last_dim;
     use packed_gemm::Precision;
 
@@ -308,6 +317,26 @@ mod tests {
                     let given = all.narrow(0, start, length).unwrap();
                     close(&given, &expected);
                     close(&one.narrow(0, i, 1).unwrap(), &expected.narrow(0, length - 1, 1).unwrap());
+                    start += length;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounded_to_bf16() {
+        for (heads, size, lengths) in [(1, 16, vec![1]), (3, 32, vec![5, 1, 17, 2]), (2, 64, vec![50, 77, 130])] {
+            let rows = lengths.iter().sum::<usize>();
+            let qkv = Tensor::randn(0f32, 1., (rows, 3 * heads * size), &Device::Cpu).unwrap();
+            // What attention reads, so that its own rounding alone is left.
+            let qkv = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+            for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
+                let attention = Attention { heads, lengths: &lengths, causal, queries: Queries::All };
+                let all = rounded_values_of(&attention, &qkv, Precision::Bf16, kernel);
+                let mut start = 0;
+                for &length in &lengths {
+                    let expected = reference(&qkv.narrow(0, start, length).unwrap(), heads, causal).unwrap();
+                    within(1e-2, &all.narrow(0, start, length).unwrap(), &expected);
                     start += length;
                 }
             }

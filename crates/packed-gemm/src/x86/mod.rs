@@ -13,7 +13,7 @@ mod avx512;
 pub use amx::{amx, has_amx};
 pub use avx2::unpack_narrow;
 pub use avx2_int8::lay_out;
-pub use avx512::{RowLines, from_bf16, integers_of_bf16, to_bf16};
+pub use avx512::{RowLines, from_bf16, integers_of_bf16, multiply_pairs, to_bf16};
 
 use pulp::x86::{V3, V4};
 
