@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use crate::epilogue::add;
 use crate::format::LINE;
 use crate::rows::{Writer, prefetch};
-use crate::tile::COLUMNS;
+use crate::tile::{COLUMNS, Sums};
 
 /// `[m, n]`, which several threads fill, each its own part.
 pub enum Output<'a> {
@@ -28,11 +28,30 @@ impl Output<'_> {
         }
     }
 
+    /// To bf16 or integers?
     #[inline(always)]
-    pub fn store(&self, row: usize, column: usize, values: &[f32]) {
+    pub fn rounds(&self) -> bool {
         match self {
-            Self::Values(out) => out.store(row, column, values),
-            Self::Rows(out) => out.store_by::<true>(row, column, values),
+            Self::Values(_) => false,
+            Self::Rows(out) => out.rounds(),
+        }
+    }
+
+    /// Writes the first `width` columns of some rows, `row` being the first.
+    #[inline(always)]
+    pub fn store(&self, row: usize, column: usize, width: usize, values: &Sums) {
+        // No closures: they would be functions without the kernel's features.
+        match self {
+            Self::Values(out) => {
+                for (i, values) in values.iter().enumerate() {
+                    out.store(row + i, column, &values[..width]);
+                }
+            }
+            Self::Rows(out) => {
+                for (i, values) in values.iter().enumerate() {
+                    out.store_by::<true>(row + i, column, &values[..width]);
+                }
+            }
         }
     }
 }

@@ -339,6 +339,12 @@ impl Writer<'_> {
         }
     }
 
+    /// To bf16 or integers?
+    #[inline(always)]
+    pub fn rounds(&self) -> bool {
+        matches!(self.shape.format, Format::Pairs | Format::Quads)
+    }
+
     /// Asks for the memory of a panel's columns of a row.
     #[inline(always)]
     pub fn prefetch(&self, row: usize, column: usize) {

@@ -359,11 +359,9 @@ impl Part<'_> {
     ) {
         let job = self.job;
         if self.last {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let row = job.row + row + i;
-                job.epilogue.apply::<S, FUSED>(simd, sums, scales, job.column..job.column + job.width);
-                job.out.store(row, job.column, &sums[..job.width]);
-            }
+            let columns = job.column..job.column + job.width;
+            job.epilogue.apply::<S, FUSED>(simd, sums, scales, columns, job.out.rounds());
+            job.out.store(job.row + row, job.column, job.width, sums);
         }
     }
 

@@ -181,7 +181,7 @@ impl Head<'_> {
             let mut totals = [1.0; QUERIES];
             for (i, scores) in scores.chunks_exact_mut(wide_length).take(count).enumerate() {
                 let seen = if self.causal { first + i + 1 } else { length };
-                totals[i] = softmax::<S, FUSED>(simd, &mut scores[..wide_most], seen, 1.0);
+                totals[i] = softmax::<S, FUSED, false>(simd, &mut scores[..wide_most], seen, 1.0);
             }
             product::<S, FUSED>(simd, &scores, most, &values, wide_size, wide_size, &mut sums);
             for ((out, sums), total) in out.chunks_exact_mut(size).zip(sums.chunks_exact(wide_size)).zip(totals) {
@@ -195,7 +195,12 @@ impl Head<'_> {
 /// Replaces the first `seen` scores, times `scale`, by weights, what follows by zeros, and returns their sum, by which they are still to
 /// be divided.
 #[inline(always)]
-pub(super) fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], seen: usize, scale: f32) -> f32 {
+pub(super) fn softmax<S: Simd, const FUSED: bool, const ROUGH: bool>(
+    simd: S,
+    scores: &mut [f32],
+    seen: usize,
+    scale: f32,
+) -> f32 {
     // Whole vectors: what is not seen weighs 1e-38 of the largest in the sum.
     scores[seen..].fill(f32::NEG_INFINITY);
     let vectors = S::as_mut_simd_f32s(scores).0;
@@ -208,7 +213,7 @@ pub(super) fn softmax<S: Simd, const FUSED: bool>(simd: S, scores: &mut [f32], s
     let mut sum = simd.splat_f32s(0.0);
     for x in vectors.iter_mut() {
         let y = simd.mul_f32s(simd.splat_f32s(scale * LOG2_E), simd.sub_f32s(*x, largest));
-        *x = exp2::<S, FUSED>(simd, y);
+        *x = exp2::<S, FUSED, ROUGH>(simd, y);
         sum = simd.add_f32s(sum, *x);
     }
     scores[seen..].fill(0.0);

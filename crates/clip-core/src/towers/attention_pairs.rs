@@ -40,7 +40,7 @@ impl WithSimd for MixPairs<'_> {
             let all = scores.chunks_exact_mut(wide_length).zip(weights.chunks_exact_mut(wide_length / 2));
             for (i, (scores, weights)) in all.take(count).enumerate() {
                 let (scores, seen) = (&mut scores[..wide_most], if causal { first + i + 1 } else { length });
-                totals[i] = softmax::<S, true>(simd, scores, seen, scale);
+                totals[i] = softmax::<S, true, true>(simd, scores, seen, scale);
                 to_pairs(kernel, scores, &mut weights[..wide_most / 2]);
             }
             let rows = std::array::from_fn(|i| &weights[i * wide_length / 2..][..most.div_ceil(2)]);
