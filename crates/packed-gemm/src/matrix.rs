@@ -1,6 +1,7 @@
 //! The packed matrix and its product.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -114,6 +115,18 @@ impl PackedMatrix {
         self.k
     }
 
+    /// Some columns of the product, without a copy of their weights. `None` where they do not begin and end with panels of 64,
+    /// the last of which may be narrower.
+    pub fn columns(&self, columns: Range<usize>) -> Option<Self> {
+        let ends = columns.end == self.n || columns.end.is_multiple_of(COLUMNS);
+        if columns.is_empty() || columns.end > self.n || !columns.start.is_multiple_of(COLUMNS) || !ends {
+            return None;
+        }
+        let panel = self.panels.len() / self.n.div_ceil(COLUMNS);
+        let panels = self.panels.slice(columns.start / COLUMNS * panel..columns.end.div_ceil(COLUMNS) * panel);
+        Some(Self { panels, n: columns.len(), ..*self })
+    }
+
     /// `epilogue(x Wᵀ)`, `[m, n]` row-major.
     ///
     /// The sums do not depend on `m` nor on the number of threads.
@@ -171,7 +184,8 @@ impl PackedMatrix {
         let rows_of_span = (SPAN_BYTES / (4 * x.shape().stride)).max(crate::tile::ROWS);
         let spans = m.div_ceil(rows_of_span);
         // As few jobs as keep all threads at work: each has to fetch its panel.
-        let ranges = (JOBS * team.threads()).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS));
+        let threads = team.free_threads();
+        let ranges = (JOBS * threads).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS));
         // Tiles belong to one job each.
         let unit = if x.shape().tiled { TILE } else { 1 };
         let parts = spans * ranges;
@@ -181,7 +195,7 @@ impl PackedMatrix {
             let part = span * ranges + range;
             let (from, to) = (first_row(part), first_row(part + 1));
             let operands = self.operands(x, from, &words[panel * panel_words..][..panel_words]);
-            let ahead = match turn + team.threads() {
+            let ahead = match turn + threads {
                 next if next < panels * parts => &words[next % panels * panel_words..][..panel_words],
                 _ => &[],
             };
@@ -241,4 +255,32 @@ impl AsRef<[u8]> for Words {
 
 pub fn check(what: &'static str, given: usize, expected: usize) -> Result<(), ShapeError> {
     if given == expected { Ok(()) } else { Err(ShapeError { what, given, expected }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Kernel;
+
+    #[test]
+    fn some_columns() {
+        let (m, k, n) = (3, 70, 200);
+        let numbers = |count: usize| -> Vec<f32> { (0..count).map(|i| (i * 37 % 101) as f32 - 50.0).collect() };
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            let packed = PackedMatrix::pack(precision, &numbers(n * k), n, k).unwrap();
+            let mut x = Rows::new(precision, Kernel::best());
+            x.copy_from(&Team::solo(), &numbers(m * k), k).unwrap();
+            let product = |packed: &PackedMatrix| packed.multiply(&Team::solo(), &x, &Epilogue::default()).unwrap();
+            let whole = product(&packed);
+            for columns in [0..n, 0..64, 64..n, 64..192, 192..n] {
+                let part = packed.columns(columns.clone()).unwrap();
+                assert_eq!(part.outputs(), columns.len());
+                let expected: Vec<f32> = whole.chunks(n).flat_map(|row| &row[columns.clone()]).copied().collect();
+                assert_eq!(product(&part), expected, "{precision:?} {columns:?}");
+            }
+            for columns in [0..0, 1..64, 0..63, 64..193, 128..n + 1, 256..320] {
+                assert!(packed.columns(columns.clone()).is_none(), "{columns:?}");
+            }
+        }
+    }
 }

@@ -101,6 +101,11 @@ impl Team {
         self.helpers.len() + 1
     }
 
+    /// Those that a loop would have now: one, where a turn of another loop asks.
+    pub fn free_threads(&self) -> usize {
+        if self.busy.load(Ordering::Acquire) { 1 } else { self.threads() }
+    }
+
     /// Helpers take part from now on, in a loop that is running, too. Any thread may call this.
     pub fn call_helpers(&self) {
         self.shared.resting.store(false, Ordering::SeqCst);
@@ -305,6 +310,8 @@ mod tests {
                 }
             }
             assert_eq!(team.map(7, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
+            assert_eq!(team.free_threads(), threads);
+            assert!(threads == 1 || team.map(2, |_| team.free_threads()) == [1, 1]);
         }
     }
 

@@ -9,6 +9,7 @@ use super::attention_pairs::MixPairs;
 use crate::compute::Compute;
 
 /// Rows of all sequences lie one after the other, and so do queries, keys and values of a row.
+#[derive(Clone, Copy)]
 pub struct Attention<'a> {
     pub heads: usize,
     /// Rows of each sequence.
@@ -25,23 +26,24 @@ pub enum Queries<'a> {
     All,
     /// One of each sequence.
     Rows(&'a [usize]),
-    /// This query, `[hidden]`, in each sequence. Its rows have keys and values alone.
-    Given(&'a [f32]),
+    /// The same, with `queries` for them, `[sequences, hidden]`: rows have keys and values alone.
+    Given { rows: &'a [usize], queries: &'a [f32] },
 }
 
 impl Attention<'_> {
-    /// `qkv`: `[sum of lengths, width]`, `width` being three times the hidden size, or twice where the query is given.
+    /// `qkv`: `[sum of lengths, width]`, `width` being three times the hidden size, or twice where queries are given.
     /// Fills `[rows that ask, hidden]`.
     pub fn to_rows(&self, qkv: &Rows, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         let (starts, total) = self.starts();
-        let parts = if matches!(self.queries, Queries::Given(_)) { 2 } else { 3 };
+        let parts = if matches!(self.queries, Queries::Given { .. }) { 2 } else { 3 };
         let hidden = qkv.width() / parts;
+        let there = |rows: &[usize]| {
+            rows.len() == self.lengths.len() && rows.iter().zip(self.lengths).all(|(row, length)| row < length)
+        };
         let fits = match self.queries {
             Queries::All => true,
-            Queries::Rows(rows) => {
-                rows.len() == self.lengths.len() && rows.iter().zip(self.lengths).all(|(row, length)| row < length)
-            }
-            Queries::Given(query) => query.len() == hidden,
+            Queries::Rows(rows) => there(rows),
+            Queries::Given { rows, queries } => there(rows) && queries.len() == rows.len() * hidden,
         };
         if !fits || hidden == 0 || !hidden.is_multiple_of(self.heads) || qkv.width() != parts * hidden {
             candle_core::bail!("attention of {} heads does not fit rows of {}", self.heads, qkv.width());
@@ -60,12 +62,18 @@ impl Attention<'_> {
                 length: self.lengths[i],
                 size,
                 query: head * size,
-                given: if let Queries::Given(query) = self.queries { Some(query) } else { None },
+                given: match self.queries {
+                    Queries::Given { queries, .. } => Some(&queries[i * hidden..][..hidden]),
+                    _ => None,
+                },
                 keys,
                 values: keys + hidden,
                 causal: self.causal,
             };
-            let first = if let Queries::Rows(rows) = self.queries { rows[i] } else { 0 };
+            let first = match self.queries {
+                Queries::All => 0,
+                Queries::Rows(rows) | Queries::Given { rows, .. } => rows[i],
+            };
             head.run(first, out, compute.kernel());
         });
         Ok(())
@@ -353,19 +361,21 @@ mod tests {
         let (heads, size, lengths) = (2, 20, [3, 17]);
         let hidden = heads * size;
         let random = |rows, width| Tensor::randn(0f32, 1., (rows, width), &Device::Cpu).unwrap();
-        let (query, kv) = (random(1, hidden), random(20, 2 * hidden));
-        // As if every row asked so.
-        let qkv = Tensor::cat(&[&query.broadcast_as((20, hidden)).unwrap(), &kv], 1).unwrap();
-        let query: Vec<f32> = query.flatten_all().unwrap().to_vec1().unwrap();
+        let (all, kv, rows) = (random(20, hidden), random(20, 2 * hidden), [1, 16]);
+        let qkv = Tensor::cat(&[&all, &kv], 1).unwrap();
+        let all: Vec<f32> = all.flatten_all().unwrap().to_vec1().unwrap();
+        let queries = [&all[hidden..][..hidden], &all[(3 + 16) * hidden..]].concat();
         for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
-            let run = |queries, qkv: &Tensor| {
-                let attention = Attention { heads, lengths: &lengths, causal: false, queries };
-                rounded_values_of(&attention, qkv, precision, kernel)
-            };
-            // The query itself is not rounded.
-            let tolerance = if precision == Precision::F32 { 2e-6 } else { 1e-2 };
-            let (given, expected) = (run(Queries::Given(&query), &kv), run(Queries::Rows(&[0, 0]), &qkv));
-            within(tolerance, &given, &expected);
+            for causal in [false, true] {
+                let run = |queries, qkv: &Tensor| {
+                    let attention = Attention { heads, lengths: &lengths, causal, queries };
+                    rounded_values_of(&attention, qkv, precision, kernel)
+                };
+                // The query itself is not rounded.
+                let tolerance = if precision == Precision::F32 { 2e-6 } else { 1e-2 };
+                let given = run(Queries::Given { rows: &rows, queries: &queries }, &kv);
+                within(tolerance, &given, &run(Queries::Rows(&rows), &qkv));
+            }
         }
     }
 
@@ -382,13 +392,14 @@ mod tests {
         assert!(
             run(2, &[2, 3], Queries::All)
                 && run(2, &[5], Queries::Rows(&[4]))
-                && run(2, &[5], Queries::Given(&[0.0; 12]))
+                && run(2, &[5], Queries::Given { rows: &[0], queries: &[0.0; 12] })
         );
         assert!(!run(3, &[2, 3], Queries::All), "heads");
         assert!(!run(2, &[2, 2], Queries::All), "lengths");
         assert!(!run(2, &[5], Queries::Rows(&[5])), "no such row");
         assert!(!run(2, &[2, 3], Queries::Rows(&[1])), "a row too few");
-        assert!(!run(2, &[5], Queries::Given(&[0.0; 8])), "the query's length");
+        assert!(!run(2, &[5], Queries::Given { rows: &[0], queries: &[0.0; 8] }), "the query's length");
+        assert!(!run(2, &[5], Queries::Given { rows: &[5], queries: &[0.0; 12] }), "the query's row");
     }
 
     fn values_of(attention: &Attention, qkv: &Tensor, kernel: Kernel) -> Tensor {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::{CpuStorage, CustomOp1, InplaceOp1, InplaceOp2, Layout, Shape, Tensor};
 use packed_gemm::{Activation as Fused, Epilogue, PackedMatrix, Precision, Rows};
 
-use super::attention::Attention;
+use super::attention::{Attention, Queries};
 use super::norm::LayerNorm;
 use crate::compute::{Compute, Lent};
 use crate::error::Result;
@@ -62,6 +62,12 @@ impl Linear {
     /// Of the normed rows.
     pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, compute: &Compute) -> Result<Tensor> {
         Ok(x.apply_op1_no_bwd(&Op { norm: Some(norm), linear: self, compute })?)
+    }
+
+    /// Some outputs alone, where the matrix can be parted there.
+    fn columns(&self, columns: Range<usize>) -> Option<Self> {
+        let matrix = self.matrix.columns(columns.clone())?;
+        Some(Self { matrix, bias: self.bias.as_ref().map(|bias| bias[columns].to_vec()), activation: self.activation })
     }
 
     fn rows<'a>(&self, compute: &'a Compute) -> Lent<'a> {
@@ -215,11 +221,39 @@ struct Attend<'a> {
 impl Attend<'_> {
     /// What the last linear layer takes.
     fn rows(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
+        self.mixed(&self.block.qkv, self.attention, x, layout)
+    }
+
+    /// The same of the rows that ask, which have been copied to `asking`: queries of these alone, which spares a third of the
+    /// first product.
+    fn rows_asked(&self, asking: &[f32], x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
         let (AttentionBlock { norm, qkv, out: _ }, compute) = (self.block, self.compute);
-        let (mut rows, mut between) = (qkv.rows(compute), qkv.values(compute));
-        norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
-        qkv.to_rows(&rows, &mut between, compute)?;
-        whole(&mut rows, qkv, compute, |rows| self.attention.to_rows(&between, rows, compute))?;
+        let hidden = layout.shape().dims2()?.1;
+        let parts = (qkv.columns(0..hidden), qkv.columns(hidden..qkv.matrix.outputs()));
+        let (Queries::Rows(at), (Some(query), Some(keys_values))) = (self.attention.queries, parts) else {
+            return self.rows(x, layout);
+        };
+        let mut rows = query.rows(compute);
+        norm.to_rows(asking, hidden, &mut rows, compute)?;
+        let queries = query.product(&rows, compute)?;
+        drop(rows);
+        let queries = Queries::Given { rows: at, queries: &queries };
+        self.mixed(&keys_values, &Attention { queries, ..*self.attention }, x, layout)
+    }
+
+    /// `linear` makes what `attention` reads.
+    fn mixed(
+        &self,
+        linear: &Linear,
+        attention: &Attention,
+        x: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<Lent<'_>> {
+        let compute = self.compute;
+        let (mut rows, mut between) = (linear.rows(compute), linear.values(compute));
+        self.block.norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
+        linear.to_rows(&rows, &mut between, compute)?;
+        whole(&mut rows, linear, compute, |rows| attention.to_rows(&between, rows, compute))?;
         Ok(rows)
     }
 }
@@ -259,7 +293,8 @@ impl InplaceOp2 for Attend<'_> {
         x: &CpuStorage,
         layout: &Layout,
     ) -> candle_core::Result<()> {
-        self.block.out.add_to(&*self.rows(x, layout)?, asking, asking_layout, self.compute)
+        let rows = self.rows_asked(values(asking, asking_layout)?, x, layout)?;
+        self.block.out.add_to(&rows, asking, asking_layout, self.compute)
     }
 }
 

@@ -44,7 +44,9 @@ impl PoolingHead {
 
     /// `x`: `[images * rows, hidden]`. Returns `[images, hidden]`.
     pub fn forward(&self, x: &Tensor, images: usize, rows: usize, compute: &Compute) -> Result<Tensor> {
-        let (lengths, queries) = (vec![rows; images], Queries::Given(&self.query));
+        // It sees all rows, wherever it stands.
+        let (lengths, first, asked) = (vec![rows; images], vec![0; images], self.query.repeat(images));
+        let queries = Queries::Given { rows: &first, queries: &asked };
         let attention = Attention { heads: self.heads, lengths: &lengths, causal: false, queries };
         let x = self.attention.forward(&attention, x, compute)?;
         self.mlp.add_to(&x, compute)?;
