@@ -74,16 +74,26 @@ impl Compute {
 
     fn lend(&self, precision: Precision, to_read: bool) -> Lent<'_> {
         let mut free = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = free.iter().position(|rows| rows.precision() == precision && rows.is_to_read() == to_read);
+        let fits = |rows: &Rows| rows.precision() == precision && rows.is_to_read() == to_read;
+        let found = (0..free.len()).filter(|i| fits(&free[*i])).max_by_key(|i| free[*i].bytes());
         let new = if to_read { Rows::to_read } else { Rows::new };
         let rows = found.map_or_else(|| new(precision, self.kernel), |i| free.swap_remove(i));
         Lent { rows, from: self }
     }
 
-    /// Gives the memory of rows back to the system: a batch may have taken much.
+    /// Gives memory of rows back to the system, but for what the next pass of a few images needs: a batch of a large model may
+    /// have taken much.
     pub fn free_rows(&self) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut kept = 0;
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).retain(|rows| {
+            let fits = kept + rows.bytes() <= Self::KEPT_BYTES;
+            kept += if fits { rows.bytes() } else { 0 };
+            fits
+        });
     }
+
+    /// Of rows, between passes.
+    const KEPT_BYTES: usize = 10 << 20;
 }
 
 /// Rows that go back to their [`Compute`].
@@ -142,6 +152,26 @@ impl Context<'_> {
 mod tests {
     use super::*;
     use nix::sys::signal::Signal;
+
+    #[test]
+    fn memory_of_rows_is_kept_up_to_a_limit() {
+        let compute = Compute::new(1).unwrap();
+        let kept = |sizes: &[usize]| {
+            let fill = |size: &usize| {
+                let mut rows = compute.rows(Precision::F32);
+                rows.fill(compute.team(), *size, 1 << 18, |_, row| row.fill(1.0));
+                rows
+            };
+            let lent: Vec<_> = sizes.iter().map(fill).collect();
+            drop(lent);
+            compute.free_rows();
+            compute.rows.lock().unwrap().iter().map(Rows::bytes).sum::<usize>() >> 20
+        };
+        assert_eq!(kept(&[1, 2]), 3, "MiB");
+        assert_eq!(kept(&[2]), 3, "the same memory again");
+        assert!(kept(&[4, 4, 4]) <= 10);
+        assert!(kept(&[11]) <= 10);
+    }
 
     #[test]
     fn helpers_block_all_signals() {

@@ -24,7 +24,7 @@ impl Output<'_> {
                 let at = out.values.wrapping_add(row * out.n + column);
                 (0..COLUMNS).step_by(LINE).for_each(|i| prefetch(at.wrapping_add(i)));
             }
-            Self::Rows(out) => out.prefetch(row, column),
+            Self::Rows(out) => out.prefetch(row, column, COLUMNS),
         }
     }
 

@@ -77,6 +77,11 @@ impl Rows {
         self.kernel
     }
 
+    /// Bytes of memory that are kept for the next contents.
+    pub fn bytes(&self) -> usize {
+        4 * (self.words.capacity() + self.scales.capacity())
+    }
+
     /// m
     pub fn len(&self) -> usize {
         self.shape.m
@@ -156,6 +161,7 @@ impl Rows {
         team.for_each(heights.len() * parts, |turn| {
             let (i, part) = (turn / parts, turn % parts);
             encode::scratch(heights[i] * width, |values| {
+                (starts[i]..starts[i] + heights[i]).for_each(|row| out.prefetch(row, part * width, width));
                 cell(i, part, values);
                 for (j, values) in values.chunks_exact(width).enumerate() {
                     out.store(starts[i] + j, part * width, values);
@@ -249,6 +255,8 @@ impl Rows {
         // What is larger stays so: growing again would write it.
         let (words, scales) = (self.shape.len(), self.shape.scales());
         if self.words.len() < words {
+            // Anew, as nothing of it is needed, and no larger than that.
+            self.words = Aligned::with_capacity(LINE_BYTES, words);
             self.words.resize(words, 0);
         }
         if self.scales.len() < scales {
@@ -345,10 +353,10 @@ impl Writer<'_> {
         matches!(self.shape.format, Format::Pairs | Format::Quads)
     }
 
-    /// Asks for the memory of a panel's columns of a row.
+    /// Asks for the memory of some columns of a row.
     #[inline(always)]
-    pub fn prefetch(&self, row: usize, column: usize) {
-        prefetch_values(self.words, &self.shape, row, column, COLUMNS);
+    pub fn prefetch(&self, row: usize, column: usize, count: usize) {
+        prefetch_values(self.words, &self.shape, row, column, count);
     }
 
     /// Writes columns `column..` of a row, which begin at a multiple of the format's unit and end at another or with the

@@ -46,17 +46,19 @@ impl Linear {
         Ok(x.apply_op1_no_bwd(&Op { norm: None, linear: self, compute })?)
     }
 
-    /// Of `count` rows of `width` values, each as `row(i, values)` writes it; `[count, outputs]`.
+    /// Of `count` rows of `width` values, each as `row(i, values)` writes it; `out` becomes `[count, outputs]`.
     pub fn of_rows(
         &self,
         count: usize,
         width: usize,
         compute: &Compute,
         row: impl Fn(usize, &mut [f32]) + Sync,
-    ) -> Result<Vec<f32>> {
+        out: &mut Rows,
+    ) -> Result<()> {
         let mut rows = self.rows(compute);
         rows.fill(compute.team(), count, width, row);
-        Ok(self.product(&rows, compute)?)
+        let done = self.matrix.multiply_to_rows(compute.team(), &rows, &self.epilogue(), out);
+        Ok(done.map_err(candle_core::Error::wrap)?)
     }
 
     /// Of the normed rows.

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
+use packed_gemm::Precision;
 use scopeguard::defer;
 
 use super::layers::{Encoder, Sequences};
@@ -101,19 +102,24 @@ impl VisionTower {
         let (size, patch, hidden) = (self.spec.image_size, self.spec.patch_size, self.spec.tower.hidden);
         // No patch covers what is left over at the right and at the bottom, as with an unpadded convolution.
         let (side, patches, rows) = (size / patch, self.spec.patches(), self.positions.len() / hidden);
-        let embedded = self.patches.of_rows(images.len() * patches, 3 * patch * patch, compute, |i, row| {
+        let mut embedded = compute.rows_to_read(Precision::F32);
+        let patch_row = |i: usize, row: &mut [f32]| {
             let (image, y, x) = (&images[i / patches], i % patches / side * patch, i % side * patch);
             for (line, out) in row.chunks_exact_mut(patch).enumerate() {
                 let (channel, y) = (line / patch, y + line % patch);
                 out.copy_from_slice(&image[(channel * size + y) * size + x..][..patch]);
             }
-        })?;
+        };
+        self.patches.of_rows(images.len() * patches, 3 * patch * patch, compute, patch_row, &mut embedded)?;
         let before = rows - patches;
         let row = |i: usize, out: &mut [f32]| {
-            out.copy_from_slice(&self.positions[i % rows * hidden..][..hidden]);
-            if let Some(patch) = (i % rows).checked_sub(before) {
-                let embedded = &embedded[(i / rows * patches + patch) * hidden..][..hidden];
-                out.iter_mut().zip(embedded).for_each(|(out, value)| *out += value);
+            let position = &self.positions[i % rows * hidden..][..hidden];
+            match (i % rows).checked_sub(before) {
+                Some(patch) => {
+                    embedded.read(i / rows * patches + patch, 0, out);
+                    out.iter_mut().zip(position).for_each(|(out, value)| *out += value);
+                }
+                None => out.copy_from_slice(position),
             }
         };
         let mut out = vec![0.0; images.len() * rows * hidden];
