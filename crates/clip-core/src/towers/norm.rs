@@ -55,15 +55,22 @@ fn norm_with<'a, S: Simd>(_: S, parameters: &'a LayerNorm, x: &'a [f32], out: &'
     }
 }
 
-/// In sixteen sums side by side, which is both faster than one and closer to the exact value.
+/// In 64 sums side by side, which is both faster than one and closer to the exact value: four vectors, none of which waits for
+/// the one before.
 #[inline(always)]
 fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let (blocks, rest) = x.as_chunks::<16>();
-    let mut sums = [0.0; 16];
+    let (blocks, rest) = x.as_chunks::<64>();
+    let mut sums = [0.0; 64];
     for block in blocks {
         sums.iter_mut().zip(block).for_each(|(sum, x)| *sum += f(*x));
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
+    sums.iter_mut().zip(rest).for_each(|(sum, x)| *sum += f(*x));
+    let (quarters, _) = sums.as_chunks::<16>();
+    let mut sum = [0.0; 16];
+    for quarter in quarters {
+        sum.iter_mut().zip(quarter).for_each(|(sum, x)| *sum += x);
+    }
+    sum.iter().sum()
 }
 
 #[cfg(test)]
