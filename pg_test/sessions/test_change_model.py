@@ -214,6 +214,9 @@ def aborted():
         contents = "SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM items t"
         before = session.one(contents)
         assert session.fails("SELECT clip_abort_model_change('items')") == "42704"
+        # what the worker asks first, where the change ended before it began
+        index = "(SELECT max(indexrelid)::regclass FROM pg_index WHERE indrelid = 'items'::regclass)"
+        assert session.fails(f"SELECT clip.begin_index_build({index})") == "42704"
         session.send("CALL clip_change_model('items', 'tiny-eps', batch_size => 1)")
         until(lambda: int(phase(other)[1]) > 5)
         other.run("SELECT clip_abort_model_change('items')")

@@ -86,8 +86,11 @@ CREATE FUNCTION clip.begin_index_build(old_index regclass) RETURNS text LANGUAGE
 DECLARE
 	c clip.model_changes;
 BEGIN
-	SELECT m.* INTO STRICT c FROM clip.model_changes m WHERE m.relation = (SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = old_index)
+	SELECT m.* INTO c FROM clip.model_changes m WHERE m.relation = (SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = old_index)
 		AND old_index IN (SELECT clip.indexes_of(m.relation, m.embedding_column));
+	IF NOT FOUND THEN  -- dropped, or the change aborted, since the worker was asked
+		RAISE EXCEPTION 'no change of model needs a successor of index "%"', clip.name_of(old_index) USING ERRCODE = 'undefined_object';
+	END IF;
 	PERFORM clip.attached(c.relation, c.embedding_column);
 	PERFORM pg_advisory_lock('clip.model_changes'::regclass::oid::integer, c.relation::oid::integer);
 	RETURN clip.index_sql(old_index, c);
