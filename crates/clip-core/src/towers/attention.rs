@@ -9,7 +9,6 @@ use super::attention_pairs::MixPairs;
 use crate::compute::Compute;
 
 /// Rows of all sequences lie one after the other, and so do queries, keys and values of a row.
-#[derive(Clone, Copy)]
 pub struct Attention<'a> {
     pub heads: usize,
     /// Rows of each sequence.
