@@ -3,6 +3,7 @@
 //! `ROUGH` ones are for what is rounded to bf16 or 8 bits afterwards: where the processor has instructions that save much of
 //! the time (AVX-512), they are within 2e-4 of the exact value.
 
+#[cfg(target_arch = "x86_64")]
 use std::any::Any;
 use std::f32::consts::{LN_2, LOG2_E};
 
@@ -72,6 +73,7 @@ fn exp2_between<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
 }
 
 /// The same value, if that is its type: what only one kind of vectors has is compiled for that kind alone.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn same<T: 'static, U: Copy + 'static>(x: T) -> Option<U> {
     (&x as &dyn Any).downcast_ref().copied()
