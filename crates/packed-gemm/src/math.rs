@@ -30,7 +30,7 @@ fn polynomial<S: Simd, const FUSED: bool>(simd: S, x: S::f32s, coefficients: &[f
 }
 
 /// `2^x` within 2 units in the last place; saturates beyond ±126. `FUSED`: the processor has an instruction that multiplies
-/// and adds. `ROUGH`: within 2e-4 of itself, and none of the two where that is faster.
+/// and adds. `ROUGH`: within 2e-4 of itself where that is faster, and then zero or infinite beyond what f32 can hold.
 #[inline(always)]
 pub fn exp2<S: Simd, const FUSED: bool, const ROUGH: bool>(simd: S, x: S::f32s) -> S::f32s {
     if ROUGH && let Some(power) = rough_exp2(simd, x) {

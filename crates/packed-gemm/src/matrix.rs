@@ -153,7 +153,8 @@ impl PackedMatrix {
         Ok(())
     }
 
-    /// The same as the left-hand side of another product, whose precision and kernel `out` has.
+    /// The same as the left-hand side of another product, whose precision and kernel `out` has. Where that rounds, activations
+    /// may be off by 2e-4 of themselves before.
     pub fn multiply_to_rows(
         &self,
         team: &Team,

@@ -304,7 +304,7 @@ impl Job<'_> {
                 let (add, last) = (from > 0, from + size >= steps);
                 let ahead = if last { self.ahead } else { part(from + size).words() };
                 // Of the next job no more than its first part, and scales that may precede it.
-                let ahead = &ahead[..ahead.len().min(part(from).words().len() + COLUMNS)];
+                let ahead = &ahead[..ahead.len().min(part(0).words().len() + COLUMNS)];
                 let operands = match layout.apply(part(from), room, &mut places) {
                     Operands::Int8(int8) if int8.scale_stride == 1 && kernel.has_dot() && !kernel.has_tiles() => {
                         Operands::Int8(int8.with_starts(&mut starts))

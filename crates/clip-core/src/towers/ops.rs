@@ -57,8 +57,7 @@ impl Linear {
     ) -> Result<()> {
         let mut rows = self.rows(compute);
         rows.fill(compute.team(), count, width, row);
-        let done = self.matrix.multiply_to_rows(compute.team(), &rows, &self.epilogue(), out);
-        Ok(done.map_err(candle_core::Error::wrap)?)
+        Ok(self.to_rows(&rows, out, compute)?)
     }
 
     /// Of the normed rows.
