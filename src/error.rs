@@ -88,6 +88,7 @@ pub fn code(kind: ErrorKind) -> PgSqlErrorCode {
     match kind {
         ErrorKind::InvalidImage => ERRCODE_INVALID_BINARY_REPRESENTATION,
         ErrorKind::LimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        ErrorKind::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
         ErrorKind::UnknownModel => ERRCODE_UNDEFINED_OBJECT,
         ErrorKind::InvalidName => ERRCODE_INVALID_NAME,
         ErrorKind::MissingFile => ERRCODE_UNDEFINED_FILE,

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     InvalidImage,
     /// An input is larger than a limit allows.
     LimitExceeded,
+    /// The system refuses memory that a limit would allow.
+    OutOfMemory,
     /// No model of that name is installed.
     UnknownModel,
     /// The name of a model breaks the rule `[a-z0-9._-]+`.
@@ -74,6 +76,10 @@ impl Error {
 
     pub fn limit(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::LimitExceeded, message)
+    }
+
+    pub fn out_of_memory(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::OutOfMemory, message)
     }
 
     pub fn unsupported(message: impl Into<String>) -> Self {
