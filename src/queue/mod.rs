@@ -25,6 +25,7 @@ mod run;
 mod table;
 
 pub use attachment::Attachment;
+pub use attempt::{as_owner, as_superuser};
 pub use claim::{Batch, Scope, claim};
 pub use finish::finish;
 pub use insert::Inserter;
