@@ -48,6 +48,8 @@ pub fn build(relation: pg_sys::Oid, old_index: pg_sys::Oid) {
         let mut handle = std::ptr::null_mut();
         let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
         if registered {
+            // The build waits for snapshots that are older than it, and so would for that of the look-ups above.
+            pg_sys::InvalidateCatalogSnapshot();
             pg_sys::WaitForBackgroundWorkerShutdown(handle);
         }
         registered

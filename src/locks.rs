@@ -48,6 +48,7 @@ pub fn try_lock_index_build(relation: pg_sys::Oid) -> bool {
 fn acquire(work: Work, relation: pg_sys::Oid, of_session: bool, wait: bool) -> bool {
     // SAFETY: look-ups in PostgreSQL's caches, and a lock whose tag is complete.
     unsafe {
+        pg_sys::PreventCommandIfReadOnly(c"a backfill or a change of model".as_ptr());
         let schema = pg_sys::get_namespace_oid(c"clip".as_ptr(), false);
         let class = pg_sys::get_relname_relid(work.table().as_ptr(), schema);
         let tag = pg_sys::LOCKTAG {
@@ -56,7 +57,8 @@ fn acquire(work: Work, relation: pg_sys::Oid, of_session: bool, wait: bool) -> b
             locktag_field3: relation.to_u32(),
             locktag_field4: 0,
             locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+            // The method whose locks of a session end with its process.
+            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
         };
         pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, of_session, !wait)
             != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL

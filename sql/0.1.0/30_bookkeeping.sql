@@ -67,7 +67,7 @@ BEGIN
 		RETURNING t.relation, t.embedding_column, d.objsubid
 	LOOP
 		DELETE FROM clip.queue q WHERE q.relation = gone.relation AND q.embedding_column = gone.embedding_column;
-		DELETE FROM clip.model_changes c WHERE c.relation = gone.relation AND gone.embedding_column IN (c.embedding_column, c.new_column);
+		DELETE FROM clip.model_changes c WHERE c.relation = gone.relation AND c.embedding_column = gone.embedding_column;
 		DELETE FROM clip.index_failures f WHERE f.relation = gone.relation AND gone.objsubid = 0;
 		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
 			PERFORM clip.drop_change_trigger(gone.relation, gone.embedding_column);

@@ -162,7 +162,7 @@ CREATE FUNCTION clip.is_locked(what regclass, relation regclass) RETURNS boolean
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted AND l.pid <> pg_backend_pid()
 		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-		AND l.classid = what AND l.objid = relation)
+		AND l.classid = what AND l.objid = is_locked.relation)
 $$;
 COMMENT ON FUNCTION clip.is_locked(regclass, regclass) IS 'internal: has another session a lock of pg_clip on a table?';
 
