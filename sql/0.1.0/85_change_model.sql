@@ -427,8 +427,10 @@ BEGIN
 		IF clip.change_constrain(c) THEN
 			next := 'waiting';
 			-- A snapshot that is older than the last new vector must not meet the new column.
+			-- Autovacuum, which is nobody's, and VACUUM compare no vectors, and may take hours.
 			waits := ARRAY(SELECT l.virtualtransaction FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
 				WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_xmin IS NOT NULL
+					AND a.usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
 					AND l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock');
 		END IF;
 	WHEN 'waiting' THEN
