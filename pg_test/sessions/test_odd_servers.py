@@ -62,6 +62,11 @@ def tables(models):
         session.run("SELECT clip_attach('later', text_column => 'title')")
         assert session.fails("SELECT clip_set_mode('later', 'async')") == "55000"
         session.run("INSERT INTO later VALUES (1, 'cat')")
+        # a domain's rules hold for what the trigger writes
+        session.run("CREATE DOMAIN short AS vector CHECK (vector_dims(VALUE) < 5); CREATE TABLE ruled (id int, title text, embedding short)")
+        session.run("SELECT clip_attach('ruled', text_column => 'title')")
+        assert session.fails("INSERT INTO ruled VALUES (1, 'cat')") == "23514"
+        session.run("INSERT INTO ruled VALUES (1, NULL); DROP TABLE ruled; DROP DOMAIN short")
         # a table that becomes a partition
         session.run("CREATE TABLE whole (id int PRIMARY KEY, title text, embedding vector) PARTITION BY RANGE (id)")
         session.run("CREATE TABLE part (id int PRIMARY KEY, title text, embedding vector); SELECT clip_attach('part', text_column => 'title', mode => 'async')")
@@ -77,6 +82,11 @@ def tables(models):
             assert session.one("SELECT count(*) FROM clip.tables WHERE relation = 'gone'::regclass") == "0", drop
             assert session.one("SELECT count(*) FROM clip.queue WHERE relation = 'gone'::regclass") == "0", drop
             session.run("INSERT INTO gone VALUES (2, 'still here'); DROP TABLE gone; DROP ROLE odd")
+        # a subscriber would stop at a column that it does not have
+        session.run("CREATE TABLE sent (id int PRIMARY KEY, title text, embedding vector); SELECT clip_attach('sent', text_column => 'title')")
+        session.run("CREATE PUBLICATION p FOR TABLE sent; SET client_min_messages = warning")
+        assert "published" in str(session.run("CALL clip_change_model('sent', 'tiny-eps')"))
+        session.run("SET client_min_messages = error; DROP PUBLICATION p")
         # a temporary table ends without being dropped
         with Session(DB) as other:
             other.run("CREATE TEMP TABLE passing (id int PRIMARY KEY, title text, embedding vector); SELECT clip_attach('passing', text_column => 'title')")

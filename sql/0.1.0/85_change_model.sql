@@ -222,6 +222,11 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			HINT = 'Images are cleared once they are embedded unless they are kept. Put them back, or leave these rows without a vector: skip_missing => true.';
 	END IF;
+	IF EXISTS (SELECT FROM pg_publication_tables p JOIN pg_class k ON k.relname = p.tablename JOIN pg_namespace n ON n.oid = k.relnamespace
+			AND n.nspname = p.schemaname WHERE k.oid = change_begin.relation) THEN
+		RAISE WARNING 'relation "%" is published, and subscribers need the column "%" until the change is done', clip.name_of(relation), new_column
+			USING HINT = format('Add it there as vector(%s), or publish a list of columns without it, before rows are written.', m.dimensions);
+	END IF;
 	PERFORM clip.note('change: begin', t.relation, t.embedding_column, new_column, m.name, m.fingerprint, m.dimensions::text,
 		coalesce(skip_missing, false)::text);
 	RETURN t.embedding_column;

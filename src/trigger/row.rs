@@ -17,6 +17,8 @@ pub struct Column {
     number: i32,
     oid: pg_sys::Oid,
     typmod: i32,
+    /// The type that the table says, where that is a domain.
+    domain: Option<pg_sys::Oid>,
 }
 
 /// A new value for a column.
@@ -32,6 +34,15 @@ impl Change {
 
     pub fn null(column: Column) -> Self {
         Self { column, value: None }
+    }
+
+    /// PostgreSQL has checked the statement's value, and asks nobody about a trigger's.
+    fn check_domain(&self) {
+        let (value, null) = (self.value.unwrap_or(pg_sys::Datum::from(0)), std::ptr::null_mut());
+        if let Some(domain) = self.column.domain {
+            // SAFETY: a value of the domain's base type; without a place to keep what it looked up, the check looks it up.
+            unsafe { pg_sys::domain_check(value, self.value.is_none(), domain, null, std::ptr::null_mut()) };
+        }
     }
 }
 
@@ -89,8 +100,8 @@ impl Row {
             let (mut oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
             let attribute = number as pg_sys::AttrNumber;
             pg_sys::get_atttypetypmodcoll(self.relation, attribute, &mut oid, &mut typmod, &mut collation);
-            let oid = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
-            Column { number, oid, typmod }
+            let base = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
+            Column { number, oid: base, typmod, domain: (base != oid).then_some(oid) }
         }
     }
 
@@ -180,6 +191,7 @@ impl Row {
         if changes.is_empty() {
             return self.unchanged();
         }
+        changes.iter().for_each(Change::check_domain);
         let mut numbers: Vec<i32> = changes.iter().map(|change| change.column.number).collect();
         let mut values: Vec<pg_sys::Datum> =
             changes.iter().map(|change| change.value.unwrap_or(pg_sys::Datum::from(0))).collect();
