@@ -8,16 +8,25 @@ use clip_core::{Embedding, Model};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
+use crate::interrupts;
 use crate::stats::Kind;
 
 /// SHA-256 of model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
 pub type Key = [u8; 32];
 
+/// Bytes between two looks for interrupts, some milliseconds.
+const HASHED_AT_ONCE: usize = 1 << 20;
+
 pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
     let mut hash = Sha256::new();
     hash.update([kind as u8, model.precision() as u8]);
     hash.update(&model.installed().manifest.fingerprint);
-    hash.update(input);
+    for piece in input.chunks(HASHED_AT_ONCE) {
+        hash.update(piece);
+        if piece.len() == HASHED_AT_ONCE {
+            interrupts::stop();
+        }
+    }
     hash.finalize().into()
 }
 

@@ -12,16 +12,18 @@ use crate::installed::Installed;
 use crate::packed::{self, Kind};
 use crate::precision::Precision;
 use crate::tensor_file::MappedFile;
+use crate::watched::Watched;
 
 pub struct Weights {
     precision: Precision,
     parts: BTreeMap<String, (Kind, Bytes)>,
+    watched: Watched,
 }
 
 impl Weights {
     /// Maps the file and compares its header with what the spec expects: every part, no other, each of its shape.
     pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
-        let file = MappedFile::open(&model.dir.join(precision.file()))?;
+        let file = MappedFile::open(&model.dir.join(precision.file()), packed::max_header(model.spec()))?;
         let mut given = file.metadata().tensors();
         let mut parts = BTreeMap::new();
         for entry in packed::entries(model.spec()) {
@@ -43,8 +45,13 @@ impl Weights {
                 "model \"{}\": tensor \"{name}\" is not what the model's spec expects",
                 model.name
             ))),
-            None => Ok(Self { precision, parts }),
+            None => Ok(Self { precision, parts, watched: file.into_watched() }),
         }
+    }
+
+    /// What tells whether the file stays as it is.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     fn part(&self, name: &str) -> Result<&(Kind, Bytes)> {
