@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 
 use crate::bounds::Checked;
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout;
 use crate::packed;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::ModelSpec;
+use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::{hex, missing_file};
 use crate::watched::sha256;
 
@@ -54,6 +55,11 @@ pub struct FileEntry {
 pub fn fingerprint(spec: &ModelSpec, tokenizer_sha256: &str, tensors: &str) -> Result<String> {
     let spec = serde_json::to_string(spec).map_err(|e| Error::internal(format!("spec: {e}")))?;
     Ok(hex(&Sha256::digest(format!("pg_clip 1\n{spec}\n{tokenizer_sha256}\n{tensors}\n"))))
+}
+
+/// Values of all tensors, the scores' among them.
+pub fn parameters(spec: &ModelSpec) -> Option<u64> {
+    layout::values(spec)?.checked_add(if spec.scoring == Scoring::Softmax { 1 } else { 2 })
 }
 
 /// A directory that holds installed models.
@@ -172,6 +178,10 @@ impl Manifest {
             return Err(format!("lists \"{file}\", which is no plain file name"));
         }
         self.spec.check()?;
+        let expected = parameters(&self.spec).unwrap_or(0);
+        if self.parameters != expected {
+            return Err(format!("parameters are {}, expected {expected}", self.parameters));
+        }
         // Any other number gives another space.
         let expected = self.content().map_err(|e| e.message)?;
         if expected != self.fingerprint {

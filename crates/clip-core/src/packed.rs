@@ -11,7 +11,7 @@ use packed_gemm::PackedMatrix;
 use safetensors::Dtype;
 
 use crate::error::{Error, Result};
-use crate::layout::{TEXT, VISION};
+use crate::layout::{self, TEXT, VISION};
 use crate::precision::Precision;
 use crate::spec::{Architecture, ModelSpec, TowerSpec};
 use crate::tensor_file::{self, Described, MAX_HEADER};
@@ -87,33 +87,18 @@ pub fn write(
 
 /// Bytes that the tensors take in a weights file; its header comes on top.
 pub fn bytes(spec: &ModelSpec, precision: Precision) -> Result<u64> {
-    let bytes = |entry: &Entry| -> Result<u64> {
-        let Described { dtype, shape, .. } = entry.describe(precision)?;
-        let bytes = shape.iter().try_fold(dtype.bitsize() as u64 / 8, |bytes, n| bytes.checked_mul(*n as u64));
-        bytes.ok_or_else(|| Error::invalid_model(format!("tensor \"{}\" is too large", entry.name)))
+    let bytes = |entry: &Entry| {
+        let Described { dtype, shape, .. } = entry.describe(precision).ok()?;
+        shape.iter().try_fold(dtype.bitsize() as u64 / 8, |bytes, n| bytes.checked_mul(*n as u64))
     };
-    sum(spec, &bytes)
+    let all = |spec: &ModelSpec| entries(spec).iter().try_fold(0, |sum: u64, entry| sum.checked_add(bytes(entry)?));
+    layout::sum_over_layers(spec, all).ok_or_else(|| Error::invalid_model("the model is too large"))
 }
 
 /// Bytes of a weights file's header at most: each tensor has a name of less than a hundred, its type, shape and place.
 pub fn max_header(spec: &ModelSpec) -> u64 {
-    sum(spec, &|_| Ok(300)).map_or(0, |bytes| bytes.saturating_add(4096)).min(MAX_HEADER)
-}
-
-/// A sum over all entries, however many layers there are, without a list of them: all layers of a tower are alike.
-fn sum(spec: &ModelSpec, of: &dyn Fn(&Entry) -> Result<u64>) -> Result<u64> {
-    let with = |text: usize, vision: usize| -> Result<u64> {
-        let mut small = spec.clone();
-        (small.text.tower.layers, small.vision.tower.layers) = (text, vision);
-        let too_large = || Error::invalid_model("the model is too large");
-        entries(&small).iter().try_fold(0, |sum: u64, entry| sum.checked_add(of(entry)?).ok_or_else(too_large))
-    };
-    let (none, text, vision) = (with(0, 0)?, with(1, 0)?, with(0, 1)?);
-    let layers = |one: u64, layers: usize| (one - none).checked_mul(layers as u64);
-    let all = layers(text, spec.text.tower.layers)
-        .zip(layers(vision, spec.vision.tower.layers))
-        .and_then(|(text, vision)| none.checked_add(text)?.checked_add(vision));
-    all.ok_or_else(|| Error::invalid_model("the model is too large"))
+    let all = |spec: &ModelSpec| Some(4096 + 300 * entries(spec).len() as u64);
+    layout::sum_over_layers(spec, all).unwrap_or(MAX_HEADER).min(MAX_HEADER)
 }
 
 /// All entries, in the order of the file.
@@ -227,7 +212,6 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout;
     use std::collections::BTreeSet;
 
     /// Every tensor of the checkpoint's layout is in the file, once, and no other.
@@ -255,6 +239,9 @@ mod tests {
             });
             assert_eq!(bytes(spec, precision).unwrap(), each.sum::<u64>());
         }
+        let shapes = layout::tensors(spec);
+        let values = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64);
+        assert_eq!(layout::values(spec), Some(values.sum()));
         assert_eq!(max_header(spec), 4096 + 300 * entries(spec).len() as u64);
         let sources: Vec<String> = entries(spec).into_iter().flat_map(|entry| entry.sources).collect();
         let layout: Vec<String> = layout::tensors(spec).into_iter().map(|(name, _)| name).collect();

@@ -9,9 +9,9 @@ use crate::error::Result;
 
 /// Bytes beside white space beyond which more of a piece cannot matter: the longest token of CLIP's vocabulary has a few
 /// dozen bytes, so that a context of 77 tokens ends long before. A word that is longer is cut here.
-pub const MAX_BYTES: usize = 32 << 10;
+pub const MAX_BYTES: usize = 16 << 10;
 /// Bytes of a whole piece, runs included.
-pub const MAX_PIECE: usize = 128 << 10;
+pub const MAX_PIECE: usize = 64 << 10;
 /// Bytes between two looks at whether the caller wants to stop: some 0.2 ms.
 const LOOK: usize = 64 << 10;
 
@@ -96,8 +96,8 @@ impl Piece {
 
     /// Takes of `text`, which follows on what it was given before, what belongs to the piece: so many bytes.
     pub fn push(&mut self, text: &str, check: Check) -> Result<usize> {
-        let mut next_look = LOOK;
-        for (at, c) in text.char_indices() {
+        let (mut at, mut next_look) = (0, LOOK);
+        while let Some(c) = text[at..].chars().next() {
             if at >= next_look {
                 check()?;
                 next_look = at + LOOK;
@@ -106,14 +106,18 @@ impl Piece {
                 self.ended = true;
                 return Ok(at);
             }
-            if self.rules.is_skipped(c) {
-                self.skip(c);
-            } else {
+            at += if !self.rules.is_skipped(c) {
                 self.end_run();
                 self.out.push(c);
                 let of_word = self.rules.blanks != Blanks::Tokens || !c.is_whitespace();
                 *(if of_word { &mut self.word } else { &mut self.bytes }) += c.len_utf8();
-            }
+                c.len_utf8()
+            } else if self.run.length <= 2 * self.rules.end() {
+                self.skip(c);
+                c.len_utf8()
+            } else {
+                self.skip_many(&text[at..])
+            };
         }
         Ok(text.len())
     }
@@ -146,6 +150,24 @@ impl Piece {
             run.opaque |= !is_case_ignorable_punctuation(c);
         }
         run.length += 1;
+    }
+
+    /// The same for all that `text` begins with and that may be left out, up to the next look. Gives its bytes.
+    fn skip_many(&mut self, text: &str) -> usize {
+        let rules = self.rules;
+        let ends_word = self.word > 0;
+        let goes_on = |c: char| rules.is_skipped(c) && !(ends_word && rules.is_blank(c));
+        let mut span = &text[..text.floor_char_boundary(LOOK)];
+        span = &span[..span.find(|c| !goes_on(c)).unwrap_or(span.len())];
+        let end = rules.end();
+        let last = span.char_indices().nth_back(end - 1).map_or(0, |(at, _)| at);
+        let (middle, last) = span.split_at(last);
+        self.run.blank = self.run.blank || middle.chars().any(|c| rules.is_blank(c));
+        self.run.opaque = self.run.opaque || middle.chars().any(|c| !is_case_ignorable_punctuation(c));
+        for c in last.chars() {
+            self.skip(c);
+        }
+        span.len()
     }
 
     /// Writes the end of a run. In the place of what was left out stands a character that separates as that did.
@@ -232,14 +254,14 @@ mod tests {
         for rules in [SEPARATE, CANONICAL, TOKENS] {
             let pieces = pieces(rules, 300, &[&text]);
             assert_eq!(pieces.concat(), text);
-            assert!(pieces.iter().all(|piece| piece.len() <= MAX_BYTES + 4) && pieces.len() == 7);
+            assert!(pieces.iter().all(|piece| piece.len() <= MAX_BYTES + 4) && pieces.len() == 13);
         }
     }
 
     #[test]
     fn long_words_end_at_white_space() {
         let text = format!("{} ", "x".repeat(3000)).repeat(300);
-        assert_eq!(pieces(SEPARATE, 300, &[&text])[0], text[..11 * 3001].trim_end());
+        assert_eq!(pieces(SEPARATE, 300, &[&text])[0], text[..6 * 3001].trim_end());
     }
 
     #[test]

@@ -22,9 +22,9 @@ use crate::watched::Watched;
 /// Words of context beyond which more text cannot matter, per token of context (each word makes a token or more;
 /// the factor leaves room for words that a normaliser deletes).
 const WORDS_PER_TOKEN: usize = 4;
-/// Bytes that go to the tokenizer at most, however few tokens they make: some 0.2 s, with a look at whether to stop in
+/// Bytes that go to the tokenizer at most, however few tokens they make: some 0.2 s, with a look at whether to stop after
 /// every piece.
-pub(crate) const MAX_TOKENIZED: usize = 1 << 20;
+pub(crate) const MAX_TOKENIZED: usize = 512 << 10;
 
 pub struct Tokenizer {
     inner: Inner,
@@ -76,8 +76,8 @@ impl Tokenizer {
 
     /// Token ids with the begin and end tokens that the model has, at most the context's length; over-long texts keep the end token.
     ///
-    /// Those of the whole text, whatever its length, with two exceptions: a word of more than 32 KiB is cut there, and of a
-    /// text that makes less than the context's tokens of its first MiB (beside runs of white space) more is not seen.
+    /// Those of the whole text, whatever its length, with two exceptions: a word of more than 16 KiB is cut there, and of a
+    /// text that makes less than the context's tokens of its first 512 KiB (beside runs of white space) more is not seen.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.gather(once(text), None, &|| Ok(()))
     }
@@ -166,7 +166,7 @@ impl Tokenizer {
 
     /// How many tokens the whole text has, begin and end included, before any truncation or padding.
     ///
-    /// Exact but for words of more than 32 KiB, and runs of white space as long where that makes tokens: they are counted in
+    /// Exact but for words of more than 16 KiB, and runs of white space as long where that makes tokens: they are counted in
     /// parts of that size.
     pub fn count(&self, text: &str, ctx: &Context) -> Result<usize> {
         let (mut count, mut reader) = (self.ids("", true)?.len(), Reader::new(once(text)));

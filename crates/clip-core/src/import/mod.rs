@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::bounds::{MAX_LOGIT_BIAS, MAX_LOGIT_SCALE};
 use crate::error::{Error, Result};
 use crate::install::{self, write_file};
-use crate::installed::{FORMAT, FileEntry, MAX_TOKENIZER, Manifest, ModelDir, TOKENIZER, fingerprint};
+use crate::installed::{FORMAT, FileEntry, MAX_TOKENIZER, Manifest, ModelDir, TOKENIZER, fingerprint, parameters};
 use crate::layout::{self, TensorShape};
 use crate::merges;
 use crate::packed;
@@ -43,7 +43,7 @@ const CONFIG: &str = "config.json";
 pub struct Inspection {
     pub spec: ModelSpec,
     pub licence: String,
-    pub parameters: usize,
+    pub parameters: u64,
     tokenizer: Vec<u8>,
     tensors: Vec<TensorShape>,
     checkpoint: Checkpoint,
@@ -78,8 +78,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     }
     spec.check().map_err(Error::invalid_model)?;
     let tensors = layout::tensors(&spec);
-    let scalars = 1 + usize::from(spec.scoring != Scoring::Softmax);
-    let parameters = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>() + scalars;
+    let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
     Ok(Inspection { spec, licence: licence(dir), parameters, tokenizer, tensors, checkpoint })
 }
 
@@ -137,7 +136,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
         format: FORMAT,
         fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
         licence: found.licence.clone(),
-        parameters: found.parameters as u64,
+        parameters: found.parameters,
         tensors,
         files,
         spec: found.spec.clone(),
