@@ -58,6 +58,8 @@ impl<'a> Template<'a> {
         if size.saturating_add(labels) <= WHOLE {
             return Ok(self.literals.join(label));
         }
+        // Once, as it may be in many places.
+        let label = &*self.tokenizer.shortened(label, MAX_TOKENIZED, ctx)?;
         let parts =
             self.literals.iter().enumerate().flat_map(|(i, literal)| [if i == 0 { "" } else { label }, literal]);
         self.tokenizer.relevant(parts, ctx)
