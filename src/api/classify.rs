@@ -26,7 +26,7 @@ fn clip_classify(
         return TableIterator::empty();
     };
     if labels.len() > MAX_BATCH {
-        let what = format!("batch of {} labels exceeds the limit of {MAX_BATCH}", labels.len());
+        let what = format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", labels.len());
         return Err(Error::limit(what).with_hint("Split the array.")).or_raise();
     }
     let labels: Vec<&[u8]> = labels

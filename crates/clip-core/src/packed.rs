@@ -97,8 +97,12 @@ pub fn bytes(spec: &ModelSpec, precision: Precision) -> Result<u64> {
 
 /// Bytes of a weights file's header at most: each tensor has a name of less than a hundred, its type, shape and place.
 pub fn max_header(spec: &ModelSpec) -> u64 {
-    let all = |spec: &ModelSpec| Some(4096 + 300 * entries(spec).len() as u64);
-    layout::sum_over_layers(spec, all).unwrap_or(MAX_HEADER).min(MAX_HEADER)
+    count(spec).saturating_mul(300).saturating_add(4096).min(MAX_HEADER)
+}
+
+/// How many entries there are, however many layers, without a list of them.
+pub fn count(spec: &ModelSpec) -> u64 {
+    layout::sum_over_layers(spec, |spec| Some(entries(spec).len() as u64)).unwrap_or(u64::MAX)
 }
 
 /// All entries, in the order of the file.

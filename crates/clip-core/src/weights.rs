@@ -14,6 +14,9 @@ use crate::precision::Precision;
 use crate::tensor_file::MappedFile;
 use crate::watched::Watched;
 
+/// Tensors of a model beyond which none is looked for by name where most are missing.
+const MANY: u64 = 10_000;
+
 pub struct Weights {
     precision: Precision,
     parts: BTreeMap<String, (Kind, Bytes)>,
@@ -25,6 +28,11 @@ impl Weights {
     pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
         let file = MappedFile::open(&model.dir.join(precision.file()), packed::max_header(model.spec()))?;
         let mut given = file.metadata().tensors();
+        let expected = packed::count(model.spec());
+        if expected > MANY.max(2 * given.len() as u64) {
+            let given = given.len();
+            return Err(Error::corrupted(format!("model \"{}\": {given} tensors, expected {expected}", model.name)));
+        }
         let mut parts = BTreeMap::new();
         for entry in packed::entries(model.spec()) {
             let expected = entry.describe(precision)?;
