@@ -131,11 +131,14 @@ mod tests {
         })
     }
 
+    /// What an error names, the field, and values that it cannot have.
+    type Wrong<'a, T> = (&'a str, fn(&mut ModelSpec, T), &'a [T]);
+
     /// Every field that is a number, with numbers that it cannot be.
     #[test]
     fn every_number_has_its_range() {
         assert_eq!(good().check(), Ok(()));
-        let edits: [(&str, fn(&mut ModelSpec, usize), &[usize]); 17] = [
+        let edits: [Wrong<usize>; 17] = [
             ("text hidden", |s, n| s.text.tower.hidden = n, &[0, 7, 1 << 17, usize::MAX]),
             ("text layers", |s, n| s.text.tower.layers = n, &[0, (1 << 16) + 1, usize::MAX]),
             ("text heads", |s, n| s.text.tower.heads = n, &[0, 3, 16, usize::MAX]),
@@ -162,7 +165,7 @@ mod tests {
                 assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
         }
-        let edits: [(&str, fn(&mut ModelSpec, f64), &[f64]); 7] = [
+        let edits: [Wrong<f64>; 7] = [
             ("eps", |s, x| s.text.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),
             ("eps", |s, x| s.vision.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),
             ("rescale", |s, x| s.image.rescale = x, &[0.0, -1.0, 2.0]),
