@@ -178,14 +178,14 @@ impl Manifest {
             return Err(format!("lists \"{file}\", which is no plain file name"));
         }
         self.spec.check()?;
-        let expected = parameters(&self.spec).unwrap_or(0);
-        if self.parameters != expected {
-            return Err(format!("parameters are {}, expected {expected}", self.parameters));
-        }
         // Any other number gives another space.
         let expected = self.content().map_err(|e| e.message)?;
         if expected != self.fingerprint {
             return Err(format!("fingerprint is {}, content says {expected}", self.fingerprint));
+        }
+        let expected = parameters(&self.spec).unwrap_or(0);
+        if self.parameters != expected {
+            return Err(format!("parameters are {}, expected {expected}", self.parameters));
         }
         Ok(())
     }
