@@ -9,12 +9,16 @@ use lru::LruCache;
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
 
+use crate::interrupts;
 use crate::stats::Kind;
 
 /// SHA-256 of role, model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
 ///
 /// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
+
+/// Bytes between two looks for interrupts, some milliseconds.
+const HASHED_AT_ONCE: usize = 1 << 20;
 
 #[allow(unsafe_code)]
 pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
@@ -23,7 +27,12 @@ pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
     // SAFETY: a plain call without arguments.
     hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);
-    hash.update(input);
+    for piece in input.chunks(HASHED_AT_ONCE) {
+        hash.update(piece);
+        if piece.len() == HASHED_AT_ONCE {
+            interrupts::stop();
+        }
+    }
     hash.finalize().into()
 }
 

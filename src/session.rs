@@ -8,6 +8,7 @@ use std::sync::Once;
 use std::time::Instant;
 
 use clip_core::image::Limits;
+use clip_core::text;
 use clip_core::{Background, Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
 
 use crate::error::sqlstate;
@@ -53,7 +54,8 @@ pub fn model_dir() -> ModelDir {
 /// The named model in the session's precision, opened once per session.
 pub fn model(name: &str) -> Result<Rc<Model>> {
     let key = (guc::model_dir(), name.to_owned(), guc::precision());
-    if let Some(model) = with(|s| s.models.get(&key).cloned()) {
+    // One whose files have changed is opened anew.
+    if let Some(model) = with(|s| s.models.get(&key).filter(|model| !model.is_stale()).cloned()) {
         return Ok(model);
     }
     let model = Model::new(ModelDir::new(&key.0).open(name)?, key.2);
@@ -229,7 +231,7 @@ fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
 fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
     here(|ctx| match kind {
         Kind::Image => model.embed_images(inputs, &guc::limits(), ctx),
-        Kind::Text => model.embed_texts(&utf8(inputs)?, ctx),
+        Kind::Text => model.embed_texts(&utf8(inputs, ctx)?, ctx),
     })
 }
 
@@ -242,13 +244,14 @@ fn try_run(
 ) -> Result<Vec<Result<Embedding>>> {
     match kind {
         Kind::Image => model.try_embed_images(inputs, limits, ctx),
-        Kind::Text => Ok(model.embed_texts(&utf8(inputs)?, ctx)?.into_iter().map(Ok).collect()),
+        Kind::Text => Ok(model.embed_texts(&utf8(inputs, ctx)?, ctx)?.into_iter().map(Ok).collect()),
     }
 }
 
-fn utf8<'a>(inputs: &[&'a [u8]]) -> Result<Vec<&'a str>> {
-    let texts = inputs.iter().map(|bytes| std::str::from_utf8(bytes)).collect::<std::result::Result<_, _>>();
-    texts.map_err(|e| Error::internal(format!("text is not UTF-8: {e}")))
+fn utf8<'a>(inputs: &[&'a [u8]], ctx: &Context) -> Result<Vec<&'a str>> {
+    let text =
+        |bytes: &&'a [u8]| text::utf8(bytes, &|| ctx.check())?.ok_or_else(|| Error::internal("text is not UTF-8"));
+    inputs.iter().map(text).collect()
 }
 
 /// Reads the models of `clip.preload` in the server's first process, so that every session starts with them in memory

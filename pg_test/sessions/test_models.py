@@ -40,6 +40,9 @@ with golden_models(TWO_MODELS) as models:
     tokenizer = os.path.join(models, "tiny", "tokenizer.safetensors")
     original = {path: open(path, "rb").read() for path in (weights, manifest, tokenizer)}
 
+    for path in original:
+        os.chmod(path, 0o644)                                                  # as they were installed nobody may write to them
+
     def check(path, content, expected):
         with open(path, "wb") as file:
             file.write(content)

@@ -1,13 +1,18 @@
 //! `clip_classify`: zero-shot classification of one image.
 
-use clip_core::classify::prompts;
+use clip_core::classify::Template;
+use clip_core::{Context, Error};
 use pgrx::iter::TableIterator;
 use pgrx::{Array, name, pg_extern};
 
-use crate::datum::{to_utf8, utf8_all};
+use crate::datum::{copy, to_utf8};
 use crate::error::{OrRaise, SqlState, raise};
-use crate::session;
+use crate::interrupts;
+use crate::session::{self, MAX_BATCH};
 use crate::stats::Kind;
+
+/// Bytes of prompts that are held at a time; so many labels as have them go through the model together.
+const MAX_PROMPTS: usize = 4 << 20;
 
 /// The most probable label first; labels come back in the bytes that they were given in.
 #[pg_extern(sql = false)]
@@ -20,6 +25,10 @@ fn clip_classify(
     let (Some(image), Some(labels), Some(template)) = (image, labels, template) else {
         return TableIterator::empty();
     };
+    if labels.len() > MAX_BATCH {
+        let what = format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", labels.len());
+        return Err(Error::limit(what).with_hint("Split the array.")).or_raise();
+    }
     let labels: Vec<&[u8]> = labels
         .iter()
         .map(|label| label.unwrap_or_else(|| raise(SqlState::NullNotAllowed, "labels must not contain NULL", None)))
@@ -28,13 +37,24 @@ fn clip_classify(
         return TableIterator::empty();
     }
     let model = session::model_or_default(model).or_raise();
-    let words = utf8_all(labels.iter().copied());
-    let texts = prompts(&to_utf8(template), &words.iter().map(|word| &**word).collect::<Vec<_>>()).or_raise();
-    let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+    let compute = session::compute().or_raise();
+    let ctx = Context { compute: &compute, stop: &interrupts::stop };
+    let template = Template::new(&to_utf8(template), model.tokenizer_in(&ctx).or_raise(), &ctx).or_raise();
     let image = session::embed_one(&model, Kind::Image, image).or_raise();
-    let texts = session::embed(&model, Kind::Text, &texts).or_raise();
+    let mut texts = Vec::with_capacity(labels.len());
+    let (mut prompts, mut size) = (Vec::new(), 0);
+    for (i, label) in labels.iter().enumerate() {
+        let prompt = template.prompt(&to_utf8(label), &ctx).or_raise();
+        size += prompt.len();
+        prompts.push(prompt);
+        if size >= MAX_PROMPTS || i + 1 == labels.len() {
+            let batch: Vec<&[u8]> = prompts.iter().map(|prompt| prompt.as_bytes()).collect();
+            texts.extend(session::embed(&model, Kind::Text, &batch).or_raise());
+            (prompts, size) = (Vec::new(), 0);
+        }
+    }
     let probabilities = model.classify(&image, &texts.iter().map(|text| text.as_slice()).collect::<Vec<_>>());
-    let mut rows: Vec<(Vec<u8>, f32)> = labels.iter().map(|label| label.to_vec()).zip(probabilities).collect();
+    let mut rows: Vec<(Vec<u8>, f32)> = labels.iter().map(|label| copy(label)).zip(probabilities).collect();
     rows.sort_by(|a, b| b.1.total_cmp(&a.1));
     TableIterator::new(rows)
 }

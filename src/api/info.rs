@@ -70,7 +70,7 @@ fn count(model: Option<&str>, content: &[u8]) -> i32 {
     let model = session::model_or_default(model).or_raise();
     let compute = session::compute().or_raise();
     let ctx = Context { compute: &compute, stop: &interrupts::stop };
-    let count = model.tokenizer().and_then(|tokenizer| tokenizer.count(&to_utf8(content), &ctx)).or_raise();
+    let count = model.count_tokens(&to_utf8(content), &ctx).or_raise();
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 

@@ -3,35 +3,40 @@
 use std::borrow::Cow;
 use std::ffi::CStr;
 
+use clip_core::Error;
+use clip_core::text::utf8;
 use pgrx::pg_sys;
 
-use crate::error::{SqlState, raise};
+use crate::error::{OrRaise, SqlState, raise};
+use crate::interrupts;
 
 /// The text as UTF-8; borrowed where the database's encoding is UTF-8.
 #[allow(unsafe_code)]
 pub fn to_utf8(text: &[u8]) -> Cow<'_, str> {
     // SAFETY: a plain call without arguments.
     let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
-    let utf8 = if encoding == pg_sys::pg_enc::PG_UTF8 as i32 {
+    let converted = if encoding == pg_sys::pg_enc::PG_UTF8 as i32 {
         Cow::Borrowed(text)
     } else {
         // SAFETY: pg_server_to_any reads `len` bytes. It gives back the same pointer where nothing was to convert, else
         // a NUL-terminated copy in the current memory context, which outlives this function.
         unsafe {
             let given = text.as_ptr().cast();
-            let converted = pg_sys::pg_server_to_any(given, text.len() as i32, pg_sys::pg_enc::PG_UTF8 as i32);
-            if std::ptr::eq(converted, given) {
+            let to = pg_sys::pg_server_to_any(given, text.len() as i32, pg_sys::pg_enc::PG_UTF8 as i32);
+            if std::ptr::eq(to, given) {
                 Cow::Borrowed(text)
             } else {
-                Cow::Owned(CStr::from_ptr(converted).to_bytes().to_vec())
+                let bytes = copy(CStr::from_ptr(to).to_bytes());
+                pg_sys::pfree(to.cast());
+                Cow::Owned(bytes)
             }
         }
     };
-    let bad = || -> ! { raise(SqlState::CharacterNotInRepertoire, "text is not valid in the encoding UTF8", None) };
-    match utf8 {
-        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or_else(|_| bad())),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|_| bad())),
-    }
+    let checked = match converted {
+        Cow::Borrowed(bytes) => check(bytes).map(Cow::Borrowed),
+        Cow::Owned(bytes) => check_owned(bytes).map(Cow::Owned),
+    };
+    checked.unwrap_or_else(|| raise(SqlState::CharacterNotInRepertoire, "text is not valid in the encoding UTF8", None))
 }
 
 /// The text as UTF-8, or `None` where it has no such form, which [`to_utf8`] makes an error of the statement.
@@ -45,20 +50,53 @@ pub fn try_utf8(text: &[u8]) -> Option<Cow<'_, str>> {
         (encoding, if same { pg_sys::InvalidOid } else { pg_sys::FindDefaultConversionProc(encoding, UTF8) })
     };
     if conversion == pg_sys::InvalidOid {
-        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
+        return check(text).map(Cow::Borrowed);
     }
     let length = i32::try_from(text.len()).ok()?;
-    let mut converted = vec![0_u8; text.len() * pg_sys::MAX_CONVERSION_GROWTH as usize + 1];
+    let mut converted = reserve(text.len().saturating_mul(pg_sys::MAX_CONVERSION_GROWTH as usize).saturating_add(1));
     // SAFETY: a conversion writes at most MAX_CONVERSION_GROWTH bytes for each that it reads, and a NUL. It stops, and
-    // says how far it came, at what it cannot convert. It does not write into its source.
+    // says how far it came, at what it cannot convert. It does not write into its source. So many bytes as come before the
+    // NUL are written.
     let read = unsafe {
         let (from, to) = (text.as_ptr().cast_mut(), converted.as_mut_ptr());
-        let room = i32::try_from(converted.len()).ok()?;
-        pg_sys::pg_do_encoding_conversion_buf(conversion, encoding, UTF8, from, length, to, room, true)
+        let room = i32::try_from(converted.capacity()).ok()?;
+        to.write(0);
+        let read = pg_sys::pg_do_encoding_conversion_buf(conversion, encoding, UTF8, from, length, to, room, true);
+        converted.set_len(CStr::from_ptr(to.cast()).count_bytes());
+        read
     };
-    let end = converted.iter().position(|byte| *byte == 0)?;
-    converted.truncate(end);
-    (read == length).then(|| String::from_utf8(converted).ok().map(Cow::Owned))?
+    (read == length).then(|| check_owned(converted).map(Cow::Owned))?
+}
+
+/// The bytes as text, with looks for interrupts on the way.
+fn check(bytes: &[u8]) -> Option<&str> {
+    utf8(bytes, &|| {
+        interrupts::stop();
+        Ok(())
+    })
+    .or_raise()
+}
+
+#[allow(unsafe_code)]
+fn check_owned(bytes: Vec<u8>) -> Option<String> {
+    check(&bytes)?;
+    // SAFETY: just checked.
+    Some(unsafe { String::from_utf8_unchecked(bytes) })
+}
+
+/// An empty buffer with room for so many bytes, or an error of the statement.
+fn reserve(bytes: usize) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    let refused = |_| Error::out_of_memory(format!("could not get {bytes} bytes for a text"));
+    buffer.try_reserve_exact(bytes).map_err(refused).or_raise();
+    buffer
+}
+
+/// The same bytes in Rust's memory, or an error of the statement.
+pub fn copy(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = reserve(bytes.len());
+    copy.extend_from_slice(bytes);
+    copy
 }
 
 pub fn utf8_all<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<Cow<'a, str>> {

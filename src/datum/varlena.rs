@@ -1,8 +1,11 @@
 //! A value that outlives its transaction.
 #![allow(unsafe_code)]
 
+use clip_core::Error;
 use pgrx::datum::{DatumWithOid, IntoDatum};
 use pgrx::{pg_sys, varlena::varsize_any};
+
+use crate::error::OrRaise;
 
 /// A varlena's bytes, detoasted, in Rust's memory. Whoever gives it back to PostgreSQL must name the type it is of.
 pub struct VarlenaCopy {
@@ -20,7 +23,10 @@ impl VarlenaCopy {
         unsafe {
             let value = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
             let size = varsize_any(value);
-            let mut words = vec![0u64; size.div_ceil(8)];
+            let mut words = Vec::new();
+            let refused = |_| Error::out_of_memory(format!("could not get {size} bytes for a value"));
+            words.try_reserve_exact(size.div_ceil(8)).map_err(refused).or_raise();
+            words.resize(size.div_ceil(8), 0u64);
             std::ptr::copy_nonoverlapping(value.cast::<u8>(), words.as_mut_ptr().cast::<u8>(), size);
             Self { words }
         }

@@ -11,6 +11,7 @@ use scopeguard::{defer, guard};
 
 use crate::compute::{Compute, Context, start_threads};
 use crate::error::{Error, Result};
+use crate::text::Check;
 
 /// How often the caller is asked to attend to what else there is.
 const ATTEND: Duration = Duration::from_millis(10);
@@ -83,6 +84,24 @@ impl Background {
         self.halted.store(true, SeqCst);
         while self.running.load(SeqCst) {
             thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+/// Runs `work`, which cannot be stopped, on a thread of its own, and asks the caller meanwhile whether to go on. If not, the thread
+/// comes to its end without anybody.
+pub fn beside<R: Send + 'static>(work: impl FnOnce() -> Result<R> + Send + 'static, check: Check) -> Result<R> {
+    let (sender, receiver) = sync_channel(1);
+    let run = move || {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        let _ = sender.send(result.unwrap_or_else(|_| Err(Error::internal("a computation panicked"))));
+    };
+    start_threads(|| thread::Builder::new().name("clip-read".to_owned()).spawn(run).map(drop))?;
+    loop {
+        match receiver.recv_timeout(ATTEND) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) => check()?,
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("a computation was lost")),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::Checked;
 use crate::error::{Error, ErrorKind, Result};
 use crate::install::{self, Imported};
 use crate::installed::{Installed, Manifest, ModelDir, TOKENIZER, fingerprint};
@@ -27,16 +28,16 @@ pub struct Means {
 }
 
 impl Means {
-    fn check(&self, dimensions: usize) -> Result<()> {
+    pub(crate) fn check(&self, dimensions: usize) -> Checked {
         for (what, mean) in [("text", &self.text), ("image", &self.image)] {
             if mean.len() != dimensions {
                 let given = mean.len();
-                return Err(invalid(format!("mean {what} vector has {given} dimensions, expected {dimensions}")));
+                return Err(format!("mean {what} vector has {given} dimensions, expected {dimensions}"));
             }
             // Unit vectors that do not all point the same way have a mean shorter than one.
             let length = mean.iter().map(|x| x * x).sum::<f32>().sqrt();
             if length.is_nan() || length >= 1.0 {
-                return Err(invalid(format!("mean {what} vector has length {length}, expected less than 1")));
+                return Err(format!("mean {what} vector has length {length}, expected less than 1"));
             }
         }
         Ok(())
@@ -69,7 +70,7 @@ impl MeanVector {
 /// Installs `plain` under `name` with a calibration. The weights are hard links: they cost no disk and no memory.
 pub fn derive(models: &ModelDir, plain: &Installed, name: &str, means: Means) -> Result<Imported> {
     check_plain(plain)?;
-    means.check(plain.spec().dimensions)?;
+    means.check(plain.spec().dimensions).map_err(invalid)?;
     let mut spec = plain.spec().clone();
     spec.calibration = Calibration::Means(means);
     install::install(models, name, |dir| {

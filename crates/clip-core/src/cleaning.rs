@@ -2,7 +2,7 @@
 //!
 //! It runs where normalisers run, after special tokens have been found, as in the reference.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
 use crate::spec::TextCleaning;
@@ -18,6 +18,13 @@ impl<'de> Deserialize<'de> for Cleaned {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let inner = NormalizerWrapper::deserialize(deserializer)?;
         Ok(Self { cleaning: TextCleaning::None, inner: Some(inner) })
+    }
+}
+
+/// The same: what else there is has no place in the file.
+impl Serialize for Cleaned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.inner.serialize(serializer)
     }
 }
 
@@ -51,8 +58,13 @@ fn canonical(text: &str) -> String {
 }
 
 /// Python's `\s`, and the sign that SentencePiece writes spaces with.
-fn is_space(c: char) -> bool {
+pub fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{2581}')
+}
+
+/// ASCII punctuation that the rule for a final sigma looks past (Unicode's Case_Ignorable).
+pub fn is_case_ignorable_punctuation(c: char) -> bool {
+    matches!(c, '\'' | '.' | ':' | '^' | '`')
 }
 
 /// Puts other characters in the place of those of `text`, which must be as it came. Where they came from is of no

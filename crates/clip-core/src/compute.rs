@@ -4,7 +4,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use packed_gemm::{Kernel, Precision, Rows, Team};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -124,9 +124,12 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// With every signal blocked: a new thread inherits the mask of the one that makes it.
+/// With every signal blocked: a new thread inherits the mask of the one that makes it. But for that of an access to memory that a file
+/// no longer has, which comes to the thread that makes the access, and ends the process where it is blocked.
 pub(crate) fn start_threads<R>(start: impl FnOnce() -> io::Result<R>) -> Result<R> {
-    let before = SigSet::all()
+    let mut blocked = SigSet::all();
+    blocked.remove(Signal::SIGBUS);
+    let before = blocked
         .thread_swap_mask(SigmaskHow::SIG_SETMASK)
         .map_err(|e| Error::internal(format!("could not block signals: {e}")))?;
     let started = start();
@@ -151,7 +154,6 @@ impl Context<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::signal::Signal;
 
     #[test]
     fn memory_of_rows_is_kept_up_to_a_limit() {
@@ -187,6 +189,7 @@ mod tests {
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGALRM, Signal::SIGHUP] {
             assert!(blocked.contains(signal), "{signal} is not blocked in a helper");
         }
+        assert!(!blocked.contains(Signal::SIGBUS));
         assert_eq!(SigSet::thread_get_mask().unwrap(), before, "the caller's mask changed");
     }
 }

@@ -64,9 +64,10 @@ fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<
     // Models are no secrets, and the importing user is rarely the one that the server runs as.
     let open =
         |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot_write(path, &e));
-    open(&dir.join(MANIFEST), 0o644)?;
+    // Nor are they ever written to again: sessions have them mapped.
+    open(&dir.join(MANIFEST), 0o444)?;
     for file in manifest.files.keys() {
-        open(&dir.join(file), 0o644)?;
+        open(&dir.join(file), 0o444)?;
     }
     open(dir, 0o755)?;
     sync_dir(dir)?;

@@ -4,17 +4,21 @@
 //! each [`Precision`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::bounds::Checked;
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout;
+use crate::packed;
 use crate::precision::Precision;
-use crate::spec::ModelSpec;
+use crate::regular;
+use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::{hex, missing_file};
+use crate::watched::sha256;
 
 pub const FORMAT: u32 = 1;
 pub const MANIFEST: &str = "model.json";
@@ -22,6 +26,10 @@ pub const TOKENIZER: &str = "tokenizer.json";
 
 /// Far above any manifest; a larger file is none.
 const MAX_MANIFEST: u64 = 1 << 20;
+/// Weights in each precision, the tokenizer in two forms, and room for more.
+const MAX_FILES: usize = 32;
+/// The largest published `tokenizer.json` has 35 MB; what is read of it takes some ten times as much.
+pub const MAX_TOKENIZER: u64 = 64 << 20;
 const MAX_NAME: usize = 63;
 
 /// `model.json`: what is installed, with a checksum of every file.
@@ -47,6 +55,11 @@ pub struct FileEntry {
 pub fn fingerprint(spec: &ModelSpec, tokenizer_sha256: &str, tensors: &str) -> Result<String> {
     let spec = serde_json::to_string(spec).map_err(|e| Error::internal(format!("spec: {e}")))?;
     Ok(hex(&Sha256::digest(format!("pg_clip 1\n{spec}\n{tokenizer_sha256}\n{tensors}\n"))))
+}
+
+/// Values of all tensors, the scores' among them.
+pub fn parameters(spec: &ModelSpec) -> Option<u64> {
+    layout::values(spec)?.checked_add(if spec.scoring == Scoring::Softmax { 1 } else { 2 })
 }
 
 /// A directory that holds installed models.
@@ -112,7 +125,11 @@ impl ModelDir {
         let manifest = read_manifest(&dir.join(MANIFEST)).map_err(|e| e.context(format!("model \"{name}\"")))?;
         for (file, entry) in &manifest.files {
             let path = dir.join(file);
-            let size = fs::metadata(&path).map_err(|e| missing_file(&path, &e))?.len();
+            let meta = fs::metadata(&path).map_err(|e| missing_file(&path, &e))?;
+            if !meta.is_file() {
+                return Err(missing_file(&path, &std::io::Error::other("is not a regular file")));
+            }
+            let size = meta.len();
             if size != entry.bytes {
                 return Err(Error::corrupted(format!(
                     "model \"{name}\": file \"{file}\" has {size} bytes, expected {}",
@@ -120,15 +137,15 @@ impl ModelDir {
                 )));
             }
         }
-        Ok(Installed { name: name.to_owned(), dir, manifest })
+        let model = Installed { name: name.to_owned(), dir, manifest };
+        model.check_sizes().map_err(|e| e.context(format!("model \"{name}\"")))?;
+        Ok(model)
     }
 }
 
+/// Reads a manifest and checks all that it says: what comes after relies on it.
 fn read_manifest(path: &Path) -> Result<Manifest> {
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_MANIFEST).read_to_end(&mut text))
-        .map_err(|e| missing_file(path, &e))?;
+    let text = regular::read(path, MAX_MANIFEST)?;
     let bad = |e: serde_json::Error| Error::corrupted(format!("{MANIFEST}: {e}"));
     #[derive(Deserialize)]
     struct Version {
@@ -143,15 +160,41 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
         .with_hint("Import the model again with the pgclip of this version."));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(bad)?;
-    for file in [TOKENIZER, &Precision::F32.file()] {
-        if !manifest.files.contains_key(file) {
-            return Err(Error::corrupted(format!("{MANIFEST} does not list \"{file}\"")));
-        }
-    }
-    if let Some(file) = manifest.files.keys().find(|file| file.contains('/')) {
-        return Err(Error::corrupted(format!("{MANIFEST} lists \"{file}\", which is no plain file name")));
-    }
+    manifest.check().map_err(|what| Error::corrupted(format!("{MANIFEST}: {what}")))?;
     Ok(manifest)
+}
+
+impl Manifest {
+    fn check(&self) -> Checked {
+        for file in [TOKENIZER, &Precision::F32.file()] {
+            if !self.files.contains_key(file) {
+                return Err(format!("does not list \"{file}\""));
+            }
+        }
+        if self.files.len() > MAX_FILES {
+            return Err(format!("lists {} files, expected at most {MAX_FILES}", self.files.len()));
+        }
+        if let Some(file) = self.files.keys().find(|file| file.contains(['/', '\0']) || file.starts_with('.')) {
+            return Err(format!("lists \"{file}\", which is no plain file name"));
+        }
+        self.spec.check()?;
+        // Any other number gives another space.
+        let expected = self.content().map_err(|e| e.message)?;
+        if expected != self.fingerprint {
+            return Err(format!("fingerprint is {}, content says {expected}", self.fingerprint));
+        }
+        let expected = parameters(&self.spec).unwrap_or(0);
+        if self.parameters != expected {
+            return Err(format!("parameters are {}, expected {expected}", self.parameters));
+        }
+        Ok(())
+    }
+
+    /// The fingerprint that the rest of the manifest has.
+    fn content(&self) -> Result<String> {
+        let tokenizer = self.files.get(TOKENIZER).ok_or_else(|| Error::internal("no tokenizer listed"))?;
+        fingerprint(&self.spec, &tokenizer.sha256, &self.tensors)
+    }
 }
 
 /// An installed model: its manifest and where its files are. Nothing of it is loaded.
@@ -192,14 +235,16 @@ impl Installed {
         self.manifest.files.values().map(|f| f.bytes).sum()
     }
 
-    /// Reads every file and compares it with the manifest, and the manifest with its fingerprint.
+    /// Reads every file and compares it with the manifest, which was compared with its fingerprint when it was opened.
     /// `progress` is told the bytes read and all.
     pub fn verify(&self, progress: &dyn Fn(u64, u64)) -> Result<()> {
         let mut done = 0;
         for (file, entry) in &self.manifest.files {
-            let sha256 = hash_file(&self.dir.join(file), &mut |n| {
+            let path = self.dir.join(file);
+            let sha256 = sha256(&regular::open(&path)?, &path, &mut |n| {
                 done += n;
                 progress(done, self.bytes());
+                Ok(())
             })?;
             if sha256 != entry.sha256 {
                 return Err(Error::corrupted(format!(
@@ -208,27 +253,21 @@ impl Installed {
                 )));
             }
         }
-        let tokenizer = &self.manifest.files[TOKENIZER].sha256;
-        let expected = fingerprint(self.spec(), tokenizer, &self.manifest.tensors)?;
-        if expected != self.manifest.fingerprint {
-            return Err(Error::corrupted(format!(
-                "fingerprint is {}, content says {expected}",
-                self.manifest.fingerprint
-            )));
-        }
         Ok(())
     }
-}
 
-fn hash_file(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String> {
-    let mut file = File::open(path).map_err(|e| missing_file(path, &e))?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        let n = file.read(&mut buffer).map_err(|e| missing_file(path, &e))?;
-        if n == 0 {
-            return Ok(hex(&hash.finalize()));
+    /// Do the files of weights have the size that the spec's tensors have? Whoever reads them makes room by the spec.
+    fn check_sizes(&self) -> Result<()> {
+        for precision in self.precisions() {
+            let (file, tensors) = (precision.file(), packed::bytes(self.spec(), precision)?);
+            let given = self.manifest.files.get(&file).map_or(0, |entry| entry.bytes);
+            let most = tensors.saturating_add(8 + packed::max_header(self.spec()));
+            if !(tensors..=most).contains(&given) {
+                return Err(Error::corrupted(format!(
+                    "file \"{file}\" has {given} bytes, expected {tensors} to {most} for the tensors of the model's spec"
+                )));
+            }
         }
-        hash.update(&buffer[..n]);
-        progress(n as u64);
+        Ok(())
     }
 }

@@ -21,6 +21,27 @@ pub fn tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     all
 }
 
+/// Values of all tensors, however many layers there are, without a list of them; `None` where that is no number.
+pub fn values(spec: &ModelSpec) -> Option<u64> {
+    sum_over_layers(spec, |spec| {
+        let size = |shape: &[usize]| shape.iter().try_fold(1, |all: u64, n| all.checked_mul(*n as u64));
+        tensors(spec).iter().try_fold(0, |sum: u64, (_, shape)| sum.checked_add(size(shape)?))
+    })
+}
+
+/// What `of` gives for the model, from what it gives for models of no layer and of one: all layers of a tower are alike.
+pub fn sum_over_layers(spec: &ModelSpec, of: impl Fn(&ModelSpec) -> Option<u64>) -> Option<u64> {
+    let with = |text: usize, vision: usize| {
+        let mut small = spec.clone();
+        (small.text.tower.layers, small.vision.tower.layers) = (text, vision);
+        of(&small)
+    };
+    let none = with(0, 0)?;
+    let layers = |one: u64, layers: usize| one.checked_sub(none)?.checked_mul(layers as u64);
+    let text = layers(with(1, 0)?, spec.text.tower.layers)?;
+    none.checked_add(text)?.checked_add(layers(with(0, 1)?, spec.vision.tower.layers)?)
+}
+
 pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (text, hidden) = (&spec.text, spec.text.tower.hidden);
     let mut all = vec![

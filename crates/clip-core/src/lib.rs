@@ -9,6 +9,7 @@
 //! ```
 
 mod background;
+mod bounds;
 pub mod calibrate;
 pub mod classify;
 mod cleaning;
@@ -19,16 +20,20 @@ pub mod import;
 mod install;
 pub mod installed;
 mod layout;
+mod mapping;
 mod merges;
 pub mod model;
 mod packed;
 mod passes;
 pub mod pixels;
 pub mod precision;
+mod regular;
+mod relevant;
 pub mod spec;
 mod tensor_file;
 pub mod text;
 mod towers;
+mod watched;
 mod weights;
 
 pub use background::Background;

@@ -20,6 +20,7 @@ use tokenizers::{
 
 use crate::error::{Error, Result};
 use crate::tensor_file::{self, Described, MappedFile};
+use crate::watched::Watched;
 
 pub const FILE: &str = "tokenizer.safetensors";
 /// Key of the file's metadata.
@@ -114,10 +115,13 @@ fn tables(model: &Value) -> Option<(Vec<u32>, Vec<[u32; 4]>)> {
     merges.windows(2).all(|two| two[0][..2] != two[1][..2]).then_some((symbols, merges))
 }
 
+/// Bytes of the header, which has the special tokens.
+const MAX_HEADER: u64 = 4 << 20;
+
 /// Maps the file that [`write`] wrote.
-pub fn open(path: &Path) -> Result<Compact> {
+pub fn open(path: &Path) -> Result<(Compact, Watched)> {
     let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
-    let file = MappedFile::open(path)?;
+    let file = MappedFile::open(path, MAX_HEADER)?;
     let part = |name: &str, columns: usize| {
         let info = file.metadata().info(name).filter(|info| info.dtype == Dtype::U32 && info.shape.len() == 2);
         let info = info.ok_or_else(|| bad(format!("no table \"{name}\"")))?;
@@ -131,7 +135,8 @@ pub fn open(path: &Path) -> Result<Compact> {
         return Err(bad("not two rows of symbols".into()));
     }
     let rules = file.metadata().metadata().as_ref().and_then(|m| m.get(RULES)).ok_or_else(|| bad("no rules".into()))?;
-    build(rules, symbols, merges).map_err(|e| bad(e.to_string()))
+    let tokenizer = build(rules, symbols, merges).map_err(|e| bad(e.to_string()))?;
+    Ok((tokenizer, file.into_watched()))
 }
 
 fn build(rules: &str, symbols: Bytes, merges: Bytes) -> std::result::Result<Compact, tokenizers::Error> {

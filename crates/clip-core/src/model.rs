@@ -1,23 +1,29 @@
 //! A loaded model: texts and images in, embeddings out.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use candle_core::Tensor;
+use sha2::{Digest, Sha256};
 
+use crate::background::beside;
 use crate::calibrate::{Means, centre, normalize, uncentre};
 use crate::classify;
 use crate::compute::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::Limits;
-use crate::installed::{Installed, TOKENIZER};
+use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::merges;
 use crate::passes::{Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
+use crate::regular;
 use crate::spec::{Calibration, ModelSpec};
-use crate::tensor_file::missing_file;
-use crate::text::Tokenizer;
+use crate::tensor_file::hex;
+use crate::text::{Check, Tokenizer};
 use crate::towers::{TextTower, VisionTower};
+use crate::watched::{Watched, trust_path};
 use crate::weights::Weights;
 
 const IMAGES: Size = Size { most: 8, alone: 4 };
@@ -34,6 +40,8 @@ pub struct Model {
     weights: OnceLock<Weights>,
     text: OnceLock<TextTower>,
     vision: OnceLock<VisionTower>,
+    /// A file has changed under it.
+    stale: AtomicBool,
 }
 
 impl Model {
@@ -46,6 +54,7 @@ impl Model {
             weights: OnceLock::new(),
             text: OnceLock::new(),
             vision: OnceLock::new(),
+            stale: AtomicBool::new(false),
         })
     }
 
@@ -86,7 +95,62 @@ impl Model {
     pub fn load(&self) -> Result<()> {
         self.tokenizer()?.encode("a photo of 1 cat")?;
         self.text_tower()?;
-        self.vision_tower().map(|_| ())
+        self.vision_tower()?;
+        self.check_files()
+    }
+
+    /// Was a file of the model changed while it was in use? Then every call fails; a model that is opened anew may not.
+    pub fn is_stale(&self) -> bool {
+        self.stale.load(SeqCst)
+    }
+
+    /// What `work` computes with the model's files, if they are what they were when they were installed.
+    fn with_files<T>(&self, ctx: &Context, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.trust_files(&|| ctx.check())?;
+        let result = work();
+        // That the files have changed is the reason of whatever error there is.
+        self.check_files()?;
+        result
+    }
+
+    /// Before they are used.
+    fn trust_files(&self, check: Check) -> Result<()> {
+        for (file, watched) in self.files() {
+            let Some(entry) = self.installed.manifest.files.get(&file) else { continue };
+            let trusted = match watched {
+                Some(watched) => watched.trust(entry, check),
+                None => trust_path(&self.installed.dir.join(&file), entry, check),
+            };
+            self.or_stale(trusted)?;
+        }
+        self.check_files()
+    }
+
+    /// After that.
+    fn check_files(&self) -> Result<()> {
+        if self.is_stale() {
+            let what = format!("model \"{}\": its files were changed after it was opened", self.installed.name);
+            return Err(Error::corrupted(what));
+        }
+        self.files()
+            .into_iter()
+            .filter_map(|(_, watched)| watched)
+            .try_for_each(|watched| self.or_stale(watched.check()))
+    }
+
+    fn or_stale(&self, result: Result<()>) -> Result<()> {
+        if result.as_ref().is_err_and(|e| e.kind != ErrorKind::Cancelled) {
+            self.stale.store(true, SeqCst);
+        }
+        result
+    }
+
+    /// The files that are mapped, once they are open.
+    fn files(&self) -> [(String, Option<&Watched>); 2] {
+        [
+            (self.precision.file(), self.weights.get().map(Weights::watched)),
+            (merges::FILE.to_owned(), self.tokenizer.get().and_then(Tokenizer::watched)),
+        ]
     }
 
     /// Has a tower been read?
@@ -95,18 +159,24 @@ impl Model {
     }
 
     pub fn embed_texts(&self, texts: &[&str], ctx: &Context) -> Result<Vec<Embedding>> {
-        let tokenizer = self.tokenizer()?;
-        let mut all = Vec::with_capacity(texts.len());
-        for some in texts.chunks(TEXTS.most * ctx.compute.threads()) {
-            ctx.check()?;
-            let ids = some.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>>>()?;
-            all.extend(self.embed_tokens(&ids, ctx)?);
-        }
-        Ok(all)
+        self.with_files(ctx, || {
+            let tokenizer = self.tokenizer_in(ctx)?;
+            let mut all = Vec::with_capacity(texts.len());
+            for some in texts.chunks(TEXTS.most * ctx.compute.threads()) {
+                ctx.check()?;
+                let ids = some.iter().map(|text| tokenizer.encode_with(text, ctx)).collect::<Result<Vec<_>>>()?;
+                all.extend(self.embed_ids(&ids, ctx)?);
+            }
+            Ok(all)
+        })
     }
 
     /// Embeds token ids, one sequence a text, as the tokenizer gives them.
     pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
+        self.with_files(ctx, || self.embed_ids(ids, ctx))
+    }
+
+    fn embed_ids(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
         let (tower, mean) = (self.text_tower()?, self.means().map(|means| &*means.text));
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let rows: Vec<usize> = ids.iter().map(|ids| tower.rows(ids)).collect();
@@ -115,36 +185,42 @@ impl Model {
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
     pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
-        let tower = self.vision_tower()?;
-        in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
-            let decoded = pixels::decode_all(&images[range.clone()], limits, &self.spec().image, ctx)?;
-            let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
-            self.embed_pass(tower, &pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
+        self.with_files(ctx, || {
+            let tower = self.vision_tower()?;
+            in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
+                let decoded = pixels::decode_all(&images[range.clone()], limits, &self.spec().image, ctx)?;
+                let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
+                self.embed_pass(tower, &pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
+            })
         })
     }
 
     /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
     pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
-        let tower = self.vision_tower()?;
-        in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
-            let mut pixels = Vec::with_capacity(range.len());
-            let decoded = pixels::decode_each(&images[range], limits, &self.spec().image, ctx)?;
-            let failures: Vec<_> =
-                decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
-            let mut embedded = self.embed_pass(tower, &pixels, ctx)?.into_iter();
-            let result = |failure: Option<Error>| match failure {
-                Some(e) => Ok(Err(e)),
-                None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding")),
-            };
-            failures.into_iter().map(result).collect()
+        self.with_files(ctx, || {
+            let tower = self.vision_tower()?;
+            in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
+                let mut pixels = Vec::with_capacity(range.len());
+                let decoded = pixels::decode_each(&images[range], limits, &self.spec().image, ctx)?;
+                let failures: Vec<_> =
+                    decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
+                let mut embedded = self.embed_pass(tower, &pixels, ctx)?.into_iter();
+                let result = |failure: Option<Error>| match failure {
+                    Some(e) => Ok(Err(e)),
+                    None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding")),
+                };
+                failures.into_iter().map(result).collect()
+            })
         })
     }
 
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        let tower = self.vision_tower()?;
-        in_passes(&vec![1; pixels.len()], &IMAGES, ctx, |range, ctx| {
-            self.embed_pass(tower, &pixels[range], ctx)?.into_iter().collect()
+        self.with_files(ctx, || {
+            let tower = self.vision_tower()?;
+            in_passes(&vec![1; pixels.len()], &IMAGES, ctx, |range, ctx| {
+                self.embed_pass(tower, &pixels[range], ctx)?.into_iter().collect()
+            })
         })
     }
 
@@ -156,15 +232,43 @@ impl Model {
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        get_or_load(&self.tokenizer, || {
-            let text = &self.spec().text;
-            if self.installed.manifest.files.contains_key(merges::FILE) {
-                return Tokenizer::open_compact(&self.installed.dir.join(merges::FILE), text.context_length);
-            }
-            let path = self.installed.dir.join(TOKENIZER);
-            let bytes = std::fs::read(&path).map_err(|e| missing_file(&path, &e))?;
-            Tokenizer::with_cleaning(&bytes, text.context_length, text.cleaning)
+        get_or_load(&self.tokenizer, || match self.compact_tokenizer() {
+            Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length),
+            None => self.tokenizer_json()(),
         })
+    }
+
+    /// The same for a caller who may want to stop: to read a large `tokenizer.json` takes a second.
+    pub fn tokenizer_in(&self, ctx: &Context) -> Result<&Tokenizer> {
+        self.trust_files(&|| ctx.check())?;
+        if self.tokenizer.get().is_none() && self.compact_tokenizer().is_none() {
+            let tokenizer = beside(self.tokenizer_json(), &|| ctx.check())?;
+            let _ = self.tokenizer.set(tokenizer);
+        }
+        self.tokenizer()
+    }
+
+    /// Tokens of a whole text, see [`Tokenizer::count`].
+    pub fn count_tokens(&self, text: &str, ctx: &Context) -> Result<usize> {
+        self.with_files(ctx, || self.tokenizer_in(ctx)?.count(text, ctx))
+    }
+
+    fn compact_tokenizer(&self) -> Option<PathBuf> {
+        self.installed.manifest.files.contains_key(merges::FILE).then(|| self.installed.dir.join(merges::FILE))
+    }
+
+    /// Reads and checks `tokenizer.json`.
+    fn tokenizer_json(&self) -> impl FnOnce() -> Result<Tokenizer> + Send + use<> {
+        let (path, text) = (self.installed.dir.join(TOKENIZER), &self.spec().text);
+        let expected = self.installed.manifest.files.get(TOKENIZER).map(|entry| entry.sha256.clone());
+        let (context_length, cleaning) = (text.context_length, text.cleaning);
+        move || {
+            let bytes = regular::read(&path, MAX_TOKENIZER)?;
+            if expected.is_some_and(|expected| expected != hex(&Sha256::digest(&bytes))) {
+                return Err(Error::corrupted(format!("file {}: is not what was installed", path.display())));
+            }
+            Tokenizer::with_cleaning(&bytes, context_length, cleaning)
+        }
     }
 
     fn weights(&self) -> Result<&Weights> {

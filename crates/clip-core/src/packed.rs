@@ -11,10 +11,10 @@ use packed_gemm::PackedMatrix;
 use safetensors::Dtype;
 
 use crate::error::{Error, Result};
-use crate::layout::{TEXT, VISION};
+use crate::layout::{self, TEXT, VISION};
 use crate::precision::Precision;
 use crate::spec::{Architecture, ModelSpec, TowerSpec};
-use crate::tensor_file::{self, Described};
+use crate::tensor_file::{self, Described, MAX_HEADER};
 
 pub struct Entry {
     pub name: String,
@@ -87,10 +87,22 @@ pub fn write(
 
 /// Bytes that the tensors take in a weights file; its header comes on top.
 pub fn bytes(spec: &ModelSpec, precision: Precision) -> Result<u64> {
-    entries(spec).iter().try_fold(0, |sum, entry| {
-        let Described { dtype, shape, .. } = entry.describe(precision)?;
-        Ok(sum + (shape.iter().product::<usize>() * dtype.bitsize() / 8) as u64)
-    })
+    let bytes = |entry: &Entry| {
+        let Described { dtype, shape, .. } = entry.describe(precision).ok()?;
+        shape.iter().try_fold(dtype.bitsize() as u64 / 8, |bytes, n| bytes.checked_mul(*n as u64))
+    };
+    let all = |spec: &ModelSpec| entries(spec).iter().try_fold(0, |sum: u64, entry| sum.checked_add(bytes(entry)?));
+    layout::sum_over_layers(spec, all).ok_or_else(|| Error::invalid_model("the model is too large"))
+}
+
+/// Bytes of a weights file's header at most: each tensor has a name of less than a hundred, its type, shape and place.
+pub fn max_header(spec: &ModelSpec) -> u64 {
+    count(spec).saturating_mul(300).saturating_add(4096).min(MAX_HEADER)
+}
+
+/// How many entries there are, however many layers, without a list of them.
+pub fn count(spec: &ModelSpec) -> u64 {
+    layout::sum_over_layers(spec, |spec| Some(entries(spec).len() as u64)).unwrap_or(u64::MAX)
 }
 
 /// All entries, in the order of the file.
@@ -204,7 +216,6 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout;
     use std::collections::BTreeSet;
 
     /// Every tensor of the checkpoint's layout is in the file, once, and no other.
@@ -225,6 +236,17 @@ mod tests {
     }
 
     fn holds_the_layout(spec: &ModelSpec) {
+        for precision in Precision::ALL {
+            let each = entries(spec).into_iter().map(|entry| {
+                let Described { dtype, shape, .. } = entry.describe(precision).unwrap();
+                (shape.iter().product::<usize>() * dtype.bitsize() / 8) as u64
+            });
+            assert_eq!(bytes(spec, precision).unwrap(), each.sum::<u64>());
+        }
+        let shapes = layout::tensors(spec);
+        let values = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64);
+        assert_eq!(layout::values(spec), Some(values.sum()));
+        assert_eq!(max_header(spec), 4096 + 300 * entries(spec).len() as u64);
         let sources: Vec<String> = entries(spec).into_iter().flat_map(|entry| entry.sources).collect();
         let layout: Vec<String> = layout::tensors(spec).into_iter().map(|(name, _)| name).collect();
         assert_eq!(sources.len(), layout.len());

@@ -8,17 +8,20 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use memmap2::Mmap;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mapping::Mapping;
+use crate::regular;
+use crate::watched::Watched;
 
-/// As in the safetensors crate.
-const MAX_HEADER: u64 = 100_000_000;
+/// Bytes of a header. The largest of a published checkpoint has less than a tenth; what is parsed takes some ten times as much.
+pub const MAX_HEADER: u64 = 10 << 20;
 
 /// The checked header of a safetensors file: all offsets are within the file.
 struct Header {
@@ -28,14 +31,17 @@ struct Header {
 }
 
 /// Reads the header, whose size is bounded, and leaves the file behind it.
-fn header(file: &mut File, path: &Path) -> Result<Header> {
+fn header(file: &mut File, path: &Path, most: u64) -> Result<Header> {
     let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
     let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| bad("is shorter than a safetensors header".into()))?;
     let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER || length > size.saturating_sub(8) {
+    if length > size.saturating_sub(8) {
         return Err(bad(format!("header of {length} bytes does not fit into {size} bytes")));
+    }
+    if length > most {
+        return Err(bad(format!("header has {length} bytes, expected at most {most}")));
     }
     let mut json = vec![0; length as usize];
     file.read_exact(&mut json).map_err(|e| bad(e.to_string()))?;
@@ -52,21 +58,21 @@ fn header(file: &mut File, path: &Path) -> Result<Header> {
 pub struct MappedFile {
     header: Header,
     map: Bytes,
+    watched: Watched,
 }
 
 impl MappedFile {
-    #[allow(unsafe_code)]
-    pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(|e| missing_file(path, &e))?;
-        let header = header(&mut file, path)?;
-        // SAFETY: an installed file is never written again, only removed, which leaves a mapping as it is; the
-        // directory is the administrator's. The header's offsets are within the file, as `header` has checked.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| missing_file(path, &e))?;
-        let map = Bytes::from_owner(map);
-        if map.len() < header.data_start + header.metadata.data_len() {
+    /// `max_header`: bytes of the header.
+    pub fn open(path: &Path, max_header: u64) -> Result<Self> {
+        let mut file = regular::open(path)?;
+        let before = file.metadata().map_err(|e| missing_file(path, &e))?;
+        let header = header(&mut file, path, max_header)?;
+        let map = Arc::new(Mapping::new(&file).map_err(|e| missing_file(path, &e))?);
+        let bytes = Bytes::from_owner(Shared(map.clone()));
+        if bytes.len() < header.data_start + header.metadata.data_len() {
             return Err(Error::corrupted(format!("file {}: became shorter while it was opened", path.display())));
         }
-        Ok(Self { header, map })
+        Ok(Self { header, map: bytes, watched: Watched::new(path, file, &before, map) })
     }
 
     pub fn metadata(&self) -> &Metadata {
@@ -77,6 +83,19 @@ impl MappedFile {
     pub fn bytes(&self, tensor: &TensorInfo) -> Bytes {
         let (start, end) = tensor.data_offsets;
         self.map.slice(self.header.data_start + start..self.header.data_start + end)
+    }
+
+    /// What tells whether the file stays as it is, once its header has been read.
+    pub fn into_watched(self) -> Watched {
+        self.watched
+    }
+}
+
+struct Shared(Arc<Mapping>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
     }
 }
 
@@ -89,8 +108,8 @@ pub struct TensorFile {
 
 impl TensorFile {
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(|e| missing_file(path, &e))?;
-        let header = header(&mut file, path)?;
+        let mut file = regular::open(path)?;
+        let header = header(&mut file, path, MAX_HEADER)?;
         Ok(Self { path: path.to_owned(), file, header })
     }
 

@@ -1,26 +1,37 @@
 //! From a text to token ids, with the model's own `tokenizer.json`.
 
+use std::iter::once;
 use std::path::Path;
 
-use tokenizers::{DecoderWrapper, ModelWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl};
+use serde::Serialize;
+use serde_json::Value;
+use tokenizers::{
+    Decoder, DecoderWrapper, Model, ModelWrapper, Normalizer, PostProcessor, PostProcessorWrapper, PreTokenizer,
+    PreTokenizerWrapper, TokenizerImpl,
+};
 
 use crate::cleaning::Cleaned;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::merges;
+pub use crate::relevant::Check;
+use crate::relevant::{Blanks, Reader, Rules};
 use crate::spec::TextCleaning;
+use crate::watched::Watched;
 
 /// Words of context beyond which more text cannot matter, per token of context (each word makes a token or more;
 /// the factor leaves room for words that a normaliser deletes).
 const WORDS_PER_TOKEN: usize = 4;
-/// Bytes beside white space beyond which more text cannot matter. The longest token of CLIP's vocabulary has a few
-/// dozen bytes, so that a context of 77 tokens ends long before.
-const MAX_BYTES: usize = 32 << 10;
+/// Bytes that go to the tokenizer at most, however few tokens they make: some 0.2 s, with a look at whether to stop after
+/// every piece.
+pub(crate) const MAX_TOKENIZED: usize = 512 << 10;
 
 pub struct Tokenizer {
     inner: Inner,
     context_length: usize,
-    cleaning: TextCleaning,
+    rules: Rules,
+    /// Of the file where that is mapped.
+    watched: Option<Watched>,
 }
 
 type Whole = TokenizerImpl<ModelWrapper, Cleaned, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
@@ -46,13 +57,15 @@ impl Tokenizer {
             let inner_normalizer = inner.get_normalizer().and_then(|cleaned| cleaned.inner.clone());
             inner.with_normalizer(Some(Cleaned { cleaning, inner: inner_normalizer })).map_err(bad)?;
         }
-        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, cleaning })
+        let rules = rules(&inner, cleaning);
+        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, rules, watched: None })
     }
 
     /// The file that [`Tokenizer::write_compact`] wrote.
     pub fn open_compact(path: &Path, context_length: usize) -> Result<Self> {
-        let inner = Inner::Compact(Box::new(merges::open(path)?));
-        Ok(Self { inner, context_length, cleaning: TextCleaning::None })
+        let (inner, watched) = merges::open(path)?;
+        let rules = rules(&inner, TextCleaning::None);
+        Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, rules, watched: Some(watched) })
     }
 
     /// Writes a form of `tokenizer.json` that opens at once and is shared by all processes, and returns its size and
@@ -62,8 +75,68 @@ impl Tokenizer {
     }
 
     /// Token ids with the begin and end tokens that the model has, at most the context's length; over-long texts keep the end token.
+    ///
+    /// Those of the whole text, whatever its length, with two exceptions: a word of more than 16 KiB is cut there, and of a
+    /// text that makes less than the context's tokens of its first 512 KiB (beside runs of white space) more is not seen.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let mut ids = self.ids(self.relevant_prefix(text, self.context_length * WORDS_PER_TOKEN), true)?;
+        self.gather(once(text), None, &|| Ok(()))
+    }
+
+    /// The same for a caller who may want to stop.
+    pub fn encode_with(&self, text: &str, ctx: &Context) -> Result<Vec<u32>> {
+        self.gather(once(text), None, &|| ctx.check())
+    }
+
+    /// A text that gives the same tokens as `parts`, one after the other, and is as long as those need it to be.
+    pub fn relevant<'a>(&self, parts: impl Iterator<Item = &'a str>, ctx: &Context) -> Result<String> {
+        let mut text = String::new();
+        self.gather(parts, Some(&mut text), &|| ctx.check())?;
+        Ok(text)
+    }
+
+    /// A part of a text, runs of what makes no token shortened, and cut where it has become so many bytes or more.
+    pub(crate) fn shortened(&self, part: &str, most: usize, ctx: &Context) -> Result<String> {
+        let (mut text, mut reader) = (String::new(), Reader::new(once(part)));
+        while text.len() < most
+            && let Some(piece) = reader.piece(self.rules, usize::MAX, &|| ctx.check())?
+        {
+            text.push_str(&piece);
+        }
+        Ok(text)
+    }
+
+    fn gather<'a>(
+        &self,
+        parts: impl Iterator<Item = &'a str>,
+        mut read: Option<&mut String>,
+        check: Check,
+    ) -> Result<Vec<u32>> {
+        check()?;
+        let mut reader = Reader::new(parts);
+        let mut next = |tokenized: &mut usize| -> Result<Option<String>> {
+            let piece = reader.piece(self.rules, self.context_length * WORDS_PER_TOKEN, check)?;
+            if let (Some(piece), Some(read)) = (&piece, &mut read) {
+                read.push_str(piece);
+            }
+            *tokenized += piece.as_ref().map_or(0, String::len);
+            Ok(piece)
+        };
+        let mut tokenized = 0;
+        let first = next(&mut tokenized)?.unwrap_or_default();
+        let mut ids = self.ids(&first, true)?;
+        // Nearly always one piece is all. Where it is not, tokens go in between those and the end.
+        let mut end = None;
+        while ids.len() < self.context_length && tokenized < MAX_TOKENIZED {
+            let Some(piece) = next(&mut tokenized)? else { break };
+            check()?;
+            let at = match end {
+                Some(end) => end,
+                None => self.end_of(&first, &ids)?,
+            };
+            let more = self.ids(&piece, false)?;
+            end = Some(at + more.len());
+            ids.splice(at..at, more);
+        }
         if ids.len() > self.context_length
             && let Some(&end) = ids.last()
         {
@@ -71,6 +144,15 @@ impl Tokenizer {
             ids.push(end);
         }
         Ok(ids)
+    }
+
+    /// Where in its tokens a text's own ones end.
+    fn end_of(&self, text: &str, ids: &[u32]) -> Result<usize> {
+        let own = self.ids(text, false)?;
+        let begin = (0..=ids.len().saturating_sub(own.len())).find(|at| ids[*at..].starts_with(&own));
+        let begin = begin
+            .ok_or_else(|| Error::internal("tokenizer: a text's tokens are not among those with begin and end"))?;
+        Ok(begin + own.len())
     }
 
     fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>> {
@@ -82,25 +164,22 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    fn relevant_prefix<'a>(&self, text: &'a str, max_words: usize) -> &'a str {
-        let deleted: fn(char) -> bool = match self.cleaning {
-            TextCleaning::Canonical => |c| c.is_ascii_punctuation(),
-            TextCleaning::Lowercase | TextCleaning::None => |_| false,
-        };
-        relevant_prefix(text, max_words, deleted)
-    }
-
     /// How many tokens the whole text has, begin and end included, before any truncation or padding.
+    ///
+    /// Exact but for words of more than 16 KiB, and runs of white space as long where that makes tokens: they are counted in
+    /// parts of that size.
     pub fn count(&self, text: &str, ctx: &Context) -> Result<usize> {
-        // Piece by piece, so that a text of any size can be interrupted.
-        let (mut count, mut rest) = (self.ids("", true)?.len(), text);
-        while !rest.is_empty() {
-            let piece = self.relevant_prefix(rest, 1024);
-            count += self.ids(piece, false)?.len();
-            rest = &rest[piece.len()..];
+        let (mut count, mut reader) = (self.ids("", true)?.len(), Reader::new(once(text)));
+        while let Some(piece) = reader.piece(self.rules, 1024, &|| ctx.check())? {
+            count += self.ids(&piece, false)?.len();
             ctx.check()?;
         }
         Ok(count)
+    }
+
+    /// What tells whether the file stays as it is, where it is mapped.
+    pub(crate) fn watched(&self) -> Option<&Watched> {
+        self.watched.as_ref()
     }
 
     pub(crate) fn largest_id(&self) -> u32 {
@@ -119,66 +198,295 @@ impl Tokenizer {
     }
 }
 
-/// A prefix that ends at white space after `max_words` words or [`MAX_BYTES`] bytes of words, or within a word that is
-/// itself as long as that.
-///
-/// White space always separates tokens, so cutting there changes no token before the cut. What is `deleted` before it
-/// could become a token does not count.
-fn relevant_prefix(text: &str, max_words: usize, deleted: fn(char) -> bool) -> &str {
-    let (mut words, mut bytes, mut word_bytes) = (0, 0, 0);
-    for (at, c) in text.char_indices() {
-        if !c.is_whitespace() {
-            if word_bytes >= MAX_BYTES {
-                return &text[..at];
-            }
-            word_bytes += if deleted(c) { 0 } else { c.len_utf8() };
-        } else if word_bytes > 0 {
-            words += 1;
-            bytes += word_bytes;
-            if words >= max_words || bytes >= MAX_BYTES {
-                return &text[..at];
-            }
-            word_bytes = 0;
+/// Bytes whose encoding is checked between two looks at whether the caller wants to stop.
+const CHECKED_AT_ONCE: usize = 4 << 20;
+
+/// The bytes as text, `None` where they are not in UTF-8. `check` is asked every few megabytes.
+#[allow(unsafe_code)]
+pub fn utf8<'a>(bytes: &'a [u8], check: Check) -> Result<Option<&'a str>> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let piece = &rest[..rest.len().min(CHECKED_AT_ONCE)];
+        let valid = match std::str::from_utf8(piece) {
+            Ok(_) => piece.len(),
+            // A character that goes on in the next piece.
+            Err(e) if e.error_len().is_none() && piece.len() < rest.len() => e.valid_up_to(),
+            Err(_) => return Ok(None),
+        };
+        rest = &rest[valid..];
+        if !rest.is_empty() {
+            check()?;
         }
     }
-    text
+    // SAFETY: the pieces follow each other, each begins and ends between two characters, and each was found valid.
+    Ok(Some(unsafe { std::str::from_utf8_unchecked(bytes) }))
+}
+
+/// What the tokenizer makes of blanks. Where its steps do not tell, they may be tokens.
+fn rules<M: Model, N: Normalizer + Serialize, PT: PreTokenizer + Serialize, PP: PostProcessor, D: Decoder>(
+    tokenizer: &TokenizerImpl<M, N, PT, PP, D>,
+    cleaning: TextCleaning,
+) -> Rules {
+    let mut rules = Rules { blanks: Blanks::Tokens, longest_special: 0 };
+    let blanks = match cleaning {
+        TextCleaning::Canonical => Blanks::Canonical,
+        TextCleaning::None if separate(tokenizer.get_normalizer(), tokenizer.get_pre_tokenizer()) => Blanks::Separate,
+        TextCleaning::Lowercase | TextCleaning::None => Blanks::Tokens,
+    };
+    let with = Rules { blanks, ..rules };
+    let mut of_blanks = false;
+    for token in tokenizer.get_added_vocabulary().get_added_tokens_decoder().values() {
+        rules.longest_special = rules.longest_special.max(token.content.chars().count());
+        of_blanks |= token.content.chars().all(|c| with.is_skipped(c));
+    }
+    // A special token of blanks, or one that nobody writes: then nothing is left out.
+    if !of_blanks && rules.longest_special <= MAX_SPECIAL {
+        rules.blanks = blanks;
+    }
+    rules
+}
+
+/// Characters of a special token.
+const MAX_SPECIAL: usize = 64;
+
+/// Does a run of white space separate, whatever its length? It does where the normaliser makes one blank of it, after steps that
+/// keep apart what is white space and what is not, and where the text is split at white space, which is dropped.
+fn separate<N: Serialize, PT: Serialize>(normalizer: Option<&N>, pre_tokenizer: Option<&PT>) -> bool {
+    let steps = |value: Value, list: &str| match value {
+        Value::Null => Vec::new(),
+        value if value["type"] == "Sequence" => value[list].as_array().cloned().unwrap_or_default(),
+        value => vec![value],
+    };
+    let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
+    for step in steps(json(serde_json::to_value(normalizer)), "normalizers") {
+        match step["type"].as_str() {
+            Some("NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase") => {}
+            Some("Replace") => {
+                return step["pattern"]["Regex"] == "\\s+" && step["content"] == " ";
+            }
+            _ => return false,
+        }
+    }
+    let first =
+        steps(json(serde_json::to_value(pre_tokenizer)), "pretokenizers").into_iter().next().unwrap_or_default();
+    matches!(first["type"].as_str(), Some("WhitespaceSplit" | "Whitespace" | "BertPreTokenizer"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
-    #[test]
-    fn prefix_ends_at_white_space() {
-        assert_eq!(relevant_prefix("a b  c d", 2, |_| false), "a b");
-        assert_eq!(relevant_prefix("a b", 5, |_| false), "a b");
-        assert_eq!(relevant_prefix("  ", 1, |_| false), "  ");
-        assert_eq!(relevant_prefix("", 1, |_| false), "");
+    fn golden(path: &str) -> Vec<u8> {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)).unwrap()
+    }
+
+    /// Every kind, with a context that texts reach and one that they do not.
+    fn tokenizers() -> Vec<(&'static str, Tokenizer)> {
+        let mut all = Vec::new();
+        for context in [16, 2000] {
+            for (path, cleaning) in [
+                ("tokenizers/clip", TextCleaning::None),
+                ("models/tiny-clip", TextCleaning::None),
+                ("models/tiny-siglip", TextCleaning::Canonical),
+                ("models/tiny-siglip", TextCleaning::None),
+                ("models/tiny-siglip2", TextCleaning::Lowercase),
+                ("models/tiny-siglip2", TextCleaning::None),
+            ] {
+                let json = golden(&format!("{path}/tokenizer.json"));
+                all.push((path, Tokenizer::with_cleaning(&json, context, cleaning).unwrap()));
+            }
+        }
+        all
+    }
+
+    /// The `tokenizers` crate on the whole text.
+    fn untouched(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+        let mut ids = tokenizer.ids(text, true).unwrap();
+        if ids.len() > tokenizer.context_length {
+            let end = *ids.last().unwrap();
+            ids.truncate(tokenizer.context_length - 1);
+            ids.push(end);
+        }
+        ids
+    }
+
+    /// The same numbers everywhere.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, n: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % n
+        }
+
+        fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+            all[self.below(all.len())]
+        }
+
+        /// Words and special tokens between runs of what may make no token, short and long.
+        fn text(&mut self) -> String {
+            let mut text = String::new();
+            for _ in 0..1 + self.below(60) {
+                for _ in 0..self.below(3) {
+                    let what = [
+                        "cat",
+                        "ΟΔΟΣ",
+                        "Σ",
+                        "ΑΣ",
+                        "a",
+                        "é",
+                        "語",
+                        "1",
+                        "<|endoftext|>",
+                        "</s>",
+                        "<pad>",
+                        "<eos>",
+                        "\u{301}",
+                    ];
+                    text.push_str(self.of(&what));
+                }
+                let blank = [
+                    " ", "\t", "\n", "\u{3000}", "\u{a0}", "\u{85}", "\u{2028}", "\u{2581}", "\u{1c}", "\u{200b}",
+                    "\u{feff}",
+                ];
+                let mark = ["!", ".", ":", "'", "^", "-", "<", ">", "|", "</", "<|", "\u{1}", "\u{ad}", "\u{308}"];
+                for _ in 0..self.below(4) {
+                    let length = [1, 2, 3, 7, 8, 15, 16, 17, 33, 100, 400][self.below(11)];
+                    let what = if self.below(2) == 0 { self.of(&blank) } else { self.of(&mark) };
+                    text.push_str(&what.repeat(length));
+                    if self.below(3) == 0 {
+                        text.extend(
+                            (0..length).map(|_| if self.below(2) == 0 { self.of(&blank) } else { self.of(&mark) }),
+                        );
+                    }
+                }
+            }
+            text
+        }
     }
 
     #[test]
-    fn prefix_cuts_endless_words_at_a_character() {
-        let text = "ä".repeat(1 << 20);
-        let prefix = relevant_prefix(&text, 300, |_| false);
-        assert!((MAX_BYTES..MAX_BYTES + 4).contains(&prefix.len()));
+    fn runs_that_are_shortened_change_no_token() {
+        let tokenizers = tokenizers();
+        let mut random = Random(3);
+        let compute = crate::Compute::new(1).unwrap();
+        let ctx = Context { compute: &compute, stop: &|| false };
+        let mut shortened = 0;
+        for _ in 0..if cfg!(debug_assertions) { 10 } else { 60 } {
+            let text = random.text();
+            for (name, tokenizer) in &tokenizers {
+                assert_eq!(tokenizer.encode(&text).unwrap(), untouched(tokenizer, &text), "{name}: {text:?}");
+                let relevant = tokenizer.relevant(once(text.as_str()), &ctx).unwrap();
+                shortened += usize::from(relevant.len() < text.len());
+                assert_eq!(tokenizer.encode(&relevant).unwrap(), untouched(tokenizer, &text), "{name}: {text:?}");
+                assert_eq!(
+                    tokenizer.count(&text, &ctx).unwrap(),
+                    tokenizer.ids(&text, true).unwrap().len(),
+                    "{name}: {text:?}"
+                );
+            }
+        }
+        assert!(shortened > 100, "{shortened} texts were shortened");
     }
 
     #[test]
-    fn prefix_of_long_words_ends_at_white_space() {
-        let word = "x".repeat(3000);
-        let text = format!("{word} ").repeat(300);
-        assert_eq!(relevant_prefix(&text, 300, |_| false), text[..11 * 3001].trim_end());
+    fn kinds_of_blanks() {
+        let kinds: Vec<_> = tokenizers().iter().take(6).map(|(_, tokenizer)| tokenizer.rules.blanks).collect();
+        use Blanks::*;
+        assert_eq!(kinds, [Separate, Separate, Canonical, Tokens, Tokens, Tokens]);
+    }
+
+    /// What makes no token is no reason not to see what follows.
+    #[test]
+    fn a_word_after_much_that_makes_no_token() {
+        for (name, tokenizer) in tokenizers() {
+            for (run, separates) in [(" ", true), ("\u{3000}", true), ("\n\t", true), ("!", false), ("\u{1}", false)] {
+                let text = format!("{}a cat", run.repeat(40_000));
+                if untouched(&tokenizer, &text).len() < 16 {
+                    assert_eq!(
+                        tokenizer.encode(&text).unwrap(),
+                        untouched(&tokenizer, &text),
+                        "{name} {run:?} {separates}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
-    fn prefix_skips_what_is_deleted() {
-        let text = format!("{} a {} b c", "!".repeat(1 << 20), "? ".repeat(1000));
-        assert_eq!(relevant_prefix(&text, 2, |c| c.is_ascii_punctuation()), &text[..text.len() - 2]);
+    fn the_end_token_follows_all_pieces() {
+        // 0x01 makes no token for SigLIP, so that the text comes in several pieces.
+        let json = golden("models/tiny-siglip/tokenizer.json");
+        let tokenizer = Tokenizer::with_cleaning(&json, 16, TextCleaning::Canonical).unwrap();
+        let nothing = "\u{1}".repeat(50_000);
+        let text = format!("cat {nothing} dog {nothing} cat");
+        assert_eq!(tokenizer.encode(&text).unwrap(), untouched(&tokenizer, &text));
+        assert_eq!(tokenizer.encode(&text).unwrap().last(), tokenizer.encode("").unwrap().last());
     }
 
     #[test]
-    fn prefix_makes_progress_on_leading_white_space() {
-        let text = " a".repeat(10);
-        assert_eq!(relevant_prefix(&text, 1, |_| false), " a");
+    fn utf8_in_pieces() {
+        let go_on = || Ok(());
+        let check = |bytes: &[u8]| utf8(bytes, &go_on).unwrap().map(str::to_owned);
+        for shift in 0..4 {
+            let text = format!("{}{}", "x".repeat(shift), "é語🐈".repeat(CHECKED_AT_ONCE / 8));
+            assert_eq!(check(text.as_bytes()).as_deref(), Some(text.as_str()));
+            for at in [0, CHECKED_AT_ONCE - 1, CHECKED_AT_ONCE, text.len() - 1] {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] = 0xff;
+                assert_eq!(check(&bytes), None);
+            }
+            assert_eq!(check(&text.as_bytes()[..text.len() - 1]), None);
+        }
+        let stops = || Err(Error::internal("stop"));
+        assert!(utf8(&vec![b'x'; 2 * CHECKED_AT_ONCE], &stops).is_err());
+        assert_eq!(utf8(b"", &stops).unwrap(), Some(""));
+    }
+
+    /// Whatever the text is, a megabyte or so goes to the tokenizer at most.
+    #[test]
+    #[ignore = "timings"]
+    fn timings() {
+        let texts = [
+            ("blanks", " ".repeat(64 << 20)),
+            ("wide blanks", "\u{3000}".repeat(20 << 20)),
+            ("punctuation", "!?.,".repeat(16 << 20)),
+            ("marks", "\u{301}".repeat(16 << 20)),
+            ("marks in reverse", "a\u{301}\u{323}".repeat(8 << 20)),
+            ("controls", "\u{1}".repeat(64 << 20)),
+            ("a word", "x".repeat(64 << 20)),
+            ("words", "cat ".repeat(16 << 20)),
+            ("cats", "🐈".repeat(16 << 20)),
+            ("letters and marks", "a!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!".repeat(1 << 20)),
+            ("x blanks", format!("x{}", " ".repeat(200)).repeat(1 << 18)),
+            ("zwsp", "\u{200b}".repeat(16 << 20)),
+            ("specials", "<|endoftext|>".repeat(4 << 20)),
+            ("hangul", "각".repeat(16 << 20)),
+            ("jamo", "\u{1100}\u{1161}\u{11a8}".repeat(8 << 20)),
+        ];
+        for (name, tokenizer) in tokenizers() {
+            for (what, text) in &texts {
+                let (start, last, worst) = (
+                    std::time::Instant::now(),
+                    std::cell::Cell::new(std::time::Instant::now()),
+                    std::cell::Cell::new(0.0f64),
+                );
+                let check = || {
+                    worst.set(worst.get().max(last.get().elapsed().as_secs_f64()));
+                    last.set(std::time::Instant::now());
+                    Ok(())
+                };
+                let ids = tokenizer.gather(once(text.as_str()), None, &check).unwrap();
+                check().unwrap();
+                println!(
+                    "{name} {} {what}: {} ids, {:.0} ms, longest {:.1} ms",
+                    tokenizer.context_length,
+                    ids.len(),
+                    start.elapsed().as_secs_f64() * 1e3,
+                    worst.get() * 1e3
+                );
+            }
+        }
     }
 }

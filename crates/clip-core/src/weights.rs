@@ -12,17 +12,27 @@ use crate::installed::Installed;
 use crate::packed::{self, Kind};
 use crate::precision::Precision;
 use crate::tensor_file::MappedFile;
+use crate::watched::Watched;
+
+/// Tensors of a model beyond which none is looked for by name where most are missing.
+const MANY: u64 = 10_000;
 
 pub struct Weights {
     precision: Precision,
     parts: BTreeMap<String, (Kind, Bytes)>,
+    watched: Watched,
 }
 
 impl Weights {
     /// Maps the file and compares its header with what the spec expects: every part, no other, each of its shape.
     pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
-        let file = MappedFile::open(&model.dir.join(precision.file()))?;
+        let file = MappedFile::open(&model.dir.join(precision.file()), packed::max_header(model.spec()))?;
         let mut given = file.metadata().tensors();
+        let expected = packed::count(model.spec());
+        if expected > MANY.max(2 * given.len() as u64) {
+            let given = given.len();
+            return Err(Error::corrupted(format!("model \"{}\": {given} tensors, expected {expected}", model.name)));
+        }
         let mut parts = BTreeMap::new();
         for entry in packed::entries(model.spec()) {
             let expected = entry.describe(precision)?;
@@ -43,8 +53,13 @@ impl Weights {
                 "model \"{}\": tensor \"{name}\" is not what the model's spec expects",
                 model.name
             ))),
-            None => Ok(Self { precision, parts }),
+            None => Ok(Self { precision, parts, watched: file.into_watched() }),
         }
+    }
+
+    /// What tells whether the file stays as it is.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     fn part(&self, name: &str) -> Result<&(Kind, Bytes)> {

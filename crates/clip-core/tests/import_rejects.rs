@@ -3,7 +3,8 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use clip_core::import::{import, inspect};
@@ -358,8 +359,13 @@ fn verify_notices_one_changed_bit() {
     let target = TempDir::new().unwrap();
     let models = ModelDir::new(target.path());
     import(&model_dir("tiny-clip"), &models, "x", None, &|_, _| {}).map(|_| ()).unwrap();
-    for file in ["weights.f32.safetensors", "tokenizer.json"] {
+    let writable = |file: &str| {
         let path = target.path().join("x").join(file);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        path
+    };
+    for file in ["weights.f32.safetensors", "tokenizer.json"] {
+        let path = writable(file);
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -369,9 +375,20 @@ fn verify_notices_one_changed_bit() {
         fs::write(&path, &bytes).unwrap();
     }
     models.open("x").unwrap().verify(&|_, _| {}).unwrap();
-    // the manifest itself is held together by the fingerprint
-    edit_json(&target.path().join("x"), "model.json", |m| m["spec"]["image"]["crop"] = 16.into());
-    assert_eq!(models.open("x").unwrap().verify(&|_, _| {}).unwrap_err().kind, ErrorKind::Corrupted);
+    // the manifest itself is held together by what a spec may say, and by the fingerprint
+    let manifest = fs::read(writable("model.json")).unwrap();
+    let edits: [(&str, Edit); 3] = [
+        ("crop 16 is out of range", |m| m["spec"]["image"]["crop"] = 16.into()),
+        ("parameters are 1", |m| m["parameters"] = 1.into()),
+        ("fingerprint is", |m| m["spec"]["text"]["tower"]["heads"] = 1.into()),
+    ];
+    for (names, edit) in edits {
+        edit_json(&target.path().join("x"), "model.json", edit);
+        let error = models.open("x").unwrap_err();
+        assert!(error.kind == ErrorKind::Corrupted && error.message.contains(names), "{error}");
+        fs::write(target.path().join("x/model.json"), &manifest).unwrap();
+    }
+    models.open("x").unwrap();
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use clip_core::import::import;
 use clip_core::{Compute, Context, ErrorKind, Model, ModelDir, Precision, Result};
@@ -14,6 +15,11 @@ fn installed() -> (TempDir, ModelDir) {
     let dir = TempDir::new().unwrap();
     let models = ModelDir::new(dir.path());
     import(&model_dir("tiny-clip"), &models, "x", None, &|_, _| {}).map(|_| ()).unwrap();
+    for entry in fs::read_dir(dir.path().join("x")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444, "{}", path.display());
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    }
     (dir, models)
 }
 

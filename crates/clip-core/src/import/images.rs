@@ -1,6 +1,7 @@
 //! From a raw preprocessor to an [`ImageSpec`].
 
 use super::raw::{Preprocessor, Size};
+use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
@@ -83,7 +84,7 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
     };
     let (mean, std) = if clip { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
     let (mean, std) = (p.image_mean.unwrap_or(mean), p.image_std.unwrap_or(std));
-    check_levels(mean, std)?;
+    check_levels(mean, std).map_err(Error::invalid_model)?;
     Ok(ImageSpec {
         orientation: Orientation::Exif,
         alpha: AlphaRule::Drop,
@@ -95,11 +96,4 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
         mean,
         std,
     })
-}
-
-pub fn check_levels(mean: [f32; 3], std: [f32; 3]) -> Result<()> {
-    if std.iter().any(|s| !s.is_finite() || *s <= 0.0) || mean.iter().any(|m| !m.is_finite()) {
-        return Err(Error::invalid_model("mean and deviation of images must be finite, the deviation positive"));
-    }
-    Ok(())
 }

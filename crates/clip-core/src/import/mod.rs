@@ -14,22 +14,23 @@ mod source;
 mod tokenizer;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::bounds::{MAX_LOGIT_BIAS, MAX_LOGIT_SCALE};
 use crate::error::{Error, Result};
 use crate::install::{self, write_file};
-use crate::installed::{FORMAT, FileEntry, Manifest, ModelDir, TOKENIZER, fingerprint};
+use crate::installed::{FORMAT, FileEntry, MAX_TOKENIZER, Manifest, ModelDir, TOKENIZER, fingerprint, parameters};
 use crate::layout::{self, TensorShape};
 use crate::merges;
 use crate::packed;
 use crate::precision::Precision;
+use crate::regular;
 use crate::spec::{ModelSpec, Scoring};
-use crate::tensor_file::{hex, missing_file};
+use crate::tensor_file::hex;
 use crate::text::Tokenizer;
 use checkpoint::{Checkpoint, Naming};
 use source::Source;
@@ -42,7 +43,7 @@ const CONFIG: &str = "config.json";
 pub struct Inspection {
     pub spec: ModelSpec,
     pub licence: String,
-    pub parameters: usize,
+    pub parameters: u64,
     tokenizer: Vec<u8>,
     tensors: Vec<TensorShape>,
     checkpoint: Checkpoint,
@@ -71,13 +72,13 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     } else {
         Checkpoint::new(Source::open(dir)?, &spec, Naming::HuggingFace)?
     };
-    spec.logit_scale = checkpoint.scalar(layout::LOGIT_SCALE, 20.0)?;
+    spec.logit_scale = checkpoint.scalar(layout::LOGIT_SCALE, MAX_LOGIT_SCALE)?;
     if let Scoring::Sigmoid { bias } = &mut spec.scoring {
-        *bias = checkpoint.scalar(layout::LOGIT_BIAS, 1000.0)?;
+        *bias = checkpoint.scalar(layout::LOGIT_BIAS, MAX_LOGIT_BIAS)?;
     }
+    spec.check().map_err(Error::invalid_model)?;
     let tensors = layout::tensors(&spec);
-    let scalars = 1 + usize::from(spec.scoring != Scoring::Softmax);
-    let parameters = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>() + scalars;
+    let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
     Ok(Inspection { spec, licence: licence(dir), parameters, tokenizer, tensors, checkpoint })
 }
 
@@ -135,7 +136,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
         format: FORMAT,
         fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
         licence: found.licence.clone(),
-        parameters: found.parameters as u64,
+        parameters: found.parameters,
         tensors,
         files,
         spec: found.spec.clone(),
@@ -158,7 +159,8 @@ fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn
 
 /// The `license:` line at the top of a model card.
 fn licence(dir: &Path) -> String {
-    let card = fs::read_to_string(dir.join("README.md")).unwrap_or_default();
+    let card = regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default();
+    let card = String::from_utf8_lossy(&card);
     let mut lines = card.lines();
     if lines.next() != Some("---") {
         return "unknown".into();
@@ -182,6 +184,10 @@ fn json<T: DeserializeOwned>(dir: &Path, file: &str) -> Result<T> {
 }
 
 fn read(dir: &Path, file: &str) -> Result<Vec<u8>> {
-    let path = dir.join(file);
-    fs::read(&path).map_err(|e| missing_file(&path, &e))
+    regular::read(&dir.join(file), if file == TOKENIZER { MAX_TOKENIZER } else { MAX_CONFIG })
 }
+
+/// Bytes of a configuration file.
+const MAX_CONFIG: u64 = 8 << 20;
+/// Bytes of a model card.
+const MAX_CARD: u64 = 8 << 20;

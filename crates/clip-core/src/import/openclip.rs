@@ -4,8 +4,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::images::{CLIP_MEAN, CLIP_STD, check_levels};
+use super::images::{CLIP_MEAN, CLIP_STD};
 use super::resolve::check;
+use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
@@ -121,7 +122,7 @@ fn image(mut cfg: Section, image_size: usize) -> Result<ImageSpec> {
         Some(other) => return Err(unsupported("preprocess_cfg.resize_mode", &json!(other))),
     };
     let (mean, std) = (cfg.levels("mean")?.unwrap_or(CLIP_MEAN), cfg.levels("std")?.unwrap_or(CLIP_STD));
-    check_levels(mean, std)?;
+    check_levels(mean, std).map_err(Error::invalid_model)?;
     // The size is the tower's, whatever stands here.
     cfg.finish(&[("mode", json!("RGB"))], &["fill_color", "size"])?;
     Ok(ImageSpec {

@@ -6,10 +6,6 @@ use super::siglip;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
-/// Bounds far above any published model, so that products of dimensions cannot overflow.
-const MAX_WIDTH: usize = 1 << 16;
-const MAX_VOCAB: usize = 1 << 22;
-
 /// `config.json` of transformers, whatever model it names.
 pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     match config.model_type.as_deref() {
@@ -98,48 +94,7 @@ fn activation(name: &str) -> Result<Activation> {
 
 /// What no configuration may say, whatever library it is of.
 pub fn check(spec: &ModelSpec) -> Result<()> {
-    for (tower, t) in [("text", &spec.text.tower), ("vision", &spec.vision.tower)] {
-        for (what, n) in [
-            ("hidden_size", t.hidden),
-            ("num_hidden_layers", t.layers),
-            ("num_attention_heads", t.heads),
-            ("intermediate_size", t.intermediate),
-        ] {
-            in_range(&format!("{tower} {what}"), n, MAX_WIDTH)?;
-        }
-        if !t.hidden.is_multiple_of(t.heads) {
-            return Err(Error::invalid_model(format!(
-                "{tower} hidden_size {} is no multiple of {} heads",
-                t.hidden, t.heads
-            )));
-        }
-        if !(t.layer_norm_eps > 0.0 && t.layer_norm_eps < 1.0) {
-            return Err(Error::invalid_model(format!(
-                "{tower} layer_norm_eps {} is not between 0 and 1",
-                t.layer_norm_eps
-            )));
-        }
-    }
-    // pgvector's `vector` holds 16,000 dimensions at most.
-    in_range("projection_dim", spec.dimensions, 16_000)?;
-    in_range("vocab_size", spec.text.vocab_size, MAX_VOCAB)?;
-    in_range("max_position_embeddings", spec.text.context_length, MAX_WIDTH)?;
-    in_range("image_size", spec.vision.image_size, 4096)?;
-    in_range("patch_size", spec.vision.patch_size, spec.vision.image_size)?;
-    if spec.text.context_length < 3 {
-        return Err(Error::invalid_model(format!(
-            "max_position_embeddings {} leaves no room for text",
-            spec.text.context_length
-        )));
-    }
-    Ok(())
-}
-
-fn in_range(what: &str, value: usize, max: usize) -> Result<()> {
-    if value == 0 || value > max {
-        return Err(Error::invalid_model(format!("{what} {value} is out of range: expected 1 to {max}")));
-    }
-    Ok(())
+    spec.check_sizes().map_err(Error::invalid_model)
 }
 
 #[cfg(test)]

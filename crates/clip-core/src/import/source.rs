@@ -8,7 +8,8 @@ use candle_core::{DType, Device};
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor_file::{TensorFile, missing_file};
+use crate::regular;
+use crate::tensor_file::{MAX_HEADER, TensorFile};
 
 pub enum Source {
     /// One safetensors file or several shards, and which of them holds a tensor.
@@ -45,6 +46,8 @@ impl Source {
                 shards(dir, &index)?.iter().map(|f| TensorFile::open(&dir.join(f))).collect::<Result<_>>()?,
             )
         } else if pickle.exists() {
+            // The reader opens it once more by its name.
+            regular::open(&pickle)?;
             let tensors = PthTensors::new(&pickle, None)
                 .map_err(|e| Error::corrupted(format!("could not read \"{}\": {e}", pickle.display())))?;
             Ok(Self::Torch(tensors))
@@ -104,9 +107,9 @@ fn shards(dir: &Path, index: &Path) -> Result<Vec<String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text = std::fs::read_to_string(index).map_err(|e| missing_file(index, &e))?;
-    let index: Index =
-        serde_json::from_str(&text).map_err(|e| Error::invalid_model(format!("model.safetensors.index.json: {e}")))?;
+    let text = regular::read(index, MAX_HEADER)?;
+    let index: Index = serde_json::from_slice(&text)
+        .map_err(|e| Error::invalid_model(format!("model.safetensors.index.json: {e}")))?;
     let mut files: Vec<String> = index.weight_map.into_values().collect();
     files.sort();
     files.dedup();

@@ -102,6 +102,7 @@ impl Models {
         let path = self.path().join(model).join(file);
         let mut bytes = std::fs::read(&path).unwrap();
         edit(&mut bytes);
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 

@@ -1,0 +1,196 @@
+//! What no [`ModelSpec`] may say, whoever wrote it: an import checks it, and everybody who opens an installed model does so again.
+
+use crate::spec::*;
+
+/// Bounds far above any published model, so that products of dimensions cannot overflow.
+const MAX_WIDTH: usize = 1 << 16;
+const MAX_VOCAB: usize = 1 << 22;
+/// pgvector's `vector` holds so many at most.
+const MAX_DIMENSIONS: usize = 16_000;
+const MAX_IMAGE_SIZE: usize = 1 << 12;
+/// Of the tensor: its exponential is a factor.
+pub const MAX_LOGIT_SCALE: f32 = 20.0;
+pub const MAX_LOGIT_BIAS: f32 = 1000.0;
+
+/// What is wrong, with the field, what it is and what was expected.
+pub type Checked = Result<(), String>;
+
+impl ModelSpec {
+    /// Numbers that say how large the tensors are.
+    pub fn check_sizes(&self) -> Checked {
+        for (name, tower) in [("text", &self.text.tower), ("vision", &self.vision.tower)] {
+            tower.check(name)?;
+        }
+        in_range("dimensions (projection_dim)", self.dimensions, 1..=MAX_DIMENSIONS)?;
+        if self.architecture == Architecture::Siglip && self.dimensions != self.vision.tower.hidden {
+            let (texts, images) = (self.dimensions, self.vision.tower.hidden);
+            return Err(format!("texts have {texts} dimensions, images {images}: expected the same"));
+        }
+        in_range("vocab_size", self.text.vocab_size, 1..=MAX_VOCAB)?;
+        // Begin, end, and room for something in between.
+        in_range("context_length (max_position_embeddings)", self.text.context_length, 3..=MAX_WIDTH)?;
+        in_range("image_size", self.vision.image_size, 1..=MAX_IMAGE_SIZE)?;
+        in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)
+    }
+
+    /// All of it.
+    pub fn check(&self) -> Checked {
+        self.check_sizes()?;
+        self.image.check(self.vision.image_size)?;
+        below("logit_scale", self.logit_scale, MAX_LOGIT_SCALE)?;
+        if let Scoring::Sigmoid { bias } = self.scoring {
+            below("scoring: bias", bias, MAX_LOGIT_BIAS)?;
+        }
+        match self.text.pooling {
+            TextPooling::LargestId => {}
+            TextPooling::FirstEos(id) | TextPooling::Last { pad: id } => {
+                in_range("token of pooling", id as usize, 0..=self.text.vocab_size - 1)?;
+            }
+        }
+        match &self.calibration {
+            Calibration::None => Ok(()),
+            Calibration::Means(means) => means.check(self.dimensions),
+        }
+    }
+}
+
+impl TowerSpec {
+    fn check(&self, name: &str) -> Checked {
+        for (what, n) in [
+            ("hidden_size", self.hidden),
+            ("layers (num_hidden_layers)", self.layers),
+            ("heads (num_attention_heads)", self.heads),
+            ("intermediate_size", self.intermediate),
+        ] {
+            in_range(&format!("{name} {what}"), n, 1..=MAX_WIDTH)?;
+        }
+        if !self.hidden.is_multiple_of(self.heads) {
+            return Err(format!("{name} hidden_size {} is no multiple of {} heads", self.hidden, self.heads));
+        }
+        let eps = self.layer_norm_eps;
+        if !(eps > 0.0 && eps < 1.0) {
+            return Err(format!("{name} layer_norm_eps {eps} is out of range: expected more than 0 and less than 1"));
+        }
+        Ok(())
+    }
+}
+
+impl ImageSpec {
+    fn check(&self, image_size: usize) -> Checked {
+        if self.crop as usize != image_size {
+            return Err(format!(
+                "image crop {} is out of range: expected the tower's image_size {image_size}",
+                self.crop
+            ));
+        }
+        let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = self.resize;
+        in_range("image resize", side as usize, image_size..=MAX_WIDTH)?;
+        if !(self.rescale > 0.0 && self.rescale <= 1.0) {
+            return Err(format!("image rescale {} is out of range: expected more than 0, at most 1", self.rescale));
+        }
+        check_levels(self.mean, self.std)
+    }
+}
+
+pub fn check_levels(mean: [f32; 3], std: [f32; 3]) -> Checked {
+    if std.iter().any(|s| !s.is_finite() || *s <= 0.0) || mean.iter().any(|m| !m.is_finite()) {
+        return Err(format!(
+            "mean {mean:?} and deviation {std:?} of images: expected finite numbers, the deviation positive"
+        ));
+    }
+    Ok(())
+}
+
+fn in_range(what: &str, value: usize, range: std::ops::RangeInclusive<usize>) -> Checked {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{what} {value} is out of range: expected {} to {}", range.start(), range.end()))
+}
+
+fn below(what: &str, value: f32, limit: f32) -> Checked {
+    if value.abs() < limit {
+        return Ok(());
+    }
+    Err(format!("{what} {value} is out of range: expected a number below {limit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::Means;
+
+    fn good() -> ModelSpec {
+        crate::spec::tests::spec(TowerSpec {
+            hidden: 8,
+            layers: 2,
+            heads: 2,
+            intermediate: 16,
+            layer_norm_eps: 1e-5,
+            activation: Activation::Gelu,
+        })
+    }
+
+    /// What an error names, the field, and values that it cannot have.
+    type Wrong<'a, T> = (&'a str, fn(&mut ModelSpec, T), &'a [T]);
+
+    /// Every field that is a number, with numbers that it cannot be.
+    #[test]
+    fn every_number_has_its_range() {
+        assert_eq!(good().check(), Ok(()));
+        let edits: [Wrong<usize>; 17] = [
+            ("text hidden", |s, n| s.text.tower.hidden = n, &[0, 7, 1 << 17, usize::MAX]),
+            ("text layers", |s, n| s.text.tower.layers = n, &[0, (1 << 16) + 1, usize::MAX]),
+            ("text heads", |s, n| s.text.tower.heads = n, &[0, 3, 16, usize::MAX]),
+            ("text intermediate", |s, n| s.text.tower.intermediate = n, &[0, usize::MAX]),
+            ("vision hidden", |s, n| s.vision.tower.hidden = n, &[0, 7, usize::MAX]),
+            ("vision layers", |s, n| s.vision.tower.layers = n, &[0, usize::MAX]),
+            ("vision heads", |s, n| s.vision.tower.heads = n, &[0, 3, usize::MAX]),
+            ("vision intermediate", |s, n| s.vision.tower.intermediate = n, &[0, usize::MAX]),
+            ("dimensions", |s, n| s.dimensions = n, &[0, 16_001, usize::MAX]),
+            ("vocab_size", |s, n| s.text.vocab_size = n, &[0, (1 << 22) + 1, usize::MAX]),
+            ("context_length", |s, n| s.text.context_length = n, &[0, 2, (1 << 16) + 1, usize::MAX]),
+            ("image_size", |s, n| s.vision.image_size = n, &[0, 4097, usize::MAX]),
+            ("patch_size", |s, n| s.vision.patch_size = n, &[0, 13, usize::MAX]),
+            ("crop", |s, n| s.image.crop = n as u32, &[0, 11, 13, usize::MAX]),
+            ("resize", |s, n| s.image.resize = ResizeRule::Squash(n as u32), &[0, 11, usize::MAX]),
+            ("pooling", |s, n| s.text.pooling = TextPooling::FirstEos(n as u32), &[11, usize::MAX]),
+            ("pooling", |s, n| s.text.pooling = TextPooling::Last { pad: n as u32 }, &[11, usize::MAX]),
+        ];
+        for (what, edit, values) in edits {
+            for value in values {
+                let mut spec = good();
+                edit(&mut spec, *value);
+                let error = spec.check().expect_err(&format!("{what} = {value}"));
+                assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
+            }
+        }
+        let edits: [Wrong<f64>; 7] = [
+            ("eps", |s, x| s.text.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),
+            ("eps", |s, x| s.vision.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),
+            ("rescale", |s, x| s.image.rescale = x, &[0.0, -1.0, 2.0]),
+            ("deviation", |s, x| s.image.std[1] = x as f32, &[0.0, -1.0]),
+            ("mean", |s, x| s.image.mean[2] = x as f32, &[]),
+            ("logit_scale", |s, x| s.logit_scale = x as f32, &[20.0, -1e30]),
+            ("bias", |s, x| s.scoring = Scoring::Sigmoid { bias: x as f32 }, &[1000.0, -1e30]),
+        ];
+        for (what, edit, values) in edits {
+            for value in values.iter().chain(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]) {
+                let mut spec = good();
+                edit(&mut spec, *value);
+                let error = spec.check().expect_err(&format!("{what} = {value}"));
+                assert!(error.contains(what), "{what} = {value}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn means_are_checked_with_the_rest() {
+        for (text, image) in
+            [(vec![0.1; 4], vec![0.1; 5]), (vec![0.1; 5], vec![0.9; 5]), (vec![f32::NAN; 5], vec![0.1; 5])]
+        {
+            let spec = ModelSpec { calibration: Calibration::Means(Means { text, image }), ..good() };
+            assert!(spec.check().unwrap_err().contains("mean"));
+        }
+    }
+}
