@@ -11,6 +11,7 @@ pub enum SqlState {
     /// A table and a model, or a vector and a column, do not belong together.
     DataException,
     NullNotAllowed,
+    UndefinedTable,
     UndefinedColumn,
     DatatypeMismatch,
     UndefinedObject,
@@ -44,6 +45,7 @@ pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) ->
     let code = match state {
         SqlState::DataException => ERRCODE_DATA_EXCEPTION,
         SqlState::NullNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
+        SqlState::UndefinedTable => ERRCODE_UNDEFINED_TABLE,
         SqlState::UndefinedColumn => ERRCODE_UNDEFINED_COLUMN,
         SqlState::DatatypeMismatch => ERRCODE_DATATYPE_MISMATCH,
         SqlState::UndefinedObject => ERRCODE_UNDEFINED_OBJECT,

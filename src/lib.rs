@@ -8,8 +8,11 @@ mod error;
 mod guc;
 mod index_worker;
 mod interrupts;
+mod locks;
+mod maintenance;
 mod memo;
 mod plan;
+mod procedure;
 mod queue;
 mod registry;
 mod session;
@@ -28,8 +31,18 @@ pgrx::pg_module_magic!();
 pub extern "C-unwind" fn _PG_init() {
     // A panic has to become an error of one statement, not the end of the server.
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
+    forget_backtraces();
     guc::register();
     stats::shared::register();
     session::preload();
     worker::register();
+}
+
+/// With `RUST_BACKTRACE` in the server's environment every error would carry the library's build paths to the client.
+#[allow(unsafe_code)]
+fn forget_backtraces() {
+    for name in ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"] {
+        // SAFETY: the library is loaded by a process that has one thread.
+        unsafe { std::env::remove_var(name) };
+    }
 }

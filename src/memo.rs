@@ -6,16 +6,22 @@ use std::rc::Rc;
 
 use clip_core::{Embedding, Model};
 use lru::LruCache;
+use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
 
 use crate::stats::Kind;
 
-/// SHA-256 of model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
+/// SHA-256 of role, model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
+///
+/// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
 
+#[allow(unsafe_code)]
 pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
     let mut hash = Sha256::new();
     hash.update([kind as u8, model.precision() as u8]);
+    // SAFETY: a plain call without arguments.
+    hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);
     hash.update(input);
     hash.finalize().into()

@@ -133,6 +133,21 @@ pub fn check_owner(relation: pg_sys::Oid) {
     }
 }
 
+/// Who owns a relation that is there.
+#[allow(unsafe_code)]
+pub fn owner(relation: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: a row of PostgreSQL's cache, which is held while it is read.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relation));
+        if tuple.is_null() {
+            raise(SqlState::UndefinedTable, format!("relation with OID {} does not exist", relation.to_u32()), None);
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        owner
+    }
+}
+
 #[allow(unsafe_code)]
 fn name(relation: pg_sys::Oid) -> String {
     // SAFETY: get_rel_name gives a palloc'd C string, or NULL where there is no such relation.

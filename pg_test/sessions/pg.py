@@ -160,11 +160,11 @@ def memory_kb(pid, field):
         return int(re.search(rf"{field}:\s+(\d+) kB", status.read()).group(1))
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=30, what="what was waited for"):
     """Gives the first value of `condition` that is true."""
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"in {seconds} s did not come: {what}"
         time.sleep(0.02)
     return value
 

@@ -1,17 +1,23 @@
 -- Attaching -----------------------------------------------------------------------------------------------------------
 
--- The public functions that run DDL do it as their caller, so that PostgreSQL's own privilege checks hold.
--- Everything they call is named with its schema or runs under a pinned search_path.
-
-CREATE FUNCTION clip.vector_schema() RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'
-$$;
-COMMENT ON FUNCTION clip.vector_schema() IS 'internal: where pgvector is installed';
+-- Work on a table is done in the name of its owner, by functions in C that check who calls and then run those of this schema
+-- as the owner, in a security-restricted operation: whatever code of the owner's that starts cannot get at the caller's rights.
+-- Everything that they call is named with its schema or runs under a pinned search_path.
 
 CREATE FUNCTION clip.name_of(relation regclass) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce((SELECT c.relname::text FROM pg_class c WHERE c.oid = relation), relation::oid::text)
 $$;
 COMMENT ON FUNCTION clip.name_of(regclass) IS 'internal: a relation as messages call it, without its schema';
+
+CREATE FUNCTION clip.check_is_owner(relation regclass) RETURNS void LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_get_userbyid(c.relowner) <> current_user) THEN
+		RAISE EXCEPTION 'must be owner of table %', clip.name_of(relation) USING ERRCODE = 'insufficient_privilege',
+			HINT = 'Functions of schema clip are internal. Those whose names begin with clip_ run as the owner whoever calls them.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.check_is_owner(regclass) IS 'internal: what may start code of a table''s owner runs as the owner alone';
 
 CREATE FUNCTION clip.check_column(relation regclass, col name, expected text[], what text) RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -41,13 +47,12 @@ DECLARE
 	kind "char";
 	width integer;
 	found_model text;
-	vector_type text := format_type(format('%I.vector', clip.vector_schema())::regtype, NULL);
+	vector_type text := format_type(format('%I.vector', clip.schema_of('vector'))::regtype, NULL);
 BEGIN
+	PERFORM clip.check_is_owner(relation);
 	SELECT c.relkind INTO kind FROM pg_class c WHERE c.oid = relation;
 	IF kind IS NULL OR kind NOT IN ('r', 'p') THEN
 		RAISE EXCEPTION '"%" is not a table', clip.name_of(relation) USING ERRCODE = 'wrong_object_type';
-	ELSIF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = relation) THEN
-		RAISE EXCEPTION 'must be owner of table %', clip.name_of(relation) USING ERRCODE = 'insufficient_privilege';
 	ELSIF text_column IS NULL AND image_column IS NULL THEN
 		RAISE EXCEPTION 'a text column or an image column must be named' USING ERRCODE = 'null_value_not_allowed';
 	ELSIF text_column IS NOT NULL AND image_column IS NOT NULL AND modality_column IS NULL AND NOT keep_images THEN
@@ -63,7 +68,7 @@ BEGIN
 	END IF;
 	IF modality_column IS NOT NULL THEN
 		PERFORM clip.check_column(relation, modality_column,
-			ARRAY[format_type('@extschema@.clip_modality'::regtype, NULL), 'text', 'character varying'], 'modality');
+			ARRAY[format_type(format('%I.clip_modality', clip.schema_of('pg_clip'))::regtype, NULL), 'text', 'character varying'], 'modality');
 	END IF;
 
 	SELECT * INTO STRICT m FROM clip.model_info(model);
@@ -107,9 +112,11 @@ DECLARE
 	t record;
 	sources text;
 	by_row boolean;
+	immediate boolean;
 	embeds text;
 	enqueues text;
 BEGIN
+	PERFORM clip.check_is_owner(relation);
 	IF mode IS NULL OR mode NOT IN ('sync', 'async') THEN
 		RAISE EXCEPTION 'mode "%" is unknown: expected sync or async', mode USING ERRCODE = 'invalid_parameter_value';
 	END IF;
@@ -117,14 +124,21 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
 	END IF;
-	IF mode = 'async' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = switch_mode.relation AND i.indisprimary) THEN
-		RAISE EXCEPTION 'table "%" has no primary key: mode async needs one', clip.name_of(relation)
-			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Rows wait under their primary key. Add one, or use the mode sync.';
+	IF mode = 'async' THEN
+		SELECT i.indimmediate INTO immediate FROM pg_index i WHERE i.indrelid = switch_mode.relation AND i.indisprimary;
+		IF immediate IS NULL THEN
+			RAISE EXCEPTION 'table "%" has no primary key: mode async needs one', clip.name_of(relation)
+				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Rows wait under their primary key. Add one, or use the mode sync.';
+		ELSIF NOT immediate THEN
+			RAISE EXCEPTION 'the primary key of table "%" is deferrable: mode async needs one that is not', clip.name_of(relation)
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Rows wait under their primary key, which has to tell them apart at any time. Make it NOT DEFERRABLE, or use the mode sync.';
+		END IF;
 	END IF;
 	sources := (SELECT string_agg(format('%I', c), ', ') FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL);
 	by_row := (SELECT c.relkind = 'p' OR c.relispartition FROM pg_class c WHERE c.oid = switch_mode.relation);
-	embeds := format('ON %s FOR EACH ROW EXECUTE FUNCTION @extschema@.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L, %L)', relation,
-		embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
+	embeds := format('ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L, %L)', relation,
+		clip.schema_of('pg_clip'), embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
 		t.keep_images::text, t.model, t.fingerprint, mode);
 	enqueues := format('EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
 		embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
@@ -143,33 +157,32 @@ BEGIN
 				'clip_update_' || embedding_column, relation, enqueues);
 		END IF;
 	END IF;
-	PERFORM clip.set_mode(relation, embedding_column, mode);
+	PERFORM clip.save_mode(relation, embedding_column, mode);
 END $$;
 COMMENT ON FUNCTION clip.switch_mode(regclass, name, text) IS 'internal: makes the triggers of a mode';
 
-CREATE FUNCTION clip_attach(relation regclass, embedding_column name DEFAULT 'embedding', text_column name DEFAULT NULL,
-		image_column name DEFAULT NULL, model text DEFAULT NULL, modality_column name DEFAULT NULL, keep_images boolean DEFAULT true,
-		mode text DEFAULT 'sync')
-	RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM clip.attach(relation, embedding_column, text_column, image_column, modality_column, keep_images, model, mode);
-END $$;
-COMMENT ON FUNCTION clip_attach(regclass, name, name, name, text, name, boolean, text) IS 'lets a table of yours embed its rows on insert and update';
-
-CREATE FUNCTION clip_detach(relation regclass, embedding_column name DEFAULT 'embedding') RETURNS void
+CREATE FUNCTION clip.detach(relation regclass, embedding_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM clip.tables t WHERE t.relation = clip_detach.relation AND t.embedding_column = clip_detach.embedding_column) THEN
+	PERFORM clip.check_is_owner(relation);
+	IF NOT EXISTS (SELECT FROM clip.tables t WHERE t.relation = detach.relation AND t.embedding_column = detach.embedding_column) THEN
 		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
 	END IF;
 	PERFORM clip.drop_triggers(relation, embedding_column);  -- first, for its lock: a worker takes the table's before the queue's, too
 	PERFORM clip.unregister(relation, embedding_column);
 END $$;
-COMMENT ON FUNCTION clip_detach(regclass, name) IS 'ends embedding on insert and update; vectors stay';
+COMMENT ON FUNCTION clip.detach(regclass, name) IS 'internal: behind clip_detach';
 
-CREATE FUNCTION clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT 'embedding') RETURNS void
-	LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM clip.switch_mode(relation, embedding_column, mode);
-END $$;
-COMMENT ON FUNCTION clip_set_mode(regclass, text, name) IS 'lets a table embed its rows before they are written (sync) or in the background (async)';
+CREATE FUNCTION @extschema@.clip_attach(relation regclass, embedding_column name DEFAULT 'embedding', text_column name DEFAULT NULL,
+		image_column name DEFAULT NULL, model text DEFAULT NULL, modality_column name DEFAULT NULL, keep_images boolean DEFAULT true,
+		mode text DEFAULT 'sync') RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_attach_wrapper' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.clip_attach(regclass, name, name, name, text, name, boolean, text) IS 'lets a table of yours embed its rows on insert and update';
+
+CREATE FUNCTION @extschema@.clip_detach(relation regclass, embedding_column name DEFAULT 'embedding') RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_detach_wrapper' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.clip_detach(regclass, name) IS 'ends embedding on insert and update; vectors stay';
+
+CREATE FUNCTION @extschema@.clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT 'embedding') RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.clip_set_mode(regclass, text, name) IS 'lets a table embed its rows before they are written (sync) or in the background (async)';

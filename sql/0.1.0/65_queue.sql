@@ -6,7 +6,7 @@ CREATE SEQUENCE clip.queue_id;
 COMMENT ON SEQUENCE clip.queue_id IS 'internal: numbers of jobs';
 
 CREATE TABLE clip.queue (
-	id bigint PRIMARY KEY DEFAULT nextval('clip.queue_id'),
+	id bigint PRIMARY KEY DEFAULT pg_catalog.nextval('clip.queue_id'::pg_catalog.regclass),
 	relation regclass NOT NULL,
 	embedding_column name NOT NULL,
 	key text[] NOT NULL,
@@ -33,8 +33,13 @@ COMMENT ON COLUMN clip.queue.claimed_by IS 'process that works on it, with the s
 COMMENT ON COLUMN clip.queue.failed_at IS 'given up; see clip_retry';
 -- By table first: each has its turn, and one that keeps its workers waiting is stepped over.
 CREATE INDEX queue_ready ON clip.queue (relation, not_before);
-SELECT pg_catalog.pg_extension_config_dump('clip.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('clip.queue', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
 SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');
+-- Keys are content, so that nobody reads them here but who dumps the database. A job only says where to look: one that is about
+-- another's row does no harm.
+GRANT SELECT, INSERT ON clip.queue TO pg_database_owner;
+GRANT SELECT, UPDATE ON SEQUENCE clip.queue_id TO pg_database_owner;
 
 -- Writers need no privileges on the queue: the function inserts keys of the trigger's own table, when PostgreSQL fires it
 -- and not otherwise, and without a statement that would be asked for them.
@@ -47,14 +52,15 @@ CREATE FUNCTION clip.wake_trigger() RETURNS trigger
 COMMENT ON FUNCTION clip.wake_trigger() IS 'internal: wakes the workers when the transaction commits';
 CREATE TRIGGER wake AFTER INSERT ON clip.queue FOR EACH STATEMENT EXECUTE FUNCTION clip.wake_trigger();
 
-CREATE FUNCTION clip.set_mode(relation regclass, embedding_column name, mode text) RETURNS void
-	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION clip.set_mode(regclass, name, text) IS 'internal: writes clip.tables for the owner of a relation';
+CREATE FUNCTION clip.save_mode(relation regclass, embedding_column name, mode text) RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_save_mode_wrapper' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clip.save_mode(regclass, name, text) IS 'internal: writes clip.tables for the owner of a relation';
 
 -- Watching ------------------------------------------------------------------------------------------------------------
--- Each sees the tables whose rows they may read.
+-- Keys, errors and counts are shown to whom they cannot tell more than the table does: its owner, and whoever may read it
+-- without row-level security hiding some of its rows.
 
-CREATE VIEW clip_queue WITH (security_barrier) AS
+CREATE VIEW @extschema@.clip_queue WITH (security_barrier) AS
 	SELECT q.relation, q.embedding_column,
 		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NULL AND q.error IS NULL) AS waiting,
 		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NOT NULL) AS claimed,
@@ -62,19 +68,20 @@ CREATE VIEW clip_queue WITH (security_barrier) AS
 		count(*) FILTER (WHERE q.failed_at IS NOT NULL) AS dead,
 		clock_timestamp() - min(q.enqueued_at) FILTER (WHERE q.failed_at IS NULL) AS age,
 		count(DISTINCT q.claimed_by) AS workers
-	FROM clip.queue q JOIN pg_catalog.pg_class c ON c.oid = q.relation
-	WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT')
+	FROM clip.queue q JOIN pg_class c ON c.oid = q.relation
+	WHERE pg_has_role(c.relowner, 'USAGE') OR (has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid))
 	GROUP BY q.relation, q.embedding_column;
-COMMENT ON VIEW clip_queue IS 'rows that wait for their vectors, by table: waiting, claimed by a worker, retrying after an error, dead, age of the oldest, processes at work';
-GRANT SELECT ON clip_queue TO PUBLIC;
+COMMENT ON VIEW @extschema@.clip_queue IS 'rows that wait for their vectors, by table: waiting, claimed by a worker, retrying after an error, dead, age of the oldest, processes at work';
+GRANT SELECT ON @extschema@.clip_queue TO PUBLIC;
 
-CREATE VIEW clip_dead_letters WITH (security_barrier) AS
+CREATE VIEW @extschema@.clip_dead_letters WITH (security_barrier) AS
 	SELECT q.relation, q.embedding_column, q.key, q.attempts, q.sqlstate, q.error, q.enqueued_at, q.failed_at
-	FROM clip.queue q JOIN pg_catalog.pg_class c ON c.oid = q.relation
-	WHERE q.failed_at IS NOT NULL AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
-COMMENT ON VIEW clip_dead_letters IS 'rows that could not be embedded, by primary key, with the error';
-GRANT SELECT ON clip_dead_letters TO PUBLIC;
+	FROM clip.queue q JOIN pg_class c ON c.oid = q.relation
+	WHERE q.failed_at IS NOT NULL
+		AND (pg_has_role(c.relowner, 'USAGE') OR (has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)));
+COMMENT ON VIEW @extschema@.clip_dead_letters IS 'rows that could not be embedded, by primary key, with the error';
+GRANT SELECT ON @extschema@.clip_dead_letters TO PUBLIC;
 
-CREATE FUNCTION clip_retry(relation regclass, embedding_column name DEFAULT NULL, sqlstate text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.clip_retry(relation regclass, embedding_column name DEFAULT NULL, sqlstate text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'clip_retry_wrapper' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION clip_retry(regclass, name, text) IS 'puts rows that failed, all or those with one SQLSTATE, back into the queue; gives their number';
+COMMENT ON FUNCTION @extschema@.clip_retry(regclass, name, text) IS 'puts rows that failed, all or those with one SQLSTATE, back into the queue; gives their number';

@@ -1,16 +1,5 @@
 -- Backfilling ---------------------------------------------------------------------------------------------------------
 
-CREATE TYPE clip.embedded AS (embedding vector, sqlstate text, message text);
-COMMENT ON TYPE clip.embedded IS 'internal: an input''s vector, or why it has none';
-
-CREATE FUNCTION clip.try_embed_images(images bytea[], model text, fingerprint text) RETURNS SETOF clip.embedded
-	AS 'MODULE_PATHNAME', 'clip_try_embed_images_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40000;
-COMMENT ON FUNCTION clip.try_embed_images(bytea[], text, text) IS 'internal: a row for each image, in order; a bad one is a row with its SQLSTATE';
-
-CREATE FUNCTION clip.try_embed_texts(contents text[], model text, fingerprint text) RETURNS SETOF clip.embedded
-	AS 'MODULE_PATHNAME', 'clip_try_embed_texts_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
-COMMENT ON FUNCTION clip.try_embed_texts(text[], text, text) IS 'internal: a row for each text, in order; a bad one is a row with its SQLSTATE';
-
 -- Where a backfill is. Committed with each batch, so that the next call goes on from there.
 CREATE TABLE clip.backfills (
 	relation regclass NOT NULL,
@@ -32,7 +21,10 @@ CREATE TABLE clip.backfills (
 	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
 );
 COMMENT ON TABLE clip.backfills IS 'state of each table''s last backfill; clip_progress shows those that are not done';
-
+ALTER TABLE clip.backfills ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON clip.backfills FOR SELECT
+	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
+COMMENT ON POLICY owner ON clip.backfills IS 'a table''s owner alone sees how many rows it has';
 GRANT SELECT ON clip.backfills TO PUBLIC;
 
 -- A row is known by its version, place and xmin: once it is changed, it is another and is tried again.
@@ -52,16 +44,16 @@ CREATE TABLE clip.backfill_errors (
 COMMENT ON TABLE clip.backfill_errors IS 'rows that the last backfill could not embed';
 ALTER TABLE clip.backfill_errors ENABLE ROW LEVEL SECURITY;  -- keys are content
 CREATE POLICY owner ON clip.backfill_errors FOR SELECT
-	USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
 COMMENT ON POLICY owner ON clip.backfill_errors IS 'a table''s owner alone sees which rows failed';
 GRANT SELECT ON clip.backfill_errors TO PUBLIC;
 
-CREATE VIEW clip_backfill_errors AS
+CREATE VIEW @extschema@.clip_backfill_errors WITH (security_barrier) AS
 	SELECT e.relation, e.embedding_column, e.key, e.sqlstate, e.message, e.failed_at, e.part, e.place
-	FROM clip.backfill_errors e JOIN pg_catalog.pg_class c ON c.oid = e.relation
-	WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
-COMMENT ON VIEW clip_backfill_errors IS 'rows of your tables that the last clip_backfill could not embed, by primary key, with the reason';
-GRANT SELECT ON clip_backfill_errors TO PUBLIC;
+	FROM clip.backfill_errors e JOIN pg_class c ON c.oid = e.relation
+	WHERE pg_has_role(c.relowner, 'USAGE');
+COMMENT ON VIEW @extschema@.clip_backfill_errors IS 'rows of your tables that the last clip_backfill could not embed, by primary key, with the reason';
+GRANT SELECT ON @extschema@.clip_backfill_errors TO PUBLIC;
 
 CREATE FUNCTION clip.note(entry text, relation regclass, embedding_column name, VARIADIC details text[]) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_note_wrapper' LANGUAGE C VOLATILE STRICT;
@@ -97,9 +89,9 @@ DECLARE
 BEGIN
 	IF relation IS NULL THEN
 		RAISE EXCEPTION 'the relation must not be null' USING ERRCODE = 'null_value_not_allowed';
-	ELSIF NOT coalesce((SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = relation), true) THEN
-		RAISE EXCEPTION 'must be owner of table %', clip.name_of(relation) USING ERRCODE = 'insufficient_privilege';
-	ELSIF cardinality(found) > 1 THEN
+	END IF;
+	PERFORM clip.check_is_owner(relation);
+	IF cardinality(found) > 1 THEN
 		RAISE EXCEPTION 'relation "%" has % embedding columns', clip.name_of(relation), cardinality(found)
 			USING ERRCODE = 'ambiguous_parameter', HINT = 'Name the embedding column.';
 	ELSIF cardinality(found) = 0 AND embedding_column IS NULL THEN
@@ -121,6 +113,17 @@ CREATE FUNCTION clip.next_part(relation regclass, after oid) RETURNS regclass LA
 $$;
 COMMENT ON FUNCTION clip.next_part(regclass, oid) IS 'internal: the parts of a table that a backfill walks';
 
+-- The owner's own policies do not hide rows from what runs in his name; a partition may be another's.
+CREATE FUNCTION clip.check_every_row_is_seen(part regclass) RETURNS void LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF row_security_active(part) THEN
+		RAISE EXCEPTION 'row-level security hides rows of relation "%" from the owner of the table', clip.name_of(part)
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Give the partition to the owner of the table, or give that role BYPASSRLS.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.check_every_row_is_seen(regclass) IS 'internal: an error instead of rows that are left out';
+
 CREATE FUNCTION clip.backfill_begin(relation regclass, embedding_column name, batch_size integer) RETURNS name
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -139,6 +142,7 @@ BEGIN
 		PERFORM clip.note('backfill: resume', t.relation, t.embedding_column, '');
 		RETURN t.embedding_column;
 	END IF;
+	PERFORM clip.check_every_row_is_seen(t.relation);
 	EXECUTE format('SELECT count(*) FROM %s r WHERE r.%I IS NULL AND ((%s) IS NOT NULL OR (%s) IS NOT NULL)',
 		t.relation, t.embedding_column, source.image, source.words) INTO total;
 	PERFORM clip.note('backfill: forget errors', t.relation, t.embedding_column, '');
@@ -148,14 +152,26 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_begin(regclass, name, integer) IS 'internal: first step of clip_backfill';
 
+-- Locks of pg_clip's own, which nothing but its functions takes: a lock that SQL can take decides nothing. A table has two, for
+-- who backfills it or changes its model, and for who builds an index for that.
+CREATE FUNCTION clip.try_lock(relation regclass) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clip_try_lock_wrapper' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clip.try_lock(regclass) IS 'internal: the lock of who backfills a table or changes its model, for its owner, to the end of the transaction; false where another session has it';
+
+CREATE FUNCTION clip.is_locked(what regclass, relation regclass) RETURNS boolean LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted AND l.pid <> pg_backend_pid()
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.classid = what AND l.objid = is_locked.relation)
+$$;
+COMMENT ON FUNCTION clip.is_locked(regclass, regclass) IS 'internal: has another session a lock of pg_clip on a table?';
+
 -- A call lets go of its lock between two steps, so that it can be aborted there; a single look could fall into that gap.
 CREATE FUNCTION clip.backfill_runs(relation regclass) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	FOR look IN 1 .. 10 LOOP
-		IF EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
-				AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-				AND l.classid = 'clip.backfills'::regclass AND l.objid = backfill_runs.relation) THEN
+		IF clip.is_locked('clip.backfills', relation) THEN
 			RETURN true;
 		END IF;
 		PERFORM pg_sleep(0.005);
@@ -171,7 +187,7 @@ CREATE FUNCTION clip.backfill_lock(relation regclass, begins boolean DEFAULT fal
 DECLARE
 	taken boolean := begins AND clip.backfill_runs(relation);
 BEGIN
-	IF taken OR NOT pg_try_advisory_xact_lock('clip.backfills'::regclass::oid::integer, relation::oid::integer) THEN
+	IF taken OR NOT clip.try_lock(relation) THEN
 		RAISE EXCEPTION 'another session is backfilling or changing relation "%"', clip.name_of(relation) USING ERRCODE = 'object_in_use';
 	END IF;
 END $$;
@@ -216,6 +232,7 @@ BEGIN
 	b := clip.backfill_of(t.relation, t.embedding_column);
 	-- The content of one batch has to fit into memory, whatever the size of its images.
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = b.part AND c.relkind = 'r') THEN
+		PERFORM clip.check_every_row_is_seen(b.part);
 		EXECUTE format($sql$
 			WITH found AS MATERIALIZED (
 				SELECT r.ctid AS place, coalesce(octet_length(%1$s), octet_length(%2$s)) AS size
@@ -320,16 +337,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_end(regclass, name) IS 'internal: last step of clip_backfill';
 
--- A procedure that commits cannot pin its search_path, so its body names every object with its schema.
-CREATE PROCEDURE clip_backfill(relation regclass, embedding_column name DEFAULT NULL, batch_size integer DEFAULT 64)
-	LANGUAGE plpgsql AS $$
-BEGIN
-	embedding_column := clip.backfill_begin(relation, embedding_column, batch_size);
-	COMMIT;
-	WHILE clip.backfill_step(relation, embedding_column, batch_size) LOOP
-		COMMIT;
-	END LOOP;
-	PERFORM clip.backfill_end(relation, embedding_column);
-	COMMIT;
-END $$;
-COMMENT ON PROCEDURE clip_backfill(regclass, name, integer) IS 'embeds the rows that have a source and no vector yet, a transaction for each batch; called again it goes on where it was';
+CREATE PROCEDURE @extschema@.clip_backfill(relation regclass, embedding_column name DEFAULT NULL, batch_size integer DEFAULT 64)
+	AS 'MODULE_PATHNAME', 'clip_backfill_wrapper' LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.clip_backfill(regclass, name, integer) IS 'embeds the rows that have a source and no vector yet, a transaction for each batch; called again it goes on where it was';

@@ -12,22 +12,29 @@ CREATE TABLE clip.model_changes (
 	skip_missing boolean NOT NULL,
 	stage text NOT NULL DEFAULT 'preparing'
 		CHECK (stage IN ('preparing', 'embedding', 'indexing', 'constraining', 'waiting', 'switching', 'validating')),
-	index_failure text,
 	waits_for text[],                         -- transactions that may not see all new vectors
 	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	PRIMARY KEY (relation, embedding_column),
-	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
+	PRIMARY KEY (relation, embedding_column)
 );
 COMMENT ON TABLE clip.model_changes IS 'changes of model that are not done';
 GRANT SELECT ON clip.model_changes TO PUBLIC;
-SELECT pg_catalog.pg_extension_config_dump('clip.model_changes', '');
+SELECT pg_catalog.pg_extension_config_dump('clip.model_changes', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
+GRANT INSERT ON clip.model_changes TO pg_database_owner;
+CREATE TRIGGER restored BEFORE INSERT ON clip.model_changes FOR EACH ROW EXECUTE FUNCTION clip.check_restored();
 
-CREATE FUNCTION clip.start_index_build(old_index regclass) RETURNS void
-	AS 'MODULE_PATHNAME', 'clip_start_index_build_wrapper' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION clip.start_index_build(regclass) IS 'internal: starts a background worker that builds an index''s successor';
-CREATE FUNCTION clip.index_build_running() RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clip_index_build_running_wrapper' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION clip.index_build_running() IS 'internal: is the worker that this session started still at work';
+CREATE TABLE clip.index_failures (
+	relation regclass NOT NULL,
+	old_index oid NOT NULL,
+	message text NOT NULL,
+	PRIMARY KEY (relation, old_index)
+);
+COMMENT ON TABLE clip.index_failures IS 'indexes that could not be built for a new model';
+ALTER TABLE clip.index_failures ENABLE ROW LEVEL SECURITY;  -- a message may quote a row
+CREATE POLICY owner ON clip.index_failures FOR SELECT
+	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
+COMMENT ON POLICY owner ON clip.index_failures IS 'a table''s owner alone sees why';
+GRANT SELECT ON clip.index_failures TO PUBLIC;
 
 -- Fires before the trigger of the old column, by its name: that one may clear the image.
 CREATE FUNCTION clip.drop_change_trigger(relation regclass, new_column name) RETURNS void LANGUAGE plpgsql
@@ -92,7 +99,6 @@ BEGIN
 		RAISE EXCEPTION 'no change of model needs a successor of index "%"', clip.name_of(old_index) USING ERRCODE = 'undefined_object';
 	END IF;
 	PERFORM clip.attached(c.relation, c.embedding_column);
-	PERFORM pg_advisory_lock('clip.model_changes'::regclass::oid::integer, c.relation::oid::integer);
 	RETURN clip.index_sql(old_index, c);
 END $$;
 COMMENT ON FUNCTION clip.begin_index_build(regclass) IS 'internal: called by the background worker';
@@ -100,7 +106,7 @@ COMMENT ON FUNCTION clip.begin_index_build(regclass) IS 'internal: called by the
 CREATE FUNCTION clip.index_build_failed(old_index regclass, message text) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM clip.note('change: index failure', c.relation, c.embedding_column, old_index::oid || ' ' || message) FROM clip.model_changes c
+	PERFORM clip.note('change: index failure', c.relation, c.embedding_column, old_index::oid::text, message) FROM clip.model_changes c
 	WHERE c.relation = (SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = old_index)
 		AND old_index IN (SELECT clip.indexes_of(c.relation, c.embedding_column));
 END $$;
@@ -125,11 +131,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_dependents(regclass, name) IS 'internal: refuses a change that views would not follow';
 
--- Waiters queue behind a waiting exclusive lock, so it waits a moment only and comes again.
+CREATE FUNCTION clip.vacuum_gives_way(relation regclass) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clip_vacuum_gives_way_wrapper' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clip.vacuum_gives_way(regclass) IS 'internal: has autovacuum a lock on a table that it gives up for others, as it does unless it prevents wraparound?';
+
+-- Waiters queue behind a waiting exclusive lock, so it waits a moment only and comes again. Autovacuum gives way to who has
+-- waited for deadlock_timeout, and is back at once: there is no other way than to wait so long.
 CREATE FUNCTION clip.lock_briefly(relation regclass) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	patience text := '50ms';
 BEGIN
-	PERFORM set_config('lock_timeout', '50ms', true);
+	IF clip.vacuum_gives_way(relation) THEN
+		patience := (1000 + 1000 * extract(epoch FROM current_setting('deadlock_timeout')::interval))::integer;
+	END IF;
+	PERFORM set_config('lock_timeout', patience, true);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	RETURN true;
 EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -192,12 +208,24 @@ BEGIN
 		RAISE EXCEPTION 'an index on vector holds 2000 dimensions at most, model "%" makes %', m.name, m.dimensions
 			USING ERRCODE = 'program_limit_exceeded', HINT = 'Drop the index, and create one on the column cast to halfvec after the change.';
 	END IF;
+	IF EXISTS (SELECT FROM clip.indexes_of(relation, t.embedding_column)) AND NOT (has_database_privilege(current_database(), 'CONNECT')
+			AND (current_setting('server_version_num')::integer >= 170000 OR (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = current_user))) THEN
+		RAISE EXCEPTION 'the owner of relation "%" cannot connect to the database, as it takes to build its indexes', clip.name_of(relation)
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Give the role %I LOGIN and CONNECT until the change is done, '
+				'or drop the indexes and create them again after it.', current_user);
+	END IF;
 	PERFORM clip.check_dependents(relation, t.embedding_column);
+	PERFORM clip.check_every_row_is_seen(relation);
 	missing := clip.rows_without(relation, t, NULL);
 	IF missing > 0 AND NOT skip_missing THEN
 		RAISE EXCEPTION '% rows of relation "%" cannot be embedded anew: what their vectors were made of is not there', missing, clip.name_of(relation)
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			HINT = 'Images are cleared once they are embedded unless they are kept. Put them back, or leave these rows without a vector: skip_missing => true.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_publication_tables p JOIN pg_class k ON k.relname = p.tablename JOIN pg_namespace n ON n.oid = k.relnamespace
+			AND n.nspname = p.schemaname WHERE k.oid = change_begin.relation) THEN
+		RAISE WARNING 'relation "%" is published, and subscribers need the column "%" until the change is done', clip.name_of(relation), new_column
+			USING HINT = format('Add it there as vector(%s), or publish a list of columns without it, before rows are written.', m.dimensions);
 	END IF;
 	PERFORM clip.note('change: begin', t.relation, t.embedding_column, new_column, m.name, m.fingerprint, m.dimensions::text,
 		coalesce(skip_missing, false)::text);
@@ -211,70 +239,76 @@ BEGIN
 	IF NOT clip.lock_briefly(c.relation) THEN
 		RETURN false;
 	END IF;
-	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %I.vector(%s)', c.relation, c.new_column, clip.vector_schema(), c.dimensions);
-	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s ON %s FOR EACH ROW EXECUTE FUNCTION @extschema@.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L)',
+	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %I.vector(%s)', c.relation, c.new_column, clip.schema_of('vector'), c.dimensions);
+	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L)',
 		'clip_change_' || c.new_column,
 		(SELECT string_agg(format('%I', s), ', ') FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) s WHERE s IS NOT NULL),
-		c.relation, c.new_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
+		c.relation, clip.schema_of('pg_clip'), c.new_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
 		CASE WHEN t.keep_images THEN 'true' ELSE 'next' END, c.model, c.fingerprint);
 	PERFORM clip.note('change: attach', c.relation, c.embedding_column, '');
 	RETURN true;
 END $$;
 COMMENT ON FUNCTION clip.change_prepare(clip.model_changes, clip.tables) IS 'internal: the new column and its trigger';
 
--- True when every index of the old column has its successor.
-CREATE FUNCTION clip.change_index(c clip.model_changes) RETURNS boolean LANGUAGE plpgsql
+-- What is to be built next: an old index, 0 where every one has its successor, NULL where the next step is to look again.
+CREATE FUNCTION clip.change_index(c clip.model_changes) RETURNS oid LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	old_index regclass;
+	next_index regclass;
 	made record;
+	failure text;
 BEGIN
-	IF clip.index_build_running() OR EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-			AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-			AND l.classid = 'clip.model_changes'::regclass AND l.objid = c.relation) THEN
+	IF clip.is_locked('clip.model_changes', c.relation) THEN  -- a build that an earlier call has begun
 		PERFORM pg_sleep(0.1);
-		RETURN false;
+		RETURN NULL;
 	END IF;
-	FOR old_index IN SELECT clip.indexes_of(c.relation, c.embedding_column) LOOP
+	FOR next_index IN SELECT clip.indexes_of(c.relation, c.embedding_column) LOOP
 		SELECT k.oid::regclass AS index, i.indisvalid INTO made
 		FROM pg_class k JOIN pg_index i ON i.indexrelid = k.oid
-		WHERE i.indrelid = c.relation AND k.relname = clip.successor_of(old_index);
+		WHERE i.indrelid = c.relation AND k.relname = clip.successor_of(next_index);
 		CONTINUE WHEN made.indisvalid;
 		IF FOUND THEN  -- what a worker left that failed or was ended
 			IF clip.lock_briefly(c.relation) THEN
 				EXECUTE format('DROP INDEX %s', made.index);
 			END IF;
-			RETURN false;
-		ELSIF starts_with(c.index_failure, old_index::oid || ' ') THEN
-			RAISE EXCEPTION 'index "%" could not be built for the new model: %', clip.name_of(old_index), substr(c.index_failure, strpos(c.index_failure, ' ') + 1)
+			RETURN NULL;
+		END IF;
+		SELECT f.message INTO failure FROM clip.index_failures f WHERE f.relation = c.relation AND f.old_index = next_index;
+		IF FOUND THEN
+			RAISE EXCEPTION 'index "%" could not be built for the new model: %', clip.name_of(next_index), failure
 				USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = 'Call clip_change_model again once the reason is gone, or clip_abort_model_change.';
 		END IF;
-		PERFORM clip.start_index_build(old_index);
 		-- stays if the worker cannot say it better
-		PERFORM clip.note('change: index failure', c.relation, c.embedding_column,
-			old_index::oid || ' its background worker ended early, see the server''s log');
-		RETURN false;
+		PERFORM clip.note('change: index failure', c.relation, c.embedding_column, next_index::oid::text,
+			'its background worker ended early, see the server''s log');
+		RETURN next_index;
 	END LOOP;
-	RETURN true;
+	RETURN 0;
 END $$;
-COMMENT ON FUNCTION clip.change_index(clip.model_changes) IS 'internal: builds the new column''s indexes';
+COMMENT ON FUNCTION clip.change_index(clip.model_changes) IS 'internal: the next of the new column''s indexes';
+
+-- A table may change the models of two columns at a time.
+CREATE FUNCTION clip.change_constraint(c clip.model_changes) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT ('clip_change_' || clip.number_of(c.relation, c.new_column) || '_not_null')::name
+$$;
+COMMENT ON FUNCTION clip.change_constraint(clip.model_changes) IS 'internal: name of the constraint that proves NOT NULL';
 
 -- A NOT NULL of the old column, proved for the new one without a lock.
 CREATE FUNCTION clip.change_constrain(c clip.model_changes) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	validated boolean := (SELECT k.convalidated FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = 'clip_change_not_null');
+	validated boolean := (SELECT k.convalidated FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = clip.change_constraint(c));
 BEGIN
 	IF validated OR NOT (SELECT a.attnotnull FROM pg_attribute a WHERE a.attrelid = c.relation AND a.attname = c.embedding_column) THEN
 		RETURN true;
 	ELSIF validated IS NULL THEN
 		IF clip.lock_briefly(c.relation) THEN
-			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT clip_change_not_null CHECK (%I IS NOT NULL) NOT VALID', c.relation, c.new_column);
+			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NOT NULL) NOT VALID', c.relation, clip.change_constraint(c), c.new_column);
 		END IF;
 		RETURN false;
 	END IF;
-	EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT clip_change_not_null', c.relation);
+	EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', c.relation, clip.change_constraint(c));
 	RETURN true;
 END $$;
 COMMENT ON FUNCTION clip.change_constrain(clip.model_changes) IS 'internal: carries NOT NULL over';
@@ -336,7 +370,7 @@ BEGIN
 	END LOOP;
 	IF old.attnotnull THEN
 		steps := steps || format('ALTER TABLE %s ALTER %I SET NOT NULL', c.relation, c.new_column)
-			|| format('ALTER TABLE %s DROP CONSTRAINT clip_change_not_null', c.relation);
+			|| format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, clip.change_constraint(c));
 	END IF;
 	-- The old column leaves under another name, so that nothing takes it for an attached one that its user drops.
 	steps := steps || format('ALTER TABLE %s RENAME %I TO %I', c.relation, c.embedding_column, left(c.embedding_column::text, 40) || '_gone')
@@ -354,8 +388,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.change_switch(clip.model_changes, clip.tables) IS 'internal: puts the new column in the old one''s place';
 
--- One step. True where another is to follow.
-CREATE FUNCTION clip.change_step(relation regclass, embedding_column name, batch_size integer) RETURNS boolean
+-- One step. What is to follow: 0 for another step, an index whose successor is to be built, NULL for nothing.
+CREATE FUNCTION clip.change_step(relation regclass, embedding_column name, batch_size integer) RETURNS oid
 	LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	t clip.tables := clip.attached(relation, embedding_column);
@@ -363,6 +397,7 @@ DECLARE
 	left_out bigint;
 	next text;
 	waits text[];
+	old_index oid;
 BEGIN
 	SELECT * INTO c FROM clip.model_changes m WHERE m.relation = t.relation AND m.embedding_column = t.embedding_column;
 	IF NOT FOUND THEN
@@ -387,15 +422,20 @@ BEGIN
 			next := 'indexing';
 		END IF;
 	WHEN 'indexing' THEN
-		IF clip.change_index(c) THEN
+		old_index := clip.change_index(c);
+		IF old_index = 0 THEN
 			next := 'constraining';
+		ELSIF old_index IS NOT NULL THEN
+			RETURN old_index;
 		END IF;
 	WHEN 'constraining' THEN
 		IF clip.change_constrain(c) THEN
 			next := 'waiting';
 			-- A snapshot that is older than the last new vector must not meet the new column.
+			-- Autovacuum, which is nobody's, and VACUUM compare no vectors, and may take hours.
 			waits := ARRAY(SELECT l.virtualtransaction FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
 				WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_xmin IS NOT NULL
+					AND a.usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
 					AND l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock');
 		END IF;
 	WHEN 'waiting' THEN
@@ -407,36 +447,29 @@ BEGIN
 		END IF;
 	WHEN 'switching' THEN
 		PERFORM clip.change_switch(c, t);
-		RETURN true;
+		RETURN 0;
 	WHEN 'validating' THEN
 		FOR next IN SELECT k.conname FROM pg_constraint k
 				WHERE k.conrelid = c.relation AND NOT k.convalidated AND clip.number_of(c.relation, c.embedding_column) = ANY (k.conkey) LOOP
 			EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', c.relation, next);
 		END LOOP;
 		PERFORM clip.note('change: end', c.relation, c.embedding_column, '');
-		RETURN false;
+		RETURN NULL;
 	END CASE;
 	IF next IS NOT NULL THEN
 		PERFORM clip.note('change: stage', c.relation, c.embedding_column, next, c.skip_missing::text, waits::text);
 	END IF;
-	RETURN true;
+	RETURN 0;
 END $$;
 COMMENT ON FUNCTION clip.change_step(regclass, name, integer) IS 'internal: one step of clip_change_model';
 
-CREATE PROCEDURE clip_change_model(relation regclass, model text, embedding_column name DEFAULT NULL,
+CREATE PROCEDURE @extschema@.clip_change_model(relation regclass, model text, embedding_column name DEFAULT NULL,
 		skip_missing boolean DEFAULT false, batch_size integer DEFAULT 64)
-	LANGUAGE plpgsql AS $$
-BEGIN
-	embedding_column := clip.change_begin(relation, model, embedding_column, skip_missing, batch_size);
-	COMMIT;
-	WHILE clip.change_step(relation, embedding_column, batch_size) LOOP
-		COMMIT;
-	END LOOP;
-	COMMIT;
-END $$;
-COMMENT ON PROCEDURE clip_change_model(regclass, text, name, boolean, integer) IS 'embeds a table anew with another model while it is used, and switches at the end; called again it goes on where it was';
+	AS 'MODULE_PATHNAME', 'clip_change_model_wrapper' LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.clip_change_model(regclass, text, name, boolean, integer) IS 'embeds a table anew with another model while it is used, and switches at the end; called again it goes on where it was';
 
-CREATE FUNCTION clip_abort_model_change(relation regclass, embedding_column name DEFAULT NULL) RETURNS void
+-- Under the lock of clip.try_lock, and when no index is being built any more: a build would hold the table until it ends.
+CREATE FUNCTION clip.abort_model_change(relation regclass, embedding_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	c clip.model_changes;
@@ -449,15 +482,10 @@ BEGIN
 		RAISE EXCEPTION 'relation "%" has switched to model "%" already', clip.name_of(relation), c.model
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call clip_change_model again to end the change.';
 	END IF;
-	PERFORM pg_advisory_xact_lock('clip.backfills'::regclass::oid::integer, relation::oid::integer);  -- ends a running call
-	-- an index build would hold the table until it ends
-	PERFORM pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-		AND l.classid = 'clip.model_changes'::regclass AND l.objid = c.relation;
 	WHILE NOT clip.lock_briefly(c.relation) LOOP
 	END LOOP;
-	IF EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = 'clip_change_not_null') THEN
-		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT clip_change_not_null', c.relation);
+	IF EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = clip.change_constraint(c)) THEN
+		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, clip.change_constraint(c));
 	END IF;
 	PERFORM clip.drop_change_trigger(c.relation, c.new_column);
 	PERFORM clip.note('change: end', c.relation, c.embedding_column, '');
@@ -466,4 +494,8 @@ BEGIN
 		EXECUTE format('ALTER TABLE %s DROP COLUMN %I', c.relation, c.new_column);
 	END IF;
 END $$;
-COMMENT ON FUNCTION clip_abort_model_change(regclass, name) IS 'ends a change of model and drops its new column; the table stays with its model';
+COMMENT ON FUNCTION clip.abort_model_change(regclass, name) IS 'internal: behind clip_abort_model_change';
+
+CREATE FUNCTION @extschema@.clip_abort_model_change(relation regclass, embedding_column name DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_abort_model_change_wrapper' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.clip_abort_model_change(regclass, name) IS 'ends a change of model and drops its new column; the table stays with its model';

@@ -58,14 +58,14 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
     ),
     (
         "change: stage",
-        c"UPDATE clip.model_changes SET stage = ($4)[1], skip_missing = ($4)[2]::pg_catalog.bool, \
-          waits_for = ($4)[3]::pg_catalog.text[], index_failure = NULL \
-          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
+        c"WITH gone AS (DELETE FROM clip.index_failures WHERE relation OPERATOR(pg_catalog.=) $2) \
+          UPDATE clip.model_changes SET stage = ($4)[1], skip_missing = ($4)[2]::pg_catalog.bool, \
+          waits_for = ($4)[3]::pg_catalog.text[] WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
     ),
     (
         "change: index failure",
-        c"UPDATE clip.model_changes SET index_failure = ($4)[1] \
-          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
+        c"INSERT INTO clip.index_failures (relation, old_index, message) VALUES ($2, ($4)[1]::pg_catalog.oid, ($4)[2]) \
+          ON CONFLICT (relation, old_index) DO UPDATE SET message = excluded.message",
     ),
     (
         "change: attach",

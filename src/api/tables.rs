@@ -9,6 +9,13 @@ use crate::registry;
 #[pg_extern(sql = false)]
 fn clip_register(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     registry::check_owner(relation);
+    // A temporary table goes without being dropped.
+    registry::write(
+        c"DELETE FROM clip.tables t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c \
+          WHERE c.oid OPERATOR(pg_catalog.=) t.relation)",
+        &[],
+        fcinfo,
+    );
     registry::write(
         c"INSERT INTO clip.tables (relation, embedding_column, text_column, image_column, modality_column, \
           keep_images, model, fingerprint, dimensions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -34,6 +41,12 @@ fn clip_unregister(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     registry::write(
         c"DELETE FROM clip.queue WHERE embedding_column OPERATOR(pg_catalog.=) $2 AND (relation OPERATOR(pg_catalog.=) $1 \
           OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p)))",
+        &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
+        fcinfo,
+    );
+    registry::write(
+        c"DELETE FROM clip.model_changes WHERE relation OPERATOR(pg_catalog.=) $1 \
+          AND embedding_column OPERATOR(pg_catalog.=) $2",
         &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
         fcinfo,
     );

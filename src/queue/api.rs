@@ -8,7 +8,7 @@ use crate::{registry, worker};
 
 /// `(relation regclass, embedding_column name, mode text)`
 #[pg_extern(sql = false)]
-fn clip_set_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
+fn clip_save_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     registry::check_owner(relation);
     registry::write(
         c"UPDATE clip.tables SET mode = $3 WHERE relation OPERATOR(pg_catalog.=) $1 \

@@ -2,6 +2,7 @@
 //! where the library was loaded by `shared_preload_libraries`, and begins anew when the server does.
 #![allow(unsafe_code)]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::lwlock::PgLwLock;
@@ -11,14 +12,16 @@ use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 use super::{Call, Counters, Kind, Row};
 use crate::guc;
 
-/// Models and kinds counted apart. The last row takes what finds no place, under an empty name.
-const ENTRIES: usize = 128;
+/// Databases, models and kinds counted apart. What finds no place is not counted.
+const ENTRIES: usize = 2048;
 /// Bytes of a model's name at most: a rule of the engine.
 const NAME: usize = 63;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Entry {
+    /// 0 where nothing is counted yet.
+    database: u32,
     name: [u8; NAME],
     kind: u8,
     counters: Counters,
@@ -27,7 +30,6 @@ struct Entry {
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Table {
-    used: u32,
     entries: [Entry; ENTRIES],
 }
 
@@ -35,22 +37,23 @@ struct Table {
 unsafe impl PGRXSharedMemory for Table {}
 
 impl Table {
-    const EMPTY: Entry = Entry { name: [0; NAME], kind: 0, counters: Counters::ZERO };
+    const EMPTY: Self =
+        Self { entries: [Entry { database: 0, name: [0; NAME], kind: 0, counters: Counters::ZERO }; ENTRIES] };
 
-    fn entry(&mut self, model: &str, kind: Kind) -> &mut Entry {
+    /// The place of a database's model and kind, by open addressing. Entries are never taken out one by one.
+    fn entry(&mut self, database: u32, model: &str, kind: Kind) -> Option<&mut Entry> {
         let mut name = [0; NAME];
         for (to, from) in name.iter_mut().zip(model.bytes()) {
             *to = from;
         }
-        let used = (self.used as usize).min(ENTRIES - 1);
-        let found = self.entries[..used].iter().position(|e| e.kind == kind as u8 && e.name == name);
-        let place = found.unwrap_or(used);
+        let mut hash = DefaultHasher::new();
+        (database, name, kind as u8).hash(&mut hash);
+        let start = hash.finish() as usize % ENTRIES;
+        let is_it = |e: &Entry| e.database == 0 || (e.database == database && e.kind == kind as u8 && e.name == name);
+        let place = (start..ENTRIES).chain(0..start).find(|place| is_it(&self.entries[*place]))?;
         let entry = &mut self.entries[place];
-        if place == used && place < ENTRIES - 1 {
-            (entry.name, entry.kind) = (name, kind as u8);
-            self.used += 1;
-        }
-        entry
+        (entry.database, entry.name, entry.kind) = (database, name, kind as u8);
+        Some(entry)
     }
 }
 
@@ -61,7 +64,7 @@ static TABLE: PgLwLock<Table> = unsafe { PgLwLock::new(c"pg_clip_stats") };
 #[allow(unexpected_cfgs)] // the macro knows of PostgreSQL 13
 pub fn register() {
     if guc::preloading() {
-        pg_shmem_init!(TABLE = Table { used: 0, entries: [Table::EMPTY; ENTRIES] });
+        pg_shmem_init!(TABLE = Table::EMPTY);
         ATTACHED.store(true, Ordering::Relaxed);
     }
 }
@@ -74,27 +77,41 @@ pub fn available() -> bool {
     ATTACHED.load(Ordering::Relaxed)
 }
 
+/// What is counted for this process's database: others' are nobody's business here.
+fn database() -> u32 {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::MyDatabaseId }.to_u32()
+}
+
 pub fn add(model: &str, kind: Kind, call: &Call) {
-    if available() {
-        TABLE.exclusive().entry(model, kind).counters.add(call);
+    if available()
+        && let Some(entry) = TABLE.exclusive().entry(database(), model, kind)
+    {
+        entry.counters.add(call);
     }
 }
 
+/// By name and kind.
 pub fn all() -> Vec<Row> {
-    let table = TABLE.share();
-    let used = (table.used as usize).min(ENTRIES - 1);
-    let rest = table.entries[ENTRIES - 1].counters.calls > 0;
-    let shown = table.entries[..used].iter().chain(rest.then_some(&table.entries[ENTRIES - 1]));
-    shown
-        .map(|e| {
-            let name = String::from_utf8_lossy(&e.name);
-            (name.trim_end_matches('\0').to_owned(), if e.kind == 0 { Kind::Text } else { Kind::Image }, e.counters)
-        })
-        .collect()
+    let (table, database) = (TABLE.share(), database());
+    let mine = table.entries.iter().filter(|e| e.database == database && e.counters.calls > 0);
+    let row = |e: &Entry| {
+        let name = String::from_utf8_lossy(&e.name);
+        (name.trim_end_matches('\0').to_owned(), if e.kind == 0 { Kind::Text } else { Kind::Image }, e.counters)
+    };
+    let mut rows: Vec<Row> = mine.map(row).collect();
+    rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    rows
 }
 
 pub fn reset() {
     if available() {
-        *TABLE.exclusive() = Table { used: 0, entries: [Table::EMPTY; ENTRIES] };
+        let database = database();
+        TABLE
+            .exclusive()
+            .entries
+            .iter_mut()
+            .filter(|e| e.database == database)
+            .for_each(|e| e.counters = Counters::ZERO);
     }
 }

@@ -102,7 +102,7 @@ impl<'a> Rows<'a> {
     fn new(data: &'a pg_sys::TriggerData) -> Self {
         // SAFETY: trigger and relation are those of the running call.
         let (arguments, key) = unsafe { (arguments(data.tg_trigger), primary_key(data.tg_relation)) };
-        let Ok([embedding, text, image, modality]) = <[String; 4]>::try_from(arguments) else {
+        let Ok([embedding, text, image, modality]) = <[CString; 4]>::try_from(arguments) else {
             wrong("clip.enqueue_trigger expects 4 arguments")
         };
         let Some(key) = key else {
@@ -115,13 +115,13 @@ impl<'a> Rows<'a> {
         // SAFETY: the relation's descriptor, and a column that is found in it.
         let (number, written) = unsafe {
             let descriptor = (*data.tg_relation).rd_att;
-            (move |name: &str| number_of(descriptor, name), move |number| Written::new(descriptor, number))
+            (move |name: &CStr| number_of(descriptor, name), move |number| Written::new(descriptor, number))
         };
-        let some = |name: String| (!name.is_empty()).then(|| number(&name));
+        let some = |name: CString| (!name.is_empty()).then(|| number(&name));
         Self {
             data,
             embedding: number(&embedding),
-            embedding_name: CString::new(embedding).unwrap_or_default(),
+            embedding_name: embedding,
             text: some(text),
             image: some(image),
             modality: some(modality).map(written),

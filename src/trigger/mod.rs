@@ -58,7 +58,7 @@ struct Arguments {
 impl Arguments {
     fn parse(row: &Row) -> Self {
         let mut arguments = row.arguments();
-        let is_async = arguments.len() == 8 && arguments.pop().is_some_and(|mode| mode == "async");
+        let is_async = arguments.len() == 8 && arguments.pop().is_some_and(|mode| mode.as_c_str() == c"async");
         let [embedding, text, image, modality, keep_images, model, fingerprint] =
             arguments.try_into().unwrap_or_else(|_| {
                 raise(
@@ -72,13 +72,13 @@ impl Arguments {
             text: (!text.is_empty()).then(|| row.text_column(&text)),
             image: (!image.is_empty()).then(|| row.bytea_column(&image)),
             modality: (!modality.is_empty()).then(|| row.any_column(&modality)),
-            images: match keep_images.as_str() {
-                "true" => Images::Keep,
-                "next" => Images::ClearedNext,
+            images: match keep_images.to_bytes() {
+                b"true" => Images::Keep,
+                b"next" => Images::ClearedNext,
                 _ => Images::Clear,
             },
-            model,
-            fingerprint,
+            model: model.to_string_lossy().into_owned(),
+            fingerprint: fingerprint.to_string_lossy().into_owned(),
             is_async,
         }
     }

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{FromDatum, pg_sys};
 
-use crate::datum::is_vector_type;
+use crate::datum::{is_vector_type, to_utf8};
 use crate::error::{SqlState, raise};
 
 /// A column of the trigger's table, its type checked.
@@ -17,6 +17,8 @@ pub struct Column {
     number: i32,
     oid: pg_sys::Oid,
     typmod: i32,
+    /// The type that the table says, where that is a domain.
+    domain: Option<pg_sys::Oid>,
 }
 
 /// A new value for a column.
@@ -32,6 +34,15 @@ impl Change {
 
     pub fn null(column: Column) -> Self {
         Self { column, value: None }
+    }
+
+    /// PostgreSQL has checked the statement's value, and asks nobody about a trigger's.
+    fn check_domain(&self) {
+        let (value, null) = (self.value.unwrap_or(pg_sys::Datum::from(0)), std::ptr::null_mut());
+        if let Some(domain) = self.column.domain {
+            // SAFETY: a value of the domain's base type; without a place to keep what it looked up, the check looks it up.
+            unsafe { pg_sys::domain_check(value, self.value.is_none(), domain, null, std::ptr::null_mut()) };
+        }
     }
 }
 
@@ -77,36 +88,36 @@ impl Row {
         self.old.is_some()
     }
 
-    pub fn arguments(&self) -> Vec<String> {
+    pub fn arguments(&self) -> Vec<CString> {
         // SAFETY: the running call's trigger.
         unsafe { arguments(self.trigger) }
     }
 
-    pub fn any_column(&self, name: &str) -> Column {
+    pub fn any_column(&self, name: &CStr) -> Column {
         // SAFETY: the descriptor is the relation's, and the number one of its columns.
         unsafe {
             let number = number_of(self.descriptor, name);
             let (mut oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
             let attribute = number as pg_sys::AttrNumber;
             pg_sys::get_atttypetypmodcoll(self.relation, attribute, &mut oid, &mut typmod, &mut collation);
-            let oid = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
-            Column { number, oid, typmod }
+            let base = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
+            Column { number, oid: base, typmod, domain: (base != oid).then_some(oid) }
         }
     }
 
-    pub fn vector_column(&self, name: &str) -> Column {
+    pub fn vector_column(&self, name: &CStr) -> Column {
         let column = self.any_column(name);
         expect(is_vector_type(column.oid), name, column, "vector");
         column
     }
 
-    pub fn bytea_column(&self, name: &str) -> Column {
+    pub fn bytea_column(&self, name: &CStr) -> Column {
         let column = self.any_column(name);
         expect(column.oid == pg_sys::BYTEAOID, name, column, "bytea");
         column
     }
 
-    pub fn text_column(&self, name: &str) -> Column {
+    pub fn text_column(&self, name: &CStr) -> Column {
         let column = self.any_column(name);
         let text = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID].contains(&column.oid);
         expect(text, name, column, "text");
@@ -180,6 +191,7 @@ impl Row {
         if changes.is_empty() {
             return self.unchanged();
         }
+        changes.iter().for_each(Change::check_domain);
         let mut numbers: Vec<i32> = changes.iter().map(|change| change.column.number).collect();
         let mut values: Vec<pg_sys::Datum> =
             changes.iter().map(|change| change.value.unwrap_or(pg_sys::Datum::from(0))).collect();
@@ -198,16 +210,16 @@ impl Row {
     }
 }
 
-/// A trigger's arguments.
+/// A trigger's arguments, in the encoding of the server, as names are compared in.
 ///
 /// # Safety
 ///
 /// The trigger of a running call.
-pub unsafe fn arguments(trigger: *const pg_sys::Trigger) -> Vec<String> {
+pub unsafe fn arguments(trigger: *const pg_sys::Trigger) -> Vec<CString> {
     // SAFETY: `tgargs` has `tgnargs` C strings.
     unsafe {
         (0..usize::try_from((*trigger).tgnargs).unwrap_or(0))
-            .map(|i| CStr::from_ptr(*(*trigger).tgargs.add(i)).to_string_lossy().into_owned())
+            .map(|i| CStr::from_ptr(*(*trigger).tgargs.add(i)).to_owned())
             .collect()
     }
 }
@@ -217,13 +229,13 @@ pub unsafe fn arguments(trigger: *const pg_sys::Trigger) -> Vec<String> {
 /// # Safety
 ///
 /// The descriptor of an open relation.
-pub unsafe fn number_of(descriptor: pg_sys::TupleDesc, name: &str) -> i32 {
+pub unsafe fn number_of(descriptor: pg_sys::TupleDesc, name: &CStr) -> i32 {
     // SAFETY: SPI_fnumber compares names. System columns have negative numbers.
-    let number = CString::new(name).map_or(0, |name| unsafe { pg_sys::SPI_fnumber(descriptor, name.as_ptr()) });
+    let number = unsafe { pg_sys::SPI_fnumber(descriptor, name.as_ptr()) };
     if number <= 0 {
         raise(
             SqlState::UndefinedColumn,
-            format!("column \"{name}\" of the trigger's arguments does not exist"),
+            format!("column \"{}\" of the trigger's arguments does not exist", to_utf8(name.to_bytes())),
             Some("If it was renamed, call clip_detach and clip_attach."),
         );
     }
@@ -252,10 +264,11 @@ fn same(a: pg_sys::Datum, b: pg_sys::Datum, column: Column) -> bool {
     }
 }
 
-fn expect(matches: bool, name: &str, column: Column, expected: &str) {
+fn expect(matches: bool, name: &CStr, column: Column, expected: &str) {
     if !matches {
         // SAFETY: format_type_be gives a palloc'd C string for any oid.
         let given = unsafe { CStr::from_ptr(pg_sys::format_type_be(column.oid)) }.to_string_lossy();
+        let name = to_utf8(name.to_bytes());
         raise(SqlState::DatatypeMismatch, format!("column \"{name}\" is of type {given}: expected {expected}"), None);
     }
 }

@@ -1,0 +1,173 @@
+//! Work on a table that its owner's code may have a part in, whoever asked for it: triggers, casts, domains, expressions of
+//! indexes and constraints.
+//!
+//! Each function checks that its caller may act as the owner, and runs one of schema `clip` as the owner, in a
+//! security-restricted operation ([`as_owner`]). None of those starts a process or commits; that is done here, outside of it.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+
+use pgrx::{Spi, pg_extern, pg_sys};
+
+use crate::datum::VarlenaCopy;
+use crate::error::{SqlState, raise};
+use crate::index_worker;
+use crate::locks;
+use crate::procedure::Procedure;
+use crate::queue::as_owner;
+use crate::registry;
+use pg_sys::{BOOLOID, INT4OID, NAMEOID, REGCLASSOID, TEXTOID};
+
+#[pg_extern(sql = false)]
+fn clip_attach(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let types = [REGCLASSOID, NAMEOID, NAMEOID, NAMEOID, TEXTOID, NAMEOID, BOOLOID, TEXTOID];
+    // The public order of the arguments is not that of the internal function.
+    forward(relation, c"SELECT clip.attach($1, $2, $3, $4, $6, $7, $5, $8)", &types, fcinfo);
+}
+
+#[pg_extern(sql = false)]
+fn clip_detach(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    forward(relation, c"SELECT clip.detach($1, $2)", &[REGCLASSOID, NAMEOID], fcinfo);
+}
+
+#[pg_extern(sql = false)]
+fn clip_set_mode(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    forward(relation, c"SELECT clip.switch_mode($1, $3, $2)", &[REGCLASSOID, TEXTOID, NAMEOID], fcinfo);
+}
+
+#[pg_extern(sql = false)]
+fn clip_abort_model_change(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let owned = owned(relation);
+    locks::lock_step(owned); // waits for a running call's step, which is its last
+    index_worker::end_builds(owned);
+    forward(relation, c"SELECT clip.abort_model_change($1, $2)", &[REGCLASSOID, NAMEOID], fcinfo);
+}
+
+/// `(relation regclass, embedding_column name, batch_size integer)`
+#[pg_extern(sql = false)]
+fn clip_backfill(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let procedure = Procedure::begin("clip_backfill", fcinfo);
+    let relation = owned(relation);
+    let arguments = kept(fcinfo, &[REGCLASSOID, NAMEOID, INT4OID]);
+    let begin = || step(relation, c"SELECT clip.backfill_begin($1, $2, $3)", &arguments, Kept::name);
+    if let Some(column) = procedure.transaction(begin) {
+        let arguments = with_column(arguments, 1, column);
+        let next = || step(relation, c"SELECT clip.backfill_step($1, $2, $3)", &arguments, |more| more.value() != 0);
+        while procedure.transaction(next) == Some(true) {}
+        procedure.transaction(|| step(relation, c"SELECT clip.backfill_end($1, $2)", &arguments[..2], |_| ()));
+    }
+    procedure.end();
+}
+
+/// `(relation regclass, model text, embedding_column name, skip_missing boolean, batch_size integer)`
+#[pg_extern(sql = false)]
+fn clip_change_model(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let procedure = Procedure::begin("clip_change_model", fcinfo);
+    let relation = owned(relation);
+    let arguments = kept(fcinfo, &[REGCLASSOID, TEXTOID, NAMEOID, BOOLOID, INT4OID]);
+    let begin = || step(relation, c"SELECT clip.change_begin($1, $2, $3, $4, $5)", &arguments, Kept::name);
+    if let Some(column) = procedure.transaction(begin) {
+        let arguments = with_column(arguments, 2, column);
+        let next = || step(relation, c"SELECT clip.change_step($1, $3, $5)", &arguments, |index| index.value());
+        while let Some(old_index) = procedure.transaction(next) {
+            if old_index != 0 {
+                index_worker::build(relation, pg_sys::Oid::from(old_index as u32));
+            }
+        }
+    }
+    procedure.end();
+}
+
+/// A relation whose owner the caller may act as.
+fn owned(relation: Option<pg_sys::Oid>) -> pg_sys::Oid {
+    let relation = relation.unwrap_or_else(|| raise(SqlState::NullNotAllowed, "the relation must not be null", None));
+    registry::check_owner(relation);
+    relation
+}
+
+/// Runs a statement with the caller's arguments as the owner of a relation.
+fn forward(relation: Option<pg_sys::Oid>, sql: &CStr, types: &[pg_sys::Oid], fcinfo: pg_sys::FunctionCallInfo) {
+    step(owned(relation), sql, &kept(fcinfo, types), |_| ());
+}
+
+/// Runs a statement as the owner of a relation, and gives what is in its first row's first column; `None` for NULL. Who may
+/// act as the owner is asked each time: a procedure commits in between.
+fn step<T>(relation: pg_sys::Oid, sql: &CStr, arguments: &[Kept], read: impl FnOnce(pg_sys::Datum) -> T) -> Option<T> {
+    registry::check_owner(relation);
+    let owner = registry::owner(relation);
+    let (mut types, mut values, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
+    for argument in arguments {
+        let value = argument.datum();
+        types.push(argument.oid);
+        values.push(value.unwrap_or(pg_sys::Datum::from(0)));
+        nulls.push(if value.is_some() { b' ' } else { b'n' });
+    }
+    // SAFETY: as many types, values and flags as arguments, which live until the statement has run. The result is read before
+    // SPI is left.
+    Spi::connect_mut(|_| unsafe {
+        // A trigger that waits for the commit could not run in the sandbox, and must not run outside of it.
+        Spi::check_status(pg_sys::SPI_execute(c"SET CONSTRAINTS ALL IMMEDIATE".as_ptr(), false, 0)).ok();
+        as_owner(owner, || {
+            let count = arguments.len() as i32;
+            let (types, values) = (types.as_mut_ptr(), values.as_mut_ptr());
+            pg_sys::SPI_execute_with_args(sql.as_ptr(), count, types, values, nulls.as_ptr().cast(), false, 0);
+            let rows = pg_sys::SPI_tuptable.as_ref().filter(|rows| rows.numvals > 0)?;
+            let mut null = false;
+            let value = pg_sys::SPI_getbinval(*rows.vals, rows.tupdesc, 1, &mut null);
+            (!null).then(|| read(value))
+        })
+    })
+}
+
+/// An argument in memory that outlives a commit.
+struct Kept {
+    oid: pg_sys::Oid,
+    value: Option<Value>,
+}
+
+enum Value {
+    ByValue(pg_sys::Datum),
+    Name(Box<[u8; NAME]>),
+    Text(VarlenaCopy),
+}
+
+/// Bytes of a `name`.
+const NAME: usize = pg_sys::NAMEDATALEN as usize;
+
+impl Kept {
+    fn datum(&self) -> Option<pg_sys::Datum> {
+        Some(match self.value.as_ref()? {
+            Value::ByValue(datum) => *datum,
+            Value::Name(name) => name.as_ptr().into(),
+            Value::Text(text) => text.as_ptr().into(),
+        })
+    }
+
+    fn name(datum: pg_sys::Datum) -> Value {
+        // SAFETY: a `name`, which has so many bytes.
+        Value::Name(Box::new(unsafe { *datum.cast_mut_ptr::<[u8; NAME]>() }))
+    }
+}
+
+/// The arguments of a call, of the types that its SQL declaration says.
+fn kept(fcinfo: pg_sys::FunctionCallInfo, types: &[pg_sys::Oid]) -> Vec<Kept> {
+    // SAFETY: the running call has as many arguments as `types`, and of those types.
+    unsafe {
+        let arguments = (*fcinfo).args.as_slice(types.len());
+        let keep = |(oid, argument): (&pg_sys::Oid, &pg_sys::NullableDatum)| {
+            let value = (!argument.isnull).then(|| match *oid {
+                NAMEOID => Kept::name(argument.value),
+                TEXTOID => Value::Text(VarlenaCopy::of(argument.value)),
+                _ => Value::ByValue(argument.value),
+            });
+            Kept { oid: *oid, value }
+        };
+        types.iter().zip(arguments).map(keep).collect()
+    }
+}
+
+/// The embedding column that was found for the one that the caller named or left out.
+fn with_column(mut arguments: Vec<Kept>, place: usize, column: Value) -> Vec<Kept> {
+    arguments[place].value = Some(column);
+    arguments
+}
