@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clip_core::Precision;
 use clip_core::image::Limits;
@@ -27,6 +28,7 @@ static MODEL_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 static MAX_IMAGE_BYTES: GucSetting<i32> = GucSetting::<i32>::new(64 << 20);
 static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(89_478_485);
 static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
+static WORKER_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static PRELOAD: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 pub fn register() {
@@ -114,6 +116,16 @@ pub fn register() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"clip.worker_timeout",
+        c"Time that code of a table may take for a batch of its rows, in a worker or in clip_drain.",
+        c"Triggers, policies, types and functions of the table, and locks that they wait for. A row whose code takes longer has failed. 0 sets no limit.",
+        &WORKER_TIMEOUT,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
     reserve_prefix();
 }
 
@@ -175,6 +187,14 @@ pub fn model_dir() -> PathBuf {
 
 pub fn workers() -> usize {
     WORKERS.get() as usize
+}
+
+/// `None` for no limit.
+pub fn worker_timeout() -> Option<Duration> {
+    match WORKER_TIMEOUT.get() {
+        0 => None,
+        milliseconds => Some(Duration::from_millis(milliseconds as u64)),
+    }
 }
 
 pub fn preload() -> Vec<String> {

@@ -3,7 +3,7 @@ import random
 import subprocess
 import time
 
-from pg import Session, png_of
+from pg import Session, png_of, restart_server
 
 
 def pictures(count, size=(48, 36), seed=1):
@@ -36,3 +36,12 @@ def settings(**values):
         for name, value in values.items():
             name = name.replace("__", ".")
             session.run(f"ALTER SYSTEM RESET {name}" if value is None else f"ALTER SYSTEM SET {name} = '{value}'")
+
+
+def preloaded(**values):
+    """A server with the library from its start, and settings of ours, which a server without it does not know."""
+    settings(shared_preload_libraries="pg_clip")
+    restart_server()
+    if values:
+        settings(**values)
+        restart_server()

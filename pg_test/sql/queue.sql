@@ -65,27 +65,42 @@ CALL clip_drain('waiting', 1);
 SELECT sqlstate FROM clip_dead_letters;
 
 -- an error that may pass is tried again later, with growing delays, and given up in the end
-UPDATE clip.tables SET model = 'no-such-model' WHERE relation = 'waiting'::regclass;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON waiting FOR EACH ROW WHEN (NEW.content_ref = 'mouse') EXECUTE FUNCTION refuse();
 INSERT INTO waiting (modality, content_ref) VALUES ('text', 'mouse');
 CALL clip_drain('waiting');
-SELECT attempts, sqlstate, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 1 AND 5 AS soon FROM clip.queue WHERE sqlstate = '42704';
-UPDATE clip.queue SET not_before = now() WHERE sqlstate = '42704';
+SELECT attempts, sqlstate, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 1 AND 5 AS soon FROM clip.queue WHERE sqlstate = 'P0001';
+UPDATE clip.queue SET not_before = now() WHERE sqlstate = 'P0001';
 CALL clip_drain('waiting');
-SELECT attempts, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 15 AND 20 AS later FROM clip.queue WHERE sqlstate = '42704';
-UPDATE clip.queue SET not_before = now(), attempts = 5 WHERE sqlstate = '42704';
+SELECT attempts, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 15 AND 20 AS later FROM clip.queue WHERE sqlstate = 'P0001';
+UPDATE clip.queue SET not_before = now(), attempts = 5 WHERE sqlstate = 'P0001';
 CALL clip_drain('waiting');
-SELECT attempts, sqlstate, error FROM clip_dead_letters WHERE sqlstate = '42704';
+SELECT attempts, sqlstate, error FROM clip_dead_letters WHERE sqlstate = 'P0001';
+DROP TRIGGER refuse ON waiting;
+DROP FUNCTION refuse();
+-- what is missing around the row is waited for, and not counted
+UPDATE clip.tables SET model = 'no-such-model' WHERE relation = 'waiting'::regclass;
+SELECT clip_retry('waiting', sqlstate => 'P0001');
+CALL clip_drain('waiting');
+UPDATE clip.queue SET not_before = now(), pauses = 20 WHERE sqlstate = '42704';
+CALL clip_drain('waiting');
+SELECT attempts, sqlstate, error, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 200 AND 300 AS later FROM clip.queue WHERE sqlstate = '42704';
 UPDATE clip.tables SET model = 'pictograms' WHERE relation = 'waiting'::regclass;
-SELECT clip_retry('waiting', sqlstate => '42704');
--- a lease that its process did not live to use: the next claim takes the row
-UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), attempts = 1, not_before = now() + '10 minutes' WHERE failed_at IS NULL;
+-- a claim that its process did not live to use: the next one takes the row
+UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity',
+	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database()) WHERE failed_at IS NULL;
 CALL clip_drain('waiting');
 SELECT embedding = clip_embed_text('mouse') AS embedded FROM waiting WHERE content_ref = 'mouse';
--- one that killed it each time is given up
+-- one that killed it twice is given up; one that was copied with its claim is none of these
 UPDATE waiting SET content_ref = 'killer' WHERE content_ref = 'mouse';
-UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), attempts = 6, not_before = now() + '10 minutes' WHERE failed_at IS NULL;
+UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity', crashes = 1,
+	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database()) WHERE failed_at IS NULL;
 CALL clip_drain('waiting');
 SELECT sqlstate, error FROM clip_dead_letters WHERE sqlstate = '57P02';
+SELECT clip_retry('waiting', sqlstate => '57P02');
+UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity', claimed_in = 1, crashes = 1 WHERE failed_at IS NULL;
+CALL clip_drain('waiting');
+SELECT embedding = clip_embed_text('killer') AS embedded FROM waiting WHERE content_ref = 'killer';
 
 -- modes can change; what waits is embedded all the same
 INSERT INTO waiting (modality, content_ref) VALUES ('text', 'waits across the change');

@@ -11,10 +11,13 @@ CREATE TABLE clip.queue (
 	embedding_column name NOT NULL,
 	key text[] NOT NULL,
 	enqueued_at timestamptz NOT NULL DEFAULT now(),
-	not_before timestamptz NOT NULL DEFAULT now(),
+	not_before timestamptz DEFAULT now(),
 	attempts integer NOT NULL DEFAULT 0,
+	pauses integer,
+	crashes integer,
 	claimed_by integer,
 	claimer_start timestamptz,
+	claimed_in oid,
 	sqlstate text,
 	error text,
 	failed_at timestamptz
@@ -22,11 +25,14 @@ CREATE TABLE clip.queue (
 COMMENT ON TABLE clip.queue IS 'rows that wait for their vectors, and those that failed';
 COMMENT ON COLUMN clip.queue.relation IS 'the table, or the partition that the row lies in';
 COMMENT ON COLUMN clip.queue.key IS 'the row''s primary key, each column as its type writes it';
-COMMENT ON COLUMN clip.queue.not_before IS 'of a claimed job the end of the lease, of a failed one the next attempt';
-COMMENT ON COLUMN clip.queue.attempts IS 'counted before the work begins';
-COMMENT ON COLUMN clip.queue.claimed_by IS 'process that works on it, with the start of that process';
+COMMENT ON COLUMN clip.queue.not_before IS 'the next attempt; infinity while it is claimed, NULL when it is given up';
+COMMENT ON COLUMN clip.queue.attempts IS 'that failed';
+COMMENT ON COLUMN clip.queue.pauses IS 'how often it had to wait without an attempt, for a lock or what is missing around it';
+COMMENT ON COLUMN clip.queue.crashes IS 'how often the process that worked on it died; such a row goes alone';
+COMMENT ON COLUMN clip.queue.claimed_by IS 'process that works on it, with the start of that process and its database: a claim that was copied is none';
 COMMENT ON COLUMN clip.queue.failed_at IS 'given up; see clip_retry';
-CREATE INDEX queue_ready ON clip.queue (not_before) WHERE failed_at IS NULL;
+-- By table first: each has its turn, and one that keeps its workers waiting is stepped over.
+CREATE INDEX queue_ready ON clip.queue (relation, not_before);
 SELECT pg_catalog.pg_extension_config_dump('clip.queue', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
 	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
 SELECT pg_catalog.pg_extension_config_dump('clip.queue_id', '');

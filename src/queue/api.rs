@@ -32,7 +32,7 @@ fn clip_retry(
         Spi::connect_mut(|client| {
             client
                 .update(
-                    "UPDATE clip.queue SET attempts = 0, not_before = pg_catalog.now(), failed_at = NULL, sqlstate = NULL, \
+                    "UPDATE clip.queue SET attempts = 0, pauses = NULL, crashes = NULL, not_before = pg_catalog.now(), failed_at = NULL, sqlstate = NULL, \
                      error = NULL WHERE failed_at IS NOT NULL AND (relation OPERATOR(pg_catalog.=) $1 \
                      OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))) \
                      AND ($2 IS NULL OR embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \

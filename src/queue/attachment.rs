@@ -13,6 +13,8 @@ use crate::plan::{self, Row};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
     pub relation: pg_sys::Oid,
+    /// The partitioned table that it is a part of, or itself.
+    pub root: pg_sys::Oid,
     pub embedding: String,
     pub model: String,
     pub fingerprint: String,
@@ -37,7 +39,8 @@ impl Attachment {
             "SELECT t.model, t.fingerprint, t.text_column::pg_catalog.text, t.image_column::pg_catalog.text, \
              t.modality_column::pg_catalog.text, t.keep_images, (SELECT v.oid FROM pg_catalog.pg_extension e \
              JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) e.extnamespace \
-             WHERE e.extname OPERATOR(pg_catalog.=) 'vector' AND v.typname OPERATOR(pg_catalog.=) 'vector') \
+             WHERE e.extname OPERATOR(pg_catalog.=) 'vector' AND v.typname OPERATOR(pg_catalog.=) 'vector'), \
+             pg_catalog.pg_partition_root($1)::pg_catalog.oid \
              FROM clip.tables t WHERE t.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
              AND t.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.oid FROM pg_catalog.pg_partition_ancestors($1) p (oid)) \
              OPERATOR(pg_catalog.||) $1::pg_catalog.regclass)",
@@ -46,6 +49,7 @@ impl Attachment {
         let (Some(row), Some(table)) = (rows.iter().next(), Table::find(relation)) else { return Ok(None) };
         Ok(Some(Self {
             relation,
+            root: row.get(8)?.unwrap_or(relation),
             embedding: column.to_owned(),
             model: row.get(1)?.unwrap_or_default(),
             fingerprint: row.get(2)?.unwrap_or_default(),

@@ -3,13 +3,14 @@
 
 use std::panic::AssertUnwindSafe;
 
-use clip_core::Error;
+use clip_core::{Error, ErrorKind};
 use pgrx::pg_sys;
 use pgrx::pg_sys::PgTryBuilder;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::spi;
 
+use super::retry_policy::Cause;
 use crate::settings::{SettingsLevel, set};
 
 /// Why a job failed.
@@ -17,28 +18,26 @@ use crate::settings::{SettingsLevel, set};
 pub struct Failure {
     pub sqlstate: String,
     pub message: String,
+    pub cause: Cause,
 }
 
 impl Failure {
     pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
-        Self { sqlstate: sqlstate(code), message: message.into() }
+        Self { sqlstate: sqlstate(code), message: message.into(), cause: Cause::Row }
     }
 
-    /// Would the same input fail in the same way again? Classes: data exception, integrity constraint, feature not
-    /// supported, program limit exceeded.
-    pub fn is_permanent(&self) -> bool {
-        ["22", "23", "0A", "54"].iter().any(|class| self.sqlstate.starts_with(class))
-    }
-
-    /// `lock_not_available`: nothing is wrong with the row.
-    pub fn is_lock_timeout(&self) -> bool {
-        self.sqlstate == "55P03"
+    /// Nothing is wrong with the row: what is around it is not as it has to be.
+    pub fn of_environment(self) -> Self {
+        Self { cause: Cause::Environment, ..self }
     }
 }
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Self {
-        Self::new(crate::error::code(e.kind), e.message)
+        // A model that is not there, or cannot be read, may be there later.
+        let is_around = matches!(e.kind, ErrorKind::UnknownModel | ErrorKind::MissingFile);
+        let failure = Self::new(crate::error::code(e.kind), e.message);
+        if is_around { failure.of_environment() } else { failure }
     }
 }
 
@@ -54,8 +53,16 @@ fn sqlstate(code: PgSqlErrorCode) -> String {
 }
 
 /// Runs `f` in a subtransaction. An error, raised or given as a value, undoes what `f` did in the database and comes back
-/// as a value; a cancelled statement stays cancelled.
+/// as a value; a statement that somebody has cancelled stays cancelled.
 pub fn attempt<T, E: Into<Failure>>(f: impl FnOnce() -> Result<T, E>) -> Result<T, Failure> {
+    attempt_or(f, |caught| if is_cancel(&caught) { caught.rethrow() } else { failure_of(&caught) })
+}
+
+/// As [`attempt`]; `failed` is asked, after the subtransaction, what an error means, and may raise it again.
+pub fn attempt_or<T, E: Into<Failure>>(
+    f: impl FnOnce() -> Result<T, E>,
+    failed: impl FnOnce(Box<CaughtError>) -> Failure,
+) -> Result<T, Failure> {
     // SAFETY: as PL/pgSQL's blocks with EXCEPTION do it: memory context and resource owner are put back after either end,
     // and an abort also restores the user and the settings.
     unsafe {
@@ -71,35 +78,29 @@ pub fn attempt<T, E: Into<Failure>>(f: impl FnOnce() -> Result<T, E>) -> Result<
         }
         pg_sys::CurrentMemoryContext = context;
         pg_sys::CurrentResourceOwner = owner;
-        result.map_or_else(|caught| Err(failure_of(caught)), |value| value.map_err(Into::into))
+        match result {
+            Ok(result) => result.map_err(Into::into),
+            Err(caught) => Err(failed(caught)),
+        }
     }
 }
 
-fn failure_of(caught: Box<CaughtError>) -> Failure {
+fn report_of(caught: &CaughtError) -> &pg_sys::panic::ErrorReportWithLevel {
     let (CaughtError::PostgresError(e) | CaughtError::ErrorReport(e) | CaughtError::RustPanic { ereport: e, .. }) =
-        &*caught;
-    if e.sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-        caught.rethrow();
-    }
+        caught;
+    e
+}
+
+pub fn failure_of(caught: &CaughtError) -> Failure {
+    let e = report_of(caught);
     Failure::new(e.sql_error_code(), e.message())
 }
 
-/// Runs `f`, which gives a value for each item, with all of them at once, and where that fails with each half of them: in
-/// the end a bad one fails alone.
-pub fn attempt_each<T, R>(items: &[T], f: &mut impl FnMut(&[T]) -> Result<Vec<R>, Failure>) -> Vec<Result<R, Failure>> {
-    if items.is_empty() {
-        return Vec::new();
-    }
-    match attempt(|| f(items)) {
-        Ok(values) => values.into_iter().map(Ok).collect(),
-        Err(failure) if items.len() == 1 => vec![Err(failure)],
-        Err(_) => {
-            let (left, right) = items.split_at(items.len() / 2);
-            let mut results = attempt_each(left, f);
-            results.extend(attempt_each(right, f));
-            results
-        }
-    }
+/// Did PostgreSQL itself end the statement, for a cancel that was sent to this process? Anybody's code may raise errors with
+/// the same SQLSTATE, a remote server's `statement_timeout` for one: those are failures like any other.
+pub fn is_cancel(caught: &CaughtError) -> bool {
+    let e = report_of(caught);
+    e.sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED && e.function_name() == Some("ProcessInterrupts")
 }
 
 /// Runs `f` as the superuser, whom alone the tables of schema `clip` obey. Only for statements that are fixed and name

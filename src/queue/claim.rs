@@ -1,44 +1,51 @@
 //! The first transaction of a batch: which rows, and what is in them.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use clip_core::Model;
+use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient};
-use pgrx::{datum::DatumWithOid, pg_sys};
 use sha2::{Digest, Sha256};
 
 use super::attachment::Attachment;
 use super::attempt::{Failure, as_superuser, attempt, hold_extension};
 use super::read::{Read, Reader};
+use super::turn::{self, Barred, Scope, Turn};
+use super::watch::Watch;
 use super::{BATCH, BATCH_BYTES, ledger};
 use crate::datum::VarlenaCopy;
 use crate::plan;
 use crate::registry;
 use crate::stats::Kind;
+use crate::worker;
 
-/// Whose jobs to take.
-#[derive(Clone, Copy)]
-pub enum Scope {
-    /// Of one table and its partitions.
-    Table(pg_sys::Oid),
-    /// Of tables that this role owns.
-    OwnedBy(pg_sys::Oid),
-    All,
+/// How often claims of processes that are gone are looked for, where there is always something to do.
+const FREE_AGAIN: Duration = Duration::from_secs(60);
+
+thread_local! {
+    static FREED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
+
+/// Partitions of a claim at most.
+const RELATIONS: usize = 16;
 
 pub struct Job {
     pub id: i64,
-    /// Attempts before this one.
+    /// Attempts that failed.
     pub attempts: i32,
+    /// How often it had to wait without one.
+    pub pauses: i32,
     pub key: VarlenaCopy,
     relation: pg_sys::Oid,
     column: String,
     key_columns: i32,
-    /// It was worked on when its process ended.
-    suspect: bool,
+    /// It was worked on when its process died, or when the time was up: nothing else is to be worked on with it.
+    alone: bool,
 }
 
 /// A row that was read.
@@ -58,9 +65,18 @@ pub struct Group {
     pub to_clear: Vec<Job>,
 }
 
+impl Group {
+    /// Of its jobs.
+    pub fn ids(&self) -> impl Iterator<Item = i64> {
+        self.items.iter().map(|item| item.job.id).chain(self.to_clear.iter().map(|job| job.id))
+    }
+}
+
 #[derive(Default)]
 pub struct Batch {
     pub groups: Vec<Group>,
+    /// Whose rows they are.
+    pub turn: Option<Turn>,
     /// Jobs that this claim dealt with, those included for which there was nothing to do.
     pub jobs: usize,
     /// Of them those that failed.
@@ -72,25 +88,59 @@ pub struct Batch {
     pub extension_is_gone: bool,
 }
 
-/// Claims up to `limit` jobs. Runs in a transaction of its own, which the caller commits.
-///
-/// `at_work`: this process has another batch, so it keeps its hands off jobs that have to go alone.
-pub fn claim(scope: Scope, limit: usize, at_work: bool) -> spi::Result<Batch> {
+/// Whose jobs to take.
+pub enum Whose<'a> {
+    /// The next table's, of an owner after this one.
+    Next(u32),
+    /// The same table's as before. This process has another batch of it, so it keeps its hands off jobs that have to go alone.
+    Same(&'a Turn),
+    /// The same table's, unless others wait.
+    SameUnlessOthersWait(&'a Turn),
+}
+
+/// Claims up to `limit` jobs of one table. Runs in a transaction of its own, which the caller commits.
+pub fn claim(scope: Scope, limit: usize, whose: Whose<'_>, barred: &Barred) -> spi::Result<Batch> {
     as_superuser(|| {
         if !hold_extension() {
             return Ok(Batch { extension_is_gone: true, ..Batch::default() });
         }
         spi::Spi::connect_mut(|client| {
-            let mut jobs = ready(client, scope, limit.min(BATCH))?;
-            if at_work && jobs.first().is_some_and(|job| job.suspect) {
+            let (at_work, turn) = match whose {
+                Whose::Same(turn) => (true, Some(turn.clone())),
+                Whose::SameUnlessOthersWait(turn) => {
+                    let same = turn::next(client, scope, turn.owner.to_u32().saturating_sub(1), barred)?;
+                    let same = same.filter(|next| next.owner == turn.owner && next.root == turn.root && !next.others);
+                    (true, same)
+                }
+                Whose::Next(last) => {
+                    let is_due = FREED.get().is_none_or(|freed| freed.elapsed() > FREE_AGAIN);
+                    let freed = is_due && free_abandoned(client)?;
+                    let mut turn = turn::next(client, scope, last, barred)?;
+                    if turn.is_none() && !freed && free_abandoned(client)? {
+                        turn = turn::next(client, scope, last, barred)?;
+                    }
+                    (false, turn)
+                }
+            };
+            let Some(mut turn) = turn else { return Ok(Batch { more: at_work, ..Batch::default() }) };
+            let mut jobs = ready(client, &turn, limit.min(BATCH))?;
+            // Another process may be about to claim them.
+            let mut passed = barred.clone();
+            while jobs.is_empty() && !at_work && turn.others {
+                passed.roots.insert(turn.root.to_u32());
+                let Some(next) = turn::next(client, scope, turn.owner.to_u32(), &passed)? else { break };
+                turn = next;
+                jobs = ready(client, &turn, limit.min(BATCH))?;
+            }
+            if at_work && jobs.first().is_some_and(|job| job.alone) {
                 return Ok(Batch { more: true, ..Batch::default() });
             }
-            if jobs.is_empty() && !at_work && ledger::free_abandoned(client)? > 0 {
-                jobs = ready(client, scope, limit.min(BATCH))?;
+            let more = jobs.len() >= limit.min(BATCH) || turn.others;
+            if !at_work {
+                worker::note_others(turn.others, turn.next_due);
             }
-            let mut batch = Batch { jobs: jobs.len(), more: jobs.len() >= limit.min(BATCH), ..Batch::default() };
-            // A job whose process died may have been its death, so it goes alone.
-            if let Some(first) = jobs.iter().position(|job| job.suspect) {
+            let mut batch = Batch { jobs: jobs.len(), more, turn: Some(turn), ..Batch::default() };
+            if let Some(first) = jobs.iter().position(|job| job.alone) {
                 (batch.alone, batch.more) = (first == 0, true);
                 jobs.truncate(first.max(1));
             }
@@ -107,37 +157,33 @@ pub fn claim(scope: Scope, limit: usize, at_work: bool) -> spi::Result<Batch> {
     })
 }
 
-fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<Vec<Job>> {
-    let (filter, arg) = match scope {
-        Scope::All => ("$2 IS NULL", DatumWithOid::null::<pg_sys::Oid>()),
-        Scope::Table(relation) => (
-            "(q.relation OPERATOR(pg_catalog.=) $2 OR q.relation OPERATOR(pg_catalog.=) ANY (ARRAY( \
-             SELECT p.relid FROM pg_catalog.pg_partition_tree($2) p)))",
-            relation.into(),
-        ),
-        Scope::OwnedBy(role) => (
-            "EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) q.relation \
-             AND pg_catalog.pg_has_role($2, c.relowner, 'USAGE'))",
-            role.into(),
-        ),
-    };
-    let rows = plan::run(
-        client,
-        &format!(
-            "SELECT q.id, q.relation::pg_catalog.oid, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), \
-             q.attempts, q.attempts OPERATOR(pg_catalog.>) 0 AND q.error IS NULL FROM clip.queue q \
-             WHERE q.failed_at IS NULL AND q.not_before OPERATOR(pg_catalog.<=) pg_catalog.now() AND {filter} \
-             ORDER BY q.not_before LIMIT $1 FOR UPDATE OF q SKIP LOCKED"
-        ),
-        &[(limit as i64).into(), arg],
-    )?;
+fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<bool> {
+    FREED.set(Some(Instant::now()));
+    Ok(ledger::free_abandoned(client)? > 0)
+}
+
+fn ready(client: &mut SpiClient<'_>, turn: &Turn, limit: usize) -> spi::Result<Vec<Job>> {
+    // What was never tried is ready, whatever the clock says; one that goes as it should has no such job behind those that wait.
+    const SQL: &str = "SELECT q.id, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), q.attempts, \
+         coalesce(q.pauses, 0), coalesce(q.crashes, 0) OPERATOR(pg_catalog.>) 0 OR (q.error IS NOT NULL AND q.sqlstate OPERATOR(pg_catalog.=) '57014') \
+         FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) $2 AND q.failed_at IS NULL \
+         AND q.not_before OPERATOR(pg_catalog.<=) CASE WHEN $3 THEN timestamptz '200000-01-01' ELSE pg_catalog.now() END \
+         AND (q.not_before OPERATOR(pg_catalog.<=) pg_catalog.now() OR q.not_before OPERATOR(pg_catalog.=) q.enqueued_at) \
+         ORDER BY q.not_before LIMIT $1 FOR UPDATE OF q SKIP LOCKED";
     let mut jobs = Vec::new();
-    for row in rows.iter() {
-        let (Some(id), Some(relation), Some(column)) = (row.get(1)?, row.get(2)?, row.get(3)?) else { continue };
-        // SAFETY: the column is a `text[]`.
-        let Some(key) = row.datum(4).map(|key| unsafe { VarlenaCopy::of(key) }) else { continue };
-        let (key_columns, attempts) = (row.get(5)?.unwrap_or_default(), row.get(6)?.unwrap_or_default());
-        jobs.push(Job { id, relation, column, key, key_columns, attempts, suspect: row.get(7)?.unwrap_or_default() });
+    for relation in turn.relations.iter().take(RELATIONS).copied() {
+        let left = limit.saturating_sub(jobs.len()) as i64;
+        if left == 0 {
+            break;
+        }
+        for row in plan::run(client, SQL, &[left.into(), relation.into(), turn.clock_was_set_back.into()])?.iter() {
+            let (Some(id), Some(column)) = (row.get(1)?, row.get(2)?) else { continue };
+            // SAFETY: the column is a `text[]`.
+            let Some(key) = row.datum(3).map(|key| unsafe { VarlenaCopy::of(key) }) else { continue };
+            let (key_columns, attempts) = (row.get(4)?.unwrap_or_default(), row.get(5)?.unwrap_or_default());
+            let (pauses, alone) = (row.get(6)?.unwrap_or_default(), row.get(7)?.unwrap_or_default());
+            jobs.push(Job { id, relation, column, key, key_columns, attempts, pauses, alone });
+        }
     }
     Ok(jobs)
 }
@@ -145,10 +191,9 @@ fn ready(client: &mut SpiClient<'_>, scope: Scope, limit: usize) -> spi::Result<
 /// Reads the rows of one column's jobs and decides on each.
 fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &mut Batch) -> spi::Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
-    if !may_read(first.relation) {
+    if !may_write(first.relation) {
         // Somebody changes or drops the table and may wait for these very jobs: not waiting here cannot deadlock.
-        ledger::release(client, ledger::ids(&jobs), false, 1)?;
-        return Ok(());
+        return ledger::wait_for_lock(client, &jobs);
     }
     let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
         ledger::delete(client, ledger::ids(&jobs))?;
@@ -157,16 +202,23 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
     if table.key_columns == 0 {
         let failure = Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "the table has no primary key any more, which the row waits under",
-        );
+            "the table has no primary key, which the row waits under",
+        )
+        .of_environment();
+        worker::pause(table.root.to_u32());
         return fail_all(client, &jobs, &failure, batch);
     }
     let model = match attempt(|| Ok::<_, Failure>(registry::checked(&table.model, &table.fingerprint))) {
         Ok(model) => model,
-        Err(failure) => return fail_all(client, &jobs, &failure, batch),
+        // Another one may be installed under its name, or none yet: no row's fault.
+        Err(failure) => {
+            worker::pause(table.root.to_u32());
+            return fail_all(client, &jobs, &failure.of_environment(), batch);
+        }
     };
-    let (mut items, mut to_clear, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    let mut reader = Reader::new(&table);
+    let (mut items, mut to_clear, mut gone, mut locked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let watch = Watch::new(&table);
+    let mut reader = Reader::new(&table, &watch);
     let mut readable = Vec::new();
     for job in jobs {
         match check(&job, &table) {
@@ -182,6 +234,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
                 break;
             }
             Ok(Read::Nothing) => gone.push(job.id),
+            Ok(Read::Locked) => locked.push(job),
             Ok(Read::ClearImage) => to_clear.push(job),
             Ok(Read::Source(kind, bytes)) => {
                 *room = room.saturating_sub(bytes.len());
@@ -192,6 +245,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         }
     }
     ledger::delete(client, gone)?;
+    ledger::wait_for_lock(client, &locked)?;
     ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job).chain(&to_clear)))?;
     if !items.is_empty() || !to_clear.is_empty() {
         batch.groups.push(Group { table, model, items, to_clear });
@@ -201,17 +255,13 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
 
 fn fail_all(client: &mut SpiClient<'_>, jobs: &[Job], failure: &Failure, batch: &mut Batch) -> spi::Result<()> {
     for job in jobs {
-        ledger::fail(client, job, job.attempts + 1, failure)?;
+        ledger::fail(client, job, failure)?;
     }
     batch.failed += jobs.len();
     Ok(())
 }
 
 fn check(job: &Job, table: &Attachment) -> Result<(), Failure> {
-    if job.suspect && job.attempts >= super::MAX_ATTEMPTS {
-        let message = format!("the server process ended in each of {} attempts to embed the row", job.attempts);
-        return Err(Failure::new(PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN, message));
-    }
     if job.key_columns != table.key_columns {
         let message =
             format!("the primary key has {} columns, the waiting row's {}", table.key_columns, job.key_columns);
@@ -220,7 +270,8 @@ fn check(job: &Job, table: &Attachment) -> Result<(), Failure> {
     Ok(())
 }
 
-fn may_read(relation: pg_sys::Oid) -> bool {
+/// Takes the lock that an UPDATE takes, unless it would have to wait: to find out before the model runs.
+fn may_write(relation: pg_sys::Oid) -> bool {
     // SAFETY: a plain call; the lock is the transaction's.
-    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessShareLock as i32) }
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::RowExclusiveLock as i32) }
 }

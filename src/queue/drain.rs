@@ -3,7 +3,7 @@
 
 use pgrx::{PgLogLevel, ereport, pg_extern, pg_sys};
 
-use super::{BATCH, Scope, claim, embed, finish};
+use super::{BATCH, Barred, Group, Scope, Whose, claim, embed, finish, hold, let_go, register_exit};
 use crate::error::{SqlState, raise};
 use crate::{registry, session};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
@@ -29,8 +29,13 @@ fn clip_drain(relation: Option<pg_sys::Oid>, max_rows: Option<i64>, fcinfo: pg_s
     let (mut embedded, mut failed) = (0, 0);
     // SAFETY: a procedure that is not called atomically may commit; each commit begins the next transaction.
     unsafe { pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) };
+    register_exit();
+    begin_anew();
+    let mut last = 0;
     while left > 0 {
-        let batch = transaction(|| claim(scope, left.min(BATCH), false));
+        let batch = transaction(|| claim(scope, left.min(BATCH), Whose::Next(last), &Barred::default()));
+        hold(batch.groups.iter().flat_map(Group::ids));
+        last = batch.turn.as_ref().map_or(0, |turn| turn.owner.to_u32());
         if batch.jobs == 0 {
             break;
         }
@@ -38,7 +43,9 @@ fn clip_drain(relation: Option<pg_sys::Oid>, max_rows: Option<i64>, fcinfo: pg_s
         for group in batch.groups {
             let (table, done) = embed(group, &mut session::try_embed);
             left = left.saturating_sub(done.len());
+            let ids: Vec<i64> = done.iter().map(|done| done.job.id).collect();
             let finished = transaction(|| finish(&table, done));
+            let_go(ids);
             embedded += finished.embedded;
             failed += finished.failed;
         }
@@ -62,12 +69,19 @@ fn transaction<T>(f: impl FnOnce() -> pgrx::spi::Result<T>) -> T {
         result
     };
     let value = result.unwrap_or_else(|e| raise(SqlState::UndefinedObject, e.to_string(), None));
-    // SAFETY: called between SPI_connect_ext and SPI_finish.
+    begin_anew();
+    value
+}
+
+/// Commits and begins the next transaction, in which others' commits are seen as they come, whatever the session's default
+/// is: claims are of what is there now.
+fn begin_anew() {
+    // SAFETY: called between SPI_connect_ext and SPI_finish. The new transaction has no snapshot yet.
     unsafe {
         pg_sys::SPI_commit();
         pg_sys::SPI_start_transaction();
+        pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
     }
-    value
 }
 
 fn is_atomic(fcinfo: pg_sys::FunctionCallInfo) -> bool {

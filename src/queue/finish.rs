@@ -1,6 +1,7 @@
 //! The last transaction of a batch: vectors into rows, jobs out of the queue.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use clip_core::Embedding;
 use pgrx::datum::DatumWithOid;
@@ -9,13 +10,13 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::attachment::{Attachment, keys, place};
-use super::attempt::{Failure, as_owner, as_superuser, attempt, attempt_each, hold_extension};
+use super::attempt::{Failure, as_superuser, hold_extension};
 use super::claim::Job;
 use super::ledger;
 use super::run::{Done, Work};
+use super::watch::Watch;
 use crate::datum::{Vector, argument, array_of};
 use crate::plan;
-use crate::settings::set;
 use crate::stats::Kind;
 
 /// What came of a group's rows.
@@ -32,17 +33,15 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
             return Ok(Finished::default());
         }
         spi::Spi::connect_mut(|client| {
-            let ids = ledger::ids(done.iter().map(|done| &done.job));
-            if let Err(failure) = attempt(|| lock(table.relation)) {
-                if !failure.is_lock_timeout() {
-                    return fail_all(client, &done, &failure);
-                }
-                ledger::release(client, ids, true, 5)?;
+            let jobs = || done.iter().map(|done| &done.job);
+            if !lock(table.relation) {
+                // Whoever has it locked may wait for these very jobs, and others wait for this process.
+                ledger::wait_for_lock(client, jobs())?;
                 return Ok(Finished::default());
             }
             // Under the lock nobody can attach or detach. Vectors of another model must not be written.
             if Attachment::find(client, table.relation, &table.embedding)?.as_ref() != Some(table) {
-                ledger::release(client, ids, true, 0)?;
+                ledger::release(client, ledger::ids(jobs()), Duration::ZERO)?;
                 return Ok(Finished::default());
             }
             // Constraint triggers that wait for the commit would run with the rights of whoever commits.
@@ -52,20 +51,12 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
     })
 }
 
-/// The lock that an UPDATE takes, before anything else is locked that others might wait for.
+/// The lock that an UPDATE takes, before anything else is locked that others might wait for. False where it cannot be had at
+/// once.
 #[allow(unsafe_code)]
-fn lock(relation: pg_sys::Oid) -> Result<(), Failure> {
-    set(c"lock_timeout", c"10s");
+fn lock(relation: pg_sys::Oid) -> bool {
     // SAFETY: a plain call; the lock is the transaction's.
-    unsafe { pg_sys::LockRelationOid(relation, pg_sys::RowExclusiveLock as i32) }
-    Ok(())
-}
-
-fn fail_all(client: &mut SpiClient<'_>, done: &[Done], failure: &Failure) -> spi::Result<Finished> {
-    for done in done {
-        ledger::fail(client, &done.job, done.job.attempts + 1, failure)?;
-    }
-    Ok(Finished { embedded: 0, failed: done.len() })
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::RowExclusiveLock as i32) }
 }
 
 /// A row and the vector of what was read of it.
@@ -76,6 +67,7 @@ struct Embedded {
 }
 
 fn write_all(client: &mut SpiClient<'_>, writer: &Writer, done: Vec<Done>) -> spi::Result<Finished> {
+    let watch = Watch::new(&writer.table);
     let (mut images, mut texts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for Done { job, result } in done {
         match result {
@@ -84,14 +76,14 @@ fn write_all(client: &mut SpiClient<'_>, writer: &Writer, done: Vec<Done>) -> sp
             }
             Ok(Work::Write { kind: Kind::Text, digest, embedding }) => texts.push(Embedded { job, digest, embedding }),
             Ok(Work::ClearImage) => {
-                let cleared = attempt(|| as_owner(writer.table.owner, || writer.clear(client, &job)));
+                let cleared = watch.attempt(|| writer.clear(client, &job));
                 outcomes.push((job, cleared));
             }
             Err(failure) => outcomes.push((job, Err(failure))),
         }
     }
     for (kind, rows) in [(Kind::Image, images), (Kind::Text, texts)] {
-        let written = attempt_each(&rows, &mut |rows| writer.write(client, kind, rows));
+        let written = watch.attempt_each(&rows, &mut |rows| writer.write(client, kind, rows));
         outcomes.extend(rows.into_iter().map(|row| row.job).zip(written));
     }
 
@@ -103,15 +95,15 @@ fn write_all(client: &mut SpiClient<'_>, writer: &Writer, done: Vec<Done>) -> sp
                 over.push(job.id);
             }
             Ok(Written::NothingToDo) => over.push(job.id),
-            Ok(Written::NotNow) => later.push(job.id),
+            Ok(Written::NotNow) => later.push(job),
             Err(failure) => {
                 finished.failed += 1;
-                ledger::fail(client, &job, job.attempts + 1, &failure)?;
+                ledger::fail(client, &job, &failure)?;
             }
         }
     }
     ledger::delete(client, over)?;
-    ledger::release(client, later, true, 1)?;
+    ledger::wait_for_lock(client, &later)?;
     Ok(finished)
 }
 
@@ -177,23 +169,21 @@ impl Writer {
 
     /// Writes the vectors of images or of texts into those rows that are still what was read.
     fn write(&self, client: &mut SpiClient<'_>, kind: Kind, rows: &[Embedded]) -> Result<Vec<Written>, Failure> {
-        as_owner(self.table.owner, || {
-            let written = self.lock(client, kind, rows)?;
-            let ready: Vec<&Embedded> =
-                rows.iter().zip(&written).filter_map(|(row, w)| (*w == Written::Yes).then_some(row)).collect();
-            if ready.is_empty() {
-                return Ok(written);
-            }
-            let update = if kind == Kind::Image { &self.image } else { &self.text };
-            let arguments = [keys(ready.iter().map(|row| &row.job)), self.vectors(&ready)];
-            if plan::run(client, update, &arguments)?.count() != ready.len() {
-                return Err(Failure::new(
-                    PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
-                    "a trigger of the table kept the vector from being written",
-                ));
-            }
-            Ok(written)
-        })
+        let written = self.lock(client, kind, rows)?;
+        let ready: Vec<&Embedded> =
+            rows.iter().zip(&written).filter_map(|(row, w)| (*w == Written::Yes).then_some(row)).collect();
+        if ready.is_empty() {
+            return Ok(written);
+        }
+        let update = if kind == Kind::Image { &self.image } else { &self.text };
+        let arguments = [keys(ready.iter().map(|row| &row.job)), self.vectors(&ready)];
+        if plan::run(client, update, &arguments)?.count() != ready.len() {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
+                "a trigger of the table kept the vector from being written",
+            ));
+        }
+        Ok(written)
     }
 
     /// Locks the rows, and says of each whether it may be written.

@@ -1,13 +1,16 @@
 //! What becomes of jobs, written to `clip.queue`.
 
+use std::time::Duration;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::{self, SpiClient};
 
-use super::MAX_ATTEMPTS;
 use super::attempt::{Failure, as_superuser, hold_extension};
 use super::claim::Job;
-use crate::plan;
+use super::retry_policy::{self, Cause, MAX_ATTEMPTS, Verdict};
+use super::turn::{self, Barred};
+use crate::{plan, worker};
 
 fn run(client: &mut SpiClient<'_>, sql: &str, args: &[DatumWithOid<'_>]) -> spi::Result<usize> {
     plan::run(client, sql, args).map(|rows| rows.count())
@@ -17,81 +20,187 @@ pub fn ids<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<i64> {
     jobs.into_iter().map(|job| job.id).collect()
 }
 
-/// Counts an attempt and leases the jobs to this process.
+/// Claims the jobs for this process.
 pub fn lease(client: &mut SpiClient<'_>, ids: Vec<i64>) -> spi::Result<usize> {
     run(
         client,
-        "UPDATE clip.queue SET attempts = attempts OPERATOR(pg_catalog.+) 1, claimed_by = pg_catalog.pg_backend_pid(), \
+        "UPDATE clip.queue SET claimed_by = pg_catalog.pg_backend_pid(), \
          claimer_start = (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a), \
-         not_before = pg_catalog.now() OPERATOR(pg_catalog.+) interval '10 minutes' \
-         WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-        &[ids.into()],
+         claimed_in = $2, not_before = 'infinity'::pg_catalog.timestamptz WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+        &[ids.into(), database().into()],
     )
 }
 
-/// Frees the jobs of processes that are gone, that have gone idle after an error, and this process's own: it has none
-/// when it claims. Those whose lease has ended are free: the others lie together at the end of the index.
+#[allow(unsafe_code)]
+fn database() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// Frees the jobs of processes that are gone or have gone idle after an error, and this process's own: it has none when it
+/// claims. A job whose process died may have been its death; it is given up where that happens again.
 pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
-    run(
-        client,
-        "UPDATE clip.queue SET claimed_by = NULL, claimer_start = NULL, not_before = pg_catalog.now() \
-         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT q.id FROM clip.queue q WHERE q.failed_at IS NULL \
-         AND q.not_before OPERATOR(pg_catalog.>) pg_catalog.now() AND q.claimed_by IS NOT NULL \
-         AND (q.claimed_by OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
-         OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid OPERATOR(pg_catalog.=) q.claimed_by \
-         AND a.backend_start OPERATOR(pg_catalog.=) q.claimer_start \
-         AND a.state OPERATOR(pg_catalog.=) ANY ('{active,disabled}'::pg_catalog.text[]))) FOR UPDATE SKIP LOCKED))",
-        &[],
-    )
+    const SQL: &str = "SELECT q.id, q.claimed_by, (pg_catalog.date_part('epoch', q.claimer_start OPERATOR(pg_catalog.-) \
+         timestamptz '2000-01-01 00:00:00+00') OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8, coalesce(q.crashes, 0), \
+         q.claimed_in OPERATOR(pg_catalog.=) $2, q.claimed_by OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid(), \
+         (SELECT coalesce(a.state OPERATOR(pg_catalog.=) ANY ('{active,disabled}'::pg_catalog.text[]), false) \
+          FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid OPERATOR(pg_catalog.=) q.claimed_by \
+          AND a.backend_start OPERATOR(pg_catalog.=) q.claimer_start) \
+         FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) $1 \
+         AND q.not_before OPERATOR(pg_catalog.=) 'infinity'::pg_catalog.timestamptz \
+         AND q.claimed_by IS NOT NULL FOR UPDATE SKIP LOCKED";
+    let (mut free, mut suspect, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+    for relation in turn::relations(client)? {
+        for row in plan::run(client, SQL, &[relation.into(), database().into()])?.iter() {
+            let (Some(id), pid, start) = (row.get::<i64>(1)?, row.get(2)?.unwrap_or(0), row.get(3)?.unwrap_or(0))
+            else {
+                continue;
+            };
+            let crashes = row.get::<i32>(4)?.unwrap_or(0).saturating_add(1);
+            let (is_here, is_mine) = (row.get(5)?.unwrap_or(false), row.get(6)?.unwrap_or(false));
+            match row.get::<bool>(7)? {
+                Some(true) if !is_mine => {}
+                // No crash: the process is there, or the claim was copied, or others' crash took the process along.
+                Some(_) => free.push(id),
+                None if is_mine || !is_here || worker::was_taken_along(pid, start) => free.push(id),
+                None if retry_policy::after_crash(crashes) == Verdict::Dead => dead.push(id),
+                None => suspect.push(id),
+            }
+        }
+    }
+    let count = free.len() + suspect.len() + dead.len();
+    if !free.is_empty() {
+        release(client, free, Duration::ZERO)?;
+    }
+    if !suspect.is_empty() {
+        run(
+            client,
+            "UPDATE clip.queue SET crashes = coalesce(crashes, 0) OPERATOR(pg_catalog.+) 1, attempts = attempts OPERATOR(pg_catalog.+) 1, \
+             claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, not_before = pg_catalog.now() \
+             WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+            &[suspect.into()],
+        )?;
+    }
+    if !dead.is_empty() {
+        run(
+            client,
+            "UPDATE clip.queue SET crashes = coalesce(crashes, 0) OPERATOR(pg_catalog.+) 1, attempts = attempts OPERATOR(pg_catalog.+) 1, \
+             claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, not_before = NULL, failed_at = pg_catalog.clock_timestamp(), \
+             sqlstate = '57P02', error = pg_catalog.format('the server process ended in each of %s attempts to embed the row', \
+             coalesce(crashes, 0) OPERATOR(pg_catalog.+) 1) WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+            &[dead.into()],
+        )?;
+    }
+    Ok(count)
 }
 
 pub fn delete(client: &mut SpiClient<'_>, ids: Vec<i64>) -> spi::Result<usize> {
     run(client, "DELETE FROM clip.queue WHERE id OPERATOR(pg_catalog.=) ANY ($1)", &[ids.into()])
 }
 
-/// Gives jobs back that could not be done for no fault of theirs; `counted` ones lose their attempt again.
-pub fn release(client: &mut SpiClient<'_>, ids: Vec<i64>, counted: bool, seconds: i32) -> spi::Result<usize> {
+/// Gives jobs back that could not be done for no fault of theirs.
+pub fn release(client: &mut SpiClient<'_>, ids: Vec<i64>, after: Duration) -> spi::Result<usize> {
     run(
         client,
-        "UPDATE clip.queue SET attempts = attempts OPERATOR(pg_catalog.-) $2, claimed_by = NULL, claimer_start = NULL, \
-         not_before = pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $3) \
+        "UPDATE clip.queue SET claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, \
+         not_before = pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $2) \
          WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-        &[ids.into(), i32::from(counted).into(), f64::from(seconds).into()],
+        &[ids.into(), after.as_secs_f64().into()],
     )
 }
 
-/// Records an error: for good where it would come again or came too often, else with growing delays of 5, 20, 80 ...
-/// seconds. `attempts` counts this one.
-pub fn fail(client: &mut SpiClient<'_>, job: &Job, attempts: i32, failure: &Failure) -> spi::Result<usize> {
-    let dead = failure.is_permanent() || attempts >= MAX_ATTEMPTS;
-    let delay = 5.0 * 4f64.powi((attempts - 1).clamp(0, 8));
+/// Rows that somebody has locked, or is changing: again after pauses that grow with each time.
+pub fn wait_for_lock<'a>(client: &mut SpiClient<'_>, jobs: impl IntoIterator<Item = &'a Job>) -> spi::Result<()> {
+    pause(client, jobs, retry_policy::after_lock)
+}
+
+fn pause<'a>(
+    client: &mut SpiClient<'_>,
+    jobs: impl IntoIterator<Item = &'a Job>,
+    after: impl Fn(i32) -> Duration,
+) -> spi::Result<()> {
+    let (ids, seconds): (Vec<i64>, Vec<f64>) =
+        jobs.into_iter().map(|job| (job.id, after(job.pauses).as_secs_f64())).unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
     run(
         client,
-        "UPDATE clip.queue SET attempts = $2, claimed_by = NULL, claimer_start = NULL, sqlstate = $3, error = $4, \
-         failed_at = CASE WHEN $5 THEN pg_catalog.clock_timestamp() END, \
+        "UPDATE clip.queue q SET claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, \
+         pauses = coalesce(q.pauses, 0) OPERATOR(pg_catalog.+) 1, \
+         not_before = pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => u.seconds) \
+         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) u (id, seconds) \
+         WHERE q.id OPERATOR(pg_catalog.=) u.id",
+        &[ids.into(), seconds.into()],
+    )?;
+    Ok(())
+}
+
+/// Records a failure, and what follows from it.
+pub fn fail(client: &mut SpiClient<'_>, job: &Job, failure: &Failure) -> spi::Result<()> {
+    let verdict = retry_policy::after_failure(failure.cause, &failure.sqlstate, job.attempts, job.pauses);
+    if failure.cause == Cause::NotTried
+        && let Verdict::Retry { after, .. } = verdict
+    {
+        return pause(client, [job], |_| after);
+    }
+    let (after, attempt, pause) = match verdict {
+        Verdict::Dead => (None, 1, 0),
+        Verdict::Retry { after, counted } => (Some(after.as_secs_f64()), i32::from(counted), i32::from(!counted)),
+    };
+    run(
+        client,
+        "UPDATE clip.queue SET attempts = attempts OPERATOR(pg_catalog.+) $2, \
+         pauses = coalesce(pauses, 0) OPERATOR(pg_catalog.+) $3, \
+         claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, sqlstate = $4, error = $5, \
+         failed_at = CASE WHEN $6 IS NULL THEN pg_catalog.clock_timestamp() END, \
          not_before = pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $6) \
          WHERE id OPERATOR(pg_catalog.=) $1",
         &[
             job.id.into(),
-            attempts.into(),
+            attempt.into(),
+            pause.into(),
             failure.sqlstate.as_str().into(),
             in_server_encoding(&failure.message).into(),
-            dead.into(),
-            delay.into(),
+            after.into(),
         ],
-    )
+    )?;
+    Ok(())
 }
 
-/// When the next job that failed is due, in PostgreSQL's time. `None` where the extension is gone, too.
-pub fn next_attempt() -> spi::Result<Option<i64>> {
+/// Puts claims of this process back, for no fault of theirs or with a failure that may be any one's.
+pub fn put_back(
+    client: &mut SpiClient<'_>,
+    ids: Vec<i64>,
+    failure: Option<&Failure>,
+    after: Duration,
+) -> spi::Result<()> {
+    let Some(failure) = failure else { return release(client, ids, after).map(drop) };
+    run(
+        client,
+        "UPDATE clip.queue SET attempts = attempts OPERATOR(pg_catalog.+) 1, \
+         claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, sqlstate = $2, error = $3, \
+         failed_at = CASE WHEN attempts OPERATOR(pg_catalog.>=) $4 THEN pg_catalog.clock_timestamp() END, \
+         not_before = CASE WHEN attempts OPERATOR(pg_catalog.<) $4 THEN pg_catalog.now() OPERATOR(pg_catalog.+) \
+         interval '5 seconds' END WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+        &[
+            ids.into(),
+            failure.sqlstate.as_str().into(),
+            in_server_encoding(&failure.message).into(),
+            (MAX_ATTEMPTS - 1).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// When the next job is due that nobody works on, in PostgreSQL's time; `until` gives the end of a table's pause. `None` where
+/// the extension is gone, too.
+pub fn next_attempt(barred: &Barred, until: impl Fn(u32) -> i64) -> spi::Result<Option<i64>> {
     as_superuser(|| {
         if !hold_extension() {
             return Ok(None);
         }
-        spi::Spi::get_one(
-            "SELECT (pg_catalog.date_part('epoch', pg_catalog.min(not_before) OPERATOR(pg_catalog.-) timestamptz '2000-01-01 00:00:00+00') \
-             OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8 FROM clip.queue WHERE failed_at IS NULL",
-        )
+        spi::Spi::connect_mut(|client| turn::next_due(client, barred, until))
     })
 }
 

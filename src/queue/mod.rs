@@ -2,7 +2,7 @@
 //!
 //! A job is the primary key of a row that may lack its vector; the truth is in the row. Three transactions do a batch:
 //!
-//! 1. [`claim`]: jobs are locked with SKIP LOCKED, their attempts counted, their rows read; then it commits.
+//! 1. [`claim`]: jobs of the table whose turn it is are locked with SKIP LOCKED, claimed, their rows read; then it commits.
 //! 2. No transaction: the model runs.
 //! 3. [`finish`]: each vector is written if the row still has the source that it was made of; the job is deleted in
 //!    the same transaction.
@@ -18,20 +18,28 @@ mod claim;
 mod columns;
 mod drain;
 mod finish;
+mod give_back;
 mod insert;
 mod ledger;
 mod read;
+mod retry_policy;
 mod run;
 mod table;
+mod turn;
+mod watch;
 
 pub use attachment::Attachment;
-pub use attempt::{as_owner, as_superuser};
-pub use claim::{Batch, Scope, claim};
+pub use attempt::{Failure, as_owner, as_superuser, failure_of, is_cancel};
+pub use claim::{Batch, Group, Whose, claim};
 pub use finish::finish;
+pub use give_back::{give_back, hold, let_go, register_exit};
 pub use insert::Inserter;
 pub use ledger::next_attempt;
+pub use retry_policy::after_strikes;
 pub use run::{Done, embed};
 pub use table::primary_key;
+pub use turn::{Barred, Scope};
+pub use watch::gave_up;
 
 /// Jobs of a claim at most. Not more than 64: where their rows cannot be written together, each is in a subtransaction of
 /// its own, and PostgreSQL keeps the numbers of 64 of them in shared memory before visibility checks of other sessions have
@@ -39,5 +47,3 @@ pub use table::primary_key;
 pub const BATCH: usize = 64;
 /// Bytes of the sources of a claim, but that one job is always taken.
 pub const BATCH_BYTES: usize = 64 << 20;
-/// A job that failed so often is given up.
-pub const MAX_ATTEMPTS: i32 = 6;

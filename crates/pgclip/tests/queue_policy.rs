@@ -1,0 +1,10 @@
+//! The parts of the extension that know nothing of PostgreSQL, with their tests: the extension itself is a library that only a
+//! server can load.
+
+#[allow(dead_code)]
+#[path = "../../../src/queue/retry_policy.rs"]
+mod retry_policy;
+
+#[allow(dead_code)]
+#[path = "../../../src/worker/heap_look.rs"]
+mod heap_look;
