@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
@@ -12,6 +12,7 @@ use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::spi::{self, Spi, SpiClient};
 
+use crate::datum::{from_server, to_server};
 use crate::settings::{SettingsLevel, set};
 
 /// Plans that a session keeps at most. When there are more, it begins anew.
@@ -51,7 +52,7 @@ impl Plan {
         if let Some(plan) = KEPT.with(|kept| kept.borrow().get(&key).cloned()) {
             return Ok(plan);
         }
-        let text = CString::new(sql).map_err(|_| spi::Error::from(spi::SpiErrorCodes::Argument))?;
+        let text = to_server(sql).ok_or_else(|| spi::Error::from(spi::SpiErrorCodes::Argument))?;
         // SAFETY: a statement and as many types as it says, under an SPI connection. An error leaves nothing behind.
         let plan = unsafe {
             let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
@@ -151,6 +152,15 @@ impl Row<'_> {
         // SAFETY: tuple and descriptor belong together; a column that is not there is NULL.
         let datum = unsafe { pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &mut null) };
         (!null).then_some(datum)
+    }
+
+    /// A `text` or `name` as Rust has it.
+    pub fn text(&self, column: i32) -> Option<String> {
+        // SAFETY: as above; the output function gives a palloc'd C string, or NULL for NULL.
+        unsafe {
+            let text = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
+            (!text.is_null()).then(|| from_server(CStr::from_ptr(text)))
+        }
     }
 
     pub fn get<T: FromDatum + IntoDatum>(&self, column: i32) -> spi::Result<Option<T>> {

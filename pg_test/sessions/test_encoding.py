@@ -32,3 +32,26 @@ with Session(fresh_database("clip_ascii", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' L
     assert ascii.one("SELECT count(embedding) FROM t") == "2"
     assert ascii.one(f"SELECT embedding FROM t WHERE title = '{TEXT}'") == expected
     assert ascii.run("SELECT sqlstate, message FROM clip_backfill_errors") == [["22021", "text is not valid in the encoding UTF8"]]
+
+# names that are not ASCII, whatever the database's encoding
+for encoding, client in (("LATIN1", "UTF8"), ("EUC_JP", "UTF8"), ("SQL_ASCII", "SQL_ASCII"), ("UTF8", "UTF8")):
+    name = {"EUC_JP": "日本"}.get(encoding, "été")
+    with Session() as admin:
+        admin.run("DROP DATABASE IF EXISTS clip_names")
+        admin.run(f"CREATE DATABASE clip_names ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with Session("clip_names", PGCLIENTENCODING=client) as session:
+        session.run("SET client_min_messages = error; CREATE EXTENSION pg_clip CASCADE")
+        session.run(f'CREATE SCHEMA "s {name}"; SET search_path = "s {name}", public')
+        for mode in ("sync", "async"):
+            table, key, words, vectors = (f'"{name} {what} {mode}"' for what in ("table", "key", "words", "vectors"))
+            session.run(f"CREATE TABLE {table} ({key} text PRIMARY KEY, {words} text, {vectors} vector)")
+            session.run(f"SELECT clip_attach('{table}', '{vectors[1:-1]}', text_column => '{words[1:-1]}', mode => '{mode}')")
+            session.run(f"INSERT INTO {table} VALUES ('{name}', 'cat'), ('b', 'dog')")
+            session.run(f"CALL clip_drain('{table}')")
+            assert session.one(f"SELECT count(*) FROM {table} WHERE {vectors} <=> clip_query('{table}', {words}) < 1e-5") == "2", (encoding, mode)
+            session.run(f"UPDATE {table} SET {vectors} = NULL; DELETE FROM clip.queue; CALL clip_backfill('{table}')")
+            assert session.one(f"SELECT count({vectors}) FROM {table}") == "2", (encoding, mode)
+            assert session.one(f"SELECT clip_retry('{table}', '{vectors[1:-1]}')") == "0"
+            session.run(f"SELECT clip_set_mode('{table}', 'sync', '{vectors[1:-1]}'); SELECT clip_detach('{table}', '{vectors[1:-1]}')")
+with Session() as admin:
+    admin.run("DROP DATABASE clip_names")

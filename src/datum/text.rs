@@ -1,12 +1,14 @@
 //! Text arguments come in the database's encoding; the tokenizer wants UTF-8.
 
 use std::borrow::Cow;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use clip_core::Error;
 use clip_core::text::utf8;
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 
+use super::varlena::argument;
 use crate::error::{OrRaise, SqlState, raise};
 use crate::interrupts;
 
@@ -66,6 +68,43 @@ pub fn try_utf8(text: &[u8]) -> Option<Cow<'_, str>> {
         read
     };
     (read == length).then(|| check_owned(converted).map(Cow::Owned))?
+}
+
+/// A name or a short text of the server's as Rust has it, for [`to_server`] to take back; empty where it has no such form. In
+/// SQL_ASCII bytes are what they are: each is a character.
+#[allow(unsafe_code)]
+pub fn from_server(text: &CStr) -> String {
+    // SAFETY: a plain call without arguments.
+    if unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_SQL_ASCII as i32 {
+        return text.to_bytes().iter().map(|byte| char::from(*byte)).collect();
+    }
+    try_utf8(text.to_bytes()).unwrap_or_default().into_owned()
+}
+
+/// A statement or a name in the encoding of the server; an error of the statement where that lacks a character. `None` where it
+/// has a NUL.
+#[allow(unsafe_code)]
+pub fn to_server(text: &str) -> Option<CString> {
+    const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
+    // SAFETY: a plain call without arguments.
+    let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
+    if encoding == pg_sys::pg_enc::PG_SQL_ASCII as i32 {
+        return CString::new(text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect::<Vec<u8>>()).ok();
+    }
+    let given = CString::new(text).ok()?;
+    if encoding == UTF8 || text.is_ascii() {
+        return Some(given);
+    }
+    // SAFETY: reads so many bytes, and gives the same pointer or a NUL-terminated copy.
+    Some(unsafe { CStr::from_ptr(pg_sys::pg_any_to_server(given.as_ptr(), text.len() as i32, UTF8)).to_owned() })
+}
+
+/// A text as an argument of a statement, in the encoding of the server.
+#[allow(unsafe_code)]
+pub fn text_argument(text: &str) -> DatumWithOid<'static> {
+    let text = to_server(text).unwrap_or_default();
+    // SAFETY: a palloc'd `text`.
+    unsafe { argument(pg_sys::Datum::from(pg_sys::cstring_to_text(text.as_ptr())), pg_sys::TEXTOID) }
 }
 
 /// The bytes as text, with looks for interrupts on the way.

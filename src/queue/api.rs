@@ -4,6 +4,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_extern, pg_sys};
 
 use super::attempt::as_superuser;
+use crate::datum::{from_server, text_argument};
 use crate::{registry, worker};
 
 /// `(relation regclass, embedding_column name, mode text)`
@@ -27,7 +28,7 @@ fn clip_retry(
 ) -> Option<i64> {
     let relation = relation?;
     registry::check_owner(relation);
-    let column = embedding_column.map(|name| name.to_string_lossy().into_owned());
+    let column = embedding_column.map(|name| text_argument(&from_server(name)));
     let count = as_superuser(|| {
         Spi::connect_mut(|client| {
             client
@@ -38,7 +39,7 @@ fn clip_retry(
                      AND ($2 IS NULL OR embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
                      AND ($3 IS NULL OR sqlstate OPERATOR(pg_catalog.=) $3)",
                     None,
-                    &[DatumWithOid::from(relation), column.into(), sqlstate.into()],
+                    &[DatumWithOid::from(relation), column.unwrap_or_else(DatumWithOid::null::<String>), sqlstate.into()],
                 )
                 .map(|table| table.len())
         })

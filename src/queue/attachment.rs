@@ -6,7 +6,7 @@ use pgrx::{datum::DatumWithOid, pg_sys};
 use super::claim::Job;
 use super::columns::Columns;
 use super::table::Table;
-use crate::datum::{argument, array_of};
+use crate::datum::{argument, array_of, text_argument};
 use crate::plan::{self, Row};
 
 /// An embedded column of a table or of one of its partitions.
@@ -44,7 +44,7 @@ impl Attachment {
              FROM clip.tables t WHERE t.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
              AND t.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.oid FROM pg_catalog.pg_partition_ancestors($1) p (oid)) \
              OPERATOR(pg_catalog.||) $1::pg_catalog.regclass)",
-            &[DatumWithOid::from(relation), DatumWithOid::from(column)],
+            &[DatumWithOid::from(relation), text_argument(column)],
         )?;
         let (Some(row), Some(table)) = (rows.iter().next(), Table::find(relation)) else { return Ok(None) };
         Ok(Some(Self {
@@ -53,7 +53,7 @@ impl Attachment {
             embedding: column.to_owned(),
             model: row.get(1)?.unwrap_or_default(),
             fingerprint: row.get(2)?.unwrap_or_default(),
-            columns: Columns { text: row.get(3)?, image: row.get(4)?, modality: row.get(5)? },
+            columns: Columns { text: row.text(3), image: row.text(4), modality: row.text(5) },
             keep_images: row.get(6)?.unwrap_or(true),
             owner: table.owner,
             name: table.name,

@@ -177,7 +177,7 @@ fn ready(client: &mut SpiClient<'_>, turn: &Turn, limit: usize) -> spi::Result<V
             break;
         }
         for row in plan::run(client, SQL, &[left.into(), relation.into(), turn.clock_was_set_back.into()])?.iter() {
-            let (Some(id), Some(column)) = (row.get(1)?, row.get(2)?) else { continue };
+            let (Some(id), Some(column)) = (row.get(1)?, row.text(2)) else { continue };
             // SAFETY: the column is a `text[]`.
             let Some(key) = row.datum(3).map(|key| unsafe { VarlenaCopy::of(key) }) else { continue };
             let (key_columns, attempts) = (row.get(4)?.unwrap_or_default(), row.get(5)?.unwrap_or_default());

@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
             };
             if let Some(place) = place(&row, &mut rows)? {
                 *place = Some(Row {
-                    modality: row.get(2)?,
+                    modality: row.text(2),
                     is_image: row.get(3)?.unwrap_or_default(),
                     length: row.get(4)?,
                     bytes,

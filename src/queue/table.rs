@@ -5,6 +5,8 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::{pg_sys, spi::quote_identifier};
 
+use crate::datum::from_server;
+
 pub struct Table {
     pub owner: pg_sys::Oid,
     /// Quoted, with its schema.
@@ -134,5 +136,5 @@ fn operator(oid: pg_sys::Oid) -> String {
 /// NULL or a C string.
 unsafe fn string(c: *const c_char) -> String {
     // SAFETY: as the caller promised.
-    if c.is_null() { String::new() } else { unsafe { CStr::from_ptr(c) }.to_string_lossy().into_owned() }
+    if c.is_null() { String::new() } else { from_server(unsafe { CStr::from_ptr(c) }) }
 }
