@@ -8,16 +8,28 @@ use clip_core::{Embedding, Model};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
+use crate::interrupts;
 use crate::stats::Kind;
 
 /// SHA-256 of model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
 pub type Key = [u8; 32];
 
-pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
+/// Of an input that is longer than `longest`, which is refused and never kept, the length alone.
+pub fn key(model: &Model, kind: Kind, input: &[u8], longest: usize) -> Key {
+    /// Bytes that are hashed between two looks for interrupts, some milliseconds.
+    const PIECE: usize = 1 << 20;
     let mut hash = Sha256::new();
     hash.update([kind as u8, model.precision() as u8]);
     hash.update(&model.installed().manifest.fingerprint);
-    hash.update(input);
+    if input.len() > longest {
+        hash.update(input.len().to_le_bytes());
+        hash.update(b"too long");
+        return hash.finalize().into();
+    }
+    for piece in input.chunks(PIECE) {
+        interrupts::stop();
+        hash.update(piece);
+    }
     hash.finalize().into()
 }
 

@@ -14,7 +14,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use libc::{MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap};
 
 /// Reservations at a time.
 const SLOTS: usize = 512;
@@ -93,7 +93,7 @@ impl Pool {
 
 fn unmap(start: usize, len: usize) {
     // SAFETY: part of a mapping of ours that nothing points into.
-    let _ = unsafe { munmap(ptr::without_provenance_mut(start), len) };
+    unsafe { munmap(ptr::without_provenance_mut(start), len) };
 }
 
 /// Address space that the allocator may give back.
@@ -104,9 +104,13 @@ impl Cushion {
     /// `Err` where the system refuses it.
     pub fn new(bytes: usize) -> Result<Self, ()> {
         let len = bytes.checked_next_multiple_of(UNIT).ok_or(())?.max(UNIT);
-        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        let (access, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
         // SAFETY: new memory, which nobody reads or writes.
-        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, flags) }.map_err(|_| ())?.addr();
+        let start = unsafe { mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+        if start == MAP_FAILED {
+            return Err(());
+        }
+        let start = start.addr();
         let slot = POOL.with(|slots| {
             let free = slots.iter().position(|slot| !slot.taken)?;
             slots[free] = Slot { start, len, taken: true };

@@ -5,6 +5,7 @@
 //! exceed the budget so wait for each other; one that alone exceeds it is refused. While a decoder runs under its charge, what it
 //! allocates is counted (with [`Allocator`]), since a file can ask for more than its header tells.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -147,6 +148,17 @@ impl Drop for Charge {
     }
 }
 
+/// Address space kept free for what is allocated while it is there, where the allocator is in use: for what no budget counts.
+#[derive(Debug)]
+pub struct Headroom(#[expect(dead_code, reason = "given back when it is dropped")] Option<Cushion>);
+
+impl Headroom {
+    pub fn new(bytes: usize) -> Result<Self> {
+        let cushion = (is_in_use() && bytes >= SMALL).then(|| Cushion::new(bytes).map_err(|()| refused(bytes)));
+        cushion.transpose().map(Self)
+    }
+}
+
 thread_local! {
     /// The charge that covers what this thread allocates, and what it had allocated when that began.
     static COVER: Cell<Option<(*const Charge, isize)>> = const { Cell::new(None) };
@@ -213,15 +225,41 @@ fn error_of(payload: Box<dyn std::any::Any + Send>) -> Error {
     }
 }
 
+/// A number of which all bits may be zero.
+///
+/// # Safety
+///
+/// Zeroed memory is a value of the type.
+#[allow(unsafe_code)]
+pub unsafe trait Number: Copy {}
+
+// SAFETY: plain numbers.
+#[allow(unsafe_code)]
+unsafe impl Number for u8 {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Number for f32 {}
+
 /// A buffer of `len` zeros, or an error where its charge does not cover it or the system has no such memory: an abort would end
 /// the server.
 ///
 /// The memory comes zeroed from the system, page by page as it is used: a file of a few bytes that declares a large
 /// picture costs next to nothing.
-pub fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Result<Vec<T>> {
+#[allow(unsafe_code)]
+pub fn zeroed<T: Number>(len: usize) -> Result<Vec<T>> {
     let bytes = len.saturating_mul(size_of::<T>());
     account(bytes)?;
-    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| refused(bytes))
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
+    let layout = Layout::array::<T>(len).map_err(|_| refused(bytes))?;
+    // SAFETY: the layout's size is not zero.
+    let pointer = unsafe { alloc_zeroed(layout) };
+    if pointer.is_null() {
+        return Err(refused(bytes));
+    }
+    // SAFETY: allocated by the global allocator with the layout of `[T; len]`, and all its numbers are zero.
+    Ok(unsafe { Vec::from_raw_parts(pointer.cast(), len, len) })
 }
 
 /// Room for exactly so many more, as above.

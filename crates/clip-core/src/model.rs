@@ -10,7 +10,7 @@ use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::image::{Limits, estimate};
 use crate::installed::{Installed, TOKENIZER};
-use crate::memory::{self, look};
+use crate::memory::{self, Headroom, look};
 use crate::merges;
 use crate::passes::{Need, Size, in_passes};
 use crate::pixels;
@@ -23,6 +23,11 @@ use crate::weights::Weights;
 
 const IMAGES: Size = Size { most: 8, alone: 4 };
 const TEXTS: Size = Size { most: 32, alone: 16 };
+
+/// Bytes that a tower or a tokenizer takes beside its mapped files, at most: vectors, positions, expressions.
+const LOADING: usize = 16 << 20;
+/// A tokenizer takes so many times the length of its description, while that is read.
+const PARSING: usize = 16;
 
 /// An L2-normalised vector of the model's space.
 pub type Embedding = Vec<f32>;
@@ -106,7 +111,7 @@ impl Model {
                 tokenizer.encode(text)
             };
             let ids = ctx.attend(|| some.iter().map(encode).collect::<Result<Vec<_>>>())?;
-            all.extend(self.embed_sequences(&ids, 0, ctx)?);
+            all.extend(self.embed_sequences(&ids, 0, bytes, ctx)?);
         }
         Ok(all)
     }
@@ -118,15 +123,16 @@ impl Model {
 
     /// Embeds token ids, one sequence a text, as the tokenizer gives them.
     pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        self.embed_sequences(ids, self.output_bytes(), ctx)
+        self.embed_sequences(ids, self.output_bytes(), 0, ctx)
     }
 
-    fn embed_sequences(&self, ids: &[Vec<u32>], output: usize, ctx: &Context) -> Result<Vec<Embedding>> {
+    /// `output`: bytes of an embedding that are still to be charged, `held`: those that have been.
+    fn embed_sequences(&self, ids: &[Vec<u32>], output: usize, held: usize, ctx: &Context) -> Result<Vec<Embedding>> {
         let (tower, mean) = (self.text_tower()?, self.means().map(|means| &*means.text));
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let rows: Vec<usize> = ids.iter().map(|ids| tower.rows(ids)).collect();
         let (cost, thread) = pass_bytes(&self.spec().text.tower, 0, self.spec().text.context_length);
-        let need = Need { cost, thread, beside: 0, output };
+        let need = Need { cost, thread, beside: 0, output, held };
         in_passes(&rows, &TEXTS, &need, ctx, |range, ctx| finish(tower.forward(&ids[range], ctx)?, mean))
     }
 
@@ -169,7 +175,7 @@ impl Model {
         let (spec, rows) = (&self.spec().vision, self.spec().positions());
         let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
         let pixels = 3 * size_of::<f32>() * spec.image_size * spec.image_size;
-        Need { cost: row.saturating_mul(rows).saturating_add(pixels), thread, beside: 0, output: self.output_bytes() }
+        Need { cost: row.saturating_mul(rows).saturating_add(pixels), thread, beside: 0, output: self.output_bytes(), held: 0 }
     }
 
     /// An image that needs more than there is fails by itself, when its turn comes; what others need is made room for.
@@ -195,11 +201,13 @@ impl Model {
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         get_or_load(&self.tokenizer, || {
             let text = &self.spec().text;
+            let _room = Headroom::new(LOADING)?;
             if self.installed.manifest.files.contains_key(merges::FILE) {
                 return Tokenizer::open_compact(&self.installed.dir.join(merges::FILE), text.context_length);
             }
             let path = self.installed.dir.join(TOKENIZER);
             let bytes = std::fs::read(&path).map_err(|e| missing_file(&path, &e))?;
+            let _room = Headroom::new(PARSING * bytes.len())?;
             Tokenizer::with_cleaning(&bytes, text.context_length, text.cleaning)
         })
     }
@@ -209,11 +217,17 @@ impl Model {
     }
 
     fn text_tower(&self) -> Result<&TextTower> {
-        get_or_load(&self.text, || TextTower::load(self.weights()?, self.spec()))
+        get_or_load(&self.text, || {
+            let _room = Headroom::new(LOADING)?;
+            TextTower::load(self.weights()?, self.spec())
+        })
     }
 
     fn vision_tower(&self) -> Result<&VisionTower> {
-        get_or_load(&self.vision, || VisionTower::load(self.weights()?, self.spec()))
+        get_or_load(&self.vision, || {
+            let _room = Headroom::new(LOADING)?;
+            VisionTower::load(self.weights()?, self.spec())
+        })
     }
 }
 

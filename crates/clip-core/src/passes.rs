@@ -30,6 +30,8 @@ pub struct Need {
     pub beside: usize,
     /// Of an item, until the end of the call.
     pub output: usize,
+    /// What the call has been charged already.
+    pub held: usize,
 }
 
 /// What `pass` gives for the items of a batch, in order, or the first error. `costs`: of each item, in any unit.
@@ -105,7 +107,7 @@ impl Plan {
         let (threads, memory) = (ctx.compute.threads(), ctx.compute.memory());
         let outputs = costs.len().saturating_mul(need.output);
         let fixed = outputs.saturating_add(threads.saturating_mul(need.thread));
-        let room = memory.limit().saturating_sub(need.beside);
+        let room = memory.limit().saturating_sub(need.held.saturating_add(need.beside));
         let bytes = |ranges: &[Range<usize>], passes: usize| {
             let most = ranges.iter().map(|range| costs[range.clone()].iter().sum::<usize>()).max().unwrap_or(0);
             fixed.saturating_add(most.saturating_mul(passes).saturating_mul(need.cost))
@@ -123,7 +125,7 @@ impl Plan {
             let ranges = split(costs, count);
             let bytes = bytes(&ranges, 1);
             if bytes <= room || count >= costs.len() {
-                let needed = bytes.saturating_add(need.beside);
+                let needed = bytes.saturating_add(need.beside).saturating_add(need.held);
                 return match needed <= memory.limit() {
                     true => Ok(Self { ranges, apart: false, bytes }),
                     false => Err(memory.exceeded(&format!("batch of {} inputs", costs.len()), needed)),
@@ -158,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     const SIZE: Size = Size { most: 8, alone: 4 };
-    const NEED: Need = Need { cost: 1, thread: 1, beside: 1, output: 1 };
+    const NEED: Need = Need { cost: 1, thread: 1, beside: 1, output: 1, held: 0 };
 
     #[test]
     fn splits_by_cost() {
@@ -214,7 +216,7 @@ mod tests {
     fn passes_are_cut_to_fit_the_memory() {
         let compute = Compute::new(2).unwrap();
         let ctx = Context { compute: &compute, stop: &|| false };
-        let need = Need { cost: 10, thread: 5, beside: 100, output: 1 };
+        let need = Need { cost: 10, thread: 5, beside: 100, output: 1, held: 0 };
         let plan = |limit, costs: &[usize]| {
             compute.memory().set_limit(limit, "");
             Plan::new(costs, &SIZE, &need, &ctx).map(|plan| (plan.apart, plan.ranges.len(), plan.bytes))

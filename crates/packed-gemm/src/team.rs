@@ -250,12 +250,12 @@ impl Shared {
 
     /// Lets nobody in any more and waits for those inside.
     fn close(&self) {
-        self.next.store(usize::MAX / 2, Ordering::Relaxed); // after a panic nobody takes another turn
         self.wait(|| ());
     }
 
     /// Lets nobody in any more and waits for those inside, calling `meanwhile` now and then.
     fn wait(&self, meanwhile: impl Fn()) {
+        self.next.store(usize::MAX / 2, Ordering::Relaxed); // where it ends early nobody takes another turn
         self.state.fetch_and(!OPEN, Ordering::AcqRel);
         let mut turns = 0u64;
         while self.state.load(Ordering::Acquire) & INSIDE != 0 {
