@@ -29,6 +29,10 @@ const LOADING: usize = 16 << 20;
 /// A tokenizer takes so many times the length of its description, while that is read.
 const PARSING: usize = 16;
 
+/// And so many times the length of a text, up to which it is read.
+const TOKENIZING: usize = 64;
+const LONG_TEXT: usize = 1 << 20;
+
 /// An L2-normalised vector of the model's space.
 pub type Embedding = Vec<f32>;
 
@@ -110,6 +114,8 @@ impl Model {
                 look();
                 tokenizer.encode(text)
             };
+            let longest = some.iter().map(|text| text.len()).max().unwrap_or(0);
+            let _room = Headroom::new(longest.min(LONG_TEXT) * TOKENIZING)?;
             let ids = ctx.attend(|| some.iter().map(encode).collect::<Result<Vec<_>>>())?;
             all.extend(self.embed_sequences(&ids, 0, bytes, ctx)?);
         }
@@ -138,9 +144,9 @@ impl Model {
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
     pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
-        let (tower, need) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
+        let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
         in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
-            let decoded = pixels::decode_all(&images[range.clone()], need.beside, limits, &self.spec().image, ctx)?;
+            let decoded = pixels::decode_all(&images[range.clone()], room, limits, &self.spec().image, ctx)?;
             let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
             self.embed_pass(tower, &pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
         })
@@ -148,10 +154,10 @@ impl Model {
 
     /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
     pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
-        let (tower, need) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
+        let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
         in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
             let mut pixels = Vec::with_capacity(range.len());
-            let decoded = pixels::decode_each(&images[range], need.beside, limits, &self.spec().image, ctx)?;
+            let decoded = pixels::decode_each(&images[range], room, limits, &self.spec().image, ctx)?;
             let failures: Vec<_> =
                 decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
             let mut embedded = self.embed_pass(tower, &pixels, ctx)?.into_iter();
@@ -178,8 +184,9 @@ impl Model {
         Need { cost: row.saturating_mul(rows).saturating_add(pixels), thread, beside: 0, output: self.output_bytes(), held: 0 }
     }
 
-    /// An image that needs more than there is fails by itself, when its turn comes; what others need is made room for.
-    fn images_need(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Need> {
+    /// And what one image may take: where it needs more, it fails by itself, when its turn comes; what others need is made room
+    /// for.
+    fn images_need(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<(Need, usize)> {
         let need = self.pass_need();
         let batch = images.len().saturating_mul(need.output).saturating_add(ctx.compute.threads() * need.thread);
         let room = ctx.compute.memory().limit().saturating_sub(batch.saturating_add(need.cost));
@@ -188,7 +195,7 @@ impl Model {
             estimate(image, limits, &self.spec().image).bytes
         };
         let beside = ctx.attend(|| Ok(images.iter().map(bytes).filter(|bytes| *bytes <= room).max().unwrap_or(0)))?;
-        Ok(Need { beside, ..need })
+        Ok((Need { beside, ..need }, room))
     }
 
     fn embed_pass(&self, tower: &VisionTower, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Result<Embedding>>> {
