@@ -9,8 +9,13 @@ def png(width, height, depth=8, colour=2, chunks=(), interlaced=0):
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
-    pack, row = zlib.compressobj(1), bytes(1 + (width * channels * depth + 7) // 8)
-    packed = b"".join(pack.compress(row) for _ in range(height)) + pack.flush()
+    pack = zlib.compressobj(1)
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)) if interlaced else ((0, 0, 1, 1),)
+    packed = b""
+    for x, y, across, down in passes:
+        row = bytes(1 + (-(-(width - x) // across) * channels * depth + 7) // 8)
+        packed += b"".join(pack.compress(row) for _ in range(-(-(height - y) // down)))
+    packed += pack.flush()
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunk(*c) for c in chunks)
             + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
@@ -21,7 +26,7 @@ def turned_png(width, height):
 
 
 def jpeg(width, height, progressive=False, components=3, sampling=0x11, turned=False):
-    """All grey: one bit a block."""
+    """All grey: one bit a block, and of a progressive one a second scan, whose blocks end in runs of 2^14."""
     def segment(marker, body):
         return struct.pack(">BBH", 0xff, marker, len(body) + 2) + body
     ids = range(1, components + 1)
@@ -29,7 +34,7 @@ def jpeg(width, height, progressive=False, components=3, sampling=0x11, turned=F
     units = -(-width // (8 * across)) * -(-height // (8 * down))
     blocks = units * (across * down + components - 1)
     tables = segment(0xdb, b"\0" + b"\1" * 64) + segment(0xc4, b"\0" + b"\1" + bytes(15) + b"\0")
-    tables += segment(0xc4, b"\x10" + b"\1" + bytes(15) + b"\0")
+    tables += segment(0xc4, b"\x10" + b"\1" + bytes(15) + (b"\xe0" if progressive else b"\0"))
     frame = struct.pack(">BHHB", 8, height, width, components)
     frame += b"".join(bytes([i, sampling if i == 1 and components > 1 else 0x11, 0]) for i in ids)
     scan = bytes([components]) + b"".join(bytes([i, 0]) for i in ids) + (b"\0\0\0" if progressive else b"\0\x3f\0")
@@ -38,6 +43,11 @@ def jpeg(width, height, progressive=False, components=3, sampling=0x11, turned=F
     app = segment(0xe1, b"Exif\0\0" + EXIF) if turned else b""
     if components == 4:
         app += segment(0xee, b"Adobe\0\x64\0\0\0\0\0")
+    if progressive:
+        runs = -(-(-(-width // 8) * -(-height // 8)) >> 14)
+        bits = 15 * runs
+        ends = bytes(bits // 8) + (bytes([0xff >> bits % 8]) if bits % 8 else b"")
+        data += segment(0xda, b"\1\1\0\1\x3f\0") + ends
     return (b"\xff\xd8" + app + tables + segment(0xc2 if progressive else 0xc0, frame) + segment(0xda, scan) + data + b"\xff\xd9")
 
 

@@ -18,6 +18,19 @@ WORST = {
     "GIF, 2 MP": large.gif(1500, 1500),
 }
 
+# Those of about the size that the limit just allows: name, picture by its sides, bytes a pixel as they are documented.
+FITTING = [
+    ("progressive JPEG", lambda side: large.jpeg(side, side, True), 9),
+    ("progressive JPEG, 4:2:0", lambda side: large.jpeg(side, side, True, sampling=0x22), 6),
+    ("grey JPEG", lambda side: large.jpeg(side, side, components=1), 4),
+    ("turned PNG", lambda side: large.turned_png(side, side), 3),
+    ("interlaced PNG of 16 bits", lambda side: large.png(side, side, 16, 6, interlaced=1), 11),
+    ("WebP", lambda side: large.webp(side, side), 5),
+    ("TIFF of 16 bits", lambda side: large.tiff(side, side, 16), 9),
+    ("BMP with run lengths", lambda side: large.bmp_runs(side, side), 4),
+]
+FULL = 0.6  # of the limit: the rest is what the model and eight threads take
+
 db = fresh_database("clip_memory")
 with Session(db) as setup:
     setup.run("CREATE TABLE input (name text, image bytea)")
@@ -41,8 +54,14 @@ def peak(session, sql):
 
 
 for limit, threads in ((64, 1), (64, 8), (256, 1), (256, 8)):
-    figures = []
-    for name in WORST:
+    figures, fitting = [], []
+    with Session(db) as setup:
+        setup.run("DELETE FROM input WHERE name LIKE 'fits: %'")
+        for name, make, bytes_a_pixel in FITTING:
+            fitting.append(f"fits: {name}")
+            data = make(int((limit * FULL * (1 << 20) / bytes_a_pixel) ** 0.5))
+            setup.run(f"INSERT INTO input VALUES ('{fitting[-1]}', {hexed(data)})")
+    for name in [*WORST, *fitting]:
         # one image, and four that are equal but for their last byte: on several threads
         for count in (1,) if threads == 1 else (4,):
             with Session(db) as session:
@@ -55,9 +74,11 @@ for limit, threads in ((64, 1), (64, 8), (256, 1), (256, 8)):
                 assert state in ("", "54000"), (name, state)
                 assert megabytes < limit + CONSTANT_MB, (name, limit, threads, megabytes)
                 assert not (name.startswith("JPEG, 50 MP") and limit == 256 and state), "an ordinary photograph"
+                assert not (name in fitting and state), (name, limit)
                 figures.append(f"{name} {megabytes:.0f}{' refused' if state else ''}")
     print(f"limit {limit} MB, {threads} threads: {'; '.join(figures)}")
 with Session(db) as session:
+    session.run("SELECT clip_embed_text('load the library')")
     session.run("CREATE ROLE clip_memory_user")
     session.run("SET ROLE clip_memory_user")
     assert session.fails("SET clip.max_memory = '1GB'") == "42501"

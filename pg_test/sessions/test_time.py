@@ -6,7 +6,7 @@ import large_images as large
 from pg import Session, fresh_database, hexed, until
 
 # Asked for: 400 ms after a timeout of 200 ms. A machine that others use gets more.
-ALLOWED_MS = 2000
+ALLOWED_MS = 700
 IMAGES = {
     "progressive JPEG": large.jpeg(9400, 9400, True),
     "progressive CMYK": large.jpeg(9400, 9400, True, 4),
@@ -43,7 +43,7 @@ with Session(db) as session:
     worst = []
     for name, sql in [*((name, f"SELECT clip_embed_image(image) FROM input WHERE name = '{name}'") for name in IMAGES), *CASES]:
         best = None
-        for _ in range(3):  # the best of three tells a slow input from a busy machine
+        for _ in range(5):  # the best of some tells a slow input from a busy machine
             session.run("SET statement_timeout = '200ms'")
             start = time.monotonic()
             try:

@@ -22,6 +22,8 @@ const SLOTS: usize = 512;
 const UNIT: usize = 64 << 10;
 /// What an allocation takes beside its bytes, at most, where the heap has to grow for it.
 const OVERHEAD: usize = 256 << 10;
+/// Allocations from so many bytes on are no part of a heap.
+const LARGE: i32 = 4 << 20;
 /// Kept for what is allocated between calls and for errors.
 const RESERVE: usize = 8 << 20;
 
@@ -137,7 +139,9 @@ impl Drop for Cushion {
 /// To be called before work begins: the reserve is there, or the system refuses it. From the first call on work takes
 /// reservations.
 pub fn prepare() -> Result<(), ()> {
-    IN_USE.store(true, SeqCst);
+    if !IN_USE.swap(true, SeqCst) {
+        give_large_ones_back();
+    }
     SHORT.store(false, SeqCst);
     let reserve = RESERVED.load(SeqCst) as usize;
     if reserve > 0 && POOL.with(|slots| slots[reserve - 1].len) == RESERVE {
@@ -151,6 +155,17 @@ pub fn prepare() -> Result<(), ()> {
     RESERVED.store(cushion.0 as u32 + 1, SeqCst);
     std::mem::forget(cushion);
     Ok(())
+}
+
+/// The C library keeps up to 64 MB for each thread that has freed as much, which nobody else can use: pictures of a batch would take
+/// many times what they need. So what is large goes back to the system at once, at the price of fresh pages for the next picture.
+fn give_large_ones_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: plain calls that set two numbers of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 * LARGE);
+    }
 }
 
 pub fn is_in_use() -> bool {
