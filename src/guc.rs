@@ -161,8 +161,9 @@ unsafe extern "C-unwind" fn check_threads(
         {
             return true;
         }
-        let message =
-            format!("permission denied to set parameter \"clip.threads\" to {given}, more than the {processors} processors");
+        let message = format!(
+            "permission denied to set parameter \"clip.threads\" to {given}, more than the {processors} processors"
+        );
         if let Ok(message) = CString::new(message) {
             pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32);
             pg_sys::GUC_check_errmsg_string = pg_sys::MemoryContextStrdup(pg_sys::ErrorContext, message.as_ptr());

@@ -173,8 +173,7 @@ const SYSTEM: &str = "The system, a container or a limit of the service allows n
 
 /// The error of memory that the system refuses.
 pub fn refused(bytes: usize) -> Error {
-    Error::out_of_memory(format!("out of memory: the system refuses {} MB", bytes.div_ceil(1 << 20)))
-        .with_hint(SYSTEM)
+    Error::out_of_memory(format!("out of memory: the system refuses {} MB", bytes.div_ceil(1 << 20))).with_hint(SYSTEM)
 }
 
 /// To be called in every long loop, some hundred times a second or oftener: asks whoever [watches](packed_gemm::watched) this

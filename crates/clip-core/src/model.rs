@@ -181,7 +181,13 @@ impl Model {
         let (spec, rows) = (&self.spec().vision, self.spec().positions());
         let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
         let pixels = 3 * size_of::<f32>() * spec.image_size * spec.image_size;
-        Need { cost: row.saturating_mul(rows).saturating_add(pixels), thread, beside: 0, output: self.output_bytes(), held: 0 }
+        Need {
+            cost: row.saturating_mul(rows).saturating_add(pixels),
+            thread,
+            beside: 0,
+            output: self.output_bytes(),
+            held: 0,
+        }
     }
 
     /// And what one image may take: where it needs more, it fails by itself, when its turn comes; what others need is made room

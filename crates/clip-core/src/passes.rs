@@ -250,7 +250,8 @@ mod tests {
     fn all_threads_stop_when_the_caller_does() {
         let (compute, asked) = (Compute::new(3).unwrap(), AtomicUsize::new(0));
         let stop = || asked.fetch_add(1, SeqCst) > 20;
-        let error = in_passes(&[1; 40], &SIZE, &NEED, &Context { compute: &compute, stop: &stop }, endless).unwrap_err();
+        let error =
+            in_passes(&[1; 40], &SIZE, &NEED, &Context { compute: &compute, stop: &stop }, endless).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Cancelled);
         let panics = || if asked.fetch_add(1, SeqCst) > 60 { panic!("interrupted") } else { false };
         let ctx = Context { compute: &compute, stop: &panics };

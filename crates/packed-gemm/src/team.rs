@@ -264,7 +264,11 @@ impl Shared {
                 std::hint::spin_loop();
             } else {
                 // A helper that lost its processor needs ours; one at a long turn does not.
-                if turns < 20_000 { std::thread::yield_now() } else { std::thread::sleep(PAUSE) }
+                if turns < 20_000 {
+                    std::thread::yield_now()
+                } else {
+                    std::thread::sleep(PAUSE)
+                }
                 meanwhile();
             }
         }
@@ -400,9 +404,9 @@ mod tests {
                 60,
                 of_mine,
                 |_| {
-                assert_ne!(std::thread::current().id(), here);
-                theirs.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_micros(300));
+                    assert_ne!(std::thread::current().id(), here);
+                    theirs.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_micros(300));
                 },
                 &|| (),
             );

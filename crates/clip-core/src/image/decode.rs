@@ -73,7 +73,13 @@ fn guarded<R>(decode: impl FnOnce() -> R) -> Option<R> {
     DECODING.set(true);
     let result = catch_unwind(AssertUnwindSafe(decode));
     DECODING.set(false);
-    result.map_err(|panic| if LEAVING.replace(false) { resume_unwind(panic) }).ok()
+    result
+        .map_err(|panic| {
+            if LEAVING.replace(false) {
+                resume_unwind(panic)
+            }
+        })
+        .ok()
 }
 
 /// [`memory::look`] for decoders: the panic of whoever wants the work to end passes through them.

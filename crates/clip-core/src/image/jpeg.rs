@@ -51,7 +51,8 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let (width, height) = (frame.width as usize, frame.height as usize);
     let area = width.checked_mul(height)?;
     let channels = frame.components.len();
-    let most = |side: fn(&(u8, u8)) -> u8| frame.sampling.iter().map(|s| usize::from(side(s)).max(1)).max().unwrap_or(1);
+    let most =
+        |side: fn(&(u8, u8)) -> u8| frame.sampling.iter().map(|s| usize::from(side(s)).max(1)).max().unwrap_or(1);
     let (across, down) = (most(|s| s.0), most(|s| s.1));
     let units = width.div_ceil(8 * across) * height.div_ceil(8 * down);
     let coefficients = |&(h, v): &(u8, u8)| 64 * units * (usize::from(h) * usize::from(v)).max(1);

@@ -7,8 +7,7 @@ use super::reader::array;
 use crate::Result;
 
 /// Entries of the directory that the decoder reads.
-const READ: [u16; 19] =
-    [256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347];
+const READ: [u16; 19] = [256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347];
 /// YCbCrSubSampling, the last one.
 const SUBSAMPLING: u16 = 530;
 /// Bytes that the decoder makes of a value.
@@ -69,11 +68,8 @@ impl<'a> Directory<'a> {
 
     fn entry(&self, at: usize) -> Option<Entry> {
         let (tag, kind) = (self.u16_at(at)?, self.u16_at(at + 2)?);
-        let (count, value, inside) = if self.big {
-            (self.u64_at(at + 4)?, at + 12, 8)
-        } else {
-            (self.u32_at(at + 4)?.into(), at + 8, 4)
-        };
+        let (count, value, inside) =
+            if self.big { (self.u64_at(at + 4)?, at + 12, 8) } else { (self.u32_at(at + 4)?.into(), at + 8, 4) };
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let inside = size_of_kind(kind).unwrap_or(1).saturating_mul(count) <= inside;
         let offset = || if self.big { self.u64_at(value) } else { self.u32_at(value).map(u64::from) };

@@ -244,7 +244,8 @@ mod tests {
             for orientation in 1..=8 {
                 let turned = Upright::new(&image, orientation);
                 let upright = crate::image::orient::apply(image.clone(), orientation).unwrap();
-                let axis = |input, output, count: usize| Axis { input, output, first: (output - count as u64) / 2, count };
+                let axis =
+                    |input, output, count: usize| Axis { input, output, first: (output - count as u64) / 2, count };
                 for (x, y) in [((40, 40), (90, 50)), ((40, 30), (7, 5)), ((400, 30), (9, 9))] {
                     let (x, y) = (axis(turned.width(), x.0, x.1), axis(turned.height(), y.0, y.1));
                     for levels in [Levels::Rgb, Levels::YCbCr] {
