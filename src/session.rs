@@ -99,7 +99,7 @@ pub fn compute() -> Result<Rc<Compute>> {
 
 /// The session's budget, as large as the setting is now. Fails where the system has no memory for a call to begin with.
 fn memory() -> Result<Arc<Budget>> {
-    memory::prepare().map_err(|()| memory::short())?;
+    memory::prepare()?;
     let memory = with(|s| s.memory.clone());
     memory.set_limit(guc::max_memory(), "Raise clip.max_memory.");
     Ok(memory)
@@ -200,7 +200,7 @@ fn through_memo(
         return Err(Error::limit(format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", inputs.len()))
             .with_hint("Split the array."));
     }
-    memory::prepare().map_err(|()| memory::short())?;
+    memory::prepare()?;
     let _room = Headroom::new(inputs.len() * KEPT)?;
     let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input, longest(kind))).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {

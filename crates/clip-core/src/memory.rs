@@ -17,12 +17,18 @@ use scopeguard::defer;
 use crate::cushion::{self, Cushion};
 use crate::error::{Error, Result};
 
-pub use crate::cushion::{Allocator, expendable, is_in_use, is_short, prepare};
+pub use crate::cushion::{Allocator, expendable, is_in_use, is_short};
 
 /// Charges below this are covered by the allocator's reserve.
 const SMALL: usize = 1 << 20;
 /// What a decoder may allocate beyond its charge before that has to grow, and by how much it then does at least.
 const SLACK: usize = 1 << 20;
+
+/// To be called before work begins, in a process that has the [`Allocator`]: its reserve is there, or the system refuses it. From the
+/// first call on charges are reserved.
+pub fn prepare() -> Result<()> {
+    cushion::prepare().map_err(|()| short())
+}
 
 /// An upper bound, in bytes, on what charges hold together.
 #[derive(Debug)]
