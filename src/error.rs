@@ -20,6 +20,7 @@ pub enum SqlState {
     TriggerProtocol,
     CharacterNotInRepertoire,
     ConfigurationLimitExceeded,
+    ProgramLimitExceeded,
     NotInPrerequisiteState,
     ActiveTransaction,
 }
@@ -54,6 +55,7 @@ pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) ->
         SqlState::TriggerProtocol => ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
         SqlState::CharacterNotInRepertoire => ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
         SqlState::ConfigurationLimitExceeded => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
     };

@@ -8,6 +8,7 @@ use clip_core::Precision;
 use clip_core::image::Limits;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 #[allow(non_camel_case_types)]
@@ -27,6 +28,8 @@ static CACHE_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MODEL_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static MAX_IMAGE_BYTES: GucSetting<i32> = GucSetting::<i32>::new(64 << 20);
 static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(89_478_485);
+/// In kilobytes.
+static MAX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 << 10);
 static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static WORKER_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static PRELOAD: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -48,16 +51,23 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
-    GucRegistry::define_int_guc(
-        c"clip.threads",
-        c"Threads that one session computes with.",
-        c"0 takes one per core, 8 at most: more gain little per image, and other sessions want cores too.",
-        &THREADS,
-        0,
-        256,
-        GucContext::Userset,
-        GucFlags::default(),
-    );
+    // SAFETY: the hook cannot panic but by PostgreSQL's errors, which its guard passes on.
+    #[allow(unsafe_code)]
+    unsafe {
+        GucRegistry::define_int_guc_with_hooks(
+            c"clip.threads",
+            c"Threads that one session computes with.",
+            c"0 takes one per core, 8 at most: more gain little per image, and other sessions want cores too. Only superusers may set more than there are processors.",
+            &THREADS,
+            0,
+            256,
+            GucContext::Userset,
+            GucFlags::default(),
+            Some(check_threads),
+            None,
+            None,
+        );
+    }
     GucRegistry::define_int_guc(
         c"clip.cache_entries",
         c"Recent inputs whose embeddings a session remembers.",
@@ -89,12 +99,22 @@ pub fn register() {
     GucRegistry::define_int_guc(
         c"clip.max_image_pixels",
         c"Largest image that is decoded, in pixels.",
-        c"Checked in the header, before decoding; a pixel takes up to 16 bytes while it is decoded. Default: as in Pillow.",
+        c"Checked in the header, before decoding. What a picture takes while it is decoded is limited by clip.max_memory. Default: as in Pillow.",
         &MAX_IMAGE_PIXELS,
         1,
         i32::MAX,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"clip.max_memory",
+        c"Memory that one call takes beside its input and the mapped weights.",
+        c"Over all of its threads, estimated before work begins: images of a batch then wait for each other, and one that alone needs more is refused. Default: suits a container of 512 MB, and photographs of 50 megapixels.",
+        &MAX_MEMORY,
+        16 << 10,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
     );
     GucRegistry::define_string_guc(
         c"clip.preload",
@@ -127,6 +147,41 @@ pub fn register() {
         GucFlags::UNIT_MS,
     );
     reserve_prefix();
+}
+
+/// More threads than processors take memory and nobody's time but others', so that only a superuser may ask for them; whoever
+/// writes the configuration, or a role's or database's settings, has been asked before.
+#[pgrx::pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn check_threads(
+    value: *mut i32,
+    _extra: *mut *mut std::ffi::c_void,
+    source: pg_sys::GucSource::Type,
+) -> bool {
+    use pg_sys::GucSource::*;
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+    // SAFETY: PostgreSQL gives a pointer to the value, and takes the strings from the memory for errors. Who is asking is known
+    // within a transaction.
+    unsafe {
+        let asked = matches!(source, PGC_S_CLIENT | PGC_S_TEST | PGC_S_INTERACTIVE | PGC_S_SESSION);
+        let given = *value;
+        if given as usize <= processors
+            || !asked
+            || pg_sys::InitializingParallelWorker
+            || !pg_sys::IsTransactionState()
+            || pg_sys::superuser()
+        {
+            return true;
+        }
+        let message = format!(
+            "permission denied to set parameter \"clip.threads\" to {given}, more than the {processors} processors"
+        );
+        if let Ok(message) = CString::new(message) {
+            pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32);
+            pg_sys::GUC_check_errmsg_string = pg_sys::MemoryContextStrdup(pg_sys::ErrorContext, message.as_ptr());
+        }
+        false
+    }
 }
 
 /// Makes a typo such as `clip.modell` an error instead of a setting nobody reads.
@@ -168,6 +223,11 @@ pub fn precision() -> Option<Precision> {
 
 pub fn threads() -> usize {
     THREADS.get() as usize
+}
+
+/// In bytes.
+pub fn max_memory() -> usize {
+    (MAX_MEMORY.get() as usize).saturating_mul(1024)
 }
 
 pub fn cache_entries() -> usize {

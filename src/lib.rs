@@ -23,6 +23,10 @@ mod worker;
 
 pgrx::pg_module_magic!();
 
+/// Of Rust's code in this library alone; PostgreSQL's is as it was.
+#[global_allocator]
+static ALLOCATOR: clip_core::memory::Allocator = clip_core::memory::Allocator;
+
 /// Registers settings, and with `shared_preload_libraries` asks for shared memory and reads the models of
 /// `clip.preload` before the server forks.
 /// Starts no thread and cannot fail.
@@ -32,6 +36,7 @@ pub extern "C-unwind" fn _PG_init() {
     // A panic has to become an error of one statement, not the end of the server.
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     forget_backtraces();
+    quiet_decoders();
     guc::register();
     stats::shared::register();
     session::preload();
@@ -45,4 +50,14 @@ fn forget_backtraces() {
         // SAFETY: the library is loaded by a process that has one thread.
         unsafe { std::env::remove_var(name) };
     }
+}
+
+/// A decoder's panic becomes an error of its image. The hook would write it to the server's log, as often as a sender likes.
+fn quiet_decoders() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !clip_core::image::is_decoding() {
+            hook(info);
+        }
+    }));
 }

@@ -17,21 +17,25 @@ use crate::stats::Kind;
 /// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
 
-/// Bytes between two looks for interrupts, some milliseconds.
-const HASHED_AT_ONCE: usize = 1 << 20;
+/// Bytes that are hashed between two looks for interrupts, some milliseconds.
+const PIECE: usize = 1 << 20;
 
+/// Of an input that is longer than `longest`, which is refused and never kept, the length alone.
 #[allow(unsafe_code)]
-pub fn key(model: &Model, kind: Kind, input: &[u8]) -> Key {
+pub fn key(model: &Model, kind: Kind, input: &[u8], longest: usize) -> Key {
     let mut hash = Sha256::new();
     hash.update([kind as u8, model.precision() as u8]);
     // SAFETY: a plain call without arguments.
     hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);
-    for piece in input.chunks(HASHED_AT_ONCE) {
+    if input.len() > longest {
+        hash.update(input.len().to_le_bytes());
+        hash.update(b"too long");
+        return hash.finalize().into();
+    }
+    for piece in input.chunks(PIECE) {
+        interrupts::stop();
         hash.update(piece);
-        if piece.len() == HASHED_AT_ONCE {
-            interrupts::stop();
-        }
     }
     hash.finalize().into()
 }

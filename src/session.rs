@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Instant;
 
 use clip_core::image::Limits;
+use clip_core::memory::{self, Budget, Headroom};
 use clip_core::text;
 use clip_core::{Background, Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
 
@@ -19,6 +20,9 @@ use crate::{guc, interrupts};
 /// Inputs of one call at most; their vectors have to fit into one array value.
 pub const MAX_BATCH: usize = 1 << 14;
 
+/// What a call keeps of an input beside its embedding.
+const KEPT: usize = 512;
+
 /// Directory and name, and what `clip.precision` asked for.
 type ModelKey = (PathBuf, String, Option<Precision>);
 
@@ -27,6 +31,8 @@ struct Session {
     /// The setting it was made for, and the threads.
     compute: Option<(usize, Rc<Compute>)>,
     background: Rc<Background>,
+    /// What a call may take.
+    memory: Arc<Budget>,
     memo: Memo,
     stats: Stats,
 }
@@ -37,6 +43,7 @@ thread_local! {
         models: HashMap::new(),
         compute: None,
         background: Rc::default(),
+        memory: Arc::default(),
         memo: Memo::new(),
         stats: Stats::default(),
     });
@@ -87,9 +94,17 @@ pub fn compute() -> Result<Rc<Compute>> {
         return Ok(compute);
     }
     halt_at_exit();
-    let compute = Rc::new(Compute::new(wanted)?);
+    let compute = Rc::new(Compute::new(wanted)?.with_memory(memory()?));
     with(|s| s.compute = Some((wanted, compute.clone())));
     Ok(compute)
+}
+
+/// The session's budget, as large as the setting is now. Fails where the system has no memory for a call to begin with.
+fn memory() -> Result<Arc<Budget>> {
+    memory::prepare()?;
+    let memory = with(|s| s.memory.clone());
+    memory.set_limit(guc::max_memory(), "Raise clip.max_memory.");
+    Ok(memory)
 }
 
 /// Has [`halt`] called when the process exits.
@@ -145,10 +160,10 @@ pub fn try_embed_beside(
     attend: &mut dyn FnMut(),
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     each_for_itself(model, kind, inputs, |inputs| {
-        let (background, limits) = (with(|s| s.background.clone()), guc::limits());
+        let (background, limits, memory) = (with(|s| s.background.clone()), guc::limits(), memory()?);
         let threads = if inputs.len() == 1 { 1 } else { guc::threads() };
         halt_at_exit();
-        background.run(threads, |ctx| try_run(model, kind, inputs, &limits, ctx), attend)
+        background.run(threads, &memory, |ctx| try_run(model, kind, inputs, &limits, ctx), attend)
     })
 }
 
@@ -187,7 +202,9 @@ fn through_memo(
         return Err(Error::limit(format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", inputs.len()))
             .with_hint("Split the array."));
     }
-    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input)).collect();
+    memory::prepare()?;
+    let _room = Headroom::new(inputs.len() * KEPT)?;
+    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input, longest(kind))).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
         s.memo.set_capacity(guc::cache_entries());
         keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
@@ -222,8 +239,17 @@ fn through_memo(
         .collect()
 }
 
+/// Bytes of an input that are looked at: what is longer is refused whatever they are.
+fn longest(kind: Kind) -> usize {
+    match kind {
+        Kind::Image => guc::limits().max_bytes,
+        Kind::Text => usize::MAX,
+    }
+}
+
 /// Runs `work` on the session's threads, this one among them.
 fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
+    memory()?;
     let compute = compute()?;
     work(&Context { compute: &compute, stop: &interrupts::stop })
 }

@@ -30,6 +30,8 @@ CREATE ROLE clip_settings_user;
 SET ROLE clip_settings_user;
 SET clip.max_image_pixels = 1000000;
 SET clip.max_image_bytes = 1000000;
+SET clip.max_memory = '1GB';
+SET clip.threads = 250;
 SET clip.model_dir = '/tmp';
 SET clip.model = 'pictograms';
 SET clip.threads = 1;

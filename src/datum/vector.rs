@@ -19,19 +19,10 @@ impl Vector {
     #[allow(unsafe_code)]
     pub fn into_datum(self) -> pg_sys::Datum {
         let x = self.0.as_slice();
-        let size = HEADER + size_of_val(x);
-        // An installed model has at most 16,000 dimensions, which import and loading check.
-        let (Ok(dim), Ok(length)) = (i16::try_from(x.len()), i32::try_from(size)) else {
-            raise(SqlState::DataException, format!("a vector cannot have {} dimensions", x.len()), None);
-        };
-        // SAFETY: palloc gives `size` bytes, aligned for any type, or raises an error. Every byte is written: length
-        // word, dimensions, the unused field and `x`, whose bytes end exactly at `size`.
+        // SAFETY: palloc gives as many bytes, aligned for any type, or raises an error.
         unsafe {
-            let start = pg_sys::palloc(size).cast::<u8>();
-            pgrx::set_varsize_4b(start.cast(), length);
-            start.add(4).cast::<i16>().write(dim);
-            start.add(6).cast::<i16>().write(0);
-            std::ptr::copy_nonoverlapping(x.as_ptr(), start.add(HEADER).cast::<f32>(), x.len());
+            let start = pg_sys::palloc(HEADER + size_of_val(x)).cast::<u8>();
+            write_vector(x, start);
             pg_sys::Datum::from(start)
         }
     }
@@ -82,34 +73,81 @@ impl VectorArray {
     }
 }
 
-// SAFETY: construct_md_array makes a well-formed array value of the function's declared return type.
+// SAFETY: the datum is a well-formed array value of the function's declared return type.
 #[allow(unsafe_code)]
 unsafe impl BoxRet for VectorArray {
-    unsafe fn box_into<'fcx>(mut self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        let mut nulls: Vec<bool> = self.elements.iter().map(Option::is_none).collect();
-        let mut datums: Vec<pg_sys::Datum> =
-            self.elements.into_iter().map(|v| v.map_or(pg_sys::Datum::from(0), |v| Vector(v).into_datum())).collect();
-        // SAFETY: flinfo is set for every call from SQL. There are as many datums and nulls as the product of the
-        // dimensions, and as many lower bounds as dimensions; with none of them the array is empty.
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: flinfo is set for every call from SQL.
         unsafe {
             let function = (*(*fcinfo.as_mut_ptr()).flinfo).fn_oid;
-            let element = pg_sys::get_element_type(pg_sys::get_func_rettype(function));
-            let (mut length, mut by_value, mut align) = (0, false, 0);
-            pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
-            let array = pg_sys::construct_md_array(
-                datums.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-                self.dimensions.len() as i32,
-                self.dimensions.as_mut_ptr(),
-                self.lower_bounds.as_mut_ptr(),
-                element,
-                length as i32,
-                by_value,
-                align,
-            );
+            let array = self.into_array(pg_sys::get_element_type(pg_sys::get_func_rettype(function)));
             fcinfo.return_raw_datum(pg_sys::Datum::from(array))
         }
     }
+}
+
+impl VectorArray {
+    /// Written at once: `construct_md_array` would need all vectors a second time, as values of their own.
+    ///
+    /// Layout (`utils/array.h`): header, lengths, lower bounds, a bit for each element that is there, and from a multiple of
+    /// eight on the elements, of which a vector begins at a multiple of four and ends there, too.
+    #[allow(unsafe_code)]
+    fn into_array(self, element: pg_sys::Oid) -> *mut pg_sys::ArrayType {
+        if self.elements.is_empty() {
+            // SAFETY: a plain call.
+            return unsafe { pg_sys::construct_empty_array(element) };
+        }
+        let (count, axes) = (self.elements.len(), self.dimensions.len());
+        let nulls = self.elements.iter().any(Option::is_none);
+        let bitmap = size_of::<pg_sys::ArrayType>() + 2 * axes * size_of::<i32>();
+        let start = (bitmap + if nulls { count.div_ceil(8) } else { 0 }).next_multiple_of(8);
+        let vectors: usize = self.elements.iter().flatten().map(|v| HEADER + size_of_val(v.as_slice())).sum();
+        let size = start + vectors;
+        let Some(length) = i32::try_from(size).ok().filter(|length| *length < 1 << 30) else {
+            raise(SqlState::ProgramLimitExceeded, format!("an array of {size} bytes exceeds the limit of 1 GB"), None);
+        };
+        // SAFETY: palloc0 gives `size` bytes, aligned for any type, or raises an error. The header, lengths and bounds lie before
+        // `bitmap`, the bits before `start`, and the vectors end exactly at `size`.
+        unsafe {
+            let array = pg_sys::palloc0(size).cast::<u8>();
+            pgrx::set_varsize_4b(array.cast(), length);
+            let header = array.cast::<pg_sys::ArrayType>();
+            (*header).ndim = axes as i32;
+            (*header).dataoffset = if nulls { start as i32 } else { 0 };
+            (*header).elemtype = element;
+            let sides = header.add(1).cast::<i32>();
+            std::ptr::copy_nonoverlapping(self.dimensions.as_ptr(), sides, axes);
+            std::ptr::copy_nonoverlapping(self.lower_bounds.as_ptr(), sides.add(axes), axes);
+            let mut at = array.add(start);
+            for (i, vector) in self.elements.into_iter().enumerate() {
+                let Some(vector) = vector else { continue };
+                if nulls {
+                    *array.add(bitmap + i / 8) |= 1 << (i % 8);
+                }
+                at = at.add(write_vector(&vector, at));
+            }
+            header
+        }
+    }
+}
+
+/// Writes a `vector` and gives its length; `at` is aligned to four bytes and has room for it.
+#[allow(unsafe_code)]
+unsafe fn write_vector(x: &[f32], at: *mut u8) -> usize {
+    let size = HEADER + size_of_val(x);
+    // An installed model has at most 16,000 dimensions, which import and loading check.
+    let (Ok(dim), Ok(length)) = (i16::try_from(x.len()), i32::try_from(size)) else {
+        raise(SqlState::DataException, format!("a vector cannot have {} dimensions", x.len()), None);
+    };
+    // SAFETY: the caller's promise. Every byte is written: length word, dimensions, the unused field and `x`, whose bytes end
+    // exactly at `size`.
+    unsafe {
+        pgrx::set_varsize_4b(at.cast(), length);
+        at.add(4).cast::<i16>().write(dim);
+        at.add(6).cast::<i16>().write(0);
+        std::ptr::copy_nonoverlapping(x.as_ptr(), at.add(HEADER).cast::<f32>(), x.len());
+    }
+    size
 }
 
 /// Is this type pgvector's `vector`? Asked of the extension, not of `search_path`, where anybody may have put a type of

@@ -11,6 +11,7 @@ use scopeguard::{defer, guard};
 
 use crate::compute::{Compute, Context, start_threads};
 use crate::error::{Error, Result};
+use crate::memory::{self, Budget};
 use crate::text::Check;
 
 /// How often the caller is asked to attend to what else there is.
@@ -27,7 +28,7 @@ pub struct Background {
 
 impl Background {
     /// Runs `work` on `threads` threads (0 as in [`Compute::new`]) that last as long as it does, with every signal
-    /// blocked, and gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the
+    /// blocked and `memory` to take, and gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the
     /// work is done; where that panics, the work is stopped before the panic goes on.
     ///
     /// While the caller attends to something for the first time, one thread works alone: each of two that share their work
@@ -35,6 +36,7 @@ impl Background {
     pub fn run<R: Send>(
         &self,
         threads: usize,
+        memory: &Arc<Budget>,
         work: impl FnOnce(&Context) -> Result<R> + Send,
         attend: &mut dyn FnMut(),
     ) -> Result<R> {
@@ -45,19 +47,19 @@ impl Background {
         let compute = move || {
             // Where it is refused, the work is done at the usual priority.
             let _ = rustix::process::nice(NICE);
-            let compute = Arc::new(Compute::resting(threads)?);
+            let compute = Arc::new(Compute::resting(threads)?.with_memory(memory.clone()));
             let _ = begun.send(compute.clone());
             work(&Context { compute: &compute, stop: &|| stop.load(SeqCst) || halted.load(SeqCst) })
         };
         let run = move || {
-            let result = catch_unwind(AssertUnwindSafe(compute));
+            let result = catch_unwind(AssertUnwindSafe(|| memory::caught(compute)));
             let _ = sender.send(result.unwrap_or_else(|_| Err(Error::internal("a computation panicked"))));
         };
         thread::scope(|scope| {
             defer! { stopped.store(true, SeqCst) }
             self.running.store(true, SeqCst);
             let running = guard((), |()| self.running.store(false, SeqCst));
-            start_threads(|| {
+            start_threads(1, || {
                 thread::Builder::new().name("clip-0".to_owned()).spawn_scoped(scope, move || {
                     let _running = running;
                     run();
@@ -96,7 +98,7 @@ pub fn beside<R: Send + 'static>(work: impl FnOnce() -> Result<R> + Send + 'stat
         let result = catch_unwind(AssertUnwindSafe(work));
         let _ = sender.send(result.unwrap_or_else(|_| Err(Error::internal("a computation panicked"))));
     };
-    start_threads(|| thread::Builder::new().name("clip-read".to_owned()).spawn(run).map(drop))?;
+    start_threads(1, || thread::Builder::new().name("clip-read".to_owned()).spawn(run).map(drop))?;
     loop {
         match receiver.recv_timeout(ATTEND) {
             Ok(result) => return result,
@@ -110,6 +112,10 @@ pub fn beside<R: Send + 'static>(work: impl FnOnce() -> Result<R> + Send + 'stat
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+
+    fn memory() -> Arc<Budget> {
+        Arc::default()
+    }
 
     /// Until it is told to stop.
     fn endless(ctx: &Context) -> Result<()> {
@@ -129,7 +135,7 @@ mod tests {
             Ok((thread::current().id(), ctx.compute.threads()))
         };
         for _ in 0..3 {
-            let (id, threads) = background.run(2, work, &mut || attended.store(true, SeqCst)).unwrap();
+            let (id, threads) = background.run(2, &memory(), work, &mut || attended.store(true, SeqCst)).unwrap();
             assert!(id != thread::current().id() && threads == 2);
         }
     }
@@ -156,7 +162,7 @@ mod tests {
                 thread::sleep(Duration::from_millis(1));
             }
         };
-        background.run(2, work, &mut attend).unwrap();
+        background.run(2, &memory(), work, &mut attend).unwrap();
     }
 
     #[test]
@@ -166,16 +172,16 @@ mod tests {
             turns += 1;
             assert!(turns < 3, "interrupted");
         };
-        let panic = catch_unwind(AssertUnwindSafe(|| background.run(1, endless, &mut attend))).unwrap_err();
+        let panic = catch_unwind(AssertUnwindSafe(|| background.run(1, &memory(), endless, &mut attend))).unwrap_err();
         assert_eq!(*panic.downcast::<&str>().unwrap(), "interrupted");
         assert!(!background.running.load(SeqCst));
-        assert_eq!(background.run(1, |_| Ok(7), &mut || ()).unwrap(), 7);
+        assert_eq!(background.run(1, &memory(), |_| Ok(7), &mut || ()).unwrap(), 7);
     }
 
     #[test]
     fn a_panic_of_the_work_is_an_error() {
         let background = Background::default();
-        let error = background.run::<()>(1, |_| panic!("a bug"), &mut || ()).unwrap_err();
+        let error = background.run::<()>(1, &memory(), |_| panic!("a bug"), &mut || ()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Internal);
     }
 
@@ -186,7 +192,7 @@ mod tests {
             background.halt();
             assert!(!background.running.load(SeqCst));
         };
-        let error = background.run(1, endless, &mut { halt }).unwrap_err();
+        let error = background.run(1, &memory(), endless, &mut { halt }).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Cancelled);
     }
 
@@ -199,7 +205,7 @@ mod tests {
         };
         let before = nice();
         let (work, both) = (|ctx: &Context| Ok(ctx.compute.team().map(2, |_| nice())), Background::default());
-        for nice in both.run(2, work, &mut || ()).unwrap() {
+        for nice in both.run(2, &memory(), work, &mut || ()).unwrap() {
             assert_eq!(nice, (before + NICE).min(19));
         }
         assert_eq!(nice(), before);

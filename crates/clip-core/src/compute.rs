@@ -2,12 +2,14 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use packed_gemm::{Kernel, Precision, Rows, Team};
 
+use crate::cushion::Cushion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{self, Budget};
 
 /// The calling thread with a few helpers that belong to it, and the machine code that they run.
 ///
@@ -18,6 +20,7 @@ pub struct Compute {
     kernel: Kernel,
     /// Free for the next layer.
     rows: Mutex<Vec<Rows>>,
+    memory: Arc<Budget>,
 }
 
 impl Compute {
@@ -43,7 +46,18 @@ impl Compute {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
         };
-        Ok(Self { team: start_threads(|| Team::resting(threads))?, kernel, rows: Mutex::default() })
+        let team = start_threads(threads.saturating_sub(1), || Team::resting(threads))?;
+        Ok(Self { team, kernel, rows: Mutex::default(), memory: Arc::default() })
+    }
+
+    /// Shares a budget with other work of the process, instead of one of its own without a limit.
+    pub fn with_memory(self, memory: Arc<Budget>) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// What a call may take.
+    pub fn memory(&self) -> &Arc<Budget> {
+        &self.memory
     }
 
     /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.
@@ -124,9 +138,17 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// With every signal blocked: a new thread inherits the mask of the one that makes it. But for that of an access to memory that a file
-/// no longer has, which comes to the thread that makes the access, and ends the process where it is blocked.
-pub(crate) fn start_threads<R>(start: impl FnOnce() -> io::Result<R>) -> Result<R> {
+/// Address space that a new thread takes: its stack, and where its first allocations lie. The C library ends the process where it
+/// cannot have the latter, so there has to be room before the thread is made.
+const THREAD_BYTES: usize = 3 << 20;
+
+/// `count` threads, with every signal blocked: a new thread inherits the mask of the one that makes it. But for that of an access to
+/// memory that a file no longer has, which comes to the thread that makes the access, and ends the process where it is blocked.
+pub(crate) fn start_threads<R>(count: usize, start: impl FnOnce() -> io::Result<R>) -> Result<R> {
+    if memory::is_in_use() && count > 0 {
+        let bytes = count.saturating_mul(THREAD_BYTES);
+        drop(Cushion::new(bytes).map_err(|()| memory::refused(bytes))?);
+    }
     let mut blocked = SigSet::all();
     blocked.remove(Signal::SIGBUS);
     let before = blocked
@@ -140,14 +162,28 @@ pub(crate) fn start_threads<R>(start: impl FnOnce() -> io::Result<R>) -> Result<
 /// Everything that a computation borrows from its caller.
 pub struct Context<'a> {
     pub compute: &'a Compute,
-    /// Asked on the calling thread between layers; `true` ends the work with [`ErrorKind::Cancelled`].
-    /// It may also leave by a panic, which passes through the engine unharmed.
+    /// Asked on the calling thread, at least ten times a second whatever the input; `true` ends the work with
+    /// [`ErrorKind::Cancelled`]. It may also leave by a panic, which passes through the engine unharmed.
     pub stop: &'a dyn Fn() -> bool,
 }
 
 impl Context<'_> {
     pub fn check(&self) -> Result<()> {
-        if (self.stop)() { Err(Error::new(ErrorKind::Cancelled, "canceled by the caller")) } else { Ok(()) }
+        if (self.stop)() {
+            return Err(Error::new(ErrorKind::Cancelled, "canceled by the caller"));
+        }
+        if memory::is_short() { Err(memory::short()) } else { Ok(()) }
+    }
+
+    /// Runs `work`, whose long loops on this thread [look up](memory::look): they ask `stop`, and where it says so, the work
+    /// ends in the midst of them.
+    pub fn attend<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        let ask = || {
+            if let Err(e) = self.check() {
+                memory::leave(e);
+            }
+        };
+        memory::caught(|| packed_gemm::watched(&ask, work))
     }
 }
 

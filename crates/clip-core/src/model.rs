@@ -12,14 +12,15 @@ use crate::calibrate::{Means, centre, normalize, uncentre};
 use crate::classify;
 use crate::compute::Context;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::Limits;
+use crate::image::{Limits, estimate};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
+use crate::memory::{self, Headroom, look};
 use crate::merges;
-use crate::passes::{Size, in_passes};
+use crate::passes::{Need, Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec};
+use crate::spec::{Calibration, ModelSpec, TowerSpec};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{TextTower, VisionTower};
@@ -28,6 +29,15 @@ use crate::weights::Weights;
 
 const IMAGES: Size = Size { most: 8, alone: 4 };
 const TEXTS: Size = Size { most: 32, alone: 16 };
+
+/// Bytes that a tower or a tokenizer takes beside its mapped files, at most: vectors, positions, expressions.
+const LOADING: usize = 16 << 20;
+/// A tokenizer takes so many times the length of its description, while that is read.
+const PARSING: usize = 16;
+
+/// And so many times the length of a text, up to which it is read.
+const TOKENIZING: usize = 64;
+const LONG_TEXT: usize = 1 << 20;
 
 /// An L2-normalised vector of the model's space.
 pub type Embedding = Vec<f32>;
@@ -159,36 +169,51 @@ impl Model {
     }
 
     pub fn embed_texts(&self, texts: &[&str], ctx: &Context) -> Result<Vec<Embedding>> {
+        let bytes = texts.len().saturating_mul(self.output_bytes());
+        let _charge = ctx.attend(|| ctx.compute.memory().charge(bytes, &format!("batch of {} texts", texts.len())))?;
         self.with_files(ctx, || {
             let tokenizer = self.tokenizer_in(ctx)?;
-            let mut all = Vec::with_capacity(texts.len());
+            let mut all = memory::with_capacity(texts.len())?;
             for some in texts.chunks(TEXTS.most * ctx.compute.threads()) {
-                ctx.check()?;
-                let ids = some.iter().map(|text| tokenizer.encode_with(text, ctx)).collect::<Result<Vec<_>>>()?;
-                all.extend(self.embed_ids(&ids, ctx)?);
+                let encode = |text: &&str| {
+                    look();
+                    tokenizer.encode_with(text, ctx)
+                };
+                let longest = some.iter().map(|text| text.len()).max().unwrap_or(0);
+                let _room = Headroom::new(longest.min(LONG_TEXT) * TOKENIZING)?;
+                let ids = ctx.attend(|| some.iter().map(encode).collect::<Result<Vec<_>>>())?;
+                all.extend(self.embed_sequences(&ids, 0, bytes, ctx)?);
             }
             Ok(all)
         })
     }
 
-    /// Embeds token ids, one sequence a text, as the tokenizer gives them.
-    pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
-        self.with_files(ctx, || self.embed_ids(ids, ctx))
+    /// Of an embedding, until the end of the call: itself, and as its caller gives it on.
+    fn output_bytes(&self) -> usize {
+        2 * size_of::<f32>() * self.spec().dimensions + 256
     }
 
-    fn embed_ids(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
+    /// Embeds token ids, one sequence a text, as the tokenizer gives them.
+    pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
+        self.with_files(ctx, || self.embed_sequences(ids, self.output_bytes(), 0, ctx))
+    }
+
+    /// `output`: bytes of an embedding that are still to be charged, `held`: those that have been.
+    fn embed_sequences(&self, ids: &[Vec<u32>], output: usize, held: usize, ctx: &Context) -> Result<Vec<Embedding>> {
         let (tower, mean) = (self.text_tower()?, self.means().map(|means| &*means.text));
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let rows: Vec<usize> = ids.iter().map(|ids| tower.rows(ids)).collect();
-        in_passes(&rows, &TEXTS, ctx, |range, ctx| finish(tower.forward(&ids[range], ctx)?, mean))
+        let (cost, thread) = pass_bytes(&self.spec().text.tower, 0, self.spec().text.context_length);
+        let need = Need { cost, thread, beside: 0, output, held };
+        in_passes(&rows, &TEXTS, &need, ctx, |range, ctx| finish(tower.forward(&ids[range], ctx)?, mean))
     }
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
     pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
         self.with_files(ctx, || {
-            let tower = self.vision_tower()?;
-            in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
-                let decoded = pixels::decode_all(&images[range.clone()], limits, &self.spec().image, ctx)?;
+            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
+            in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
+                let decoded = pixels::decode_all(&images[range.clone()], room, limits, &self.spec().image, ctx)?;
                 let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
                 self.embed_pass(tower, &pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
             })
@@ -198,10 +223,10 @@ impl Model {
     /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
     pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
         self.with_files(ctx, || {
-            let tower = self.vision_tower()?;
-            in_passes(&vec![1; images.len()], &IMAGES, ctx, |range, ctx| {
+            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
+            in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
                 let mut pixels = Vec::with_capacity(range.len());
-                let decoded = pixels::decode_each(&images[range], limits, &self.spec().image, ctx)?;
+                let decoded = pixels::decode_each(&images[range], room, limits, &self.spec().image, ctx)?;
                 let failures: Vec<_> =
                     decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
                 let mut embedded = self.embed_pass(tower, &pixels, ctx)?.into_iter();
@@ -217,11 +242,38 @@ impl Model {
     /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
         self.with_files(ctx, || {
-            let tower = self.vision_tower()?;
-            in_passes(&vec![1; pixels.len()], &IMAGES, ctx, |range, ctx| {
+            let (tower, need) = (self.vision_tower()?, self.pass_need());
+            in_passes(&vec![1; pixels.len()], &IMAGES, &need, ctx, |range, ctx| {
                 self.embed_pass(tower, &pixels[range], ctx)?.into_iter().collect()
             })
         })
+    }
+
+    fn pass_need(&self) -> Need {
+        let (spec, rows) = (&self.spec().vision, self.spec().positions());
+        let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
+        let pixels = 3 * size_of::<f32>() * spec.image_size * spec.image_size;
+        Need {
+            cost: row.saturating_mul(rows).saturating_add(pixels),
+            thread,
+            beside: 0,
+            output: self.output_bytes(),
+            held: 0,
+        }
+    }
+
+    /// And what one image may take: where it needs more, it fails by itself, when its turn comes; what others need is made room
+    /// for.
+    fn images_need(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<(Need, usize)> {
+        let need = self.pass_need();
+        let batch = images.len().saturating_mul(need.output).saturating_add(ctx.compute.threads() * need.thread);
+        let room = ctx.compute.memory().limit().saturating_sub(batch.saturating_add(need.cost));
+        let bytes = |image: &&[u8]| {
+            look();
+            estimate(image, limits, &self.spec().image).bytes
+        };
+        let beside = ctx.attend(|| Ok(images.iter().map(bytes).filter(|bytes| *bytes <= room).max().unwrap_or(0)))?;
+        Ok((Need { beside, ..need }, room))
     }
 
     fn embed_pass(&self, tower: &VisionTower, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Result<Embedding>>> {
@@ -232,9 +284,12 @@ impl Model {
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        get_or_load(&self.tokenizer, || match self.compact_tokenizer() {
-            Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length),
-            None => self.tokenizer_json()(),
+        get_or_load(&self.tokenizer, || {
+            let _room = Headroom::new(LOADING)?;
+            match self.compact_tokenizer() {
+                Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length),
+                None => self.tokenizer_json()(),
+            }
         })
     }
 
@@ -267,6 +322,7 @@ impl Model {
             if expected.is_some_and(|expected| expected != hex(&Sha256::digest(&bytes))) {
                 return Err(Error::corrupted(format!("file {}: is not what was installed", path.display())));
             }
+            let _room = Headroom::new(PARSING * bytes.len())?;
             Tokenizer::with_cleaning(&bytes, context_length, cleaning)
         }
     }
@@ -276,11 +332,17 @@ impl Model {
     }
 
     fn text_tower(&self) -> Result<&TextTower> {
-        get_or_load(&self.text, || TextTower::load(self.weights()?, self.spec()))
+        get_or_load(&self.text, || {
+            let _room = Headroom::new(LOADING)?;
+            TextTower::load(self.weights()?, self.spec())
+        })
     }
 
     fn vision_tower(&self) -> Result<&VisionTower> {
-        get_or_load(&self.vision, || VisionTower::load(self.weights()?, self.spec()))
+        get_or_load(&self.vision, || {
+            let _room = Headroom::new(LOADING)?;
+            VisionTower::load(self.weights()?, self.spec())
+        })
     }
 }
 
@@ -290,6 +352,18 @@ fn get_or_load<T>(cell: &OnceLock<T>, load: impl FnOnce() -> Result<T>) -> Resul
         let _ = cell.set(load()?);
     }
     cell.get().ok_or_else(|| Error::internal("part of a model was not loaded"))
+}
+
+/// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.
+///
+/// The residuals; two left-hand sides of products, the memory of each as wide as the widest; queries, keys and values, rounded
+/// and before that; what is embedded. All as f32, which is what they are at most.
+fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
+    let widest = tower.intermediate.max(tower.hidden).max(patch);
+    let row = size_of::<f32>() * (2 * tower.hidden + 2 * widest + 6 * tower.hidden);
+    // Of attention: a head's keys and values, and its output. Of products: a panel laid out anew, and a job's sums.
+    let head = tower.hidden.div_ceil(tower.heads.max(1)) + 16;
+    (row, size_of::<f32>() * (4 * head * (rows + 16) + 8 * (rows + 16)) + (1 << 19))
 }
 
 /// Rows to unit length, and where the spec has means, around the modality's; a row that has no direction is an error,

@@ -7,10 +7,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
-use scopeguard::{ScopeGuard, guard};
-
 use crate::compute::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 
 /// Items of a pass.
 pub struct Size {
@@ -21,24 +20,38 @@ pub struct Size {
     pub alone: usize,
 }
 
+/// What the items of a batch take, in bytes.
+pub struct Need {
+    /// For each unit of cost, while its pass is computed.
+    pub cost: usize,
+    /// Of a thread, whatever it computes.
+    pub thread: usize,
+    /// What one item takes beside its pass while it is made ready, at most; items may wait for each other.
+    pub beside: usize,
+    /// Of an item, until the end of the call.
+    pub output: usize,
+    /// What the call has been charged already.
+    pub held: usize,
+}
+
 /// What `pass` gives for the items of a batch, in order, or the first error. `costs`: of each item, in any unit.
 ///
 /// `pass` is called for ranges of items, on the calling thread with the caller's context. Where that is stopped or panics, the
-/// passes of other threads end before their next layer.
+/// passes of other threads end at their next look. Passes are as many, and on as many threads, as the memory allows; there is an error
+/// where it is too little for one item.
 pub fn in_passes<R: Send>(
     costs: &[usize],
     size: &Size,
+    need: &Need,
     ctx: &Context,
     pass: impl Fn(Range<usize>, &Context) -> Result<Vec<R>> + Sync,
 ) -> Result<Vec<R>> {
-    let threads = ctx.compute.threads();
-    let apart = threads > 1 && costs.len() >= threads * size.alone;
-    let (together, alone) = (costs.len().div_ceil(size.most), costs.len() / size.alone);
-    let ranges = split(costs, if apart { alone - alone % threads } else { together });
-    let mut all = Vec::with_capacity(costs.len());
-    if !apart {
+    let plan = Plan::new(costs, size, need, ctx)?;
+    let _charge = ctx.compute.memory().charge(plan.bytes, "batch")?;
+    let (ranges, mut all) = (plan.ranges, memory::with_capacity(costs.len())?);
+    if !plan.apart {
         for range in ranges {
-            all.extend(pass(range, ctx)?);
+            all.extend(ctx.attend(|| pass(range, ctx))?);
         }
         return Ok(all);
     }
@@ -50,7 +63,7 @@ pub fn in_passes<R: Send>(
         if i > failed.load(SeqCst) {
             return true;
         }
-        let result = pass(ranges[i].clone(), ctx);
+        let result = ctx.attend(|| pass(ranges[i].clone(), ctx));
         let error = result.as_ref().err().map(|e| e.kind);
         if error.is_some() {
             failed.fetch_min(i, SeqCst);
@@ -59,21 +72,68 @@ pub fn in_passes<R: Send>(
         error != Some(ErrorKind::Cancelled)
     };
     let team = ctx.compute.team();
+    let stop = || stopped.store(true, SeqCst);
     let mine = |i| {
-        let stop = guard((), |()| stopped.store(true, SeqCst));
-        if turn(i, ctx) {
-            ScopeGuard::into_inner(stop);
+        if !turn(i, ctx) {
+            stop();
         }
     };
     let theirs = |i| {
         turn(i, &Context { compute: ctx.compute, stop: &|| stopped.load(SeqCst) || team.is_halted() });
     };
-    team.share(ranges.len(), mine, theirs);
+    // The calling thread looks up between its passes, too, and while it waits for those of others.
+    ctx.attend(|| {
+        team.share(ranges.len(), mine, theirs, &stop);
+        Ok(())
+    })?;
     for result in results {
         let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
         all.extend(result.ok_or_else(|| Error::internal("a pass was not computed"))??);
     }
     Ok(all)
+}
+
+/// How a batch is computed.
+struct Plan {
+    ranges: Vec<Range<usize>>,
+    /// Each thread computes passes of its own.
+    apart: bool,
+    /// What that takes, but for making items ready.
+    bytes: usize,
+}
+
+impl Plan {
+    fn new(costs: &[usize], size: &Size, need: &Need, ctx: &Context) -> Result<Self> {
+        let (threads, memory) = (ctx.compute.threads(), ctx.compute.memory());
+        let outputs = costs.len().saturating_mul(need.output);
+        let fixed = outputs.saturating_add(threads.saturating_mul(need.thread));
+        let room = memory.limit().saturating_sub(need.held.saturating_add(need.beside));
+        let bytes = |ranges: &[Range<usize>], passes: usize| {
+            let most = ranges.iter().map(|range| costs[range.clone()].iter().sum::<usize>()).max().unwrap_or(0);
+            fixed.saturating_add(most.saturating_mul(passes).saturating_mul(need.cost))
+        };
+        if threads > 1 && costs.len() >= threads * size.alone {
+            let alone = costs.len() / size.alone;
+            let ranges = split(costs, alone - alone % threads);
+            let bytes = bytes(&ranges, threads);
+            if bytes <= room {
+                return Ok(Self { ranges, apart: true, bytes });
+            }
+        }
+        let mut count = costs.len().div_ceil(size.most);
+        loop {
+            let ranges = split(costs, count);
+            let bytes = bytes(&ranges, 1);
+            if bytes <= room || count >= costs.len() {
+                let needed = bytes.saturating_add(need.beside).saturating_add(need.held);
+                return match needed <= memory.limit() {
+                    true => Ok(Self { ranges, apart: false, bytes }),
+                    false => Err(memory.exceeded(&format!("batch of {} inputs", costs.len()), needed)),
+                };
+            }
+            count = (2 * count).clamp(1, costs.len());
+        }
+    }
 }
 
 /// Ranges of about the same cost, `count` at most, none of them empty.
@@ -82,7 +142,8 @@ fn split(costs: &[usize], count: usize) -> Vec<Range<usize>> {
     let (mut ranges, mut start, mut sum) = (Vec::with_capacity(count), 0, 0);
     for (i, cost) in costs.iter().enumerate() {
         sum += cost;
-        if sum * count >= total * (ranges.len() + 1) || i + 1 == costs.len() {
+        // Of as many ranges as items each has one, whatever they cost.
+        if count >= costs.len() || sum * count >= total * (ranges.len() + 1) || i + 1 == costs.len() {
             ranges.push(start..i + 1);
             start = i + 1;
         }
@@ -99,13 +160,15 @@ mod tests {
     use std::time::Duration;
 
     const SIZE: Size = Size { most: 8, alone: 4 };
+    const NEED: Need = Need { cost: 1, thread: 1, beside: 1, output: 1, held: 0 };
 
     #[test]
     fn splits_by_cost() {
         assert_eq!(split(&[1; 8], 2), [0..4, 4..8]);
         assert_eq!(split(&[1; 17], 4), [0..5, 5..9, 9..13, 13..17]);
         assert_eq!(split(&[6, 1, 1, 1, 1, 1, 1], 2), [0..1, 1..7]);
-        assert_eq!(split(&[1, 1, 100], 3).len(), 1);
+        assert_eq!(split(&[1, 1, 100], 2).len(), 1);
+        assert_eq!(split(&[1, 1, 100], 3).len(), 3);
         assert!(split(&[], 0).is_empty());
         for n in 1..70 {
             let costs: Vec<usize> = (0..n).map(|i| 1 + i * 7 % 5).collect();
@@ -128,7 +191,7 @@ mod tests {
                     thread::sleep(Duration::from_millis(1));
                     Ok(range.collect())
                 };
-                assert_eq!(in_passes(&vec![1; n], &SIZE, &ctx, pass).unwrap(), (0..n).collect::<Vec<_>>());
+                assert_eq!(in_passes(&vec![1; n], &SIZE, &NEED, &ctx, pass).unwrap(), (0..n).collect::<Vec<_>>());
                 let apart = threads > 1 && n >= threads * SIZE.alone && n > 40;
                 assert!(!apart || ids.into_inner().unwrap().len() > 1, "{threads} threads, {n} items");
             }
@@ -144,9 +207,32 @@ mod tests {
                 let check = |i| if i >= bad { Err(Error::internal(format!("item {i}"))) } else { Ok(i) };
                 range.map(check).collect::<Result<Vec<_>>>()
             };
-            let error = in_passes(&[1; 40], &SIZE, &ctx, pass).unwrap_err();
+            let error = in_passes(&[1; 40], &SIZE, &NEED, &ctx, pass).unwrap_err();
             assert_eq!(error.message, format!("item {bad}"));
         }
+    }
+
+    #[test]
+    fn passes_are_cut_to_fit_the_memory() {
+        let compute = Compute::new(2).unwrap();
+        let ctx = Context { compute: &compute, stop: &|| false };
+        let need = Need { cost: 10, thread: 5, beside: 100, output: 1, held: 0 };
+        let plan = |limit, costs: &[usize]| {
+            compute.memory().set_limit(limit, "");
+            Plan::new(costs, &SIZE, &need, &ctx).map(|plan| (plan.apart, plan.ranges.len(), plan.bytes))
+        };
+        let items = [1; 16];
+        // outputs and threads take 26 of it, what is made ready 100
+        assert_eq!(plan(206, &items).unwrap(), (true, 4, 106));
+        assert!(!plan(205, &items).unwrap().0);
+        assert_eq!(plan(205, &items[..7]).unwrap(), (false, 1, 17 + 70));
+        assert_eq!(plan(186, &items[..7]).unwrap(), (false, 2, 17 + 40));
+        assert_eq!(plan(127, &items[..7]).unwrap(), (false, 7, 17 + 10));
+        assert_eq!(plan(126, &items[..7]).unwrap_err().kind, ErrorKind::LimitExceeded);
+        assert_eq!(plan(1000, &[]).unwrap(), (false, 0, 10));
+        compute.memory().set_limit(127, "");
+        let pass = |range: Range<usize>, _: &Context| Ok(range.collect());
+        assert_eq!(in_passes(&items[..7], &SIZE, &need, &ctx, pass).unwrap(), [0, 1, 2, 3, 4, 5, 6]);
     }
 
     /// Until it is told to stop.
@@ -164,11 +250,12 @@ mod tests {
     fn all_threads_stop_when_the_caller_does() {
         let (compute, asked) = (Compute::new(3).unwrap(), AtomicUsize::new(0));
         let stop = || asked.fetch_add(1, SeqCst) > 20;
-        let error = in_passes(&[1; 40], &SIZE, &Context { compute: &compute, stop: &stop }, endless).unwrap_err();
+        let error =
+            in_passes(&[1; 40], &SIZE, &NEED, &Context { compute: &compute, stop: &stop }, endless).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Cancelled);
         let panics = || if asked.fetch_add(1, SeqCst) > 60 { panic!("interrupted") } else { false };
         let ctx = Context { compute: &compute, stop: &panics };
-        let panic = catch_unwind(AssertUnwindSafe(|| in_passes(&[1; 40], &SIZE, &ctx, endless))).unwrap_err();
+        let panic = catch_unwind(AssertUnwindSafe(|| in_passes(&[1; 40], &SIZE, &NEED, &ctx, endless))).unwrap_err();
         assert_eq!(*panic.downcast::<&str>().unwrap(), "interrupted");
         // A process that exits from within: nobody is at work after `halt`.
         let working = AtomicUsize::new(0);
@@ -186,6 +273,6 @@ mod tests {
             working.fetch_sub(1, SeqCst);
             result
         };
-        assert!(in_passes(&[1; 40], &SIZE, &Context { compute: &compute, stop: &halts }, pass).is_err());
+        assert!(in_passes(&[1; 40], &SIZE, &NEED, &Context { compute: &compute, stop: &halts }, pass).is_err());
     }
 }

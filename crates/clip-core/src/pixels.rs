@@ -1,58 +1,84 @@
 //! Images of a batch to pixel values, several at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::compute::Context;
+use crate::detached::detached;
 use crate::error::Result;
-use crate::image::{Limits, pixel_values};
+use crate::image::{Estimate, Limits, estimate, pixel_values};
+use crate::memory::copied;
 use crate::spec::ImageSpec;
 
 /// The pixel values of each image, or its error, in order. Nothing follows the first error.
 ///
-/// Each thread takes the next image as soon as it is free, so a large one keeps no other waiting. The caller is asked
-/// whether to go on before each image that its own thread takes; when it stops, the images that are being decoded are finished and no other is begun.
-pub fn decode_all(images: &[&[u8]], limits: &Limits, spec: &ImageSpec, ctx: &Context) -> Result<Vec<Result<Vec<f32>>>> {
-    decode_with(images.len(), true, ctx, |i| pixel_values(images[i], limits, spec))
+/// Each thread takes the next image as soon as it is free, so a large one keeps no other waiting, but for memory: images that
+/// together need more than there is have their turns. When the caller stops, no other image is begun. `room`: bytes that one image may
+/// take.
+pub fn decode_all(
+    images: &[&[u8]],
+    room: usize,
+    limits: &Limits,
+    spec: &ImageSpec,
+    ctx: &Context,
+) -> Result<Vec<Result<Vec<f32>>>> {
+    decode_with(images.len(), true, ctx, |i, ctx| decode(images[i], room, limits, spec, ctx))
 }
 
 /// The same, where an error ends nothing: as many results as images.
 pub fn decode_each(
     images: &[&[u8]],
+    room: usize,
     limits: &Limits,
     spec: &ImageSpec,
     ctx: &Context,
 ) -> Result<Vec<Result<Vec<f32>>>> {
-    decode_with(images.len(), false, ctx, |i| pixel_values(images[i], limits, spec))
+    decode_with(images.len(), false, ctx, |i, ctx| decode(images[i], room, limits, spec, ctx))
+}
+
+fn decode(bytes: &[u8], room: usize, limits: &Limits, spec: &ImageSpec, ctx: &Context) -> Result<Vec<f32>> {
+    let (Estimate { what, bytes: needed, deaf }, memory) = (estimate(bytes, limits, spec), ctx.compute.memory());
+    if needed > room {
+        // Beside what the call has already.
+        return Err(memory.exceeded(&what, needed.saturating_add(memory.limit().saturating_sub(room))));
+    }
+    let charge = memory.charge(needed, &what)?;
+    if !deaf {
+        return charge.cover(|| pixel_values(bytes, limits, spec));
+    }
+    let (bytes, limits, spec) = (copied(bytes)?, *limits, spec.clone());
+    detached(charge, move || pixel_values(&bytes, &limits, &spec))
 }
 
 fn decode_with<T: Send>(
     count: usize,
     errors_end: bool,
     ctx: &Context,
-    decode: impl Fn(usize) -> Result<T> + Sync,
+    decode: impl Fn(usize, &Context) -> Result<T> + Sync,
 ) -> Result<Vec<Result<T>>> {
     ctx.check()?;
-    if count == 1 {
-        return Ok(vec![decode(0)]);
-    }
     // Images from here on are not begun: those after a bad one.
-    let (end, mut stopped) = (AtomicUsize::new(count), Ok(()));
+    let (end, stopped) = (AtomicUsize::new(count), AtomicBool::new(false));
     let decoded: Vec<Mutex<Option<Result<T>>>> = (0..count).map(|_| Mutex::new(None)).collect();
-    let go_on = || {
-        stopped = ctx.check();
-        stopped.is_ok()
-    };
-    ctx.compute.team().for_each_while(count, go_on, |i| {
+    let turn = |i: usize, result: &dyn Fn() -> Result<T>| {
         if i < end.load(Ordering::Relaxed) {
-            let result = decode(i);
+            let result = result();
             if errors_end && result.is_err() {
                 end.fetch_min(i + 1, Ordering::Relaxed);
             }
             *decoded[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
-    });
-    stopped?;
+    };
+    let team = ctx.compute.team();
+    let mine = |i| turn(i, &|| decode(i, ctx));
+    let theirs = |i| {
+        let ctx = Context { compute: ctx.compute, stop: &|| stopped.load(Ordering::Relaxed) || team.is_halted() };
+        turn(i, &|| ctx.attend(|| decode(i, &ctx)));
+    };
+    ctx.attend(|| {
+        team.share(count, mine, theirs, &|| stopped.store(true, Ordering::Relaxed));
+        Ok(())
+    })?;
     // Images after a bad one may have been decoded before it was.
     let results = decoded.into_iter().take(end.into_inner());
     Ok(results.filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
@@ -64,7 +90,6 @@ mod tests {
     use crate::compute::Compute;
     use crate::error::{Error, ErrorKind};
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
     fn sleep(milliseconds: u64) {
@@ -75,7 +100,7 @@ mod tests {
     fn order_is_kept_and_nothing_follows_the_first_error() {
         let compute = Compute::new(3).unwrap();
         let ctx = Context { compute: &compute, stop: &|| false };
-        let decode = |i: usize| {
+        let decode = |i: usize, _: &Context| {
             sleep([9, 0, 5, 2][i % 4]);
             if i == 7 || i == 9 { Err(Error::invalid_image("bad")) } else { Ok(i) }
         };
@@ -98,7 +123,7 @@ mod tests {
         let compute = Compute::new(2).unwrap();
         let ctx = Context { compute: &compute, stop: &|| false };
         let done = AtomicUsize::new(0);
-        let all = decode_with(8, true, &ctx, |i| {
+        let all = decode_with(8, true, &ctx, |i, _| {
             if i == 0 {
                 (0..1000).take_while(|_| done.load(Ordering::SeqCst) < 7).for_each(|_| sleep(10));
                 return Ok(done.load(Ordering::SeqCst));
@@ -125,7 +150,7 @@ mod tests {
             };
             let ctx = Context { compute: &compute, stop: &stop };
             let result = catch_unwind(AssertUnwindSafe(|| {
-                decode_with(10_000, true, &ctx, |_| {
+                decode_with(10_000, true, &ctx, |_, _| {
                     begun.fetch_add(1, Ordering::SeqCst);
                     if std::thread::current().id() == caller {
                         sleep(2);

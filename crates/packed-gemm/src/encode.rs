@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use pulp::{Arch, Simd};
 
 use crate::rows::{Aligned, BLOCK, LINE_BYTES};
+use crate::watch::reserved;
 
 /// Rows of f32 as pairs of bf16 in one word, the first one in the low half. A zero fills up an odd row.
 #[inline(always)]
@@ -135,6 +136,7 @@ pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
         // Taken out, as `f` may ask for one, too.
         let mut values = buffer.replace(Aligned::new(LINE_BYTES));
         if values.len() < len {
+            reserved(values.try_reserve_exact(len - values.len()), 4 * len);
             values.resize(len, 0.0);
         }
         let result = f(&mut values[..len]);

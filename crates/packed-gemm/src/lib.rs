@@ -43,6 +43,7 @@ mod pairs;
 mod rows;
 mod team;
 mod tile;
+mod watch;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -53,3 +54,4 @@ pub use matrix::{PackedMatrix, Precision, ShapeError};
 pub use pairs::{PAIR_ROWS, multiply_pairs, to_pairs};
 pub use rows::Rows;
 pub use team::Team;
+pub use watch::{OutOfMemory, look, watched};

@@ -12,6 +12,7 @@ use crate::pack;
 use crate::rows::{Aligned, Rows};
 use crate::team::Team;
 use crate::tile::{COLUMNS, Int8, Job, Operands, Panel, TILE};
+use crate::watch::{look, reserved};
 
 /// Products of fewer multiplications than this stay on the calling thread: sharing work costs a few microseconds.
 const SMALL: usize = 1 << 16;
@@ -133,7 +134,8 @@ impl PackedMatrix {
     #[allow(unsafe_code)]
     pub fn multiply(&self, team: &Team, x: &Rows, epilogue: &Epilogue) -> Result<Vec<f32>, ShapeError> {
         self.check(x, epilogue)?;
-        let mut out = Vec::with_capacity(x.len() * self.n);
+        let mut out = Vec::new();
+        reserved(out.try_reserve_exact(x.len() * self.n), 4 * x.len() * self.n);
         self.run(
             team,
             x,
@@ -205,6 +207,7 @@ impl PackedMatrix {
             Job { operands, ahead, row: from, rows: to - from, column, width, epilogue, out }.run(x.kernel());
         };
         if m * n * k < SMALL {
+            look();
             (0..panels * parts).for_each(job);
         } else {
             team.for_each(panels * parts, job);

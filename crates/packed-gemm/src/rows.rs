@@ -8,6 +8,7 @@ use crate::kernel::Kernel;
 use crate::matrix::{Precision, ShapeError, check};
 use crate::team::Team;
 use crate::tile::{COLUMNS, TILE};
+use crate::watch::reserved;
 
 /// Values of a row that share a scale in [`Precision::Int8`]: as many as a panel has columns, so that a product can
 /// write its own output in this format, panel by panel.
@@ -256,10 +257,12 @@ impl Rows {
         let (words, scales) = (self.shape.len(), self.shape.scales());
         if self.words.len() < words {
             // Anew, as nothing of it is needed, and no larger than that.
-            self.words = Aligned::with_capacity(LINE_BYTES, words);
+            self.words = Aligned::new(LINE_BYTES);
+            reserved(self.words.try_reserve_exact(words), 4 * words);
             self.words.resize(words, 0);
         }
         if self.scales.len() < scales {
+            reserved(self.scales.try_reserve_exact(scales - self.scales.len()), 4 * scales);
             self.scales.resize(scales, 0.0);
         }
         Writer {

@@ -10,15 +10,21 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use scopeguard::defer;
+use scopeguard::{ScopeGuard, defer, guard};
+
+use crate::watch::look;
 
 /// How long a helper looks for work before it sleeps: longer than the pauses inside a tower, short enough to leave the
 /// processor to others soon.
 const WATCH: Duration = Duration::from_micros(60);
+
+/// Between two looks at helpers that take their time.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// A bit of [`Shared::state`]: helpers may join.
 const OPEN: u64 = 1 << 31;
@@ -72,9 +78,14 @@ impl Team {
     pub fn resting(threads: usize) -> std::io::Result<Self> {
         let mut team = Self::solo();
         for i in 1..threads {
-            let shared = team.shared.clone();
-            let helper = std::thread::Builder::new().name(format!("clip-{i}")).spawn(move || shared.help())?;
-            team.helpers.push(helper);
+            let (shared, (begun, begin)) = (team.shared.clone(), sync_channel(1));
+            let help = move || {
+                let _ = begun.send(());
+                shared.help();
+            };
+            team.helpers.push(std::thread::Builder::new().name(format!("clip-{i}")).spawn(help)?);
+            // One after the other, so that what a thread takes to begin with is there before the next one takes it.
+            let _ = begin.recv();
         }
         Ok(team)
     }
@@ -113,32 +124,48 @@ impl Team {
     }
 
     /// Runs `body` for 0, 1, ... `count - 1`, each once, in any order, and returns when all are done. A panic in one
-    /// goes on here.
+    /// goes on here. The calling thread [looks up](look) before each of its turns, and while it waits.
     pub fn for_each(&self, count: usize, body: impl Fn(usize) + Sync) {
         if count < 2 {
+            look();
             return (0..count).for_each(body);
         }
-        self.share(count, &body, &body);
+        self.share(count, &body, &body, &|| ());
     }
 
     /// Runs turns 0, 1, ... `count - 1`, each once: `mine` on the calling thread, `theirs` on helpers. Where there is no helper
-    /// to be had all of them are the caller's.
-    pub fn share(&self, count: usize, mine: impl Fn(usize), theirs: impl Fn(usize) + Sync) {
-        if self.helpers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
-            return (0..count).for_each(mine);
-        }
-        defer! { self.busy.store(false, Ordering::Release) }
-        self.shared.lead(count, &mut || true, &mine, &theirs);
+    /// to be had all of them are the caller's. Where the calling thread leaves by a panic, it calls `leaves` before it waits
+    /// for helpers to end the turns that they have begun.
+    pub fn share(&self, count: usize, mine: impl Fn(usize), theirs: impl Fn(usize) + Sync, leaves: &dyn Fn()) {
+        self.lead(count, &mut || true, &mine, &theirs, leaves);
     }
 
-    /// The same, where the calling thread asks `go_on` before each of its own turns: after `false` no other turn is begun.
-    /// Returns when all that were begun are done, also when `go_on` panics.
+    /// As [`Team::for_each`], where the calling thread asks `go_on` before each of its own turns: after `false` no other turn is
+    /// begun. Returns when all that were begun are done, also when `go_on` panics.
     pub fn for_each_while(&self, count: usize, mut go_on: impl FnMut() -> bool, body: impl Fn(usize) + Sync) {
+        self.lead(count, &mut go_on, &body, &body, &|| ());
+    }
+
+    fn lead(
+        &self,
+        count: usize,
+        go_on: &mut dyn FnMut() -> bool,
+        mine: &dyn Fn(usize),
+        theirs: &Body,
+        leaves: &dyn Fn(),
+    ) {
+        let leaving = guard((), |()| leaves());
         if self.helpers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
-            return (0..count).take_while(|_| go_on()).for_each(body);
+            let turns = (0..count).take_while(|_| {
+                look();
+                go_on()
+            });
+            turns.for_each(mine);
+        } else {
+            defer! { self.busy.store(false, Ordering::Release) }
+            self.shared.lead(count, go_on, mine, theirs, leaves);
         }
-        defer! { self.busy.store(false, Ordering::Release) }
-        self.shared.lead(count, &mut go_on, &body, &body);
+        ScopeGuard::into_inner(leaving);
     }
 
     /// For an owner that leaves a loop without an end to it, from within a turn or `go_on`: a process that exits there. No
@@ -174,7 +201,14 @@ impl Drop for Team {
 impl Shared {
     /// The owner's side of a loop.
     #[allow(unsafe_code)]
-    fn lead(&self, count: usize, go_on: &mut dyn FnMut() -> bool, mine: &dyn Fn(usize), body: &Body) {
+    fn lead(
+        &self,
+        count: usize,
+        go_on: &mut dyn FnMut() -> bool,
+        mine: &dyn Fn(usize),
+        body: &Body,
+        leaves: &dyn Fn(),
+    ) {
         // SAFETY: only the lifetime changes. No helper uses the body after this function: it ends by closing the loop
         // and waiting until all have left, also when `body` panics here.
         let body_for_all = unsafe { std::mem::transmute::<*const Body, *const Body<'static>>(body) };
@@ -189,7 +223,10 @@ impl Shared {
         }
         {
             defer! { self.close() }
+            let leaving = guard((), |()| leaves());
             self.take_turns(count, go_on, mine);
+            self.wait(look);
+            ScopeGuard::into_inner(leaving);
         }
         if let Some(panic) = lock(&self.panic).take() {
             resume_unwind(panic);
@@ -197,7 +234,12 @@ impl Shared {
     }
 
     fn take_turns(&self, count: usize, go_on: &mut dyn FnMut() -> bool, body: &dyn Fn(usize)) {
-        while go_on() {
+        loop {
+            // A helper is not watched, unless by its turn.
+            look();
+            if !go_on() {
+                break;
+            }
             let i = self.next.fetch_add(1, Ordering::Relaxed);
             if i >= count {
                 break;
@@ -208,13 +250,27 @@ impl Shared {
 
     /// Lets nobody in any more and waits for those inside.
     fn close(&self) {
-        self.next.store(usize::MAX / 2, Ordering::Relaxed); // after a panic nobody takes another turn
+        self.wait(|| ());
+    }
+
+    /// Lets nobody in any more and waits for those inside, calling `meanwhile` now and then.
+    fn wait(&self, meanwhile: impl Fn()) {
+        self.next.store(usize::MAX / 2, Ordering::Relaxed); // where it ends early nobody takes another turn
         self.state.fetch_and(!OPEN, Ordering::AcqRel);
-        let mut turns = 0u32;
+        let mut turns = 0u64;
         while self.state.load(Ordering::Acquire) & INSIDE != 0 {
             turns += 1;
-            // A helper that lost its processor needs ours.
-            if turns < 1000 { std::hint::spin_loop() } else { std::thread::yield_now() }
+            if turns < 1000 {
+                std::hint::spin_loop();
+            } else {
+                // A helper that lost its processor needs ours; one at a long turn does not.
+                if turns < 20_000 {
+                    std::thread::yield_now()
+                } else {
+                    std::thread::sleep(PAUSE)
+                }
+                meanwhile();
+            }
         }
     }
 
@@ -344,11 +400,16 @@ mod tests {
                 mine.set(mine.get() + 1);
                 std::thread::sleep(Duration::from_micros(300));
             };
-            team.share(60, of_mine, |_| {
-                assert_ne!(std::thread::current().id(), here);
-                theirs.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_micros(300));
-            });
+            team.share(
+                60,
+                of_mine,
+                |_| {
+                    assert_ne!(std::thread::current().id(), here);
+                    theirs.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_micros(300));
+                },
+                &|| (),
+            );
             assert_eq!(mine.get() + theirs.load(Ordering::Relaxed), 60);
             assert_eq!(theirs.load(Ordering::Relaxed) > 0, threads > 1);
         }

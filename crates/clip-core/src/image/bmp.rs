@@ -3,12 +3,14 @@
 //! A decoder of its own, since the format is simple and `image`'s differs from Pillow in what matters here: the scaling
 //! of 16-bit colours and what run-length escapes leave behind. Follows Pillow's `BmpImagePlugin.py`.
 
-use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported, zeroed};
+use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::estimate::Need;
 use super::format::Format::Bmp;
 use super::png::unpack;
 use super::reader::{array, slice, u8_at, u16_le, u32_le};
 use super::{Limits, Rgb8};
 use crate::Result;
+use crate::memory::{reserve, zeroed};
 
 struct Header {
     width: u32,
@@ -23,6 +25,9 @@ struct Header {
     offset: usize,
 }
 
+/// Pixels made of indices between two looks.
+const PIECE: usize = 1 << 16;
+
 const RAW: u32 = 0;
 const RLE8: u32 = 1;
 const RLE4: u32 = 2;
@@ -36,18 +41,33 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let mut pixels = match header.compression {
         RLE8 | RLE4 => {
             let indices = runs(data, header.compression == RLE4, width, area)?;
-            indices.iter().flat_map(|i| header.palette[usize::from(*i)]).collect()
+            let mut pixels = zeroed(3 * area)?;
+            for (indices, pixels) in indices.chunks(PIECE).zip(pixels.chunks_mut(3 * PIECE)) {
+                look();
+                let pixels = pixels.as_chunks_mut::<3>().0;
+                pixels.iter_mut().zip(indices).for_each(|(p, i)| *p = header.palette[usize::from(*i)]);
+            }
+            pixels
         }
         _ => rows(data, &header, area)?,
     };
     if header.bottom_up {
         let mut rows = pixels.chunks_exact_mut(3 * width);
         while let (Some(a), Some(b)) = (rows.next(), rows.next_back()) {
+            look();
             a.swap_with_slice(b);
         }
     }
     let image = Rgb8 { width: header.width, height: header.height, pixels };
     Ok(Decoded::rgb(image, 1))
+}
+
+/// The pixels, and of run lengths the indices that they are made of.
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let Header { width, height, compression, .. } = Header::read(bytes).ok()?;
+    let area = (width as usize).checked_mul(height as usize)?;
+    let each = if matches!(compression, RLE8 | RLE4) { 4 } else { 3 };
+    Some(Need { width, height, bytes: area.checked_mul(each)?, deaf: false })
 }
 
 impl Header {
@@ -123,6 +143,7 @@ fn rows(data: &[u8], header: &Header, area: usize) -> Result<Vec<u8>> {
     let unpack_row = row_format(header)?;
     let mut pixels = zeroed(3 * area)?;
     for (row, out) in data.chunks(stride).zip(pixels.chunks_exact_mut(3 * width)) {
+        look();
         unpack_row(row, out.as_chunks_mut::<3>().0, header);
     }
     Ok(pixels)
@@ -169,10 +190,19 @@ fn sixteen_bits(row: &[u8], out: &mut [[u8; 3]], red_shift: u32, green_max: u32)
 
 /// Run-length coded palette indices, rows in the file's order. What the escapes jump over is index 0.
 fn runs(data: &[u8], four_bits: bool, width: usize, area: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(area.min(16 * data.len()));
-    let mut at = 0;
-    let mut x = 0;
+    let mut out = Vec::new();
+    // What the file claims is not taken before it is there, unless a jump needs it.
+    reserve(&mut out, area.min(128 * data.len()))?;
+    let (mut at, mut x, mut codes) = (0, 0, 0_usize);
     while out.len() < area {
+        if codes.is_multiple_of(1 << 12) {
+            look();
+        }
+        codes += 1;
+        if out.capacity() < area && out.capacity() - out.len() < 256 * (width + 2) {
+            let left = area - out.len();
+            reserve(&mut out, left)?;
+        }
         let [count, value] = array(data, at).ok_or_else(|| truncated(Bmp))?;
         at += 2;
         let (high, low) = if four_bits { (value >> 4, value & 15) } else { (value, value) };

@@ -1,11 +1,12 @@
 //! The one way in: guards in their order, then the format's decoder, then orientation.
 
-use std::alloc::{Layout, alloc_zeroed};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::format::{Format, sniff};
 use super::ycc::{Levels, ycc_pixels_to_rgb};
 use super::{Limits, Rgb8, bmp, gif, jpeg, orient, png, tiff, webp};
+use crate::memory;
 use crate::{Error, Result};
 
 /// What a format's decoder gives: the pixels as stored, and the EXIF orientation (1 to 8) that turns them upright.
@@ -29,30 +30,65 @@ impl Decoded {
 /// image is of a kind that no decoder here reads; with `InvalidImage` when it is damaged, truncated or no image at all.
 /// Bytes after a complete image do not matter.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb8> {
-    let mut picture = upright(bytes, limits)?;
+    let mut picture = stored(bytes, limits)?;
     if picture.levels == Levels::YCbCr {
         ycc_pixels_to_rgb(&mut picture.image.pixels);
     }
-    Ok(picture.image)
+    orient::apply(picture.image, picture.orientation)
 }
 
-/// As [`decode`], but for the conversion to RGB.
-pub(super) fn upright(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+/// As [`decode`], but for the orientation and the conversion to RGB.
+pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     check_bytes(bytes.len(), limits)?;
     let format = sniff(bytes)?;
     // A decoder that panics on damaged input must not take its caller's process or transaction with it.
-    let decoded = catch_unwind(AssertUnwindSafe(|| match format {
+    let decoded = guarded(|| match format {
         Format::Jpeg => jpeg::decode(bytes, limits),
         Format::Png => png::decode(bytes, limits),
         Format::WebP => webp::decode(bytes, limits),
         Format::Gif => gif::decode(bytes, limits),
         Format::Bmp => bmp::decode(bytes, limits),
         Format::Tiff => tiff::decode(bytes, limits),
-    }))
-    .unwrap_or_else(|_| Err(damaged(format, "decoder failed")))?;
+    });
+    let decoded = decoded.unwrap_or_else(|| Err(damaged(format, "decoder failed")))?;
     check_buffer(&decoded.image)?;
-    let image = orient::apply(decoded.image, decoded.orientation);
-    Ok(Decoded { image, orientation: 1, ..decoded })
+    Ok(decoded)
+}
+
+thread_local! {
+    /// A decoder is at work, whose panics are errors.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+    /// Somebody else's panic is on its way through it: of whoever wants the work to end.
+    static LEAVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is a decoder at work on this thread? Its panics become errors, and are no news for a panic hook.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
+/// What `decode` gives, or `None` where it panics.
+fn guarded<R>(decode: impl FnOnce() -> R) -> Option<R> {
+    LEAVING.set(false);
+    DECODING.set(true);
+    let result = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    result
+        .map_err(|panic| {
+            if LEAVING.replace(false) {
+                resume_unwind(panic)
+            }
+        })
+        .ok()
+}
+
+/// [`memory::look`] for decoders: the panic of whoever wants the work to end passes through them.
+pub(super) fn look() {
+    let decoding = DECODING.replace(false);
+    LEAVING.set(true);
+    memory::look();
+    LEAVING.set(false);
+    DECODING.set(decoding);
 }
 
 fn check_bytes(given: usize, limits: &Limits) -> Result<()> {
@@ -76,26 +112,6 @@ pub(super) fn check_pixels(format: Format, width: u32, height: u32, limits: &Lim
         )));
     }
     Ok(pixels as usize)
-}
-
-/// A buffer of `len` zeros, or an error where the allocator has no such memory: an abort would end the server.
-///
-/// The memory comes zeroed from the system, page by page as it is used: a file of a few bytes that declares a large
-/// picture costs next to nothing.
-#[allow(unsafe_code)]
-pub(super) fn zeroed(len: usize) -> Result<Vec<u8>> {
-    let none = || Error::limit(format!("no memory for an image of {len} bytes"));
-    if len == 0 {
-        return Ok(Vec::new());
-    }
-    let layout = Layout::array::<u8>(len).map_err(|_| none())?;
-    // SAFETY: the layout's size is not zero.
-    let pointer = unsafe { alloc_zeroed(layout) };
-    if pointer.is_null() {
-        return Err(none());
-    }
-    // SAFETY: allocated by the global allocator with the layout of `[u8; len]`, and all `len` bytes are initialised.
-    Ok(unsafe { Vec::from_raw_parts(pointer, len, len) })
 }
 
 fn check_buffer(image: &Rgb8) -> Result<()> {

@@ -8,11 +8,13 @@ use std::num::NonZeroU64;
 
 use gif::{DecodeOptions, DecodingError, MemoryLimit};
 
-use super::decode::{Decoded, check_pixels, damaged, truncated, zeroed};
+use super::decode::{Decoded, check_pixels, damaged, look, truncated};
+use super::estimate::Need;
 use super::format::Format::Gif;
-use super::reader::u16_le;
+use super::reader::{Pieces, u16_le};
 use super::{Limits, Rgb8};
 use crate::Result;
+use crate::memory::zeroed;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let side = |at| u16_le(bytes, at).ok_or_else(|| truncated(Gif));
@@ -23,7 +25,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let memory = NonZeroU64::new(limits.max_pixels).unwrap_or(NonZeroU64::MIN);
     options.set_memory_limit(MemoryLimit::Bytes(memory));
     options.allow_unknown_blocks(true);
-    let mut decoder = options.read_info(bytes).map_err(gif_error)?;
+    let mut decoder = options.read_info(Pieces::new(bytes)).map_err(gif_error)?;
     let frame = decoder.next_frame_info().map_err(gif_error)?;
     let frame = frame.ok_or_else(|| damaged(Gif, "no picture in it"))?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
@@ -39,18 +41,26 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
 
     let mut indices = zeroed(frame_width * frame_height)?;
     decoder.read_into_buffer(&mut indices).map_err(gif_error)?;
+    look();
     let mut pixels = zeroed(3 * area)?;
     let canvas = pixels.as_chunks_mut::<3>().0;
     if frame_width * frame_height < area {
         canvas.fill(palette[usize::from(background)]);
     }
     for (row, out) in indices.chunks_exact(frame_width).zip(canvas.chunks_exact_mut(width).skip(top)) {
+        look();
         for (pixel, index) in out[left..].iter_mut().zip(row) {
             *pixel = palette[usize::from(*index)];
         }
     }
     let image = Rgb8 { width: width as u32, height: height as u32, pixels };
     Ok(Decoded::rgb(image, 1))
+}
+
+/// The pixels, and the indices that they are made of: of a frame as large as the screen, as most are.
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let (width, height) = (u32::from(u16_le(bytes, 6)?), u32::from(u16_le(bytes, 8)?));
+    Some(Need { width, height, bytes: 4 * width as usize * height as usize, deaf: false })
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.

@@ -29,10 +29,15 @@ pub(super) struct Scan<'a> {
     pub len: usize,
 }
 
-struct Frame {
-    width: u32,
-    height: u32,
-    components: Vec<u8>,
+pub(super) struct Frame {
+    pub width: u32,
+    pub height: u32,
+    /// Their numbers.
+    pub components: Vec<u8>,
+    /// Of each component, across and down.
+    pub sampling: Vec<(u8, u8)>,
+    /// Progressive, or one component after the other.
+    pub several_scans: bool,
 }
 
 const SOI: u8 = 0xd8;
@@ -96,6 +101,32 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan<'_>> {
     Ok(Scan { width: frame.width, height: frame.height, colour, exif, xmp, len })
 }
 
+/// The frame header, read up to the first scan; `None` where that is damaged.
+pub(super) fn head(bytes: &[u8]) -> Option<Frame> {
+    let (mut frame, mut at): (Option<Frame>, _) = (None, 2);
+    loop {
+        let (marker, next) = next_marker(bytes, at).ok()?;
+        at = next;
+        if matches!(marker, 0xd0..=0xd7 | 0x01) {
+            continue;
+        }
+        let length = usize::from(u16_be(bytes, at)?);
+        let segment = slice(bytes, at + 2, length.checked_sub(2)?)?;
+        at += length;
+        match marker {
+            0xc4 | 0xcc => {}
+            SOI | EOI => return None,
+            0xc0..=0xcf => frame = Some(read_frame(marker, segment).ok()?),
+            SOS => {
+                let mut frame = frame?;
+                frame.several_scans |= u8_at(segment, 0).map(usize::from) != Some(frame.components.len());
+                return Some(frame);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The next marker at or after `at`, skipping entropy-coded data and fill bytes, and the position after it.
 fn next_marker(bytes: &[u8], mut at: usize) -> Result<(u8, usize)> {
     loop {
@@ -127,6 +158,8 @@ fn read_frame(marker: u8, segment: &[u8]) -> Result<Frame> {
         width: u16::from_be_bytes([w1, w0]).into(),
         height: u16::from_be_bytes([h1, h0]).into(),
         components: table.chunks_exact(3).map(|c| c[0]).collect(),
+        sampling: table.chunks_exact(3).map(|c| (c[1] >> 4, c[1] & 15)).collect(),
+        several_scans: marker == 0xc2,
     })
 }
 

@@ -13,6 +13,7 @@
 
 mod bmp;
 mod decode;
+mod estimate;
 mod exif;
 mod format;
 mod gif;
@@ -25,14 +26,17 @@ mod preprocess;
 mod reader;
 mod resize;
 mod tiff;
+mod tiff_tags;
 mod webp;
 mod ycc;
 
-pub use decode::decode;
+pub use decode::{decode, is_decoding};
+pub use estimate::{Estimate, estimate};
 pub use format::{Format, sniff};
 pub use normalize::normalize;
 pub use preprocess::preprocess;
 
+use crate::memory::zeroed;
 use crate::{Result, spec::ImageSpec};
 
 /// What an image may cost. Both are checked before any pixel is decoded.
@@ -40,7 +44,21 @@ use crate::{Result, spec::ImageSpec};
 pub struct Limits {
     /// Length of the encoded image, in bytes.
     pub max_bytes: usize,
-    /// Width times height, in pixels. Decoding needs about 3 to 11 bytes per pixel, by format.
+    /// Width times height, in pixels.
+    ///
+    /// What decoding takes beside the file is [estimated](estimate()) from the header. In bytes a pixel:
+    ///
+    /// | format | bytes |
+    /// |---|---|
+    /// | JPEG, baseline | 3; grey 4, CMYK 7 |
+    /// | JPEG, progressive | 6 at 4:2:0, 9 at 4:4:4; grey 6, CMYK 15 |
+    /// | PNG | 3; interlaced 3 and those of the file |
+    /// | WebP | 5, lossy or not |
+    /// | GIF, BMP with run lengths | 4 |
+    /// | BMP | 3 |
+    /// | TIFF | 3 and those of the file; grey of more than 8 bits one more |
+    ///
+    /// To turn a picture upright takes nothing more.
     pub max_pixels: u64,
 }
 
@@ -64,10 +82,10 @@ pub struct Rgb8 {
 /// Fails as [`decode`] and [`preprocess`] do.
 pub fn pixel_values(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Result<Vec<f32>> {
     let square = {
-        let picture = decode::upright(bytes, limits)?;
-        preprocess::square(&picture.image, picture.levels, spec)?
+        let picture = decode::stored(bytes, limits)?;
+        preprocess::square(&picture, spec)?
     };
-    let mut out = vec![0.0; square.pixels.len()];
+    let mut out = zeroed(square.pixels.len())?;
     normalize(&square, spec, &mut out);
     Ok(out)
 }

@@ -3,20 +3,20 @@
 //! Follows Pillow's `PngImagePlugin.py` on the way to RGB: 16-bit colours keep their high byte, 16-bit grey (mode
 //! `I;16`) is clipped at 255, transparency is dropped, palette entries that the file does not define are black.
 
-use std::io::Cursor;
-
 use png::{BitDepth, ColorType, DecodingError, Transformations};
 
-use super::decode::{Decoded, check_pixels, damaged, truncated, zeroed};
+use super::decode::{Decoded, check_pixels, damaged, look, truncated};
+use super::estimate::Need;
 use super::format::Format::Png;
-use super::reader::{array, slice, u32_be};
+use super::reader::{Pieces, array, slice, u8_at, u32_be};
 use super::{Limits, Rgb8, exif};
 use crate::Result;
+use crate::memory::zeroed;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let (width, height) = header(bytes)?;
     let area = check_pixels(Png, width, height, limits)?;
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: 64 << 20 });
+    let mut decoder = png::Decoder::new_with_limits(Pieces::new(bytes), png::Limits { bytes: 64 << 20 });
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::IDENTITY);
@@ -33,11 +33,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         let mut buffer = zeroed(size)?;
         let frame = reader.next_frame(&mut buffer).map_err(png_error)?;
         for (row, out) in buffer.chunks_exact(frame.line_size.max(1)).zip(pixels.chunks_exact_mut(stride)) {
+            look();
             format.row_to_rgb(row, out);
         }
     } else {
         // Row by row: a 16-bit picture never exists as a whole.
         for out in pixels.chunks_exact_mut(stride) {
+            look();
             let row = reader.next_row().map_err(png_error)?.ok_or_else(|| truncated(Png))?;
             format.row_to_rgb(row.data(), out);
         }
@@ -45,6 +47,22 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let (exif, xmp) = metadata(bytes);
     let orientation = exif::orientation(exif.as_deref(), xmp);
     Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation))
+}
+
+/// The pixels; interlaced ones as the file has them, too. The decoder keeps some rows.
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let (width, height) = header(bytes).ok()?;
+    let samples = match u8_at(bytes, 25)? {
+        2 => 3,
+        4 => 2,
+        6 => 4,
+        _ => 1,
+    };
+    let row = (width as usize).checked_mul(samples * usize::from(u8_at(bytes, 24)?))?.div_ceil(8);
+    let interlaced = u8_at(bytes, 28)? != 0;
+    let rows = if interlaced { row.checked_mul(height as usize)? } else { 0 };
+    let pixels = (width as usize).checked_mul(height as usize)?.checked_mul(3)?;
+    Some(Need { width, height, bytes: pixels.checked_add(rows)?.checked_add(14 * row + (1 << 20))?, deaf: false })
 }
 
 /// Width and height, from the chunk that has to come first.

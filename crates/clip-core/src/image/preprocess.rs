@@ -1,8 +1,11 @@
 //! Which part of the picture the model sees: resize and centre crop.
 
 use super::Rgb8;
-use super::resize::{Axis, resize_window};
+use super::decode::Decoded;
+use super::orient::Upright;
+use super::resize::{Axis, memory, resize_window};
 use super::ycc::Levels;
+use crate::memory::zeroed;
 use crate::spec::{Centre, ImageSpec, ResizeRule};
 use crate::{Error, ErrorKind, Result};
 
@@ -13,21 +16,24 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// Fails with `InvalidArgument` when `image` or `spec` contradicts itself.
 pub fn preprocess(image: &Rgb8, spec: &ImageSpec) -> Result<Rgb8> {
-    square(image, Levels::Rgb, spec)
+    upright_square(image, Levels::Rgb, 1, spec)
 }
 
-/// The same for a picture of any `levels`.
-pub(super) fn square(image: &Rgb8, levels: Levels, spec: &ImageSpec) -> Result<Rgb8> {
+/// The same for a picture as it is stored.
+pub(super) fn square(picture: &Decoded, spec: &ImageSpec) -> Result<Rgb8> {
+    upright_square(&picture.image, picture.levels, picture.orientation, spec)
+}
+
+fn upright_square(image: &Rgb8, levels: Levels, orientation: u8, spec: &ImageSpec) -> Result<Rgb8> {
     check(image, spec)?;
-    let (width, height) = resized(image.width, image.height, spec.resize);
-    let (x, left) = crop(image.width, width, spec);
-    let (y, top) = crop(image.height, height, spec);
-    let window = resize_window(image, levels, x, y, spec.filter);
+    let upright = Upright::new(image, orientation);
+    let ((x, left), (y, top)) = axes(upright.width() as u32, upright.height() as u32, spec);
+    let window = resize_window(upright, levels, x, y, spec.filter)?;
     let side = spec.crop as usize;
     let pixels = if (x.count, y.count) == (side, side) {
         window
     } else {
-        let mut padded = vec![0; side * side * 3];
+        let mut padded: Vec<u8> = zeroed(side * side * 3)?;
         let rows = padded.chunks_exact_mut(side * 3).skip(top);
         for (out, row) in rows.zip(window.chunks_exact(x.count * 3)) {
             out[left * 3..][..row.len()].copy_from_slice(row);
@@ -35,6 +41,19 @@ pub(super) fn square(image: &Rgb8, levels: Levels, spec: &ImageSpec) -> Result<R
         padded
     };
     Ok(Rgb8 { width: spec.crop, height: spec.crop, pixels })
+}
+
+/// Both axes of a picture, each with the black samples before it.
+fn axes(width: u32, height: u32, spec: &ImageSpec) -> ((Axis, usize), (Axis, usize)) {
+    let (x, y) = resized(width, height, spec.resize);
+    (crop(width, x, spec), crop(height, y, spec))
+}
+
+/// Bytes that [`preprocess`] takes beside the picture, at most, whichever side is up.
+pub(super) fn needed(width: u32, height: u32, spec: &ImageSpec) -> usize {
+    let turned = axes(height, width, spec);
+    let pass = |((x, _), (y, _)): ((Axis, usize), (Axis, usize))| memory(x, y, spec.filter);
+    pass(axes(width, height, spec)).max(pass(turned)).saturating_add(15 * (spec.crop as usize).pow(2))
 }
 
 fn check(image: &Rgb8, spec: &ImageSpec) -> Result<()> {

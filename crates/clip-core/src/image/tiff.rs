@@ -3,26 +3,32 @@
 //! The `tiff` crate decodes; what is here follows Pillow's table `OPEN_INFO` (`TiffImagePlugin.py`) and its conversions to
 //! RGB: 16-bit colours keep their high byte, 16-bit and 32-bit grey is clipped to 0..255, alpha is dropped.
 
-use std::io::Cursor;
-
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::{PhotometricInterpretation, Tag};
 use tiff::{ColorType, TiffError};
 
-use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported, zeroed};
+use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::estimate::Need;
 use super::format::Format::Tiff;
-use super::jpeg::cmyk_to_rgb;
+use super::jpeg::{self, cmyk_to_rgb};
 use super::png::unpack;
-use super::reader::array;
+use super::reader::{Pieces, slice};
+use super::tiff_tags::Directory;
 use super::ycc::ycc_to_rgb;
 use super::{Limits, Rgb8};
+use crate::memory::{copied, zeroed};
 use crate::{Error, Result};
 
-type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
+type Reader<'a> = Decoder<Pieces<&'a [u8]>>;
+
+/// Pixels converted between two looks.
+const PIECE: usize = 1 << 16;
+/// Compression by JPEG, whose pictures have headers of their own.
+const JPEG: usize = 7;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let mut decoder = open(bytes, limits)?;
-    let orientation = decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten().unwrap_or(1);
+    let orientation = Directory::read(bytes).map_or(1, |directory| directory.orientation());
     let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(tiff_error)?;
     let image = if photometric == Some(PhotometricInterpretation::RGBPalette.to_u16()) {
         let palette = palette(&mut decoder)?;
@@ -31,11 +37,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     } else {
         read(decoder, limits, None)?
     };
-    Ok(Decoded::rgb(image, u8::try_from(orientation).unwrap_or(1)))
+    Ok(Decoded::rgb(image, orientation))
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<'a>> {
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(tiff_error)?;
+    // The decoder would make room for what the directory declares before it knows of limits.
+    Directory::read(bytes).ok_or_else(|| truncated(Tiff))?.check()?;
+    let mut decoder = Decoder::new(Pieces::new(bytes)).map_err(tiff_error)?;
     let (width, height) = decoder.dimensions().map_err(tiff_error)?;
     let area = check_pixels(Tiff, width, height, limits)?;
     let mut memory = tiff::decoder::Limits::default();
@@ -57,8 +65,9 @@ fn palette(decoder: &mut Reader<'_>) -> Result<Vec<[u8; 3]>> {
 /// The same file with its palette indices declared to be grey levels: the `tiff` crate refuses to decode palette pictures,
 /// though their samples are coded as grey ones are.
 fn without_palette(bytes: &[u8]) -> Result<Vec<u8>> {
-    let at = photometric_value(bytes).ok_or_else(|| damaged(Tiff, "its directory cannot be read"))?;
-    let mut copy = bytes.to_vec();
+    let place = Directory::read(bytes).and_then(|directory| directory.place(Tag::PhotometricInterpretation.to_u16()));
+    let at = place.ok_or_else(|| damaged(Tiff, "its directory cannot be read"))?;
+    let mut copy = copied(bytes)?;
     let little = bytes.first() == Some(&b'I');
     let value = PhotometricInterpretation::BlackIsZero.to_u16();
     let value = if little { value.to_le_bytes() } else { value.to_be_bytes() };
@@ -66,21 +75,37 @@ fn without_palette(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(copy)
 }
 
-/// Where the value of the tag PhotometricInterpretation lies in the first directory, of a TIFF or a BigTIFF.
-fn photometric_value(bytes: &[u8]) -> Option<usize> {
-    let little = bytes.first() == Some(&b'I');
-    let u16_at = |at| array(bytes, at).map(if little { u16::from_le_bytes } else { u16::from_be_bytes });
-    let u32_at = |at| array(bytes, at).map(if little { u32::from_le_bytes } else { u32::from_be_bytes });
-    let u64_at = |at| array(bytes, at).map(if little { u64::from_le_bytes } else { u64::from_be_bytes });
-    let big = u16_at(2)? == 43;
-    let directory = usize::try_from(if big { u64_at(8)? } else { u32_at(4)?.into() }).ok()?;
-    let count = usize::try_from(if big { u64_at(directory)? } else { u16_at(directory)?.into() }).ok()?;
-    let (head, entry, value) = if big { (8, 20, 12) } else { (2, 12, 8) };
-    let first = directory.checked_add(head)?;
-    (0..count.min(bytes.len() / entry))
-        .map(|i| first.saturating_add(i * entry))
-        .find(|&at| u16_at(at) == Some(Tag::PhotometricInterpretation.to_u16()))
-        .and_then(|at| at.checked_add(value))
+/// The samples as they are stored, the levels that are clipped, and the pixels.
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let directory = Directory::read(bytes)?;
+    let (width, height) = (directory.first(256, 0), directory.first(257, 0));
+    let (bits, samples) = (directory.first(258, 1), directory.first(277, 1));
+    let area = width.checked_mul(height)?;
+    let stored = area.checked_mul(samples)?.checked_mul(bits)?.div_ceil(8);
+    let clipped = if bits > 8 && samples < 3 { area.checked_mul(samples)? } else { 0 };
+    let palette = if directory.first(262, 0) == 3 { bytes.len() } else { 0 };
+    let jpeg = directory.first(259, 1) == JPEG;
+    let chunk = if jpeg { largest_jpeg(&directory, bytes) } else { 0 };
+    let parts = [stored, clipped, area.checked_mul(3)?, palette, chunk, directory.memory()];
+    Some(Need {
+        width: u32::try_from(width).ok()?,
+        height: u32::try_from(height).ok()?,
+        bytes: parts.into_iter().fold(1 << 20, usize::saturating_add),
+        deaf: jpeg,
+    })
+}
+
+/// What the largest of the pictures that a picture is made of takes: their own headers say.
+fn largest_jpeg(directory: &Directory, bytes: &[u8]) -> usize {
+    let place = |strips, tiles| directory.find(strips).or_else(|| directory.find(tiles));
+    let (Some(offsets), Some(lengths)) = (place(273, 324), place(279, 325)) else { return 0 };
+    let pieces = (0..offsets.count.min(bytes.len())).map_while(|i| {
+        look();
+        let (at, length) = (directory.value(offsets, i)?, directory.value(lengths, i)?);
+        let piece = slice(bytes, at, length.min(bytes.len().saturating_sub(at)))?;
+        Some(jpeg::need(piece).map_or(0, |need| need.bytes.saturating_add(piece.len())))
+    });
+    pieces.max().unwrap_or(0)
 }
 
 fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -> Result<Rgb8> {
@@ -103,6 +128,7 @@ fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -
     if samples.as_buffer(0).as_bytes().len() < layout.complete_len {
         return Err(Error::limit("TIFF image needs too much memory"));
     }
+    look();
     let grey = |level: u8| palette.map_or([level; 3], |p| p[usize::from(level)]);
     let mut pixels = zeroed(3 * area)?;
     let out = pixels.as_chunks_mut::<3>().0;
@@ -112,6 +138,7 @@ fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -
         let scale = if palette.is_some() { 1 } else { 255 / ((1u8 << bits) - 1) };
         let stride = (width as usize * usize::from(bits)).div_ceil(8);
         for (row, out) in packed.chunks_exact(stride).zip(out.chunks_exact_mut(width as usize)) {
+            look();
             out.iter_mut().zip(unpack(row, bits.into())).for_each(|(o, s)| *o = grey(s * scale));
         }
         return Ok(Rgb8 { width, height, pixels });
@@ -132,7 +159,10 @@ fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -
         ColorType::CMYK(_) | ColorType::CMYKA(_) => cmyk_to_rgb([at(i, 0), at(i, 1), at(i, 2), at(i, 3)]),
         _ => grey(at(i, 0)),
     };
-    out.iter_mut().enumerate().for_each(|(i, o)| *o = convert(i));
+    for (piece, out) in out.chunks_mut(PIECE).enumerate() {
+        look();
+        out.iter_mut().enumerate().for_each(|(i, o)| *o = convert(piece * PIECE + i));
+    }
     Ok(Rgb8 { width, height, pixels })
 }
 
@@ -165,18 +195,26 @@ enum Levels<'a> {
 
 impl<'a> Levels<'a> {
     fn new(samples: &'a DecodingResult, grey: bool) -> Result<Self> {
-        let clip = |v: f64| v.clamp(0.0, 255.0) as u8;
         Ok(match samples {
             DecodingResult::U8(v) => Self::Bytes(v),
             DecodingResult::U16(v) if !grey => Self::High(v),
-            DecodingResult::U16(v) => Self::Clipped(v.iter().map(|&s| s.min(255) as u8).collect()),
-            DecodingResult::I16(v) if grey => Self::Clipped(v.iter().map(|&s| s.clamp(0, 255) as u8).collect()),
-            DecodingResult::U32(v) if grey => Self::Clipped(v.iter().map(|&s| s.min(255) as u8).collect()),
-            DecodingResult::I32(v) if grey => Self::Clipped(v.iter().map(|&s| s.clamp(0, 255) as u8).collect()),
-            DecodingResult::F32(v) if grey => Self::Clipped(v.iter().map(|&s| clip(s.into())).collect()),
-            DecodingResult::I8(v) => Self::Clipped(v.iter().map(|&s| s as u8).collect()),
+            DecodingResult::U16(v) => Self::clipped(v, |s| s.min(255) as u8)?,
+            DecodingResult::I16(v) if grey => Self::clipped(v, |s| s.clamp(0, 255) as u8)?,
+            DecodingResult::U32(v) if grey => Self::clipped(v, |s| s.min(255) as u8)?,
+            DecodingResult::I32(v) if grey => Self::clipped(v, |s| s.clamp(0, 255) as u8)?,
+            DecodingResult::F32(v) if grey => Self::clipped(v, |s| s.clamp(0.0, 255.0) as u8)?,
+            DecodingResult::I8(v) => Self::clipped(v, |s| s as u8)?,
             _ => return Err(unsupported(Tiff, "type of its samples")),
         })
+    }
+
+    fn clipped<T: Copy>(samples: &[T], level: impl Fn(T) -> u8) -> Result<Self> {
+        let mut levels = zeroed(samples.len())?;
+        for (samples, levels) in samples.chunks(PIECE).zip(levels.chunks_mut(PIECE)) {
+            look();
+            levels.iter_mut().zip(samples).for_each(|(to, from)| *to = level(*from));
+        }
+        Ok(Self::Clipped(levels))
     }
 
     fn at(&self, i: usize) -> u8 {

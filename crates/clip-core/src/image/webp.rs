@@ -4,15 +4,15 @@
 //! decodes the bitstream. Alpha is never decoded, since it is dropped. Follows libwebp's `anim_decode.c`, which Pillow
 //! uses: the first frame lies on a canvas of zeros, whatever the background colour says.
 
-use std::io::Cursor;
-
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported, zeroed};
+use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::estimate::Need;
 use super::format::Format::WebP;
-use super::reader::{array, slice, u16_le, u24_le, u32_le};
+use super::reader::{Pieces, array, slice, u16_le, u24_le, u32_le};
 use super::{Limits, Rgb8, exif};
 use crate::Result;
+use crate::memory::{with_capacity, zeroed};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let file = Container::read(bytes)?;
@@ -28,6 +28,19 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     };
     let orientation = exif::orientation(file.exif, file.xmp);
     Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation))
+}
+
+/// Four bytes a pixel and the transforms' data, or the planes of a lossy picture and three. The decoder reads a picture as a whole
+/// first.
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let file = Container::read(bytes).ok()?;
+    let picture = file.picture?;
+    let (width, height) = file.canvas.unwrap_or(picture.size);
+    let area = |(width, height): (u32, u32)| (width as usize).checked_mul(height as usize);
+    let canvas = if (width, height) == picture.size { 0 } else { area((width, height))?.checked_mul(3)? };
+    let pixels = area(picture.size)?.checked_mul(5)?.checked_add(1 << 20)?;
+    let bytes = pixels.checked_add(canvas)?.checked_add(3 * picture.data.len())?;
+    Some(Need { width, height, bytes, deaf: true })
 }
 
 /// The frame on its black canvas.
@@ -113,7 +126,7 @@ impl<'a> Picture<'a> {
 
     fn decode(&self) -> Result<Vec<u8>> {
         // A file of its own with nothing but the bitstream, which is how the decoder takes it.
-        let mut file = Vec::with_capacity(self.data.len() + 21);
+        let mut file = with_capacity(self.data.len() + 21)?;
         let padding = self.data.len() % 2;
         file.extend(b"RIFF");
         file.extend((self.data.len() as u32 + 12 + padding as u32).to_le_bytes());
@@ -122,7 +135,13 @@ impl<'a> Picture<'a> {
         file.extend((self.data.len() as u32).to_le_bytes());
         file.extend(self.data);
         file.extend(&[0][..padding]);
-        let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(webp_error)?;
+        // A lossless picture has four channels, and without alpha the decoder would make another one of three of it.
+        if &self.kind == b"VP8L"
+            && let Some(byte) = file.get_mut(20 + 4)
+        {
+            *byte |= 0x10;
+        }
+        let mut decoder = WebPDecoder::new(Pieces::new(file)).map_err(webp_error)?;
         let size = decoder.output_buffer_size().ok_or_else(|| damaged(WebP, "size overflows"))?;
         if decoder.dimensions() != self.size {
             return Err(damaged(WebP, "headers disagree"));
@@ -130,7 +149,14 @@ impl<'a> Picture<'a> {
         let mut pixels = zeroed(size)?;
         decoder.read_image(&mut pixels).map_err(webp_error)?;
         if decoder.has_alpha() {
-            pixels = pixels.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
+            let area = pixels.len() / 4;
+            for i in 0..area {
+                if i.is_multiple_of(1 << 16) {
+                    look();
+                }
+                pixels.copy_within(4 * i..4 * i + 3, 3 * i);
+            }
+            pixels.truncate(3 * area);
         }
         Ok(pixels)
     }

@@ -8,6 +8,7 @@ use pulp::x86::V3;
 use super::block::{ROWS, TILE, Tile, Two};
 use super::horizontal::Loops;
 use super::kernels::{HALF, Kernels, LOW_BITS, PRECISION_BITS, Pair, pairs};
+use crate::image::decode::look;
 
 const SHIFT: i32 = LOW_BITS as i32;
 const FRACTION: i32 = PRECISION_BITS as i32;
@@ -45,10 +46,10 @@ impl Avx2 {
     }
 
     /// The vertical pass, for rows of at least [`COLUMNS`] samples.
-    pub fn columns(self, narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize) -> Vec<u8> {
+    pub fn columns(self, narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize, out: &mut [u8]) {
         self.vectorize(
             #[inline(always)]
-            || self.columns_here(narrow, kernels, first_row, stride),
+            || self.columns_here(narrow, kernels, first_row, stride, out),
         )
     }
 
@@ -65,9 +66,9 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    fn columns_here(self, narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize) -> Vec<u8> {
-        let mut out = vec![0u8; kernels.taps.len() * stride];
+    fn columns_here(self, narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize, out: &mut [u8]) {
         for ((start, weights), out_row) in kernels.taps.iter().zip(out.chunks_exact_mut(stride)) {
+            look();
             let pairs: Vec<Pair> = pairs(kernels.weights[weights.clone()].iter().copied()).collect();
             let rows = &narrow[(start - first_row) * stride..][..weights.len() * stride];
             let mut at = 0;
@@ -79,7 +80,6 @@ impl Avx2 {
                 at += COLUMNS;
             }
         }
-        out
     }
 }
 

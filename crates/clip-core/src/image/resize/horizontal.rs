@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use super::block::{Block, ROWS, TILE, Tile, Two};
-use super::kernels::{HALF, Kernels, Pair, Paired, fit_halves, to_level};
+use super::kernels::{HALF, Kernels, MAX_WEIGHTS, Pair, Paired, fit_halves, to_level};
 use super::portable::Portable;
-use super::{Axis, Code};
-use crate::image::Rgb8;
+use super::{Axis, BAND, Code};
+use crate::Result;
+use crate::image::decode::look;
+use crate::image::orient::Upright;
 use crate::image::ycc::Levels;
+use crate::memory::zeroed;
 use crate::spec::ResizeFilter;
-
-/// Weights are made for as many columns as fit in this many, at least for one. Only extreme pictures need several rounds.
-const MAX_WEIGHTS: usize = 1 << 20;
 
 /// Beyond this many samples a block of turned rows would no longer fit the cache (and, at the extreme, the memory).
 const MAX_SPAN: usize = 1 << 16;
@@ -28,44 +28,60 @@ pub(super) trait Loops: Copy {
     fn pixels(self, samples: &[Two], weights: &[Pair]) -> [[u8; 4]; ROWS];
 }
 
-/// The horizontal pass over some rows of `image`.
+/// The horizontal pass over some rows of a picture.
 pub(super) fn horizontal(
-    image: &Rgb8,
+    picture: Upright,
     levels: Levels,
     rows: Range<usize>,
     x: Axis,
     filter: ResizeFilter,
     code: Code,
-) -> Vec<u8> {
-    let mut narrow = vec![0u8; rows.len() * x.count * 3];
+) -> Result<Vec<u8>> {
+    let (mut narrow, mut buffer) = (zeroed(rows.len() * x.count * 3)?, Vec::new());
     let mut from = 0;
     while from < x.count {
         let kernels = Kernels::new(x, filter, from, MAX_WEIGHTS);
-        let pass = Pass { image, levels, kernels: &kernels, rows: rows.clone(), from, width: x.count };
-        if kernels.span().len() <= MAX_SPAN && fit_halves(&kernels) {
-            pass.blocks(&mut narrow, code);
-        } else {
-            pass.pixels(&mut narrow);
+        let span = kernels.span();
+        let run = |pixels: &[u8], columns: Range<usize>, out: &mut [u8]| {
+            let stride = 3 * columns.len();
+            let pass = Pass { pixels, stride, column: columns.start, levels, kernels: &kernels, from, width: x.count };
+            if span.len() <= MAX_SPAN && fit_halves(&kernels) {
+                pass.blocks(out, code);
+            } else {
+                pass.pixels(out);
+            }
+        };
+        match picture.stored_rows(rows.clone()) {
+            Some(pixels) => run(pixels, 0..picture.width(), &mut narrow),
+            None => {
+                let some = (BAND / (3 * span.len().max(1))).clamp(1, rows.len().max(1));
+                let some = if some > ROWS { some / ROWS * ROWS } else { some };
+                for (start, out) in rows.clone().step_by(some).zip(narrow.chunks_mut(some * 3 * x.count)) {
+                    picture.read(span.clone(), start..(start + some).min(rows.end), &mut buffer)?;
+                    run(&buffer, span.clone(), out);
+                }
+            }
         }
         from += kernels.taps.len();
     }
-    narrow
+    Ok(narrow)
 }
 
 /// One round of the horizontal pass: the columns from `from` on that `kernels` make, in rows of `width`.
 pub(super) struct Pass<'a> {
-    pub image: &'a Rgb8,
+    /// Rows of `stride` bytes, from column `column` of the picture on.
+    pub pixels: &'a [u8],
+    pub stride: usize,
+    pub column: usize,
     pub levels: Levels,
     pub kernels: &'a Kernels,
-    pub rows: Range<usize>,
     pub from: usize,
     pub width: usize,
 }
 
 impl Pass<'_> {
     fn row(&self, y: usize) -> &[u8] {
-        let stride = 3 * self.image.width as usize;
-        &self.image.pixels[y * stride..][..stride]
+        &self.pixels[y * self.stride..][..self.stride]
     }
 
     /// [`ROWS`] rows at once, turned so that a weight meets samples side by side.
@@ -84,7 +100,10 @@ impl Pass<'_> {
     fn blocks_with(&self, narrow: &mut [u8], code: impl Loops) {
         let (span, kernels) = (self.kernels.span(), Paired::new(self.kernels));
         let mut block = Block::new(span.len());
-        for (y, out) in self.rows.clone().step_by(ROWS).zip(narrow.chunks_mut(ROWS * 3 * self.width)) {
+        let span = span.start - self.column..span.end - self.column;
+        for (i, out) in narrow.chunks_mut(ROWS * 3 * self.width).enumerate() {
+            look();
+            let y = i * ROWS;
             let height = out.len() / (3 * self.width);
             // After the last row it is repeated.
             let mut rows = [self.row(y); ROWS];
@@ -105,11 +124,12 @@ impl Pass<'_> {
 
     /// Pixel by pixel, for pictures so wide that a block of rows would not fit the cache.
     pub fn pixels(&self, narrow: &mut [u8]) {
-        for (y, out) in self.rows.clone().zip(narrow.chunks_exact_mut(3 * self.width)) {
+        for (y, out) in narrow.chunks_exact_mut(3 * self.width).enumerate() {
+            look();
             let row = self.row(y).as_chunks::<3>().0;
             for ((start, weights), pixel) in self.kernels.taps.iter().zip(out[3 * self.from..].as_chunks_mut::<3>().0) {
                 let mut sums = [HALF; 3];
-                for (w, samples) in self.kernels.weights[weights.clone()].iter().zip(&row[*start..]) {
+                for (w, samples) in self.kernels.weights[weights.clone()].iter().zip(&row[*start - self.column..]) {
                     for (sum, sample) in sums.iter_mut().zip(self.levels.rgb(*samples)) {
                         *sum = sum.wrapping_add(w.wrapping_mul(i32::from(sample)));
                     }

@@ -3,10 +3,14 @@
 use std::ops::Range;
 
 use super::Axis;
+use crate::image::decode::look;
 use crate::spec::ResizeFilter;
 
 /// Fractional bits of a weight: `PRECISION_BITS`, 32 less 8 for the level less 2 for the sum's overshoot.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// Weights are made for as many output samples as fit in this many, at least for one. Only extreme pictures need several rounds.
+pub(super) const MAX_WEIGHTS: usize = 1 << 20;
 
 /// Half a level: sums start here, so that dropping the fraction rounds.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
@@ -28,17 +32,11 @@ impl Kernels {
     /// `precompute_coeffs` and `normalize_coeffs_8bpc` of Resample.c, for the output samples from `from` on, until
     /// the axis ends or the weights fill up.
     pub fn new(axis: Axis, filter: ResizeFilter, from: usize, max_weights: usize) -> Self {
-        // Pillow passes the box to resize from as f32.
-        let scale = f64::from(axis.input as f32) / axis.output as f64;
-        let filter_scale = scale.max(1.0);
-        let support = filter_support(filter) * filter_scale;
-        let inverse = 1.0 / filter_scale;
+        let inverse = 1.0 / axis.scale().max(1.0);
         let mut kernels = Self { taps: Vec::new(), weights: Vec::new() };
         for i in from..axis.count {
-            let center = ((axis.first + i as u64) as f64 + 0.5) * scale;
-            // Casts truncate towards zero and saturate at zero, as Pillow's do with its check.
-            let start = ((center - support + 0.5) as usize).min(axis.input);
-            let end = ((center + support + 0.5) as usize).clamp(start, axis.input);
+            look();
+            let (center, Range { start, end }) = axis.taps(i, filter);
             let begin = kernels.weights.len();
             if begin > 0 && begin + (end - start) > max_weights {
                 break;
@@ -60,6 +58,31 @@ impl Kernels {
         let start = self.taps.iter().map(|(start, _)| *start).min().unwrap_or(0);
         let end = self.taps.iter().map(|(start, w)| start + w.len()).max().unwrap_or(0);
         start..end
+    }
+}
+
+impl Axis {
+    /// Input samples for each output sample. Pillow passes the box to resize from as f32.
+    fn scale(self) -> f64 {
+        f64::from(self.input as f32) / self.output as f64
+    }
+
+    /// Where the output sample is in the input, and the input samples that it needs.
+    fn taps(self, i: usize, filter: ResizeFilter) -> (f64, Range<usize>) {
+        let scale = self.scale();
+        let support = filter_support(filter) * scale.max(1.0);
+        let center = ((self.first + i as u64) as f64 + 0.5) * scale;
+        // Casts truncate towards zero and saturate at zero, as Pillow's do with its check.
+        let start = ((center - support + 0.5) as usize).min(self.input);
+        (center, start..((center + support + 0.5) as usize).clamp(start, self.input))
+    }
+
+    /// The input samples that any output sample needs.
+    pub fn span(self, filter: ResizeFilter) -> Range<usize> {
+        match self.count.checked_sub(1) {
+            Some(last) => self.taps(0, filter).1.start..self.taps(last, filter).1.end,
+            None => 0..0,
+        }
     }
 }
 

@@ -13,10 +13,14 @@ mod kernels;
 mod portable;
 
 use horizontal::horizontal;
-use kernels::{Kernels, fit_halves};
+use kernels::{Kernels, MAX_WEIGHTS, fit_halves};
 
 use super::Rgb8;
+use super::decode::look;
+use super::orient::Upright;
 use super::ycc::{Levels, ycc_pixels_to_rgb};
+use crate::Result;
+use crate::memory::zeroed;
 use crate::spec::ResizeFilter;
 
 /// One axis of a resize: `input` samples become `output`, of which only `count` from `first` are computed.
@@ -46,32 +50,95 @@ impl Code {
     }
 }
 
+/// What of a picture is turned upright, or converted, at once, in bytes.
+const BAND: usize = 4 << 20;
+
 /// Resizes a picture of `levels` and returns the window `x.count` × `y.count`, interleaved RGB.
 ///
 /// The axes' inputs must be the picture's width and height, and neither may be zero.
-pub(super) fn resize_window(image: &Rgb8, levels: Levels, x: Axis, y: Axis, filter: ResizeFilter) -> Vec<u8> {
-    window(image, levels, x, y, filter, Code::fastest())
+pub(super) fn resize_window(
+    picture: Upright,
+    levels: Levels,
+    x: Axis,
+    y: Axis,
+    filter: ResizeFilter,
+) -> Result<Vec<u8>> {
+    window(picture, levels, x, y, filter, Code::fastest())
 }
 
-fn window(image: &Rgb8, levels: Levels, x: Axis, y: Axis, filter: ResizeFilter, code: Code) -> Vec<u8> {
-    let vertical = Kernels::new(y, filter, 0, usize::MAX);
-    let rows = vertical.span();
-    let stride = 3 * image.width as usize;
-    if !vertical_first(x, y) {
-        let narrow = horizontal(image, levels, rows.clone(), x, filter, code);
-        return columns(&narrow, &vertical, rows.start, x.count * 3, code);
+fn window(picture: Upright, levels: Levels, x: Axis, y: Axis, filter: ResizeFilter, code: Code) -> Result<Vec<u8>> {
+    if vertical_first(x, y) {
+        let pixels = vertical(picture, levels, y, filter, code)?;
+        let short = Rgb8 { width: picture.width() as u32, height: y.count as u32, pixels };
+        return horizontal(Upright::new(&short, 1), Levels::Rgb, 0..y.count, x, filter, code);
     }
-    let needed = &image.pixels[rows.start * stride..rows.end * stride];
-    let pixels = match levels {
-        Levels::Rgb => columns(needed, &vertical, rows.start, stride, code),
-        Levels::YCbCr => {
-            let mut rgb = needed.to_vec();
-            ycc_pixels_to_rgb(&mut rgb);
-            columns(&rgb, &vertical, rows.start, stride, code)
+    let rows = y.span(filter);
+    let pixels = horizontal(picture, levels, rows.clone(), x, filter, code)?;
+    let narrow = Rgb8 { width: x.count as u32, height: rows.len() as u32, pixels };
+    rounds(y, filter, 3 * x.count, |kernels, out| {
+        let needed = kernels.span();
+        let input = &narrow.pixels[(needed.start - rows.start) * 3 * x.count..];
+        columns(input, kernels, needed.start, 3 * x.count, code, out);
+        Ok(())
+    })
+}
+
+/// The vertical pass over a whole picture: `y.count` rows of RGB.
+fn vertical(picture: Upright, levels: Levels, y: Axis, filter: ResizeFilter, code: Code) -> Result<Vec<u8>> {
+    let (width, mut buffer) = (picture.width(), Vec::new());
+    rounds(y, filter, 3 * width, |kernels, out| {
+        let rows = kernels.span();
+        if levels == Levels::Rgb
+            && let Some(stored) = picture.stored_rows(rows.clone())
+        {
+            columns(stored, kernels, rows.start, 3 * width, code, out);
+            return Ok(());
         }
+        let some = (BAND / (3 * rows.len().max(1))).clamp(1, width);
+        let mut short = zeroed(kernels.taps.len() * 3 * some)?;
+        for from in (0..width).step_by(some) {
+            look();
+            let part = from..(from + some).min(width);
+            picture.read(part.clone(), rows.clone(), &mut buffer)?;
+            if levels == Levels::YCbCr {
+                ycc_pixels_to_rgb(&mut buffer);
+            }
+            let stride = 3 * part.len();
+            let short = &mut short[..kernels.taps.len() * stride];
+            columns(&buffer, kernels, rows.start, stride, code, short);
+            for (row, out) in short.chunks_exact(stride).zip(out.chunks_exact_mut(3 * width)) {
+                out[3 * part.start..3 * part.end].copy_from_slice(row);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Bytes that a resize takes beside the picture, at most.
+pub(super) fn memory(x: Axis, y: Axis, filter: ResizeFilter) -> usize {
+    // What the first pass gives; a weight takes twelve bytes, with its pair; a block of rows 48 a column.
+    let between = if vertical_first(x, y) { x.input * y.count } else { x.count * y.span(filter).len() };
+    let weights = |axis: Axis| {
+        let each = axis.span(filter).len().min(axis.input) / axis.count.max(1) * 8 + 8;
+        each.saturating_mul(axis.count).min(MAX_WEIGHTS.max(each))
     };
-    let short = Rgb8 { width: image.width, height: y.count as u32, pixels };
-    horizontal(&short, Levels::Rgb, 0..y.count, x, filter, code)
+    3 * between + 12 * weights(x).max(weights(y)) + 48 * x.input.min(1 << 16) + 2 * BAND.min(3 * x.input * y.input)
+}
+
+/// The rows of a vertical pass, `stride` bytes each, as `make` writes them for as many as have their weights made at once.
+fn rounds(
+    y: Axis,
+    filter: ResizeFilter,
+    stride: usize,
+    mut make: impl FnMut(&Kernels, &mut [u8]) -> Result<()>,
+) -> Result<Vec<u8>> {
+    let (mut all, mut from) = (zeroed(y.count * stride)?, 0);
+    while from < y.count {
+        let kernels = Kernels::new(y, filter, from, MAX_WEIGHTS);
+        make(&kernels, &mut all[from * stride..][..kernels.taps.len() * stride])?;
+        from += kernels.taps.len();
+    }
+    Ok(all)
 }
 
 /// Which pass comes first shows in the levels, since each one rounds and clips. Pillow 13 begins with the rows when they
@@ -82,13 +149,13 @@ fn vertical_first(x: Axis, y: Axis) -> bool {
 }
 
 /// The vertical pass: whole rows, weighted and summed.
-fn columns(narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize, code: Code) -> Vec<u8> {
+fn columns(narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize, code: Code, out: &mut [u8]) {
     match code {
         #[cfg(target_arch = "x86_64")]
         Code::Avx2(simd) if stride >= avx2::COLUMNS && fit_halves(kernels) => {
-            simd.columns(narrow, kernels, first_row, stride)
+            simd.columns(narrow, kernels, first_row, stride, out);
         }
-        _ => portable::columns(narrow, kernels, first_row, stride),
+        _ => portable::columns(narrow, kernels, first_row, stride, out),
     }
 }
 
@@ -113,8 +180,9 @@ mod tests {
         for filter in [ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos] {
             let image = noise(67, 41);
             let axis = |input, output, first, count| Axis { input, output, first, count };
-            let whole = resize_window(&image, Levels::Rgb, axis(67, 29, 0, 29), axis(41, 90, 0, 90), filter);
-            let part = resize_window(&image, Levels::Rgb, axis(67, 29, 11, 7), axis(41, 90, 40, 13), filter);
+            let image = Upright::new(&image, 1);
+            let whole = resize_window(image, Levels::Rgb, axis(67, 29, 0, 29), axis(41, 90, 0, 90), filter).unwrap();
+            let part = resize_window(image, Levels::Rgb, axis(67, 29, 11, 7), axis(41, 90, 40, 13), filter).unwrap();
             for (y, row) in part.chunks_exact(7 * 3).enumerate() {
                 let at = ((y + 40) * 29 + 11) * 3;
                 assert_eq!(row, &whole[at..at + 21], "{filter:?} row {y}");
@@ -152,7 +220,10 @@ mod tests {
                 for filter in [ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos] {
                     let axis =
                         |input: u32, output| Axis { input: input as usize, output, first: 0, count: output as usize };
-                    let of = |image, levels, code| window(image, levels, axis(width, x), axis(height, y), filter, code);
+                    let of = |image: &_, levels, code| {
+                        let image = Upright::new(image, 1);
+                        window(image, levels, axis(width, x), axis(height, y), filter, code).unwrap()
+                    };
                     let (plain, converted) =
                         (of(&image, Levels::Rgb, Code::Portable), of(&rgb, Levels::Rgb, Code::Portable));
                     let what = format!("{width} x {height} to {x} x {y}, {filter:?}");
@@ -165,6 +236,39 @@ mod tests {
         }
     }
 
+    /// Turned while it is resized, and before that.
+    #[test]
+    fn turned_pictures_are_resized_alike() {
+        for (width, height) in [(301, 19), (19, 301), (70, 64), (1, 90), (90, 1), (1500, 1100)] {
+            let image = noise(width, height);
+            for orientation in 1..=8 {
+                let turned = Upright::new(&image, orientation);
+                let upright = crate::image::orient::apply(image.clone(), orientation).unwrap();
+                let axis =
+                    |input, output, count: usize| Axis { input, output, first: (output - count as u64) / 2, count };
+                for (x, y) in [((40, 40), (90, 50)), ((40, 30), (7, 5)), ((400, 30), (9, 9))] {
+                    let (x, y) = (axis(turned.width(), x.0, x.1), axis(turned.height(), y.0, y.1));
+                    for levels in [Levels::Rgb, Levels::YCbCr] {
+                        let filter = ResizeFilter::Bicubic;
+                        let given = resize_window(turned, levels, x, y, filter).unwrap();
+                        let expected = resize_window(Upright::new(&upright, 1), levels, x, y, filter).unwrap();
+                        assert!(given == expected, "{width} x {height}, {orientation}, {x:?} {y:?} {levels:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn spans_are_those_of_the_weights() {
+        for (input, output, first, count) in [(41, 90, 40, 13), (301, 40, 3, 30), (1, 5, 0, 5), (5000, 1, 0, 1)] {
+            let axis = Axis { input, output, first, count };
+            for filter in [ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos] {
+                assert_eq!(axis.span(filter), Kernels::new(axis, filter, 0, usize::MAX).span());
+            }
+        }
+    }
+
     #[test]
     fn the_horizontal_passes_agree() {
         let image = noise(301, 19);
@@ -172,7 +276,8 @@ mod tests {
         let kernels = Kernels::new(x, ResizeFilter::Bicubic, 5, 200);
         assert!(kernels.taps.len() < 25, "the weights' limit cuts the window short");
         for levels in [Levels::Rgb, Levels::YCbCr] {
-            let pass = Pass { image: &image, levels, kernels: &kernels, rows: 0..19, from: 5, width: 30 };
+            let pixels = &image.pixels;
+            let pass = Pass { pixels, stride: 3 * 301, column: 0, levels, kernels: &kernels, from: 5, width: 30 };
             let mut by_pixels = vec![0; 19 * 30 * 3];
             pass.pixels(&mut by_pixels);
             for code in [Code::Portable, Code::fastest()] {

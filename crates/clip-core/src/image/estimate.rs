@@ -1,0 +1,60 @@
+//! What an image will take, by its header.
+
+use super::format::{Format, sniff};
+use super::{Limits, bmp, gif, jpeg, png, preprocess, tiff, webp};
+use crate::spec::ImageSpec;
+
+/// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of it.
+const PATIENCE: u64 = 3_000_000;
+
+/// What [`super::pixel_values`] will take, before it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// The image, for an error.
+    pub what: String,
+    /// Memory beside the file itself.
+    pub bytes: usize,
+    /// The decoder may work for longer than 50 ms without a [look](crate::memory::look).
+    pub deaf: bool,
+}
+
+/// What a format's decoder will take.
+pub(super) struct Need {
+    pub width: u32,
+    pub height: u32,
+    /// Memory, the decoded picture among it.
+    pub bytes: usize,
+    /// There are no looks in it.
+    pub deaf: bool,
+}
+
+/// By the header alone. An image that is refused for another reason, or damaged, takes nothing.
+pub fn estimate(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Estimate {
+    let nothing = Estimate { what: "image".to_owned(), bytes: 0, deaf: false };
+    if bytes.len() > limits.max_bytes {
+        return nothing;
+    }
+    let Ok(format) = sniff(bytes) else { return nothing };
+    let need = match format {
+        Format::Jpeg => jpeg::need(bytes),
+        Format::Png => png::need(bytes),
+        Format::WebP => webp::need(bytes),
+        Format::Gif => gif::need(bytes),
+        Format::Bmp => bmp::need(bytes),
+        Format::Tiff => tiff::need(bytes),
+    };
+    let Some(Need { width, height, bytes: decoding, deaf }) = need else { return nothing };
+    let area = u64::from(width) * u64::from(height);
+    if area == 0 || area > limits.max_pixels {
+        return nothing;
+    }
+    // The preprocessing has the picture, which is three bytes a pixel by then.
+    let (picture, rest) = (3 * area as usize, preprocess::needed(width, height, spec));
+    let deaf = deaf && area > PATIENCE;
+    let copy = if deaf { bytes.len() } else { 0 };
+    Estimate {
+        what: format!("{} image of {width} x {height} pixels", format.name()),
+        bytes: decoding.max(picture.saturating_add(rest)).saturating_add(copy),
+        deaf,
+    }
+}
