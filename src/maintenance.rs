@@ -126,7 +126,7 @@ struct Kept {
 }
 
 enum Value {
-    ByValue(pg_sys::Datum),
+    Plain(pg_sys::Datum),
     Name(Box<[u8; NAME]>),
     Text(VarlenaCopy),
 }
@@ -137,7 +137,7 @@ const NAME: usize = pg_sys::NAMEDATALEN as usize;
 impl Kept {
     fn datum(&self) -> Option<pg_sys::Datum> {
         Some(match self.value.as_ref()? {
-            Value::ByValue(datum) => *datum,
+            Value::Plain(datum) => *datum,
             Value::Name(name) => name.as_ptr().into(),
             Value::Text(text) => text.as_ptr().into(),
         })
@@ -158,7 +158,7 @@ fn kept(fcinfo: pg_sys::FunctionCallInfo, types: &[pg_sys::Oid]) -> Vec<Kept> {
             let value = (!argument.isnull).then(|| match *oid {
                 NAMEOID => Kept::name(argument.value),
                 TEXTOID => Value::Text(VarlenaCopy::of(argument.value)),
-                _ => Value::ByValue(argument.value),
+                _ => Value::Plain(argument.value),
             });
             Kept { oid: *oid, value }
         };
