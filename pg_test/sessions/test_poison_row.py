@@ -90,3 +90,5 @@ try:
 finally:
     settings(shared_preload_libraries=None, clip__workers=None)
     restart_server()
+    with Session() as admin:  # its rows would keep the workers of other tests busy
+        admin.run("DROP DATABASE IF EXISTS clip_poison_row")

@@ -7,7 +7,7 @@ from pg import Session, fresh_database, restart_server, until
 from rows import preloaded, settings
 
 WAITS = "SELECT count(*) FROM t WHERE embedding IS NULL"
-WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
+WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND datname = 'clip_prepared'"
 
 
 def served(session, seconds=5):
