@@ -14,7 +14,7 @@ use crate::error::{SqlState, raise};
 use crate::index_worker;
 use crate::locks;
 use crate::procedure::Procedure;
-use crate::queue::as_owner;
+use crate::queue::{as_owner, constraints_at_once};
 use crate::registry;
 use pg_sys::{BOOLOID, INT4OID, NAMEOID, REGCLASSOID, TEXTOID};
 
@@ -46,13 +46,14 @@ fn clip_abort_model_change(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::Functi
 /// `(relation regclass, embedding_column name, batch_size integer)`
 #[pg_extern(sql = false)]
 fn clip_backfill(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let arguments = kept(fcinfo, &[REGCLASSOID, NAMEOID, INT4OID]);
     let procedure = Procedure::begin("clip_backfill", fcinfo);
     let relation = owned(relation);
-    let arguments = kept(fcinfo, &[REGCLASSOID, NAMEOID, INT4OID]);
     let begin = || step(relation, c"SELECT clip.backfill_begin($1, $2, $3)", &arguments, Kept::name);
     if let Some(column) = procedure.transaction(begin) {
         let arguments = with_column(arguments, 1, column);
-        let next = || step(relation, c"SELECT clip.backfill_step($1, $2, $3)", &arguments, |more| more.value() != 0);
+        let next =
+            || writing_step(relation, c"SELECT clip.backfill_step($1, $2, $3)", &arguments, |more| more.value() != 0);
         while procedure.transaction(next) == Some(true) {}
         procedure.transaction(|| step(relation, c"SELECT clip.backfill_end($1, $2)", &arguments[..2], |_| ()));
     }
@@ -62,13 +63,13 @@ fn clip_backfill(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo
 /// `(relation regclass, model text, embedding_column name, skip_missing boolean, batch_size integer)`
 #[pg_extern(sql = false)]
 fn clip_change_model(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let arguments = kept(fcinfo, &[REGCLASSOID, TEXTOID, NAMEOID, BOOLOID, INT4OID]);
     let procedure = Procedure::begin("clip_change_model", fcinfo);
     let relation = owned(relation);
-    let arguments = kept(fcinfo, &[REGCLASSOID, TEXTOID, NAMEOID, BOOLOID, INT4OID]);
     let begin = || step(relation, c"SELECT clip.change_begin($1, $2, $3, $4, $5)", &arguments, Kept::name);
     if let Some(column) = procedure.transaction(begin) {
         let arguments = with_column(arguments, 2, column);
-        let next = || step(relation, c"SELECT clip.change_step($1, $3, $5)", &arguments, |index| index.value());
+        let next = || writing_step(relation, c"SELECT clip.change_step($1, $3, $5)", &arguments, |index| index.value());
         while let Some(old_index) = procedure.transaction(next) {
             if old_index != 0 {
                 index_worker::build(relation, pg_sys::Oid::from(old_index as u32));
@@ -105,8 +106,6 @@ fn step<T>(relation: pg_sys::Oid, sql: &CStr, arguments: &[Kept], read: impl FnO
     // SAFETY: as many types, values and flags as arguments, which live until the statement has run. The result is read before
     // SPI is left.
     Spi::connect_mut(|_| unsafe {
-        // A trigger that waits for the commit could not run in the sandbox, and must not run outside of it.
-        Spi::check_status(pg_sys::SPI_execute(c"SET CONSTRAINTS ALL IMMEDIATE".as_ptr(), false, 0)).ok();
         as_owner(owner, || {
             let count = arguments.len() as i32;
             let (types, values) = (types.as_mut_ptr(), values.as_mut_ptr());
@@ -117,6 +116,17 @@ fn step<T>(relation: pg_sys::Oid, sql: &CStr, arguments: &[Kept], read: impl FnO
             (!null).then(|| read(value))
         })
     })
+}
+
+/// As [`step`], of a procedure whose step may write rows: in the transaction of a caller it would meddle with his triggers.
+fn writing_step<T>(
+    relation: pg_sys::Oid,
+    sql: &CStr,
+    arguments: &[Kept],
+    read: impl FnOnce(pg_sys::Datum) -> T,
+) -> Option<T> {
+    Spi::connect_mut(constraints_at_once).unwrap_or_else(|e| raise(SqlState::UndefinedObject, e.to_string(), None));
+    step(relation, sql, arguments, read)
 }
 
 /// An argument in memory that outlives a commit.

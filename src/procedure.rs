@@ -21,21 +21,33 @@ impl Procedure {
         }
         // SAFETY: a procedure that is not called atomically may commit; each commit begins the next transaction.
         unsafe { pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) };
-        Self(())
+        let procedure = Self(());
+        procedure.begin_anew();
+        procedure
+    }
+
+    /// Commits and begins the next transaction, in which others' commits are seen as they come, whatever the session's default
+    /// is: the work is on what is there now.
+    fn begin_anew(&self) {
+        // SAFETY: called between SPI_connect_ext and SPI_finish. The new transaction has no snapshot yet.
+        unsafe {
+            pg_sys::SPI_commit();
+            pg_sys::SPI_start_transaction();
+            pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
+        }
     }
 
     /// Runs `f` under a snapshot and commits, so that neither outlives it.
     pub fn transaction<T>(&self, f: impl FnOnce() -> T) -> T {
-        // SAFETY: the snapshot that is pushed is popped; SPI_commit leaves none behind. Called between SPI_connect_ext and
-        // SPI_finish.
-        unsafe {
+        // SAFETY: the snapshot that is pushed is popped; SPI_commit leaves none behind.
+        let value = unsafe {
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             let value = f();
             pg_sys::PopActiveSnapshot();
-            pg_sys::SPI_commit();
-            pg_sys::SPI_start_transaction();
             value
-        }
+        };
+        self.begin_anew();
+        value
     }
 
     pub fn end(self) {

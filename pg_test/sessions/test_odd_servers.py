@@ -67,6 +67,12 @@ def tables(models):
         session.run("SELECT clip_attach('ruled', text_column => 'title')")
         assert session.fails("INSERT INTO ruled VALUES (1, 'cat')") == "23514"
         session.run("INSERT INTO ruled VALUES (1, NULL); DROP TABLE ruled; DROP DOMAIN short")
+        # constraints that wait for the commit of the caller's own transaction go on waiting
+        session.run("CREATE TABLE master (id int PRIMARY KEY); CREATE TABLE detail (id int PRIMARY KEY, title text, embedding vector, "
+                    "of int REFERENCES master DEFERRABLE INITIALLY DEFERRED)")
+        session.run("BEGIN; INSERT INTO detail (id, of) VALUES (1, 7); CREATE TABLE beside (id int PRIMARY KEY, title text, embedding vector)")
+        session.run("SELECT clip_attach('beside', text_column => 'title'), clip_set_mode('beside', 'async'), clip_detach('beside')")
+        session.run("INSERT INTO master VALUES (7); COMMIT; DROP TABLE detail, master, beside")
         # a table that becomes a partition
         session.run("CREATE TABLE whole (id int PRIMARY KEY, title text, embedding vector) PARTITION BY RANGE (id)")
         session.run("CREATE TABLE part (id int PRIMARY KEY, title text, embedding vector); SELECT clip_attach('part', text_column => 'title', mode => 'async')")

@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::PgTryBuilder;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
-use pgrx::spi;
+use pgrx::spi::{self, SpiClient};
 
 use super::retry_policy::Cause;
 use crate::settings::{SettingsLevel, set};
@@ -123,6 +123,12 @@ pub fn as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     let result = as_user(owner, context, f);
     level.leave();
     result
+}
+
+/// From now on constraint triggers of this transaction run with each statement. One that waited for the commit could not run in
+/// the sandbox of [`as_owner`], and must not run with the rights of whoever commits.
+pub fn constraints_at_once(client: &mut SpiClient<'_>) -> spi::Result<()> {
+    client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]).map(drop)
 }
 
 fn as_user<T>(user: pg_sys::Oid, context: u32, f: impl FnOnce() -> T) -> T {

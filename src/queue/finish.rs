@@ -10,7 +10,7 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::attachment::{Attachment, keys, place};
-use super::attempt::{Failure, as_superuser, hold_extension};
+use super::attempt::{Failure, as_superuser, constraints_at_once, hold_extension};
 use super::claim::Job;
 use super::ledger;
 use super::run::{Done, Work};
@@ -44,8 +44,7 @@ pub fn finish(table: &Attachment, done: Vec<Done>) -> spi::Result<Finished> {
                 ledger::release(client, ledger::ids(jobs()), Duration::ZERO)?;
                 return Ok(Finished::default());
             }
-            // Constraint triggers that wait for the commit would run with the rights of whoever commits.
-            client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[])?;
+            constraints_at_once(client)?;
             write_all(client, &Writer::new(table), done)
         })
     })

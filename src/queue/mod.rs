@@ -29,7 +29,7 @@ mod turn;
 mod watch;
 
 pub use attachment::Attachment;
-pub use attempt::{Failure, as_owner, as_superuser, failure_of, is_cancel};
+pub use attempt::{Failure, as_owner, as_superuser, constraints_at_once, failure_of, is_cancel};
 pub use claim::{Batch, Group, Whose, claim};
 pub use finish::finish;
 pub use give_back::{give_back, hold, let_go, register_exit};
