@@ -18,7 +18,7 @@ use crate::stats::{self, Call, Kind, Stats};
 use crate::{guc, interrupts};
 
 /// Inputs of one call at most; their vectors have to fit into one array value.
-pub const MAX_BATCH: usize = 1 << 14;
+const MAX_BATCH: usize = 1 << 14;
 
 /// What a call keeps of an input beside its embedding.
 const KEPT: usize = 512;
@@ -191,6 +191,14 @@ fn counted<T>(model: &Model, kind: Kind, work: impl FnOnce(&mut Call) -> Result<
     result
 }
 
+pub fn check_batch(inputs: usize) -> Result<()> {
+    if inputs > MAX_BATCH {
+        return Err(Error::limit(format!("batch of {inputs} inputs exceeds the limit of {MAX_BATCH}"))
+            .with_hint("Split the array."));
+    }
+    Ok(())
+}
+
 fn through_memo(
     model: &Model,
     kind: Kind,
@@ -198,10 +206,7 @@ fn through_memo(
     call: &mut Call,
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
-    if inputs.len() > MAX_BATCH {
-        return Err(Error::limit(format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", inputs.len()))
-            .with_hint("Split the array."));
-    }
+    check_batch(inputs.len())?;
     memory::prepare()?;
     let _room = Headroom::new(inputs.len() * KEPT)?;
     let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input, longest(kind))).collect();

@@ -1,14 +1,14 @@
 //! `clip_classify`: zero-shot classification of one image.
 
+use clip_core::Context;
 use clip_core::classify::Template;
-use clip_core::{Context, Error};
 use pgrx::iter::TableIterator;
 use pgrx::{Array, name, pg_extern};
 
 use crate::datum::{copy, to_utf8};
 use crate::error::{OrRaise, SqlState, raise};
 use crate::interrupts;
-use crate::session::{self, MAX_BATCH};
+use crate::session;
 use crate::stats::Kind;
 
 /// Bytes of prompts that are held at a time; so many labels as have them go through the model together.
@@ -25,10 +25,7 @@ fn clip_classify(
     let (Some(image), Some(labels), Some(template)) = (image, labels, template) else {
         return TableIterator::empty();
     };
-    if labels.len() > MAX_BATCH {
-        let what = format!("batch of {} inputs exceeds the limit of {MAX_BATCH}", labels.len());
-        return Err(Error::limit(what).with_hint("Split the array.")).or_raise();
-    }
+    session::check_batch(labels.len()).or_raise();
     let labels: Vec<&[u8]> = labels
         .iter()
         .map(|label| label.unwrap_or_else(|| raise(SqlState::NullNotAllowed, "labels must not contain NULL", None)))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
-use clip_core::Error;
+use clip_core::memory;
 use clip_core::text::utf8;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
@@ -55,7 +55,8 @@ pub fn try_utf8(text: &[u8]) -> Option<Cow<'_, str>> {
         return check(text).map(Cow::Borrowed);
     }
     let length = i32::try_from(text.len()).ok()?;
-    let mut converted = reserve(text.len().saturating_mul(pg_sys::MAX_CONVERSION_GROWTH as usize).saturating_add(1));
+    let most = text.len().saturating_mul(pg_sys::MAX_CONVERSION_GROWTH as usize).saturating_add(1);
+    let mut converted = memory::with_capacity::<u8>(most).or_raise();
     // SAFETY: a conversion writes at most MAX_CONVERSION_GROWTH bytes for each that it reads, and a NUL. It stops, and
     // says how far it came, at what it cannot convert. It does not write into its source. So many bytes as come before the
     // NUL are written.
@@ -123,19 +124,9 @@ fn check_owned(bytes: Vec<u8>) -> Option<String> {
     Some(unsafe { String::from_utf8_unchecked(bytes) })
 }
 
-/// An empty buffer with room for so many bytes, or an error of the statement.
-fn reserve(bytes: usize) -> Vec<u8> {
-    let mut buffer = Vec::new();
-    let refused = |_| Error::out_of_memory(format!("could not get {bytes} bytes for a text"));
-    buffer.try_reserve_exact(bytes).map_err(refused).or_raise();
-    buffer
-}
-
 /// The same bytes in Rust's memory, or an error of the statement.
 pub fn copy(bytes: &[u8]) -> Vec<u8> {
-    let mut copy = reserve(bytes.len());
-    copy.extend_from_slice(bytes);
-    copy
+    memory::copied(bytes).or_raise()
 }
 
 pub fn utf8_all<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<Cow<'a, str>> {

@@ -1,7 +1,7 @@
 //! A value that outlives its transaction.
 #![allow(unsafe_code)]
 
-use clip_core::Error;
+use clip_core::memory;
 use pgrx::datum::{DatumWithOid, IntoDatum};
 use pgrx::{pg_sys, varlena::varsize_any};
 
@@ -23,9 +23,7 @@ impl VarlenaCopy {
         unsafe {
             let value = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
             let size = varsize_any(value);
-            let mut words = Vec::new();
-            let refused = |_| Error::out_of_memory(format!("could not get {size} bytes for a value"));
-            words.try_reserve_exact(size.div_ceil(8)).map_err(refused).or_raise();
+            let mut words = memory::with_capacity(size.div_ceil(8)).or_raise();
             words.resize(size.div_ceil(8), 0u64);
             std::ptr::copy_nonoverlapping(value.cast::<u8>(), words.as_mut_ptr().cast::<u8>(), size);
             Self { words }
