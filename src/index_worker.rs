@@ -8,6 +8,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::{PgTryBuilder, Spi, pg_extern, pg_guard, pg_sys};
 
 use crate::error::{SqlState, raise};
+use crate::interrupts::pqsignal;
 use crate::queue::as_superuser;
 use crate::{locks, registry};
 
@@ -119,10 +120,6 @@ unsafe extern "C-unwind" {
 pub unsafe extern "C-unwind" fn clip_index_worker_main(_arg: pg_sys::Datum) {
     // SAFETY: the order of calls that a background worker must follow; `bgw_extra` is what was written above.
     let order = unsafe {
-        #[cfg(not(feature = "pg18"))]
-        use pg_sys::pqsignal;
-        #[cfg(feature = "pg18")]
-        use pg_sys::pqsignal_be as pqsignal;
         pqsignal(pg_sys::SIGTERM as i32, Some(die));
         pg_sys::BackgroundWorkerUnblockSignals();
         let order = (*pg_sys::MyBgworkerEntry).bgw_extra.as_ptr().cast::<Order>().read_unaligned();

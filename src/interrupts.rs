@@ -6,6 +6,12 @@ use pgrx::pg_sys;
 
 use crate::session;
 
+/// Sets what a process of ours does on a signal. Version 18 has given the function of the server another name.
+#[cfg(not(feature = "pg18"))]
+pub use pg_sys::pqsignal;
+#[cfg(feature = "pg18")]
+pub use pg_sys::pqsignal_be as pqsignal;
+
 /// The engine's `stop`, asked between layers on the backend's main thread.
 ///
 /// Where an interrupt is pending, PostgreSQL handles it here: an error comes back as a Rust panic, which unwinds

@@ -160,6 +160,19 @@ def memory_kb(pid, field):
         return int(re.search(rf"{field}:\s+(\d+) kB", status.read()).group(1))
 
 
+class PeakMemory:
+    """What a process takes at most from here on, beyond what it has in use now."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        with open(f"/proc/{pid}/clear_refs", "w") as refs:
+            refs.write("5")  # the peak starts anew
+        self.before = memory_kb(pid, "VmRSS")
+
+    def kb(self):
+        return memory_kb(self.pid, "VmHWM") - self.before
+
+
 def until(condition, seconds=30, what="what was waited for"):
     """Gives the first value of `condition` that is true."""
     end = time.monotonic() + seconds

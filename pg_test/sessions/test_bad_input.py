@@ -4,7 +4,7 @@ import random
 import time
 
 from bad_images import SMALL, bombs, flipped, garbage, truncated
-from pg import Session, SqlError, fresh_database, hexed, memory_kb
+from pg import PeakMemory, Session, SqlError, fresh_database, hexed
 
 MAX_EXTRA_KB = 200 << 10
 
@@ -29,16 +29,14 @@ def measured(session, worst, name, sql):
     """Runs a statement; gives None, or the SQLSTATE that it failed with."""
     times = []
     while len(times) < 3 and min(times, default=1) > 0.05:  # the best of three tells a slow input from a busy machine
-        with open(f"/proc/{session.pid}/clear_refs", "w") as refs:
-            refs.write("5")  # the peak starts anew at what is in use now
-        before, start = memory_kb(session.pid, "VmRSS"), time.monotonic()
+        peak, start = PeakMemory(session.pid), time.monotonic()
         try:
             session.run(sql)
             result = None
         except SqlError as e:
             result = e.sqlstate
         times.append(time.monotonic() - start)
-    worst.see(name, min(times), memory_kb(session.pid, "VmHWM") - before)
+    worst.see(name, min(times), peak.kb())
     return result
 
 

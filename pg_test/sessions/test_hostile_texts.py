@@ -2,7 +2,7 @@
 """Texts of any content cost time and memory by the model's context, not by their length, and whatever takes long can be cancelled."""
 import time
 
-from pg import Session, fresh_database, golden_models, hexed, memory_kb, png
+from pg import PeakMemory, Session, fresh_database, golden_models, hexed, png
 
 MB = 1 << 20
 MAX_EXTRA_KB = 64 << 10   # beside the text itself
@@ -34,12 +34,10 @@ class Measured:
     def run(self, what, statement, allowed_kb, allowed_time):
         times = []
         while len(times) < 3 and min(times, default=allowed_time) > allowed_time / 2:  # the best of three tells a slow input from a busy machine
-            with open(f"/proc/{self.session.pid}/clear_refs", "w") as refs:
-                refs.write("5")  # the peak starts anew at what is in use now
-            before, start = memory_kb(self.session.pid, "VmRSS"), time.monotonic()
+            peak, start = PeakMemory(self.session.pid), time.monotonic()
             self.session.run(statement)
             times.append(time.monotonic() - start)
-        extra = memory_kb(self.session.pid, "VmHWM") - before
+        extra = peak.kb()
         self.worst["ms"] = max(self.worst["ms"], (round(min(times) * 1000), what))
         self.worst["KB"] = max(self.worst["KB"], (extra - allowed_kb + MAX_EXTRA_KB, what))
         assert extra <= allowed_kb, f"{what}: {extra >> 10} MB more, expected at most {allowed_kb >> 10} MB"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """No input takes more memory than clip.max_memory and a little; images of a batch take turns."""
 import large_images as large
-from pg import Session, SqlError, fresh_database, hexed, memory_kb
+from pg import PeakMemory, Session, SqlError, fresh_database, hexed
 
 # Beside the budget: the decoder's file, PostgreSQL's copies of the argument, pages of the libraries and of the weights.
 CONSTANT_MB = 48
@@ -41,16 +41,14 @@ with Session(db) as setup:
 
 def peak(session, sql):
     """Megabytes above what is in use before, and the SQLSTATE."""
-    with open(f"/proc/{session.pid}/clear_refs", "w") as refs:
-        refs.write("5")
-    before, state = memory_kb(session.pid, "VmRSS"), ""
+    taken, state = PeakMemory(session.pid), ""
     try:
         session.run(sql, 600)
     except SqlError as e:
         state = e.sqlstate
         if state == "54000":
             assert "MB of memory, the limit is" in str(e) and "Raise clip.max_memory." in str(e), e
-    return (memory_kb(session.pid, "VmHWM") - before) / 1024, state
+    return taken.kb() / 1024, state
 
 
 for limit, threads in ((64, 1), (64, 8), (256, 1), (256, 8)):

@@ -11,6 +11,7 @@ use pgrx::{PgTryBuilder, pg_guard, pg_sys, spi};
 use super::shared::{Seat, Shared, Slot, shared};
 use super::{SEAT, SLOT, hints, taken_along};
 use crate::guc;
+use crate::interrupts::pqsignal;
 use crate::queue::{
     Attachment, BATCH, Batch, Done, Failure, Group, Scope, Whose, claim, embed, failure_of, finish, gave_up, give_back,
     hold, is_cancel, let_go, next_attempt, register_exit,
@@ -358,10 +359,6 @@ pub fn wait(timeout: Duration) {
 pub fn install_signal_handlers() {
     // SAFETY: PostgreSQL's own handlers, before signals are unblocked.
     unsafe {
-        #[cfg(not(feature = "pg18"))]
-        use pg_sys::pqsignal;
-        #[cfg(feature = "pg18")]
-        use pg_sys::pqsignal_be as pqsignal;
         pqsignal(pg_sys::SIGHUP as i32, Some(on_reload));
         pqsignal(pg_sys::SIGINT as i32, Some(on_cancel));
         pqsignal(pg_sys::SIGTERM as i32, Some(on_terminate));
