@@ -3,7 +3,7 @@ import random
 import subprocess
 import time
 
-from pg import Session, png_of, restart_server
+from pg import Session, png_of, restart_server, until
 
 
 def pictures(count, size=(48, 36), seed=1):
@@ -45,3 +45,10 @@ def preloaded(**values):
     if values:
         settings(**values)
         restart_server()
+
+
+def no_workers(session):
+    """Sets clip.workers to 0 and waits until the last worker is gone: until then one may still take what is written."""
+    session.run("ALTER SYSTEM SET clip.workers = 0")
+    session.run("SELECT pg_reload_conf()")
+    until(lambda: session.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'") == "0")

@@ -4,7 +4,7 @@ a short lock has ended they have their vectors."""
 import time
 
 from pg import Session, fresh_database, restart_server, until
-from rows import preloaded, settings
+from rows import no_workers, preloaded, settings
 
 ROWS = 600
 LOCKED = 20  # seconds
@@ -62,8 +62,7 @@ try:
         holder.run("ROLLBACK")
 
         # a table on which an index is being built cannot be written to: the model does not run for it
-        session.run("ALTER SYSTEM SET clip.workers = 0")
-        session.run("SELECT pg_reload_conf()")
+        no_workers(session)
         session.run("INSERT INTO held SELECT i, 'more ' || i FROM generate_series(3001, 3100) i")
         holder.run("BEGIN; LOCK TABLE held IN SHARE MODE")
         before = session.one(RUNS)

@@ -5,7 +5,7 @@ import os
 import time
 
 from pg import Session, fresh_database, restart_server, until
-from rows import preloaded, settings
+from rows import no_workers, preloaded, settings
 
 DATABASES = int(os.environ.get("PG_CLIP_DATABASES", 40))
 FULL = [DATABASES // 3, DATABASES - 1]
@@ -46,9 +46,7 @@ try:
                 session.run("INSERT INTO t VALUES (1, 'cat')")
         until(lambda: all(waits(i) == "0" for i in used), 60)
         print(f"rows of {len(used)} databases embedded after {time.monotonic() - start:.1f} s")
-        admin.run("ALTER SYSTEM SET clip.workers = 0")
-        admin.run("SELECT pg_reload_conf()")
-        until(lambda: admin.one(WORKERS) == "0")
+        no_workers(admin)
         for i in FULL:
             with Session(f"clip_many_{i}") as session:
                 session.run("INSERT INTO t SELECT i, 'text ' || i FROM generate_series(1, 200) i")

@@ -7,7 +7,7 @@ import os
 import time
 
 from pg import Session, fresh_database, restart_server, until
-from rows import preloaded, settings
+from rows import no_workers, preloaded, settings
 
 LOG = os.path.join(os.environ["PGHOST"], "server.log")
 BEFORE = os.path.getsize(LOG)  # other tests kill processes
@@ -136,9 +136,7 @@ try:
         assert (sqlstate, error, failed_at) == ("57014", "code of the table took longer than clip.worker_timeout (1000 ms)", "NULL"), (sqlstate, error, failed_at)
         until(lambda: session.run("SELECT id FROM m.t WHERE embedding IS NULL") == [["3"]], 60)
         # in clip_drain it is the same, and the session's own limits still end the call
-        session.run("ALTER SYSTEM SET clip.workers = 0")
-        session.run("SELECT pg_reload_conf()")
-        until(lambda: session.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'") == "0")
+        no_workers(session)
         session.run("UPDATE clip.queue SET not_before = now()")
         before = session.one("SELECT attempts FROM clip.queue WHERE key = '{3}'")
         session.run("CALL clip_drain('m.t')")

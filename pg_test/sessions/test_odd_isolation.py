@@ -5,7 +5,7 @@ import os
 import threading
 
 from pg import Session, SqlError, fresh_database, restart_server, until
-from rows import preloaded, settings
+from rows import no_workers, preloaded, settings
 
 LOG = os.path.join(os.environ["PGHOST"], "server.log")
 DEFAULTS = [
@@ -64,8 +64,7 @@ try:
 
     # clip_drain in a session of such a database: writers change rows meanwhile
     with Session() as admin:
-        admin.run("ALTER SYSTEM SET clip.workers = 0")
-        admin.run("SELECT pg_reload_conf()")
+        no_workers(admin)
         admin.run(f"ALTER DATABASE {db} RESET ALL")
         admin.run(f"ALTER DATABASE {db} SET default_transaction_isolation = 'serializable'")
     with Session(db) as session, Session(db) as other:

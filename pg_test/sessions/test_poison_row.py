@@ -5,7 +5,7 @@ import os
 import time
 
 from pg import Session, SqlError, fresh_database, restart_server, until
-from rows import preloaded, settings
+from rows import no_workers, preloaded, settings
 
 LOG = os.path.join(os.environ["PGHOST"], "server.log")
 RESTART = "all server processes terminated; reinitializing"
@@ -77,9 +77,7 @@ try:
     with Session(db) as session:
         assert session.one("SELECT count(*) FROM clip.queue WHERE attempts > 0 OR crashes > 0") == "0"
         # a session that drains and leaves after an error
-        session.run("ALTER SYSTEM SET clip.workers = 0")
-        session.run("SELECT pg_reload_conf()")
-        time.sleep(0.5)
+        no_workers(session)
         for _ in range(3):
             with Session(db) as drains:
                 drains.run("SET statement_timeout = '1500ms'")

@@ -8,7 +8,7 @@ import struct
 import time
 
 from pg import Session, fresh_database, hexed, png, restart_server, until
-from rows import copy_rows, pictures, settings
+from rows import copy_rows, no_workers, pictures, settings
 
 IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 150))
 SIZE = (256, 192) if IMAGES > 1000 else (60, 40)
@@ -131,9 +131,7 @@ try:
 
         # without workers rows wait; the next setting takes them up
         session.run("TRUNCATE loaded")
-        admin.run("ALTER SYSTEM SET clip.workers = 0")
-        admin.run("SELECT pg_reload_conf()")
-        time.sleep(0.3)
+        no_workers(admin)
         session.run("INSERT INTO loaded (modality, content_ref) VALUES ('text', 'patient')")
         time.sleep(0.5)
         assert session.one("SELECT embedding IS NULL FROM loaded") == "t"
