@@ -19,6 +19,7 @@ mod session;
 mod settings;
 mod stats;
 mod trigger;
+mod upgrade;
 mod worker;
 
 pgrx::pg_module_magic!();

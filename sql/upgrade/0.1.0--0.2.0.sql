@@ -64,3 +64,6 @@ ALTER TABLE clip.model_changes DROP CONSTRAINT model_changes_relation_embedding_
 SELECT pg_catalog.pg_extension_config_dump('clip.model_changes', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
 	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
 GRANT INSERT ON clip.model_changes TO pg_database_owner;
+
+-- What waits has waited for this: a statement wakes the workers when it commits, as a restore does.
+INSERT INTO clip.queue SELECT * FROM clip.queue WHERE false;
