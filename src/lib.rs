@@ -20,6 +20,7 @@ mod session;
 mod settings;
 mod stats;
 mod trigger;
+mod upgrade;
 mod worker;
 
 pgrx::pg_module_magic!();

@@ -154,5 +154,5 @@ CREATE OR REPLACE FUNCTION @extschema@.clip_detach(relation regclass, embedding_
 COMMENT ON FUNCTION @extschema@.clip_detach(regclass, name) IS 'ends embedding on insert and update; vectors stay';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE;
+	AS 'MODULE_PATHNAME', 'clip_switch_mode_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_set_mode(regclass, text, name) IS 'lets a table embed its rows before they are written (sync) or in the background (async)';

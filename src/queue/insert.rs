@@ -60,7 +60,7 @@ impl Inserter {
                     raise(
                         SqlState::NotInPrerequisiteState,
                         format!("clip.queue has no column {} as the extension made it", name.to_string_lossy()),
-                        Some("Drop the extension and create it again."),
+                        Some("Run ALTER EXTENSION pg_clip UPDATE."),
                     );
                 }
                 number as usize - 1
@@ -69,6 +69,7 @@ impl Inserter {
             let memory = pg_sys::MemoryContextSwitchTo((*executor).es_query_cxt);
             let target = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             pg_sys::InitResultRelInfo(target, queue, 0, ptr::null_mut(), 0);
+            (*target).ri_TrigDesc = ptr::null_mut(); // they are there for restores
             pg_sys::ExecOpenIndices(target, false);
             let slot = pg_sys::ExecInitExtraTupleSlot(executor, (*queue).rd_att, &raw const pg_sys::TTSOpsHeapTuple);
             pg_sys::MakePerTupleExprContext(executor);
