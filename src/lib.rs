@@ -3,6 +3,7 @@
 //! The SQL declarations are hand-written, in `sql/`; each names its `*_wrapper` symbol here.
 
 mod api;
+mod attachment;
 mod datum;
 mod error;
 mod guc;

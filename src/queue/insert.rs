@@ -11,7 +11,6 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::datum::array_of;
 use crate::error::{SqlState, raise};
-use crate::worker;
 
 unsafe extern "C-unwind" {
     /// `commands/sequence.h`: the next value, with or without a look at the caller's privileges.
@@ -109,7 +108,6 @@ impl Inserter {
         }
     }
 
-    /// What was enqueued wakes a worker when it is committed.
     pub fn close(self) {
         // SAFETY: in the order in which PostgreSQL's executor ends.
         unsafe {
@@ -117,8 +115,6 @@ impl Inserter {
             pg_sys::ExecCloseIndices(self.target);
             pg_sys::FreeExecutorState(self.executor);
             pg_sys::relation_close(self.queue, pg_sys::NoLock as i32);
-            pg_sys::CommandCounterIncrement();
         }
-        worker::wake_at_commit();
     }
 }
