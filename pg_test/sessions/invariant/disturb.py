@@ -1,0 +1,95 @@
+"""What happens beside the writers: workers that die, drains, backfills, changes of mode and of model."""
+import collections
+import threading
+
+from pg import Session, SqlError, crash
+
+WORKERS = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
+
+
+class Disturber:
+    """One at a time, in a thread of its own, until told to stop; what it began it ends."""
+
+    def __init__(self, dbname, tables, dice, log, crashes):
+        self.dbname, self.tables, self.dice, self.log, self.crashes = dbname, tables, dice, log, crashes
+        self.stop, self.counts, self.failed = threading.Event(), collections.Counter(), None
+        self.changed = {}   # model of a table whose change has ended
+
+    def start(self):
+        self.stop.clear()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def end(self):
+        self.stop.set()
+        self.thread.join()
+        if self.failed:
+            raise self.failed
+
+    def run(self):
+        ways = [(self.terminate, 8), (self.set_mode, 6), (self.backfill, 6), (self.drain, 2), (self.change_model, 5), (self.reattach, 2)]
+        try:
+            while not self.stop.wait(self.dice.random() * 0.5):
+                if self.crashes and self.dice.random() < 0.06:
+                    self.kill()
+                else:
+                    self.dice.choices([way for way, _ in ways], [weight for _, weight in ways])[0]()
+        except Exception as e:  # shown by the thread that waits for this one
+            self.failed = e
+
+    def does(self, what, sql, timeout=120):
+        """Whether it came to its end."""
+        try:
+            with Session(self.dbname) as session:
+                session.run("SET statement_timeout = '60s'")
+                session.run(sql, timeout)
+            self.counts[what] += 1
+            return True
+        except (SqlError, BrokenPipeError, ValueError) as e:
+            self.counts[f"{what}: {getattr(e, 'sqlstate', None)}"] += 1
+            self.log.messages.setdefault(f"{what} {getattr(e, 'sqlstate', None)}", (str(e).strip().split("\n")[0], sql))
+            return False
+
+    def terminate(self):
+        self.does("worker ended", f"SELECT pg_terminate_backend(pid) FROM ({WORKERS}) w")
+
+    def kill(self):
+        with Session(self.dbname) as session:
+            pids = [int(pid) for [pid] in session.run(WORKERS)]
+        if pids:
+            self.crashes -= 1
+            crash(self.dice.choice(pids), self.dbname)
+            self.counts["worker killed"] += 1
+            self.log.everywhere("the server restarted: kill -9 of a worker")
+
+    def set_mode(self):
+        table = self.dice.choice(self.tables)
+        mode = "async" if table.mode == "sync" else "sync"
+        sql = f"SELECT clip_set_mode('{table.attached or table.name}', '{mode}', {{}})"
+        if all([self.does(f"clip_set_mode to {mode}", sql.format("'" + vector.strip('"') + "'")) for vector in table.vectors]):
+            table.mode = mode
+            self.log.everywhere(f"{table.name} is in mode {mode}")
+
+    def backfill(self):
+        table = self.dice.choice(self.tables)
+        vector = self.dice.choice(table.vectors).strip('"')
+        self.does("clip_backfill", f"CALL clip_backfill('{table.attached or table.name}', '{vector}')")
+
+    def drain(self):
+        self.does("clip_drain", "CALL clip_drain()")
+
+    def reattach(self):
+        """In one transaction, so that nobody writes to the partition meanwhile."""
+        table = self.dice.choice([t for t in self.tables if t.parts and not t.attached])
+        region, part = self.dice.choice(list(table.parts.items()))
+        self.does("DETACH and ATTACH PARTITION", f"BEGIN; SET lock_timeout = '5s'; ALTER TABLE {table.name} DETACH PARTITION {part}; "
+                  f"ALTER TABLE {table.name} ATTACH PARTITION {part} FOR VALUES IN ('{region}'); COMMIT")
+
+    def change_model(self):
+        table = self.dice.choice([t for t in self.tables if t.changes])
+        model = "tiny-eps" if table.model == "tiny" else "tiny"
+        if self.does("clip_change_model", f"CALL clip_change_model('{table.name}', '{model}')"):
+            table.model = model
+            self.log.everywhere(f"{table.name} has model {model}")
+        else:
+            self.does("clip_abort_model_change", f"SELECT clip_abort_model_change('{table.name}')")

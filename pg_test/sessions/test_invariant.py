@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""A vector is always of its source, by brute force: random statements of every kind on many tables, by several sessions, with
+workers at work and killed. After a drain every row has the vector of its own source, or none and no source, or none and an entry
+among the failures; nothing else.
+
+INVARIANT_STATEMENTS: how many (20,000). INVARIANT_SEED: of the statements; what the sessions do to each other is the machine's."""
+import collections
+import concurrent.futures
+import os
+import random
+import shutil
+import tempfile
+import threading
+import time
+
+from invariant import check, sources, tables
+from invariant.disturb import Disturber
+from invariant.driver import Client, Log
+from invariant.units import Writer
+from invariant.statements import Statements
+from pg import TWO_MODELS, Session, SqlError, fresh_database, golden_models, restart_server, until
+from rows import preloaded, settings
+
+STATEMENTS = int(os.environ.get("INVARIANT_STATEMENTS", 20000))
+SEED = int(os.environ.get("INVARIANT_SEED", random.SystemRandom().randrange(1 << 32)))
+WRITERS, BATCH, A_ROUND = 3, 50, 5000
+CRASHES = max(2, STATEMENTS // 50000)
+DB = "clip_invariant"
+OPTIONS = "-c lock_timeout=20s -c statement_timeout=60s -c client_min_messages=error"
+
+
+class Run:
+    def __init__(self, directory):
+        self.log, self.lock, self.tables, self.faults = Log(), threading.Lock(), tables.all_tables(), collections.defaultdict(list)
+        with Session(DB) as session:
+            for function in tables.FUNCTIONS:
+                session.run(function)
+            pictures = sources.make(session, TWO_MODELS)
+            for table in self.tables:
+                for sql in table.setup:
+                    session.run(sql)
+                if table.owners:
+                    keys = [f"('{table.keys(w, i)[0]}')" for w in range(WRITERS) for i in range(tables.KEYS)]
+                    session.run(f"INSERT INTO {table.owners} VALUES {', '.join(keys)}")
+            version = int(session.one("SHOW server_version_num")) // 10000
+        self.writers = [Writer(number, self.tables, random.Random(f"{SEED} {number}"), pictures, version) for number in range(WRITERS)]
+        self.clients = [Client(DB, directory, f"writer{number}", OPTIONS) for number in range(WRITERS)]
+        self.dice = random.Random(f"{SEED} beside")
+        self.beside = Disturber(DB, self.tables, self.dice, self.log, CRASHES)
+
+    def write(self, writer, client, count):
+        """So many statements of one session."""
+        while count > 0:
+            batch = []
+            while len(batch) < BATCH:
+                batch += writer.next()
+            results = client.run(batch)
+            with self.lock:
+                self.log.add(writer.number, batch, results)
+            count -= len(batch)
+            if results[-1][0] is None:
+                until(lambda: answers(), 60, "a server that answers")
+                self.end_prepared(writer.number)
+
+    def end_prepared(self, number):
+        """What a lost session has left would hold its rows for ever."""
+        with Session(DB) as session:
+            for [name] in session.run(f"SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'w{number}-%' AND database = '{DB}'"):
+                session.run(f"{random.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{name}'")
+
+    def round(self, count):
+        self.beside.start()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            works = [pool.submit(self.write, writer, client, count // WRITERS) for writer, client in zip(self.writers, self.clients)]
+        self.beside.end()
+        for work in works:
+            work.result()
+        for client in self.clients:
+            client.close()
+        for writer in self.writers:
+            self.end_prepared(writer.number)
+
+    # checkpoints -----------------------------------------------------------------------------------------------------
+
+    def checkpoint(self):
+        with Session(DB) as session:
+            drain(session)
+            self.look(session, nulled_allowed=True)
+            for table in self.tables:
+                for vector in table.vectors:
+                    session.run(f"CALL clip_backfill('{table.attached or table.name}', '{bare(vector)}')")
+            drain(session)
+            self.look(session, nulled_allowed=False)
+            for table in self.tables:
+                session.run(f"UPDATE {table.name} SET nulled = false WHERE nulled")
+            self.rename(session)
+
+    def look(self, session, nulled_allowed):
+        check.failures(session)
+        for table in self.tables:
+            bad = check.faults(session, table, table.model, nulled_allowed)
+            for key, fault, details in bad:
+                self.faults[fault, table.name].append((key, details, list(self.log.of((table.name, key)))))
+            # so that each is told of once
+            for key in {key for key, _, _ in bad}:
+                session.run(f"DELETE FROM {table.name} o WHERE {table.where(key)}")
+
+    def rename(self, session):
+        """A source or the vector of one table gets another name; taken back where that makes the table unwritable."""
+        table = self.dice.choice([t for t in self.tables if not (t.strict or t.computed or t.attached or t.vectors[1:])])
+        field = self.dice.choice([f for f in ("text", "image", "modality", "vector") if getattr(table, f)])
+        old = getattr(table, field)
+        new = old[:-2] if old.endswith("_r") else bare(old).replace(" ", "_") + "_r"
+        session.run(f"ALTER TABLE {table.name} RENAME COLUMN {old} TO {new}")
+        setattr(table, field, new)
+        try:
+            session.run("BEGIN")
+            session.run(f"SELECT clip_query('{table.name}', 'cat', '{bare(table.vector)}')")
+            session.run(Statements(table, 0, self.dice).insert_new().sql)
+            session.run(Statements(table, 0, self.dice).same_again().sql)
+            session.run("ROLLBACK")
+            self.log.everywhere(f"{table.name}: {old} is {new} now")
+        except SqlError as e:
+            session.run("ROLLBACK")
+            session.run(f"ALTER TABLE {table.name} RENAME COLUMN {new} TO {old}")
+            setattr(table, field, old)
+            self.faults[f"a column that is renamed: {e.sqlstate}", table.name].append((field, str(e).split("\n")[0], []))
+
+
+def bare(name):
+    return name.strip('"')
+
+
+def answers():
+    try:
+        with Session(DB) as session:
+            return session.one("SELECT true")
+    except Exception:
+        return False
+
+
+def drain(session):
+    """Until nothing waits; what retries has its entry."""
+    def drained():
+        session.run("CALL clip_drain()")
+        return session.one("SELECT coalesce(sum(waiting + claimed), 0) FROM clip_queue") == "0"
+    until(drained, 120, "the end of the queue")
+
+
+def main():
+    rounds = max(4, STATEMENTS // A_ROUND)
+    print(f"INVARIANT_SEED={SEED} INVARIANT_STATEMENTS={STATEMENTS}", flush=True)
+    directory = tempfile.mkdtemp(prefix="pg_clip_copy_")
+    try:
+        with golden_models(TWO_MODELS) as models:
+            fresh_database(DB)
+            with Session() as admin:
+                admin.run(f"ALTER DATABASE {DB} SET clip.model_dir = '{models}'")
+                admin.run(f"ALTER DATABASE {DB} SET clip.model = 'tiny'")
+                admin.run(f"ALTER DATABASE {DB} SET clip.threads = 1")
+            run, begun = Run(directory), time.monotonic()
+            for number in range(rounds):
+                run.round(STATEMENTS // rounds)
+                run.checkpoint()
+                print(f"{run.log.number} statements, {time.monotonic() - begun:.0f} s, {sum(map(len, run.faults.values()))} faults", flush=True)
+            report(run)
+    finally:
+        shutil.rmtree(directory)
+    assert not run.faults, f"{sum(map(len, run.faults.values()))} rows are not as they must be, INVARIANT_SEED={SEED}"
+
+
+def report(run):
+    print("\n".join(run.log.report()))
+    print("beside them:", ", ".join(f"{what} {count}" for what, count in sorted(run.beside.counts.items())))
+    for state, (message, sql) in sorted(run.log.messages.items(), key=str):
+        print(f"first {state}: {message} -- {sql[:200]}")
+    for (fault, table), rows in sorted(run.faults.items()):
+        print(f"\n{fault}: {len(rows)} rows of {table}")
+        for key, details, lines in sorted(rows, key=lambda row: len(row[2]))[:2]:
+            print(f"  key {key}: {details}")
+            print("".join(f"    {line}\n" for line in lines), end="")
+
+
+preloaded(clip__workers=2, max_prepared_transactions=20, clip__worker_timeout="10s")
+try:
+    main()
+finally:
+    settings(shared_preload_libraries=None, clip__workers=None, max_prepared_transactions=None, clip__worker_timeout=None)
+    restart_server()
