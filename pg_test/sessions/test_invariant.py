@@ -86,6 +86,7 @@ class Run:
         with Session(DB) as session:
             drain(session)
             self.look(session, nulled_allowed=True)
+            self.detach(session)
             for table in self.tables:
                 for vector in table.vectors:
                     session.run(f"CALL clip_backfill('{table.attached or table.name}', '{bare(vector)}')")
@@ -104,6 +105,17 @@ class Run:
             # so that each is told of once
             for key in {key for key, _, _ in bad}:
                 session.run(f"DELETE FROM {table.name} o WHERE {table.where(key)}")
+
+    def detach(self, session):
+        """A partition leaves while rows of it wait, and comes back: whoever does that has to backfill it."""
+        table = self.dice.choice([t for t in self.tables if t.parts and not t.attached])
+        region, part = self.dice.choice(list(table.parts.items()))
+        session.run(Statements(table, 0, self.dice).insert_select().sql)
+        session.run(f"ALTER TABLE {table.name} DETACH PARTITION {part}")
+        session.run("CALL clip_drain()")
+        session.run(f"ALTER TABLE {table.name} ATTACH PARTITION {part} FOR VALUES IN ('{region}')")
+        session.run(f"UPDATE {part} SET nulled = true WHERE {table.vector} IS NULL")
+        self.log.everywhere(f"{part} was detached and attached again")
 
     def rename(self, session):
         """A source or the vector of one table gets another name; taken back where that makes the table unwritable."""

@@ -13,7 +13,7 @@ class Disturber:
     def __init__(self, dbname, tables, dice, log, crashes):
         self.dbname, self.tables, self.dice, self.log, self.crashes = dbname, tables, dice, log, crashes
         self.stop, self.counts, self.failed = threading.Event(), collections.Counter(), None
-        self.changed = {}   # model of a table whose change has ended
+        self.left = []   # of the ways to disturb, so that all have their turn
 
     def start(self):
         self.stop.clear()
@@ -27,13 +27,13 @@ class Disturber:
             raise self.failed
 
     def run(self):
-        ways = [(self.terminate, 8), (self.set_mode, 6), (self.backfill, 6), (self.drain, 2), (self.change_model, 5), (self.reattach, 2)]
+        ways = [self.terminate] * 3 + [self.set_mode] * 4 + [self.backfill] * 3 + [self.drain, self.reattach] + [self.change_model] * 3
         try:
-            while not self.stop.wait(self.dice.random() * 0.5):
-                if self.crashes and self.dice.random() < 0.06:
+            while not self.stop.wait(self.dice.random() * 0.2):
+                if self.crashes and self.dice.random() < 0.05:
                     self.kill()
-                else:
-                    self.dice.choices([way for way, _ in ways], [weight for _, weight in ways])[0]()
+                self.left = self.left or self.dice.sample(ways, len(ways))
+                self.left.pop()()
         except Exception as e:  # shown by the thread that waits for this one
             self.failed = e
 

@@ -223,7 +223,8 @@ class Statements:
         forms = {"all sources": set(t.sources), "one source": {dice.choice(t.sources)}, "some columns": self.changed(), "metadata": {"note"}}
         form = dice.choice([*forms, "all columns", "coalesce"] if t.image else [*forms, "all columns"])
         if form == "all columns":
-            pairs = self.assignments(set(t.sources) | {"note"}, proposed) | {vector: proposed(vector) for vector in t.vectors}
+            # the vector of a cleared image goes where none is proposed
+            pairs = self.assignments(set(t.sources) | {"note"}, proposed) | {c: proposed(c) for c in t.vectors + ["image_no"] * bool(t.image)}
         elif form == "coalesce":
             pairs = {t.image: f"coalesce(EXCLUDED.{t.image}, o.{t.image})", "image_no": "coalesce(EXCLUDED.image_no, o.image_no)", "nulled": "false"}
         else:

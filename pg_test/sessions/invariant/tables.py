@@ -110,7 +110,7 @@ def partitioned(name, mode, columns, **spec):
 def late():
     """Attached first, and then made a partition of a table that pg_clip does not know."""
     return own("late", "title text, photo bytea", text="title", image="photo", mode="async", parts={"a": "late_a"}, attached="late_a", **REGIONAL,
-               after=["CREATE TABLE late (LIKE late_a) PARTITION BY LIST (region)", "ALTER TABLE late ADD PRIMARY KEY (region, id)",
+               after=["CREATE TABLE late (LIKE late_a INCLUDING DEFAULTS) PARTITION BY LIST (region)", "ALTER TABLE late ADD PRIMARY KEY (region, id)",
                       "ALTER TABLE late ATTACH PARTITION late_a FOR VALUES IN ('a')"])
 
 

@@ -37,7 +37,8 @@ class Writer:
         return self.wrapped([dataclasses.replace(one, kind="DELETE and INSERT in a transaction") for one in both], "COMMIT")
 
     def wrapped(self, statements, end):
-        return [plain("BEGIN", "BEGIN"), *statements, plain(end, end)]
+        begin = self.dice.choices(["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN ISOLATION LEVEL SERIALIZABLE"], [8, 1, 1])[0]
+        return [plain(begin, begin), *statements, plain(end, end)]
 
     def transaction(self, s):
         return self.wrapped([self.single(self.dice.choice([s, s, self.dice.choice(self.on)])) for _ in range(self.dice.randint(2, 4))], "COMMIT")
