@@ -23,15 +23,18 @@ from rows import preloaded, settings
 
 STATEMENTS = int(os.environ.get("INVARIANT_STATEMENTS", 20000))
 SEED = int(os.environ.get("INVARIANT_SEED", random.SystemRandom().randrange(1 << 32)))
-WRITERS, BATCH, A_ROUND = 3, 50, 5000
+WRITERS, BATCH, A_ROUND = 3, 20, 5000
+PAUSE = 0.1   # of a writer between two batches, at most, so that workers find something to do meanwhile
 CRASHES = max(2, STATEMENTS // 50000)
+SHOWN = int(os.environ.get("INVARIANT_SHOWN", 2))   # rows of each fault
 DB = "clip_invariant"
 OPTIONS = "-c lock_timeout=20s -c statement_timeout=60s -c client_min_messages=error"
 
 
 class Run:
     def __init__(self, directory):
-        self.log, self.lock, self.tables, self.faults = Log(), threading.Lock(), tables.all_tables(), collections.defaultdict(list)
+        self.log, self.lock, self.tables = Log(), threading.Lock(), tables.all_tables()
+        self.faults, self.gone = collections.defaultdict(list), []
         with Session(DB) as session:
             for function in tables.FUNCTIONS:
                 session.run(function)
@@ -54,6 +57,7 @@ class Run:
             batch = []
             while len(batch) < BATCH:
                 batch += writer.next()
+            time.sleep(writer.dice.random() * PAUSE)
             results = client.run(batch)
             with self.lock:
                 self.log.add(writer.number, batch, results)
@@ -98,10 +102,12 @@ class Run:
 
     def look(self, session, nulled_allowed):
         check.failures(session)
+        self.gone.append(sum(check.of_no_row(session, table) for table in self.tables))
         for table in self.tables:
             bad = check.faults(session, table, table.model, nulled_allowed)
             for key, fault, details in bad:
-                self.faults[fault, table.name].append((key, details, list(self.log.of((table.name, key)))))
+                row = (table.name, key)
+                self.faults[fault, table.name].append((key, details, self.log.last(row), list(self.log.of(row))))
             # so that each is told of once
             for key in {key for key, _, _ in bad}:
                 session.run(f"DELETE FROM {table.name} o WHERE {table.where(key)}")
@@ -115,7 +121,7 @@ class Run:
         session.run("CALL clip_drain()")
         session.run(f"ALTER TABLE {table.name} ATTACH PARTITION {part} FOR VALUES IN ('{region}')")
         session.run(f"UPDATE {part} SET nulled = true WHERE {table.vector} IS NULL")
-        self.log.everywhere(f"{part} was detached and attached again")
+        self.log.note(f"{part} was detached and attached again", table.name)
 
     def rename(self, session):
         """A source or the vector of one table gets another name; taken back where that makes the table unwritable."""
@@ -131,12 +137,12 @@ class Run:
             session.run(Statements(table, 0, self.dice).insert_new().sql)
             session.run(Statements(table, 0, self.dice).same_again().sql)
             session.run("ROLLBACK")
-            self.log.everywhere(f"{table.name}: {old} is {new} now")
+            self.log.note(f"{table.name}: {old} is {new} now", table.name)
         except SqlError as e:
             session.run("ROLLBACK")
             session.run(f"ALTER TABLE {table.name} RENAME COLUMN {new} TO {old}")
             setattr(table, field, old)
-            self.faults[f"a column that is renamed: {e.sqlstate}", table.name].append((field, str(e).split("\n")[0], []))
+            self.faults[f"a column that is renamed: {e.sqlstate}", table.name].append((field, str(e).split("\n")[0], "ALTER TABLE", []))
 
 
 def bare(name):
@@ -153,10 +159,14 @@ def answers():
 
 def drain(session):
     """Until nothing waits; what retries has its entry."""
-    def drained():
+    end = time.monotonic() + 120
+    while True:
         session.run("CALL clip_drain()")
-        return session.one("SELECT coalesce(sum(waiting + claimed), 0) FROM clip_queue") == "0"
-    until(drained, 120, "the end of the queue")
+        left = session.run("SELECT relation, waiting, claimed, retrying FROM clip_queue WHERE waiting + claimed > 0")
+        if not left:
+            return
+        assert time.monotonic() < end, f"the queue does not end: {left}"
+        time.sleep(0.02)
 
 
 def main():
@@ -186,9 +196,11 @@ def report(run):
     print("beside them:", ", ".join(f"{what} {count}" for what, count in sorted(run.beside.counts.items())))
     for state, (message, sql) in sorted(run.log.messages.items(), key=str):
         print(f"first {state}: {message} -- {sql[:200]}")
+    print(f"failures of rows that are gone, at the checkpoints: {run.gone}")
     for (fault, table), rows in sorted(run.faults.items()):
-        print(f"\n{fault}: {len(rows)} rows of {table}")
-        for key, details, lines in sorted(rows, key=lambda row: len(row[2]))[:2]:
+        last = collections.Counter(kind for _, _, kind, _ in rows)
+        print(f"\n{fault}: {len(rows)} rows of {table}, after {', '.join(f'{kind} {count}' for kind, count in last.most_common())}")
+        for key, details, _, lines in sorted(rows, key=lambda row: len(row[3]))[:SHOWN]:
             print(f"  key {key}: {details}")
             print("".join(f"    {line}\n" for line in lines), end="")
 

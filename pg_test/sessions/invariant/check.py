@@ -18,6 +18,14 @@ def failures(session):
     session.run("CREATE TABLE failing AS " + " UNION ALL ".join(found))
 
 
+def of_no_row(session, t):
+    """How many failures name a row that is not there."""
+    key = " AND ".join("f.key ->> '{}' = t.{}::text".format(column.strip('"'), column) for column in t.key)
+    name = t.attached or t.name
+    return int(session.one(f"SELECT count(*) FROM failing f WHERE f.relation IN (SELECT '{name}'::regclass UNION SELECT relid FROM pg_partition_tree('{name}')) "
+                           f"AND NOT EXISTS (SELECT FROM {name} t WHERE {key})"))
+
+
 def faults(session, t, model, nulled_allowed):
     """(key, what is wrong, details) of each row that is not as it must be."""
     found = []
@@ -48,7 +56,9 @@ def query(t, vector, model, nulled_allowed):
         LEFT JOIN expected te ON te.model = '{model}' AND te.modality = 'text' AND te.content = {text}
         LEFT JOIN expected ie ON ie.model = '{model}' AND ie.modality = 'image' AND ie.no = {no}
     ), s AS (
-        SELECT *, CASE kind WHEN 'text' THEN content IS NOT NULL WHEN 'image' THEN image IS NOT NULL OR cleared ELSE kind IS NOT NULL END AS has_source,
+        -- an unknown modality is a failure, unless there is nothing that could be embedded
+        SELECT *, CASE WHEN kind = 'text' THEN content IS NOT NULL WHEN kind = 'image' THEN image IS NOT NULL OR cleared WHEN kind IS NULL THEN false
+            WHEN content IS NOT NULL OR image IS NOT NULL THEN true END AS has_source,
             CASE kind WHEN 'text' THEN of_text WHEN 'image' THEN of_image END AS wanted
         FROM r
     ), w AS (

@@ -29,7 +29,7 @@ class Disturber:
     def run(self):
         ways = [self.terminate] * 3 + [self.set_mode] * 4 + [self.backfill] * 3 + [self.drain, self.reattach] + [self.change_model] * 3
         try:
-            while not self.stop.wait(self.dice.random() * 0.2):
+            while not self.stop.wait(self.dice.random() * 0.1):
                 if self.crashes and self.dice.random() < 0.05:
                     self.kill()
                 self.left = self.left or self.dice.sample(ways, len(ways))
@@ -45,7 +45,7 @@ class Disturber:
                 session.run(sql, timeout)
             self.counts[what] += 1
             return True
-        except (SqlError, BrokenPipeError, ValueError) as e:
+        except (SqlError, OSError, ValueError) as e:   # the server may have ended
             self.counts[f"{what}: {getattr(e, 'sqlstate', None)}"] += 1
             self.log.messages.setdefault(f"{what} {getattr(e, 'sqlstate', None)}", (str(e).strip().split("\n")[0], sql))
             return False
@@ -57,10 +57,13 @@ class Disturber:
         with Session(self.dbname) as session:
             pids = [int(pid) for [pid] in session.run(WORKERS)]
         if pids:
+            try:
+                crash(self.dice.choice(pids), self.dbname)
+            except ProcessLookupError:
+                return  # it has left
             self.crashes -= 1
-            crash(self.dice.choice(pids), self.dbname)
             self.counts["worker killed"] += 1
-            self.log.everywhere("the server restarted: kill -9 of a worker")
+            self.log.note("the server restarted: kill -9 of a worker")
 
     def set_mode(self):
         table = self.dice.choice(self.tables)
@@ -68,7 +71,7 @@ class Disturber:
         sql = f"SELECT clip_set_mode('{table.attached or table.name}', '{mode}', {{}})"
         if all([self.does(f"clip_set_mode to {mode}", sql.format("'" + vector.strip('"') + "'")) for vector in table.vectors]):
             table.mode = mode
-            self.log.everywhere(f"{table.name} is in mode {mode}")
+            self.log.note(f"{table.name} is in mode {mode} now", table.name)
 
     def backfill(self):
         table = self.dice.choice(self.tables)
@@ -90,6 +93,6 @@ class Disturber:
         model = "tiny-eps" if table.model == "tiny" else "tiny"
         if self.does("clip_change_model", f"CALL clip_change_model('{table.name}', '{model}')"):
             table.model = model
-            self.log.everywhere(f"{table.name} has model {model}")
+            self.log.note(f"{table.name} has model {model} now", table.name)
         else:
             self.does("clip_abort_model_change", f"SELECT clip_abort_model_change('{table.name}')")

@@ -91,18 +91,24 @@ class Log:
             for old, new in statement.moves:
                 self.rows[new].extend(self.rows[old])
 
-    def everywhere(self, text):
-        """What was done to all rows."""
+    def note(self, text, table=None):
+        """What was done to all rows, or those of a table."""
         self.number += 1
-        for entries in self.rows.values():
-            entries.append((self.number, "all", OK, 0, Statement("", text)))
+        for (name, _), entries in list(self.rows.items()):
+            if table in (None, name):
+                entries.append((self.number, "all", OK, 0, Statement("", text)))
 
     def of(self, row):
         """The last statements that touched a row, as lines."""
         entries = {entry[0]: entry for entry in self.rows.get(row, ())}
-        for number, who, state, count, statement in sorted(entries.values(), key=lambda entry: entry[0]):
+        for number, who, state, count, statement in (entries[number] for number in sorted(entries)):
             data = f" <<< {statement.data!r}" if statement.data else ""
             yield f"#{number} {who} {'' if state == OK else f'[{state}] '}({count}) {statement.sql}{data}"
+
+    def last(self, row):
+        """The kind of the last statement that may have changed a row."""
+        done = [entry for entry in self.rows.get(row, ()) if entry[2] == OK and entry[4].kind]
+        return max(done, key=lambda entry: entry[0])[4].kind if done else "nothing"
 
     def report(self):
         """The table of kinds."""
