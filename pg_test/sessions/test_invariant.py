@@ -15,18 +15,19 @@ import time
 
 from invariant import check, sources, tables
 from invariant.disturb import Disturber
-from invariant.driver import Client, Log
+from invariant.driver import Client, Log, line
+from invariant.shrink import Shrinker
 from invariant.units import Writer
 from invariant.statements import Statements
 from pg import TWO_MODELS, Session, SqlError, fresh_database, golden_models, restart_server, until
-from rows import preloaded, settings
+from rows import no_workers, preloaded, settings
 
 STATEMENTS = int(os.environ.get("INVARIANT_STATEMENTS", 20000))
 SEED = int(os.environ.get("INVARIANT_SEED", random.SystemRandom().randrange(1 << 32)))
 WRITERS, BATCH, A_ROUND = 3, 20, 5000
 PAUSE = 0.1   # of a writer between two batches, at most, so that workers find something to do meanwhile
 CRASHES = max(2, STATEMENTS // 50000)
-SHOWN = int(os.environ.get("INVARIANT_SHOWN", 2))   # rows of each fault
+SHOWN = int(os.environ.get("INVARIANT_SHOWN", 12))   # faults whose rows are shown with their smallest statements
 DB = "clip_invariant"
 OPTIONS = "-c lock_timeout=20s -c statement_timeout=60s -c client_min_messages=error"
 
@@ -107,7 +108,7 @@ class Run:
             bad = check.faults(session, table, table.model, nulled_allowed)
             for key, fault, details in bad:
                 row = (table.name, key)
-                self.faults[fault, table.name].append((key, details, self.log.last(row), list(self.log.of(row))))
+                self.faults[fault, table.name].append((key, details, table.mode, self.log.of(row)))
             # so that each is told of once
             for key in {key for key, _, _ in bad}:
                 session.run(f"DELETE FROM {table.name} o WHERE {table.where(key)}")
@@ -142,7 +143,7 @@ class Run:
             session.run("ROLLBACK")
             session.run(f"ALTER TABLE {table.name} RENAME COLUMN {new} TO {old}")
             setattr(table, field, old)
-            self.faults[f"a column that is renamed: {e.sqlstate}", table.name].append((field, str(e).split("\n")[0], "ALTER TABLE", []))
+            self.faults[f"a column that is renamed: {e.sqlstate}", table.name].append(((field,), str(e).split("\n")[0], table.mode, []))
 
 
 def bare(name):
@@ -175,17 +176,20 @@ def main():
     directory = tempfile.mkdtemp(prefix="pg_clip_copy_")
     try:
         with golden_models(TWO_MODELS) as models:
-            fresh_database(DB)
-            with Session() as admin:
-                admin.run(f"ALTER DATABASE {DB} SET clip.model_dir = '{models}'")
-                admin.run(f"ALTER DATABASE {DB} SET clip.model = 'tiny'")
-                admin.run(f"ALTER DATABASE {DB} SET clip.threads = 1")
+            def setup(dbname):
+                with Session() as admin:
+                    for setting in (f"clip.model_dir = '{models}'", "clip.model = 'tiny'", "clip.threads = 1"):
+                        admin.run(f"ALTER DATABASE {dbname} SET {setting}")
+
+            setup(fresh_database(DB))
             run, begun = Run(directory), time.monotonic()
             for number in range(rounds):
                 run.round(STATEMENTS // rounds)
                 run.checkpoint()
                 print(f"{run.log.number} statements, {time.monotonic() - begun:.0f} s, {sum(map(len, run.faults.values()))} faults", flush=True)
             report(run)
+            if run.faults:
+                show(run, setup, directory)
     finally:
         shutil.rmtree(directory)
     assert not run.faults, f"{sum(map(len, run.faults.values()))} rows are not as they must be, INVARIANT_SEED={SEED}"
@@ -198,11 +202,24 @@ def report(run):
         print(f"first {state}: {message} -- {sql[:200]}")
     print(f"failures of rows that are gone, at the checkpoints: {run.gone}")
     for (fault, table), rows in sorted(run.faults.items()):
-        last = collections.Counter(kind for _, _, kind, _ in rows)
-        print(f"\n{fault}: {len(rows)} rows of {table}, after {', '.join(f'{kind} {count}' for kind, count in last.most_common())}")
-        for key, details, _, lines in sorted(rows, key=lambda row: len(row[3]))[:SHOWN]:
-            print(f"  key {key}: {details}")
-            print("".join(f"    {line}\n" for line in lines), end="")
+        print(f"FAULT {fault}: {len(rows)} rows of {table}, such as {', '.join(rows[0][0])}: {rows[0][1]}")
+
+
+def show(run, setup, directory):
+    """The first faults, one row of each, with the fewest statements."""
+    with Session() as session:
+        no_workers(session)
+    shrinker = Shrinker(f"{DB}_small", TWO_MODELS, setup, directory)
+    for fault, table in sorted(run.faults, key=lambda f: -len(run.faults[f]))[:SHOWN]:
+        key, details, mode, entries = min(run.faults[fault, table], key=lambda row: len(row[3]))
+        print(f"\n{fault}: row {', '.join(key)} of {table}, {details}")
+        found = shrinker.smallest(table, key, fault, entries, mode) if entries else None
+        if found:
+            print("  in an empty table, drained after each:" if found[1] else "  in an empty table, drained at the end:")
+            entries = [(0, "", "00000", 0, statement) for statement in found[0]]
+        for entry in entries:
+            print(f"    {line(entry)}")
+    shrinker.close()
 
 
 preloaded(clip__workers=2, max_prepared_transactions=20, clip__worker_timeout="10s")

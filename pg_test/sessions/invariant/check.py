@@ -63,9 +63,9 @@ def query(t, vector, model, nulled_allowed):
         FROM r
     ), w AS (
         SELECT *, CASE
-            WHEN image IS NOT NULL AND image IS DISTINCT FROM own_image THEN 'the test lost track of the image'
+            WHEN image IS NOT NULL AND image IS DISTINCT FROM own_image THEN 'another image than was given'
             WHEN image IS NULL AND image_no IS NOT NULL AND NOT cleared THEN 'a kept image is gone'
-            WHEN content IS NOT NULL AND of_text IS NULL THEN 'the test lost track of the text'
+            WHEN content IS NOT NULL AND of_text IS NULL THEN 'a text that nobody gave'
             WHEN vector IS NOT NULL AND NOT has_source THEN 'a vector without a source'
             WHEN vector IS NOT NULL AND wanted IS NULL THEN 'a vector of a source that has none'
             WHEN vector IS NOT NULL AND NOT coalesce(vector <=> wanted < 1e-4, false) THEN 'a vector of another source'

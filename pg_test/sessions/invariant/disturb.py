@@ -68,10 +68,10 @@ class Disturber:
     def set_mode(self):
         table = self.dice.choice(self.tables)
         mode = "async" if table.mode == "sync" else "sync"
-        sql = f"SELECT clip_set_mode('{table.attached or table.name}', '{mode}', {{}})"
-        if all([self.does(f"clip_set_mode to {mode}", sql.format("'" + vector.strip('"') + "'")) for vector in table.vectors]):
+        sql = "; ".join(f"SELECT clip_set_mode('{table.attached or table.name}', '{mode}', '{vector.strip(chr(34))}')" for vector in table.vectors)
+        if self.does(f"clip_set_mode to {mode}", sql):
             table.mode = mode
-            self.log.note(f"{table.name} is in mode {mode} now", table.name)
+            self.log.note(f"{table.name} is in mode {mode} now", table.name, sql)
 
     def backfill(self):
         table = self.dice.choice(self.tables)
@@ -91,8 +91,9 @@ class Disturber:
     def change_model(self):
         table = self.dice.choice([t for t in self.tables if t.changes])
         model = "tiny-eps" if table.model == "tiny" else "tiny"
-        if self.does("clip_change_model", f"CALL clip_change_model('{table.name}', '{model}')"):
+        sql = f"CALL clip_change_model('{table.name}', '{model}')"
+        if self.does("clip_change_model", sql):
             table.model = model
-            self.log.note(f"{table.name} has model {model} now", table.name)
+            self.log.note(f"{table.name} has model {model} now", table.name, sql)
         else:
             self.does("clip_abort_model_change", f"SELECT clip_abort_model_change('{table.name}')")

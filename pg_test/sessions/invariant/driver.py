@@ -15,6 +15,7 @@ class Statement:
     rows: tuple = ()        # those it touches: (table, key)
     moves: tuple = ()       # pairs of them, from and to
     data: str = None        # of a \\copy
+    again: str = None       # of a note: what was done
 
 
 class Client:
@@ -68,6 +69,12 @@ class Client:
         return results + [(None, 0, "the connection was lost")] * (len(statements) - len(results))
 
 
+def line(entry):
+    number, who, state, count, statement = entry
+    data = f" <<< {statement.data!r}" if statement.data else ""
+    return f"#{number} {who} {'' if state == OK else f'[{state}] '}({count}) {statement.sql}{data}"
+
+
 class Log:
     """How many statements of each kind ran and failed, and the last ones that touched each row."""
 
@@ -91,19 +98,17 @@ class Log:
             for old, new in statement.moves:
                 self.rows[new].extend(self.rows[old])
 
-    def note(self, text, table=None):
+    def note(self, text, table=None, again=None):
         """What was done to all rows, or those of a table."""
         self.number += 1
         for (name, _), entries in list(self.rows.items()):
             if table in (None, name):
-                entries.append((self.number, "all", OK, 0, Statement("", text)))
+                entries.append((self.number, "all", OK, 0, Statement("", text, again=again)))
 
     def of(self, row):
-        """The last statements that touched a row, as lines."""
+        """The last statements that touched a row."""
         entries = {entry[0]: entry for entry in self.rows.get(row, ())}
-        for number, who, state, count, statement in (entries[number] for number in sorted(entries)):
-            data = f" <<< {statement.data!r}" if statement.data else ""
-            yield f"#{number} {who} {'' if state == OK else f'[{state}] '}({count}) {statement.sql}{data}"
+        return [entries[number] for number in sorted(entries)]
 
     def last(self, row):
         """The kind of the last statement that may have changed a row."""
