@@ -1,66 +1,17 @@
 -- Backfilling ---------------------------------------------------------------------------------------------------------
 
--- Where a backfill is. Committed with each batch, so that the next call goes on from there.
-CREATE TABLE clip.backfills (
-	relation regclass NOT NULL,
-	embedding_column name NOT NULL,
-	rows_total bigint NOT NULL,               -- when it began
-	rows_done bigint NOT NULL DEFAULT 0,
-	rows_failed bigint NOT NULL DEFAULT 0,
-	rows_resumed bigint NOT NULL DEFAULT 0,   -- done when the last call began
-	part regclass NOT NULL,                   -- the table itself or one of its partitions
-	place tid NOT NULL,                       -- the last row of it that was looked at
-	pass_done bigint NOT NULL DEFAULT 0,      -- rows of this walk through the table: embedded,
-	pass_left bigint NOT NULL DEFAULT 0,      -- and changed or locked by others meanwhile
-	idle_passes integer NOT NULL DEFAULT 0,   -- walks that found none but such
-	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	resumed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	finished_at timestamptz,
-	PRIMARY KEY (relation, embedding_column),
-	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
-);
-COMMENT ON TABLE clip.backfills IS 'state of each table''s last backfill; clip_progress shows those that are not done';
-ALTER TABLE clip.backfills ENABLE ROW LEVEL SECURITY;
-CREATE POLICY owner ON clip.backfills FOR SELECT
-	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
-COMMENT ON POLICY owner ON clip.backfills IS 'a table''s owner alone sees how many rows it has';
-GRANT SELECT ON clip.backfills TO PUBLIC;
-
--- A row is known by its version, place and xmin: once it is changed, it is another and is tried again.
-CREATE TABLE clip.backfill_errors (
-	relation regclass NOT NULL,
-	embedding_column name NOT NULL,
-	part regclass NOT NULL,
-	place tid NOT NULL,
-	version xid NOT NULL,
-	key jsonb,
-	sqlstate text NOT NULL,
-	message text NOT NULL,
-	failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	PRIMARY KEY (relation, embedding_column, part, place),
-	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
-);
-COMMENT ON TABLE clip.backfill_errors IS 'rows that the last backfill could not embed';
-ALTER TABLE clip.backfill_errors ENABLE ROW LEVEL SECURITY;  -- keys are content
-CREATE POLICY owner ON clip.backfill_errors FOR SELECT
-	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
-COMMENT ON POLICY owner ON clip.backfill_errors IS 'a table''s owner alone sees which rows failed';
-GRANT SELECT ON clip.backfill_errors TO PUBLIC;
-
-CREATE VIEW @extschema@.clip_backfill_errors WITH (security_barrier) AS
+CREATE OR REPLACE VIEW @extschema@.clip_backfill_errors WITH (security_barrier) AS
 	SELECT e.relation, e.embedding_column, e.key, e.sqlstate, e.message, e.failed_at, e.part, e.place
 	FROM clip.backfill_errors e JOIN pg_class c ON c.oid = e.relation
 	WHERE pg_has_role(c.relowner, 'USAGE');
 COMMENT ON VIEW @extschema@.clip_backfill_errors IS 'rows of your tables that the last clip_backfill could not embed, by primary key, with the reason';
-GRANT SELECT ON @extschema@.clip_backfill_errors TO PUBLIC;
 
-CREATE FUNCTION clip.note(entry text, relation regclass, embedding_column name, VARIADIC details text[]) RETURNS void
+CREATE OR REPLACE FUNCTION clip.note(entry text, relation regclass, embedding_column name, VARIADIC details text[]) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_note_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.note(text, regclass, name, text[]) IS 'internal: writes the state of backfills and model changes for the owner of a relation';
 
 -- The expressions that give a row's image and text where they are what its vector is made of, as in the trigger.
-CREATE FUNCTION clip.source_sql(attached clip.tables, OUT image text, OUT words text) LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.source_sql(attached clip.tables, OUT image text, OUT words text) LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	image := 'NULL::bytea';
@@ -81,7 +32,7 @@ END $$;
 COMMENT ON FUNCTION clip.source_sql(clip.tables) IS 'internal: what a row''s vector is made of, of the row r';
 
 -- The named attachment, or the only one that is not the new column of a model change.
-CREATE FUNCTION clip.attached(relation regclass, embedding_column name) RETURNS clip.tables LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.attached(relation regclass, embedding_column name) RETURNS clip.tables LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found clip.tables[] := ARRAY(SELECT t FROM clip.tables t WHERE t.relation = attached.relation
@@ -105,7 +56,7 @@ END $$;
 COMMENT ON FUNCTION clip.attached(regclass, name) IS 'internal: an owner''s row of clip.tables';
 
 -- The table itself, or its next partition that holds rows, in the order of their oids.
-CREATE FUNCTION clip.next_part(relation regclass, after oid) RETURNS regclass LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION clip.next_part(relation regclass, after oid) RETURNS regclass LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT c.oid::regclass FROM pg_class c
 	WHERE (c.oid = relation OR c.oid IN (SELECT relid FROM pg_partition_tree(relation))) AND c.relkind = 'r' AND c.oid > after
@@ -114,7 +65,7 @@ $$;
 COMMENT ON FUNCTION clip.next_part(regclass, oid) IS 'internal: the parts of a table that a backfill walks';
 
 -- The owner's own policies do not hide rows from what runs in his name; a partition may be another's.
-CREATE FUNCTION clip.check_every_row_is_seen(part regclass) RETURNS void LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.check_every_row_is_seen(part regclass) RETURNS void LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF row_security_active(part) THEN
@@ -124,7 +75,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_every_row_is_seen(regclass) IS 'internal: an error instead of rows that are left out';
 
-CREATE FUNCTION clip.backfill_begin(relation regclass, embedding_column name, batch_size integer) RETURNS name
+CREATE OR REPLACE FUNCTION clip.backfill_begin(relation regclass, embedding_column name, batch_size integer) RETURNS name
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	t clip.tables := clip.attached(relation, embedding_column);
@@ -154,11 +105,11 @@ COMMENT ON FUNCTION clip.backfill_begin(regclass, name, integer) IS 'internal: f
 
 -- Locks of pg_clip's own, which nothing but its functions takes: a lock that SQL can take decides nothing. A table has two, for
 -- who backfills it or changes its model, and for who builds an index for that.
-CREATE FUNCTION clip.try_lock(relation regclass) RETURNS boolean
+CREATE OR REPLACE FUNCTION clip.try_lock(relation regclass) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clip_try_lock_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.try_lock(regclass) IS 'internal: the lock of who backfills a table or changes its model, for its owner, to the end of the transaction; false where another session has it';
 
-CREATE FUNCTION clip.is_locked(what regclass, relation regclass) RETURNS boolean LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION clip.is_locked(what regclass, relation regclass) RETURNS boolean LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted AND l.pid <> pg_backend_pid()
 		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -167,7 +118,7 @@ $$;
 COMMENT ON FUNCTION clip.is_locked(regclass, regclass) IS 'internal: has another session a lock of pg_clip on a table?';
 
 -- A call lets go of its lock between two steps, so that it can be aborted there; a single look could fall into that gap.
-CREATE FUNCTION clip.backfill_runs(relation regclass) RETURNS boolean LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.backfill_runs(relation regclass) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	FOR look IN 1 .. 10 LOOP
@@ -182,7 +133,7 @@ COMMENT ON FUNCTION clip.backfill_runs(regclass) IS 'internal: does another sess
 
 -- Held by each step to its end. Two calls would not harm each other, but do each other's work twice; so one that begins
 -- makes sure that no other is at work, which would be the one to fail in its next step.
-CREATE FUNCTION clip.backfill_lock(relation regclass, begins boolean DEFAULT false) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.backfill_lock(relation regclass, begins boolean DEFAULT false) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	taken boolean := begins AND clip.backfill_runs(relation);
@@ -194,7 +145,7 @@ END $$;
 COMMENT ON FUNCTION clip.backfill_lock(regclass, boolean) IS 'internal: one backfill of a table at a time';
 
 -- Where the walk is. The table may be dropped or detached between two batches, and also while one begins.
-CREATE FUNCTION clip.backfill_of(relation regclass, embedding_column name) RETURNS clip.backfills LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.backfill_of(relation regclass, embedding_column name) RETURNS clip.backfills LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	b clip.backfills;
@@ -211,7 +162,7 @@ COMMENT ON FUNCTION clip.backfill_of(regclass, name) IS 'internal: the row of cl
 
 -- One batch: reads rows, runs the model, writes the vectors of those rows that are still what was read. A row that
 -- somebody changed or holds locked meanwhile is left for another walk; nobody waits for anybody. False when done.
-CREATE FUNCTION clip.backfill_step(relation regclass, embedding_column name, batch_size integer) RETURNS boolean
+CREATE OR REPLACE FUNCTION clip.backfill_step(relation regclass, embedding_column name, batch_size integer) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off SET enable_tidscan = on SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
@@ -305,7 +256,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_step(regclass, name, integer) IS 'internal: one batch of clip_backfill';
 
-CREATE FUNCTION clip.key_of(part regclass, place tid) RETURNS jsonb LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.key_of(part regclass, place tid) RETURNS jsonb LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	pairs text;
@@ -321,7 +272,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.key_of(regclass, tid) IS 'internal: a row''s primary key';
 
-CREATE FUNCTION clip.backfill_end(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.backfill_end(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	b clip.backfills := clip.backfill_of(relation, embedding_column);
@@ -337,6 +288,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_end(regclass, name) IS 'internal: last step of clip_backfill';
 
-CREATE PROCEDURE @extschema@.clip_backfill(relation regclass, embedding_column name DEFAULT NULL, batch_size integer DEFAULT 64)
+CREATE OR REPLACE PROCEDURE @extschema@.clip_backfill(relation regclass, embedding_column name DEFAULT NULL, batch_size integer DEFAULT 64)
 	AS 'MODULE_PATHNAME', 'clip_backfill_wrapper' LANGUAGE C;
 COMMENT ON PROCEDURE @extschema@.clip_backfill(regclass, name, integer) IS 'embeds the rows that have a source and no vector yet, a transaction for each batch; called again it goes on where it was';

@@ -4,12 +4,12 @@
 -- as the owner, in a security-restricted operation: whatever code of the owner's that starts cannot get at the caller's rights.
 -- Everything that they call is named with its schema or runs under a pinned search_path.
 
-CREATE FUNCTION clip.name_of(relation regclass) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION clip.name_of(relation regclass) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce((SELECT c.relname::text FROM pg_class c WHERE c.oid = relation), relation::oid::text)
 $$;
 COMMENT ON FUNCTION clip.name_of(regclass) IS 'internal: a relation as messages call it, without its schema';
 
-CREATE FUNCTION clip.check_is_owner(relation regclass) RETURNS void LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.check_is_owner(relation regclass) RETURNS void LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_get_userbyid(c.relowner) <> current_user) THEN
@@ -19,7 +19,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_is_owner(regclass) IS 'internal: what may start code of a table''s owner runs as the owner alone';
 
-CREATE FUNCTION clip.check_column(relation regclass, col name, expected text[], what text) RETURNS void
+CREATE OR REPLACE FUNCTION clip.check_column(relation regclass, col name, expected text[], what text) RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	a record;
@@ -39,7 +39,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_column(regclass, name, text[], text) IS 'internal: a column exists and has one of the expected types';
 
-CREATE FUNCTION clip.attach(relation regclass, embedding_column name, text_column name, image_column name,
+CREATE OR REPLACE FUNCTION clip.attach(relation regclass, embedding_column name, text_column name, image_column name,
 		modality_column name, keep_images boolean, model text, mode text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -87,7 +87,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.attach(regclass, name, name, name, name, boolean, text, text) IS 'internal: behind clip_attach and clip_create_table';
 
-CREATE FUNCTION clip.drop_triggers(relation regclass, embedding_column name) RETURNS void
+CREATE OR REPLACE FUNCTION clip.drop_triggers(relation regclass, embedding_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	prefix text;
@@ -106,7 +106,7 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 -- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
 -- it was not made of; two more put the keys of rows that lack a vector into clip.queue, once a statement. Partitions have
 -- no such triggers when rows come through their parent, so there a trigger that partitions inherit does it once a row.
-CREATE FUNCTION clip.switch_mode(relation regclass, embedding_column name, mode text) RETURNS void
+CREATE OR REPLACE FUNCTION clip.switch_mode(relation regclass, embedding_column name, mode text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	t record;
@@ -161,7 +161,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.switch_mode(regclass, name, text) IS 'internal: makes the triggers of a mode';
 
-CREATE FUNCTION clip.detach(relation regclass, embedding_column name) RETURNS void
+CREATE OR REPLACE FUNCTION clip.detach(relation regclass, embedding_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM clip.check_is_owner(relation);
@@ -173,16 +173,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.detach(regclass, name) IS 'internal: behind clip_detach';
 
-CREATE FUNCTION @extschema@.clip_attach(relation regclass, embedding_column name DEFAULT 'embedding', text_column name DEFAULT NULL,
+CREATE OR REPLACE FUNCTION @extschema@.clip_attach(relation regclass, embedding_column name DEFAULT 'embedding', text_column name DEFAULT NULL,
 		image_column name DEFAULT NULL, model text DEFAULT NULL, modality_column name DEFAULT NULL, keep_images boolean DEFAULT true,
 		mode text DEFAULT 'sync') RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_attach_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_attach(regclass, name, name, name, text, name, boolean, text) IS 'lets a table of yours embed its rows on insert and update';
 
-CREATE FUNCTION @extschema@.clip_detach(relation regclass, embedding_column name DEFAULT 'embedding') RETURNS void
+CREATE OR REPLACE FUNCTION @extschema@.clip_detach(relation regclass, embedding_column name DEFAULT 'embedding') RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_detach_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_detach(regclass, name) IS 'ends embedding on insert and update; vectors stay';
 
-CREATE FUNCTION @extschema@.clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT 'embedding') RETURNS void
+CREATE OR REPLACE FUNCTION @extschema@.clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT 'embedding') RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_set_mode(regclass, text, name) IS 'lets a table embed its rows before they are written (sync) or in the background (async)';

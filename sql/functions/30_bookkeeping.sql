@@ -1,29 +1,7 @@
 -- Bookkeeping ---------------------------------------------------------------------------------------------------------
--- Configuration tables have no foreign keys between them: pg_restore loads their rows side by side.
 
-CREATE TABLE clip.tables (
-	relation regclass NOT NULL,
-	embedding_column name NOT NULL,
-	text_column name,
-	image_column name,
-	modality_column name,
-	keep_images boolean NOT NULL,
-	model text NOT NULL,
-	fingerprint text NOT NULL,
-	dimensions integer NOT NULL,
-	pending boolean NOT NULL DEFAULT false,  -- the new column of a model change: clip_query does not see it yet
-	mode text NOT NULL DEFAULT 'sync' CHECK (mode IN ('sync', 'async')),
-	PRIMARY KEY (relation, embedding_column)
-);
-COMMENT ON TABLE clip.tables IS 'tables that pg_clip embeds, each with the model that its vectors are of';
-GRANT SELECT ON clip.tables TO PUBLIC;
--- Tables that are gone, and temporary ones, are not dumped.
-SELECT pg_catalog.pg_extension_config_dump('clip.tables', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
-	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
-
--- A database's owner can restore a dump without being a superuser; what he restores must not be about others' tables.
-GRANT INSERT ON clip.tables TO pg_database_owner;
-CREATE FUNCTION clip.check_restored() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- What a database's owner restores must not be about others' tables.
+CREATE OR REPLACE FUNCTION clip.check_restored() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = NEW.relation AND pg_has_role(c.relowner, 'USAGE')) THEN
 		RETURN NEW;
@@ -32,29 +10,29 @@ BEGIN
 	RETURN NULL;
 END $$;
 COMMENT ON FUNCTION clip.check_restored() IS 'internal: keeps rows about others'' tables out of the bookkeeping';
-CREATE TRIGGER restored BEFORE INSERT ON clip.tables FOR EACH ROW EXECUTE FUNCTION clip.check_restored();
+CREATE OR REPLACE TRIGGER restored BEFORE INSERT ON clip.tables FOR EACH ROW EXECUTE FUNCTION clip.check_restored();
 
-CREATE FUNCTION clip.register(relation regclass, embedding_column name, text_column name, image_column name,
+CREATE OR REPLACE FUNCTION clip.register(relation regclass, embedding_column name, text_column name, image_column name,
 		modality_column name, keep_images boolean, model text, fingerprint text, dimensions integer) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_register_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION clip.register(regclass, name, name, name, name, boolean, text, text, integer) IS 'internal: writes clip.tables for the owner of a relation';
 
-CREATE FUNCTION clip.unregister(relation regclass, embedding_column name) RETURNS void
+CREATE OR REPLACE FUNCTION clip.unregister(relation regclass, embedding_column name) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_unregister_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.unregister(regclass, name) IS 'internal: writes clip.tables for the owner of a relation';
 
-CREATE FUNCTION clip.model_info(model text, OUT name text, OUT dimensions integer, OUT fingerprint text) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION clip.model_info(model text, OUT name text, OUT dimensions integer, OUT fingerprint text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'clip_model_info_wrapper' LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION clip.model_info(text) IS 'internal: the named model, or the session''s where the name is NULL';
 
-CREATE FUNCTION clip.schema_of(extension text) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION clip.schema_of(extension text) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension
 $$;
 COMMENT ON FUNCTION clip.schema_of(text) IS 'internal: where an extension is installed; a schema may be renamed';
 
 -- What is dropped takes its bookkeeping along, whatever it was dropped by: a column may go with its type, a table with its
 -- access method.
-CREATE FUNCTION clip.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql
 	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	gone record;
@@ -81,11 +59,16 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION clip.forget_dropped() IS 'internal: keeps the bookkeeping free of what was dropped';
-CREATE EVENT TRIGGER clip_forget_dropped ON sql_drop EXECUTE FUNCTION clip.forget_dropped();
+-- There is no OR REPLACE: another definition is a matter of sql/upgrade, which drops the old one.
+DO $$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'clip.forget_dropped'::regproc) THEN
+		CREATE EVENT TRIGGER clip_forget_dropped ON sql_drop EXECUTE FUNCTION clip.forget_dropped();
+	END IF;
+END $$;
 
 -- Rows that come through a parent do not fire the statement triggers of a partition: a table that becomes one gets triggers
 -- for its rows.
-CREATE FUNCTION clip.follow_altered() RETURNS event_trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.follow_altered() RETURNS event_trigger LANGUAGE plpgsql
 	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	attached record;
@@ -99,4 +82,8 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION clip.follow_altered() IS 'internal: gives a table that becomes a partition the triggers that it then needs';
-CREATE EVENT TRIGGER clip_follow_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION clip.follow_altered();
+DO $$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'clip.follow_altered'::regproc) THEN
+		CREATE EVENT TRIGGER clip_follow_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION clip.follow_altered();
+	END IF;
+END $$;

@@ -1,6 +1,6 @@
 -- Making a table ------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION clip.create_table(schema name, name name, model text, keep_images boolean, index boolean, mode text) RETURNS regclass
+CREATE OR REPLACE FUNCTION clip.create_table(schema name, name name, model text, keep_images boolean, index boolean, mode text) RETURNS regclass
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	m record;
@@ -39,7 +39,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.create_table(name, name, text, boolean, boolean, text) IS 'internal: behind clip_create_table';
 
-CREATE FUNCTION @extschema@.clip_create_table(name text, model text DEFAULT NULL, keep_images boolean DEFAULT false, index boolean DEFAULT true,
+CREATE OR REPLACE FUNCTION @extschema@.clip_create_table(name text, model text DEFAULT NULL, keep_images boolean DEFAULT false, index boolean DEFAULT true,
 		mode text DEFAULT 'sync')
 	RETURNS regclass LANGUAGE plpgsql AS $$
 DECLARE

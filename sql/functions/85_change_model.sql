@@ -2,42 +2,10 @@
 -- A second column beside the old one, embedded by a trigger of its own, backfilled, indexed, and put in the old one's
 -- place under one short lock. State is committed with every step, so that the next call goes on where one ended.
 
-CREATE TABLE clip.model_changes (
-	relation regclass NOT NULL,
-	embedding_column name NOT NULL,
-	new_column name NOT NULL,
-	model text NOT NULL,
-	fingerprint text NOT NULL,
-	dimensions integer NOT NULL,
-	skip_missing boolean NOT NULL,
-	stage text NOT NULL DEFAULT 'preparing'
-		CHECK (stage IN ('preparing', 'embedding', 'indexing', 'constraining', 'waiting', 'switching', 'validating')),
-	waits_for text[],                         -- transactions that may not see all new vectors
-	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	PRIMARY KEY (relation, embedding_column)
-);
-COMMENT ON TABLE clip.model_changes IS 'changes of model that are not done';
-GRANT SELECT ON clip.model_changes TO PUBLIC;
-SELECT pg_catalog.pg_extension_config_dump('clip.model_changes', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
-	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
-GRANT INSERT ON clip.model_changes TO pg_database_owner;
-CREATE TRIGGER restored BEFORE INSERT ON clip.model_changes FOR EACH ROW EXECUTE FUNCTION clip.check_restored();
-
-CREATE TABLE clip.index_failures (
-	relation regclass NOT NULL,
-	old_index oid NOT NULL,
-	message text NOT NULL,
-	PRIMARY KEY (relation, old_index)
-);
-COMMENT ON TABLE clip.index_failures IS 'indexes that could not be built for a new model';
-ALTER TABLE clip.index_failures ENABLE ROW LEVEL SECURITY;  -- a message may quote a row
-CREATE POLICY owner ON clip.index_failures FOR SELECT
-	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
-COMMENT ON POLICY owner ON clip.index_failures IS 'a table''s owner alone sees why';
-GRANT SELECT ON clip.index_failures TO PUBLIC;
+CREATE OR REPLACE TRIGGER restored BEFORE INSERT ON clip.model_changes FOR EACH ROW EXECUTE FUNCTION clip.check_restored();
 
 -- Fires before the trigger of the old column, by its name: that one may clear the image.
-CREATE FUNCTION clip.drop_change_trigger(relation regclass, new_column name) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.drop_change_trigger(relation regclass, new_column name) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = ('clip_change_' || new_column)::name) THEN
@@ -46,13 +14,13 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.drop_change_trigger(regclass, name) IS 'internal: ends embedding into the new column of a model change';
 
-CREATE FUNCTION clip.number_of(relation regclass, col name) RETURNS smallint LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION clip.number_of(relation regclass, col name) RETURNS smallint LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT attnum FROM pg_attribute WHERE attrelid = relation AND attname = col AND NOT attisdropped
 $$;
 COMMENT ON FUNCTION clip.number_of(regclass, name) IS 'internal: a column''s number';
 
-CREATE FUNCTION clip.indexes_of(relation regclass, col name) RETURNS SETOF regclass LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION clip.indexes_of(relation regclass, col name) RETURNS SETOF regclass LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT DISTINCT i.indexrelid::regclass FROM pg_depend d JOIN pg_index i ON i.indexrelid = d.objid AND i.indrelid = relation
 	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation
@@ -60,13 +28,13 @@ CREATE FUNCTION clip.indexes_of(relation regclass, col name) RETURNS SETOF regcl
 $$;
 COMMENT ON FUNCTION clip.indexes_of(regclass, name) IS 'internal: the indexes that a column is part of';
 
-CREATE FUNCTION clip.successor_of(old_index regclass) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION clip.successor_of(old_index regclass) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT (left(relname::text, 40) || '_' || oid || '_next')::name FROM pg_class WHERE oid = old_index
 $$;
 COMMENT ON FUNCTION clip.successor_of(regclass) IS 'internal: name of the index that will take another''s place';
 
 -- The old index's definition with the new column in it, and its dimensions where a cast names them.
-CREATE FUNCTION clip.index_sql(old_index regclass, c clip.model_changes) RETURNS text LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.index_sql(old_index regclass, c clip.model_changes) RETURNS text LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	definition text := pg_get_indexdef(old_index);
@@ -88,7 +56,7 @@ END $$;
 COMMENT ON FUNCTION clip.index_sql(regclass, clip.model_changes) IS 'internal: builds an index''s successor';
 
 -- The worker's first and, if it fails, last words.
-CREATE FUNCTION clip.begin_index_build(old_index regclass) RETURNS text LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.begin_index_build(old_index regclass) RETURNS text LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	c clip.model_changes;
@@ -103,7 +71,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.begin_index_build(regclass) IS 'internal: called by the background worker';
 
-CREATE FUNCTION clip.index_build_failed(old_index regclass, message text) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.index_build_failed(old_index regclass, message text) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM clip.note('change: index failure', c.relation, c.embedding_column, old_index::oid::text, message) FROM clip.model_changes c
@@ -113,7 +81,7 @@ END $$;
 COMMENT ON FUNCTION clip.index_build_failed(regclass, text) IS 'internal: called by the background worker';
 
 -- What else depends on the column would go on with the old one, and compare two spaces.
-CREATE FUNCTION clip.check_dependents(relation regclass, col name) RETURNS void LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.check_dependents(relation regclass, col name) RETURNS void LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	dependents text;
@@ -131,13 +99,13 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_dependents(regclass, name) IS 'internal: refuses a change that views would not follow';
 
-CREATE FUNCTION clip.vacuum_gives_way(relation regclass) RETURNS boolean
+CREATE OR REPLACE FUNCTION clip.vacuum_gives_way(relation regclass) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clip_vacuum_gives_way_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.vacuum_gives_way(regclass) IS 'internal: has autovacuum a lock on a table that it gives up for others, as it does unless it prevents wraparound?';
 
 -- Waiters queue behind a waiting exclusive lock, so it waits a moment only and comes again. Autovacuum gives way to who has
 -- waited for deadlock_timeout, and is back at once: there is no other way than to wait so long.
-CREATE FUNCTION clip.lock_briefly(relation regclass) RETURNS boolean LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.lock_briefly(relation regclass) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	patience text := '50ms';
@@ -154,7 +122,7 @@ EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 END $$;
 COMMENT ON FUNCTION clip.lock_briefly(regclass) IS 'internal: an exclusive lock, or false';
 
-CREATE FUNCTION clip.rows_without(relation regclass, t clip.tables, new_column name) RETURNS bigint LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.rows_without(relation regclass, t clip.tables, new_column name) RETURNS bigint LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	source record := clip.source_sql(t);
@@ -167,7 +135,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.rows_without(regclass, clip.tables, name) IS 'internal: rows whose vectors a change of model would lose';
 
-CREATE FUNCTION clip.change_begin(relation regclass, model text, embedding_column name, skip_missing boolean, batch_size integer)
+CREATE OR REPLACE FUNCTION clip.change_begin(relation regclass, model text, embedding_column name, skip_missing boolean, batch_size integer)
 	RETURNS name LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	t clip.tables := clip.attached(relation, embedding_column);
@@ -233,7 +201,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.change_begin(regclass, text, name, boolean, integer) IS 'internal: first step of clip_change_model';
 
-CREATE FUNCTION clip.change_prepare(c clip.model_changes, t clip.tables) RETURNS boolean LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.change_prepare(c clip.model_changes, t clip.tables) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT clip.lock_briefly(c.relation) THEN
@@ -251,7 +219,7 @@ END $$;
 COMMENT ON FUNCTION clip.change_prepare(clip.model_changes, clip.tables) IS 'internal: the new column and its trigger';
 
 -- What is to be built next: an old index, 0 where every one has its successor, NULL where the next step is to look again.
-CREATE FUNCTION clip.change_index(c clip.model_changes) RETURNS oid LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.change_index(c clip.model_changes) RETURNS oid LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	next_index regclass;
@@ -289,13 +257,13 @@ END $$;
 COMMENT ON FUNCTION clip.change_index(clip.model_changes) IS 'internal: the next of the new column''s indexes';
 
 -- A table may change the models of two columns at a time.
-CREATE FUNCTION clip.change_constraint(c clip.model_changes) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION clip.change_constraint(c clip.model_changes) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT ('clip_change_' || clip.number_of(c.relation, c.new_column) || '_not_null')::name
 $$;
 COMMENT ON FUNCTION clip.change_constraint(clip.model_changes) IS 'internal: name of the constraint that proves NOT NULL';
 
 -- A NOT NULL of the old column, proved for the new one without a lock.
-CREATE FUNCTION clip.change_constrain(c clip.model_changes) RETURNS boolean LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.change_constrain(c clip.model_changes) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	validated boolean := (SELECT k.convalidated FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = clip.change_constraint(c));
@@ -314,7 +282,7 @@ END $$;
 COMMENT ON FUNCTION clip.change_constrain(clip.model_changes) IS 'internal: carries NOT NULL over';
 
 -- One transaction under an exclusive lock: a statement sees the old column and the old model, or the new ones.
-CREATE FUNCTION clip.change_switch(c clip.model_changes, t clip.tables) RETURNS boolean LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.change_switch(c clip.model_changes, t clip.tables) RETURNS boolean LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	old record;
@@ -389,7 +357,7 @@ END $$;
 COMMENT ON FUNCTION clip.change_switch(clip.model_changes, clip.tables) IS 'internal: puts the new column in the old one''s place';
 
 -- One step. What is to follow: 0 for another step, an index whose successor is to be built, NULL for nothing.
-CREATE FUNCTION clip.change_step(relation regclass, embedding_column name, batch_size integer) RETURNS oid
+CREATE OR REPLACE FUNCTION clip.change_step(relation regclass, embedding_column name, batch_size integer) RETURNS oid
 	LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	t clip.tables := clip.attached(relation, embedding_column);
@@ -463,7 +431,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.change_step(regclass, name, integer) IS 'internal: one step of clip_change_model';
 
-CREATE PROCEDURE @extschema@.clip_change_model(relation regclass, model text, embedding_column name DEFAULT NULL,
+CREATE OR REPLACE PROCEDURE @extschema@.clip_change_model(relation regclass, model text, embedding_column name DEFAULT NULL,
 		skip_missing boolean DEFAULT false, batch_size integer DEFAULT 64)
 	AS 'MODULE_PATHNAME', 'clip_change_model_wrapper' LANGUAGE C;
 COMMENT ON PROCEDURE @extschema@.clip_change_model(regclass, text, name, boolean, integer) IS 'embeds a table anew with another model while it is used, and switches at the end; called again it goes on where it was';

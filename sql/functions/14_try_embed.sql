@@ -1,13 +1,10 @@
 -- Embedding what may be bad -------------------------------------------------------------------------------------------
 
-CREATE TYPE clip.embedded AS (embedding vector, sqlstate text, message text);
-COMMENT ON TYPE clip.embedded IS 'internal: an input''s vector, or why it has none';
-
-CREATE FUNCTION clip.try_embed_images(images bytea[], model text, fingerprint text) RETURNS SETOF clip.embedded
+CREATE OR REPLACE FUNCTION clip.try_embed_images(images bytea[], model text, fingerprint text) RETURNS SETOF clip.embedded
 	AS 'MODULE_PATHNAME', 'clip_try_embed_images_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40000;
 COMMENT ON FUNCTION clip.try_embed_images(bytea[], text, text) IS 'internal: a row for each image, in order; a bad one is a row with its SQLSTATE';
 
-CREATE FUNCTION clip.try_embed_texts(contents text[], model text, fingerprint text) RETURNS SETOF clip.embedded
+CREATE OR REPLACE FUNCTION clip.try_embed_texts(contents text[], model text, fingerprint text) RETURNS SETOF clip.embedded
 	AS 'MODULE_PATHNAME', 'clip_try_embed_texts_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION clip.try_embed_texts(text[], text, text) IS 'internal: a row for each text, in order; a bad one is a row with its SQLSTATE';
 

@@ -1,6 +1,6 @@
 -- Progress ------------------------------------------------------------------------------------------------------------
 
-CREATE VIEW @extschema@.clip_progress WITH (security_barrier) AS
+CREATE OR REPLACE VIEW @extschema@.clip_progress WITH (security_barrier) AS
 	SELECT t.relation, coalesce(c.embedding_column, t.embedding_column) AS embedding_column, t.model,
 		CASE WHEN t.pending THEN 'model change' ELSE 'backfill' END AS command, coalesce(c.stage, 'embedding') AS phase,
 		clip.backfill_runs(t.relation) AS running,
@@ -15,4 +15,3 @@ CREATE VIEW @extschema@.clip_progress WITH (security_barrier) AS
 	WHERE (b.finished_at IS NULL OR t.pending)
 		AND (pg_has_role(k.relowner, 'USAGE') OR (has_table_privilege(k.oid, 'SELECT') AND NOT row_security_active(k.oid)));
 COMMENT ON VIEW @extschema@.clip_progress IS 'backfills and changes of model that are running or were interrupted';
-GRANT SELECT ON @extschema@.clip_progress TO PUBLIC;

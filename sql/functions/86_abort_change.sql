@@ -1,7 +1,7 @@
 -- Aborting a change of model ---------------------------------------------------------------------------------------
 
 -- Under the lock of clip.try_lock, and when no index is being built any more: a build would hold the table until it ends.
-CREATE FUNCTION clip.abort_model_change(relation regclass, embedding_column name) RETURNS void
+CREATE OR REPLACE FUNCTION clip.abort_model_change(relation regclass, embedding_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	c clip.model_changes;
@@ -28,6 +28,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.abort_model_change(regclass, name) IS 'internal: behind clip_abort_model_change';
 
-CREATE FUNCTION @extschema@.clip_abort_model_change(relation regclass, embedding_column name DEFAULT NULL) RETURNS void
+CREATE OR REPLACE FUNCTION @extschema@.clip_abort_model_change(relation regclass, embedding_column name DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_abort_model_change_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_abort_model_change(regclass, name) IS 'ends a change of model and drops its new column; the table stays with its model';
