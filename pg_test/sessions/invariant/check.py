@@ -18,6 +18,12 @@ def failures(session):
     session.run("CREATE TABLE failing AS " + " UNION ALL ".join(found))
 
 
+def model_of(session, t):
+    """The model of a table, told by what a question to it is embedded with."""
+    return session.one(f"SELECT model FROM expected WHERE modality = 'text' AND no = 0 ORDER BY embedding <=> "
+                       f"clip_query('{t.attached or t.name}', (SELECT content FROM texts WHERE no = 0), '{t.vector.strip(chr(34))}') LIMIT 1")
+
+
 def of_no_row(session, t):
     """How many failures name a row that is not there."""
     key = " AND ".join("f.key ->> '{}' = t.{}::text".format(column.strip('"'), column) for column in t.key)

@@ -14,7 +14,7 @@ class Statement:
     sql: str
     rows: tuple = ()        # those it touches: (table, key)
     moves: tuple = ()       # pairs of them, from and to
-    data: str = None        # of a \\copy
+    data: str = None        # of a COPY, which goes by a file: psql would take the data for statements where the COPY does not begin
     again: str = None       # of a note: what was done
 
 
@@ -45,7 +45,7 @@ class Client:
         path = os.path.join(self.directory, f"{self.name}.{self.files}")
         with open(path, "w", encoding="utf8") as file:
             file.write(statement.data)
-        return f"{statement.sql} '{path}'"
+        return f"{statement.sql} '{path}';"
 
     def run(self, statements):
         """(SQLSTATE, rows, message) of each; the state is None where the connection was lost before or with it."""

@@ -63,9 +63,4 @@ class Shrinker:
                 run("CALL clip_drain()")
         run("CALL clip_drain()")
         check.failures(self.session)
-        return any((found, what) == (key, fault) for found, what, _ in check.faults(self.session, table, self.model(table), True))
-
-    def model(self, table):
-        """Which it is by now, told by what a question to the table is embedded with."""
-        return self.session.one(f"SELECT model FROM expected WHERE modality = 'text' AND no = 0 ORDER BY embedding <=> "
-                                f"clip_query('{table.attached or table.name}', '{sources.TEXTS[0]}', '{table.vector.strip(chr(34))}') LIMIT 1")
+        return any((found, what) == (key, fault) for found, what, _ in check.faults(self.session, table, check.model_of(self.session, table), True))

@@ -77,6 +77,9 @@ class Statements:
             return self.t.parts[regions.pop()]
         return self.t.name
 
+    def of(self, keys):
+        return " OR ".join(f"({self.t.where(key)})" if len(keys) > 1 else self.t.where(key) for key in keys)
+
     def row(self, key):
         return (self.t.name, key)
 
@@ -136,7 +139,7 @@ class Statements:
         return ", ".join(columns), lists
 
     def insert(self, keys=None, kind=None):
-        keys = keys or self.some_keys()
+        keys = keys or self.some_keys(2)
         columns, lists = self.rows(keys)
         several = "INSERT, several rows" if len(keys) > 1 else "INSERT, one row"
         return self.made(kind or several, f"INSERT INTO {self.target(*keys)} ({columns}) VALUES {', '.join(f'({values})' for values in lists)}", *keys)
@@ -146,22 +149,22 @@ class Statements:
         s = self.insert()
         return dataclasses.replace(s, kind="INSERT ... ON CONFLICT DO NOTHING", sql=s.sql + " ON CONFLICT DO NOTHING")
 
-    def insert_select(self):
-        keys = self.some_keys(6)
+    def insert_select(self, keys=None):
+        keys = keys or self.some_keys(6)
         columns, lists = self.rows(keys)
         return self.made("INSERT ... SELECT", f"INSERT INTO {self.target(*keys)} ({columns}) SELECT * FROM (VALUES "
                          f"{', '.join(f'({values})' for values in lists)}) s ON CONFLICT DO NOTHING", *keys)
 
-    def copy_of_row(self):
+    def copy_of_row(self, new=None):
         """As a dump brings a row: with its vector."""
-        t, old, new = self.t, self.key(), self.key()
+        t, old, new = self.t, self.key(), new or self.key()
         given = t.columns + t.vectors + (["code"] if t.code else [])
         read = [f"o.{c}" for c in t.columns + t.vectors] + ([literal("-".join(new))] if t.code else [])
         return self.made("INSERT ... SELECT with the vector", f"INSERT INTO {self.target(new)} ({', '.join([*t.key, *given])}) SELECT {t.literals(new)}, "
                          f"{', '.join(read)} FROM {t.name} o WHERE {t.where(old)} ON CONFLICT DO NOTHING", old, new)
 
-    def copy(self, pictures):
-        t, keys, lines = self.t, self.some_keys(8), []
+    def copy(self, pictures, keys=None):
+        t, keys, lines = self.t, keys or self.some_keys(3), []
         escaped = lambda value: r"\N" if value is None else str(value)
         for key in keys:
             content = self.content()
@@ -170,15 +173,14 @@ class Statements:
                       t.image: escaped(None if content.image is None else r"\\x" + pictures[content.image].hex())}
             lines.append("\t".join([*key, *(fields[c] for c in t.sources), *([escaped(content.image)] if t.image else []), str(content.note)]))
         columns = [*t.key, *t.sources] + ["image_no"] * bool(t.image) + ["note"]
-        return self.made("COPY", f"\\copy {self.target(*keys)} ({', '.join(columns)}) FROM", *keys, data="".join(line + "\n" for line in lines))
+        return self.made("COPY", f"COPY {self.target(*keys)} ({', '.join(columns)}) FROM", *keys, data="".join(line + "\n" for line in lines))
 
     def update(self, keys=None):
         keys = keys or self.some_keys(3)
         changed, values = self.changed(), self.values(self.content())
         pairs = self.assignments(changed, values.__getitem__)
         kind = "UPDATE of a source" if len(changed) == 1 and changed <= set(self.t.sources) else "UPDATE of several columns" if len(changed) > 1 else "UPDATE of another column"
-        where = " OR ".join(f"({self.t.where(key)})" for key in keys)
-        return self.made(kind, f"UPDATE {self.target(*keys)} AS o {self.set_list(pairs)} WHERE {where}", *keys)
+        return self.made(kind, f"UPDATE {self.target(*keys)} AS o {self.set_list(pairs)} WHERE {self.of(keys)}", *keys)
 
     def take_away(self):
         """A source, or the modality, becomes NULL."""
@@ -202,9 +204,9 @@ class Statements:
             pairs["image_no"] = f"CASE WHEN o.{t.image} IS NOT NULL" + (f" OR o.{t.modality}::text <> 'image'" if t.modality else "") + " THEN o.image_no END"
         return self.made("UPDATE of the vector to NULL", f"UPDATE {t.name} AS o {self.set_list(pairs)} WHERE {t.where(key)}", key)
 
-    def delete(self, key=None):
-        key = key or self.key()
-        return self.made("DELETE", f"DELETE FROM {self.target(key)} o WHERE {self.t.where(key)}", key)
+    def delete(self, *keys):
+        keys = keys or (self.key(),)
+        return self.made("DELETE", f"DELETE FROM {self.target(*keys)} o WHERE {self.of(keys)}", *keys)
 
     def swap_sources(self):
         """Between two rows, in one statement."""

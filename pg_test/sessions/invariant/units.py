@@ -1,6 +1,4 @@
 """What a writer does next: a statement, or several that belong together, as transactions, savepoints and functions."""
-import dataclasses
-
 from .driver import Statement
 from .statements import Statements, literal
 from .tables import KEYS
@@ -27,14 +25,18 @@ class Writer:
     def next(self):
         """A list of statements."""
         s = self.dice.choice(self.on)
-        ways = [(lambda s: [self.single(s)], 60), (self.replaced, 3), (self.as_loaded, 6), (self.key_change, 4), (self.savepoint, 4), (self.transaction, 4),
-                (self.aborted, 2), (self.two_phases, 1), (self.with_clauses, 4), (self.in_function, 3), (self.in_block, 2), (self.moved, 4 if s.t.parts else 0)]
+        ways = [(lambda s: [self.single(s)], 60), (self.replaced, 9), (self.as_loaded, 6), (self.key_change, 15 if s.t.owners else 4), (self.savepoint, 4), (self.transaction, 4),
+                (self.aborted, 2), (self.two_phases, 1), (self.with_clauses, 4), (self.in_function, 3), (self.in_block, 2), (self.moved, 15 if s.t.parts else 0)]
         return self.dice.choices([way for way, _ in ways], [weight for _, weight in ways])[0](s)
 
     def replaced(self, s):
-        key = s.key()
-        both = [s.delete(key), s.insert([key])]
-        return self.wrapped([dataclasses.replace(one, kind="DELETE and INSERT in a transaction") for one in both], "COMMIT")
+        """Rows that make way for others with their keys, in one transaction or in two."""
+        keys = s.some_keys(6)
+        if self.dice.random() < 0.2:
+            return [s.delete(keys[0]), s.copy_of_row(keys[0])]
+        insert = self.dice.choice([s.insert, s.insert_select, lambda keys: s.copy(self.pictures, keys), lambda keys: s.copy(self.pictures, keys)])(keys)
+        both = [s.delete(*keys), insert]
+        return self.wrapped(both, "COMMIT") if self.dice.random() < 0.5 else both
 
     def wrapped(self, statements, end):
         begin = self.dice.choices(["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN ISOLATION LEVEL SERIALIZABLE"], [8, 1, 1])[0]
@@ -107,7 +109,7 @@ class Writer:
         if a == b or pick < 0.3:
             a, b = s.key(), s.key()
             columns = ", ".join([*t.key, *t.columns, *t.vectors])
-            return [Statement("WITH DELETE ... INSERT of the row", f"WITH d AS (DELETE FROM {t.name} o WHERE {t.where(a)} RETURNING *) INSERT INTO {t.name} ({columns}) "
+            return [s.delete(b)] * (a != b) + [Statement("WITH DELETE ... INSERT of the row", f"WITH d AS (DELETE FROM {t.name} o WHERE {t.where(a)} RETURNING *) INSERT INTO {t.name} ({columns}) "
                               f"SELECT {t.literals(b)}, {', '.join(t.columns + t.vectors)} FROM d ON CONFLICT DO NOTHING", (s.row(a), s.row(b)), ((s.row(a), s.row(b)),))]
         change, insert = s.update([a]), s.insert([b])
         return [Statement("WITH UPDATE, INSERT", f"WITH u AS ({change.sql} RETURNING 1), i AS ({insert.sql} ON CONFLICT DO NOTHING RETURNING 1) "
