@@ -14,25 +14,22 @@ import tempfile
 import threading
 import time
 
-from invariant import check, sources, tables
+from invariant import check, report, sources, tables
 from invariant.disturb import Disturber
-from invariant.driver import Client, Log, line
+from invariant.driver import Client, Log
 from invariant.shrink import Shrinker
-from invariant.units import Writer
 from invariant.statements import Statements
+from invariant.units import Writer
 from pg import TWO_MODELS, Session, SqlError, fresh_database, golden_models, restart_server, until
-from rows import no_workers, preloaded, settings
+from rows import preloaded, settings
 
 STATEMENTS = int(os.environ.get("INVARIANT_STATEMENTS", 20000))
 SEED = int(os.environ.get("INVARIANT_SEED", random.SystemRandom().randrange(1 << 32)))
 WRITERS, BATCH, A_ROUND = 3, 20, 5000
 PAUSE = 0.1   # of a writer between two batches, at most, so that workers find something to do meanwhile
 CRASHES = max(2, STATEMENTS // 50000)
-SHOWN = int(os.environ.get("INVARIANT_SHOWN", 12))   # faults whose rows are shown with their smallest statements
 DB = "clip_invariant"
-# What statements may fail with: what they were made to, and what sessions do to each other
-ALLOWED = {"00000", "22000", "22P03", "54000", "23505", "23514", "25P02", "3B001", "21000", "40001", "40P01", "55P03", "57P01", "57P02", None}
-OPTIONS = "-c lock_timeout=20s -c statement_timeout=60s -c client_min_messages=error"
+OPTIONS = "-c lock_timeout=20s -c statement_timeout=60s -c client_min_messages=error -c log_min_messages=fatal"
 
 
 class Run:
@@ -207,42 +204,13 @@ def main():
                 run.round(STATEMENTS // rounds)
                 run.checkpoint()
                 print(f"{run.log.number} statements, {time.monotonic() - begun:.0f} s, {sum(map(len, run.faults.values()))} faults", flush=True)
-            report(run)
+            report.counts(run)
+            report.add_errors(run)
             if run.faults:
-                show(run, setup, directory)
+                report.faults(run, Shrinker(f"{DB}_small", TWO_MODELS, setup, directory))
     finally:
         shutil.rmtree(directory)
     assert not run.faults, f"{sum(map(len, run.faults.values()))} rows are not as they must be, INVARIANT_SEED={SEED}"
-
-
-def report(run):
-    print("\n".join(run.log.report()))
-    print("beside them:", ", ".join(f"{what} {count}" for what, count in sorted(run.beside.counts.items())))
-    for state, (message, sql) in sorted(run.log.messages.items(), key=str):
-        print(f"first {state}: {message} -- {sql[:200]}")
-    print(f"failures of rows that are gone, at the checkpoints: {run.gone}")
-    for kind, states in run.log.kinds.items():
-        for state in set(states) - ALLOWED - ({"42704"} if kind.endswith("PREPARED") else set()):
-            run.faults[f"{kind} failed with {state}", "a table"] += [((), run.log.messages[state][0], "", [])] * states[state]
-    for (fault, table), rows in sorted(run.faults.items()):
-        print(f"FAULT {fault}: {len(rows)} rows of {table}, such as {', '.join(rows[0][0])}: {rows[0][1]}")
-
-
-def show(run, setup, directory):
-    """The first faults, one row of each, with the fewest statements."""
-    with Session() as session:
-        no_workers(session)
-    shrinker = Shrinker(f"{DB}_small", TWO_MODELS, setup, directory)
-    for fault, table in sorted(run.faults, key=lambda f: -len(run.faults[f]))[:SHOWN]:
-        key, details, mode, entries = min(run.faults[fault, table], key=lambda row: len(row[3]))
-        print(f"\n{fault}: row {', '.join(key)} of {table}, {details}")
-        found = shrinker.smallest(table, key, fault, entries, mode) if entries else None
-        if found:
-            print("  in an empty table, drained after each:" if found[1] else "  in an empty table, drained at the end:")
-            entries = [(0, "", "00000", 0, statement) for statement in found[0]]
-        for entry in entries:
-            print(f"    {line(entry)}")
-    shrinker.close()
 
 
 preloaded(clip__workers=2, max_prepared_transactions=20, clip__worker_timeout="10s")

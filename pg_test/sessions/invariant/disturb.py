@@ -4,6 +4,8 @@ import threading
 
 from pg import Session, SqlError, crash
 
+# the server ends or is gone, somebody else is at it, locks
+EXPECTED = {None, "57P01", "57P02", "57P03", "55006", "55P03", "40P01"}
 WORKERS = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
 
 
@@ -12,7 +14,7 @@ class Disturber:
 
     def __init__(self, dbname, tables, dice, log, crashes):
         self.dbname, self.tables, self.dice, self.log, self.crashes = dbname, tables, dice, log, crashes
-        self.stop, self.counts, self.failed = threading.Event(), collections.Counter(), None
+        self.stop, self.counts, self.unexpected, self.failed = threading.Event(), collections.Counter(), [], None
         self.left = []   # of the ways to disturb, so that all have their turn
 
     def start(self):
@@ -46,8 +48,10 @@ class Disturber:
             self.counts[what] += 1
             return True
         except (SqlError, OSError, ValueError) as e:   # the server may have ended
-            self.counts[f"{what}: {getattr(e, 'sqlstate', None)}"] += 1
-            self.log.messages.setdefault(f"{what} {getattr(e, 'sqlstate', None)}", (str(e).strip().split("\n")[0], sql))
+            state = getattr(e, "sqlstate", None)
+            self.counts[f"{what}: {state}"] += 1
+            if state not in EXPECTED and not (what, state) == ("clip_abort_model_change", "42704"):
+                self.unexpected.append((f"{what} failed with {state}", str(e).strip().split("\n")[0]))
             return False
 
     def terminate(self):

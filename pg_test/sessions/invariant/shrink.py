@@ -1,5 +1,6 @@
 """From the log of a row to the fewest statements that do the same to it in an empty table, without workers and other sessions."""
 from pg import Session, SqlError, fresh_database
+from rows import no_workers
 
 from . import check, sources, tables
 from .driver import OK, Client
@@ -10,6 +11,7 @@ class Shrinker:
         self.dbname = fresh_database(dbname)
         setup(dbname)
         self.session, self.client = Session(dbname), Client(dbname, directory, "shrink", "-c client_min_messages=error")
+        no_workers(self.session)
         self.session.run("SET client_min_messages = error")
         for function in tables.FUNCTIONS:
             self.session.run(function)
