@@ -9,6 +9,7 @@ DROP FUNCTION clip.vector_schema();
 DROP FUNCTION clip.set_mode(regclass, name, text);
 DROP FUNCTION clip.start_index_build(regclass);
 DROP FUNCTION clip.index_build_running();
+DROP FUNCTION clip.drop_change_trigger(regclass, name);
 DROP FUNCTION clip.change_index(clip.model_changes);
 DROP FUNCTION clip.change_step(regclass, name, integer);
 -- It did not see tables that go with their access method. The functions make it again.
@@ -39,6 +40,8 @@ GRANT SELECT, INSERT ON clip.queue TO pg_database_owner;
 GRANT SELECT, UPDATE ON SEQUENCE clip.queue_id TO pg_database_owner;
 
 -- Backfills
+ALTER TABLE clip.backfills DROP CONSTRAINT backfills_relation_embedding_column_fkey,  -- columns may be renamed
+	ADD FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON UPDATE CASCADE ON DELETE CASCADE;
 ALTER TABLE clip.backfills ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON clip.backfills FOR SELECT
 	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
@@ -64,3 +67,6 @@ ALTER TABLE clip.model_changes DROP CONSTRAINT model_changes_relation_embedding_
 SELECT pg_catalog.pg_extension_config_dump('clip.model_changes', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
 	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
 GRANT INSERT ON clip.model_changes TO pg_database_owner;
+
+-- What waits has waited for this: a statement wakes the workers when it commits, as a restore does.
+INSERT INTO clip.queue SELECT * FROM clip.queue WHERE false;
