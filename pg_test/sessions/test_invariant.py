@@ -123,7 +123,13 @@ class Run:
             session.run(Statements(table, 0, self.dice).insert_select().sql)
         session.run(f"ALTER TABLE {table.name} DETACH PARTITION {part}")
         session.run("CALL clip_drain()")
-        session.run(f"ALTER TABLE {table.name} ATTACH PARTITION {part} FOR VALUES IN ('{region}')")
+        attach = f"ALTER TABLE {table.name} ATTACH PARTITION {part} FOR VALUES IN ('{region}')"
+        try:
+            session.run(attach)
+        except SqlError as e:
+            self.faults[f"a partition that comes back: {e.sqlstate}", table.name].append(((part,), str(e).split("\n")[0], table.mode, []))
+            session.run(f"SELECT clip_detach('{part}', '{bare(table.vector)}')")
+            session.run(attach)
         session.run(f"UPDATE {part} SET nulled = true WHERE {table.vector} IS NULL")
         self.log.note(f"{part} was detached and attached again", table.name)
 
@@ -133,23 +139,31 @@ class Run:
         field = self.dice.choice([f for f in ("text", "image", "modality", "vector") if getattr(table, f)])
         old = getattr(table, field)
         new = old[:-2] if old.endswith("_r") else bare(old).replace(" ", "_") + "_r"
-        session.run(f"ALTER TABLE {table.name} RENAME COLUMN {old} TO {new}")
-        setattr(table, field, new)
-        error = None
+        try:
+            session.run(f"ALTER TABLE {table.name} RENAME COLUMN {old} TO {new}")
+            setattr(table, field, new)
+            error = self.written(session, table)
+            if error:
+                session.run(f"ALTER TABLE {table.name} RENAME COLUMN {new} TO {old}")
+                setattr(table, field, old)
+        except SqlError as e:
+            error = e
+        if error:
+            self.faults[f"a column that is renamed: {error.sqlstate}", table.name].append(((field,), str(error).split("\n")[0], table.mode, []))
+        else:
+            self.log.note(f"{table.name}: {old} is {new} now", table.name)
+
+    def written(self, session, table):
+        """What is wrong with the table, if it cannot be asked and written; nothing stays."""
         try:
             session.run("BEGIN")
             session.run(f"SELECT clip_query('{table.name}', 'cat', '{bare(table.vector)}')")
             session.run(Statements(table, 0, self.dice).insert_new().sql)
             session.run(Statements(table, 0, self.dice).same_again().sql)
         except SqlError as e:
-            error = e if e.sqlstate.startswith("42") else None   # not what is wrong with the rows
-        session.run("ROLLBACK")
-        if error is None:
-            self.log.note(f"{table.name}: {old} is {new} now", table.name)
-            return
-        session.run(f"ALTER TABLE {table.name} RENAME COLUMN {new} TO {old}")
-        setattr(table, field, old)
-        self.faults[f"a column that is renamed: {error.sqlstate}", table.name].append(((field,), str(error).split("\n")[0], table.mode, []))
+            return e if e.sqlstate.startswith("42") else None   # not what is wrong with the rows
+        finally:
+            session.run("ROLLBACK")
 
 
 def bare(name):
