@@ -33,6 +33,7 @@ INSERT INTO entries VALUES
 	('clip.fire_last(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.follow_altered()', 'everybody', 'pinned', 'superuser, by an event trigger', 'nothing'),
 	('clip.follow_detached(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.follow_joined(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.follow_renamed(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_dropped()', 'everybody', 'pinned', 'superuser, by an event trigger', 'nothing'),
 	('clip.forget_source(clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),

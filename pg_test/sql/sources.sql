@@ -115,6 +115,25 @@ ALTER TABLE kept DROP COLUMN "the Title" CASCADE;
 INSERT INTO kept (a, b) VALUES ('y', 100);
 SELECT count(*) FROM clip.tables WHERE relation = 'kept'::regclass;
 
+-- a partition that leaves while rows of it wait goes on, and is its parent's again when it comes back
+CREATE TABLE parted (id int, region text, title text, embedding vector, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE parted_a PARTITION OF parted FOR VALUES IN ('a');
+CREATE TABLE parted_b PARTITION OF parted FOR VALUES IN ('b');
+SELECT clip_attach('parted', text_column => 'title', mode => 'async');
+INSERT INTO parted VALUES (1, 'a', 'cat'), (2, 'b', 'dog');
+ALTER TABLE parted DETACH PARTITION parted_a;
+INSERT INTO parted_a VALUES (3, 'a', 'dog');
+SELECT relation, mode FROM clip.tables WHERE relation::text ~ 'parted' ORDER BY 1;
+CALL clip_drain();
+SELECT id, made_of(embedding) AS made_of FROM (SELECT * FROM parted_a UNION SELECT * FROM parted) p ORDER BY id;
+INSERT INTO parted_a VALUES (4, 'a', 'cat');
+ALTER TABLE parted ATTACH PARTITION parted_a FOR VALUES IN ('a');
+SELECT relation, mode FROM clip.tables WHERE relation::text ~ 'parted' ORDER BY 1;
+UPDATE parted SET title = 'cat', region = 'a' WHERE id = 2;
+CALL clip_drain();
+SELECT id, region, made_of(embedding) AS made_of FROM parted ORDER BY id;
+DROP TABLE parted;
+
 -- two embedding columns whose long names begin alike, and the only column where none is named
 CREATE TABLE long (id int PRIMARY KEY, title text, embedding_of_the_title_with_a_name_that_is_very_long_indeed_1 vector, embedding_of_the_title_with_a_name_that_is_very_long_indeed_2 vector);
 SELECT clip_attach('long', text_column => 'title');

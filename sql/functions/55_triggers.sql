@@ -51,7 +51,7 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	number smallint := clip.number_of(t.relation, t.embedding_column);
+	number text := clip.number_of(t.relation, t.embedding_column);
 	embeds name;
 	enqueues name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
@@ -60,6 +60,10 @@ DECLARE
 	enabled "char" := (SELECT min(g.tgenabled) FROM clip.triggers_of(t.relation, old_column) g);
 BEGIN
 	PERFORM clip.drop_triggers(t.relation, old_column);
+	-- A partition gets its parent's triggers under their names, which must not be those of its own.
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
+		number := 'p' || number;
+	END IF;
 	embeds := clip.free_name(t.relation, format('zz_clip_%s_%s', CASE WHEN t.pending THEN 'change' ELSE 'embed' END, number));
 	enqueues := clip.free_name(t.relation, format('zz_clip_enqueue_%s', number));
 	EXECUTE format('CREATE TRIGGER %I BEFORE %s %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%s)', embeds,

@@ -122,6 +122,30 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.follow_detached(clip.tables) IS 'internal: rows of former partitions that wait';
 
+-- A table that becomes a partition is embedded as its parent is. What it was on its own ends, and rows that wait go on waiting.
+CREATE OR REPLACE FUNCTION clip.follow_joined(parent clip.tables) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables;
+BEGIN
+	FOR t IN
+		SELECT k.* FROM clip.tables k WHERE k.embedding_column = parent.embedding_column AND k.relation <> parent.relation
+			AND k.relation IN (SELECT relid FROM pg_partition_tree(parent.relation))
+	LOOP
+		IF t.fingerprint <> parent.fingerprint THEN
+			RAISE EXCEPTION 'relation "%" is embedded with model "%", and its parent "%" with "%"', clip.name_of(t.relation), t.model,
+				clip.name_of(parent.relation), parent.model USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Vectors of two models cannot be compared. Change the model of one of them, or call clip_detach, before.';
+		ELSIF EXISTS (SELECT FROM clip.model_changes c WHERE c.relation = t.relation AND c.embedding_column = t.embedding_column) THEN
+			RAISE EXCEPTION 'the model of relation "%" is being changed', clip.name_of(t.relation)
+				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'End or abort the change of model before.';
+		END IF;
+		PERFORM clip.drop_triggers(t.relation, t.embedding_column);
+		DELETE FROM clip.tables k WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.follow_joined(clip.tables) IS 'internal: attached tables that became partitions of an attached one';
+
 -- As 0.1.0 made them, from a dump or an update. Or without the columns that are theirs, or with them where another trigger has come.
 CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
@@ -153,6 +177,7 @@ BEGIN
 			PERFORM clip.fire_last(t.relation);
 			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
 				PERFORM clip.follow_detached(t);
+				PERFORM clip.follow_joined(t);
 			END IF;
 		END LOOP;
 	END LOOP;
