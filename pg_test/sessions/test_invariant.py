@@ -100,7 +100,7 @@ class Run:
             drain(session)
             self.look(session, nulled_allowed=False)
             for table in self.tables:
-                session.run(f"UPDATE {table.name} SET nulled = false WHERE nulled")
+                session.run(f"UPDATE {table.name} SET nulled = false WHERE nulled AND {table.vector} IS NOT NULL")
             self.rename(session)
 
     def look(self, session, nulled_allowed):
@@ -130,7 +130,6 @@ class Run:
             self.faults[f"a partition that comes back: {e.sqlstate}", table.name].append(((part,), str(e).split("\n")[0], table.mode, []))
             session.run(f"SELECT clip_detach('{part}', '{bare(table.vector)}')")
             session.run(attach)
-        session.run(f"UPDATE {part} SET nulled = true WHERE {table.vector} IS NULL")
         self.log.note(f"{part} was detached and attached again", table.name)
 
     def rename(self, session):
