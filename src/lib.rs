@@ -3,6 +3,7 @@
 //! The SQL declarations are hand-written, in `sql/`; each names its `*_wrapper` symbol here.
 
 mod api;
+mod backfill;
 mod datum;
 mod error;
 mod guc;
@@ -11,6 +12,7 @@ mod interrupts;
 mod locks;
 mod maintenance;
 mod memo;
+mod pipeline;
 mod plan;
 mod procedure;
 mod queue;

@@ -13,8 +13,9 @@ use pgrx::{pg_guard, pg_sys};
 
 use super::row::{arguments, number_of};
 use crate::error::{SqlState, raise};
-use crate::queue::{Inserter, primary_key};
-use crate::settings::{SettingsLevel, set};
+use crate::pipeline::primary_key;
+use crate::queue::Inserter;
+use crate::settings::{SettingsLevel, set_canonical_output};
 use crate::worker;
 
 #[unsafe(no_mangle)]
@@ -57,18 +58,9 @@ pub unsafe extern "C-unwind" fn clip_enqueue_trigger(fcinfo: pg_sys::FunctionCal
     pg_sys::Datum::from(0)
 }
 
-/// Settings under which values are written so that every later session reads them alike.
 fn alike() -> SettingsLevel {
     let level = SettingsLevel::enter();
-    for (setting, value) in [
-        (c"search_path", c"pg_catalog, pg_temp"),
-        (c"datestyle", c"ISO"),
-        (c"intervalstyle", c"postgres"),
-        (c"extra_float_digits", c"3"),
-        (c"bytea_output", c"hex"),
-    ] {
-        set(setting, value);
-    }
+    set_canonical_output();
     level
 }
 
