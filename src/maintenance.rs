@@ -93,7 +93,7 @@ fn clip_change_model(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCall
 
 /// Embeds into the new column of a change of model, until a walk ends or the change is aborted.
 fn walk(procedure: &Procedure, relation: pg_sys::Oid, arguments: &[Kept], limit: i32) {
-    const SQL: &CStr = c"SELECT clip.change_continue($1, $3, $5)";
+    const SQL: &CStr = c"SELECT clip.change_continue($1, $3)";
     let check = || step(relation, SQL, arguments, Kept::name).map(|column| column.text()).unwrap_or_default();
     let column = procedure.transaction(|| {
         let column = check();
