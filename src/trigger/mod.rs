@@ -6,6 +6,7 @@
 
 mod context;
 mod enqueue;
+mod failed;
 mod row;
 mod stored;
 mod upsert;
@@ -20,6 +21,7 @@ use crate::datum::{Vector, to_utf8};
 use crate::error::{SqlState, raise};
 use crate::registry;
 use crate::session;
+use failed::Key;
 use row::{Change, Column, Row, Side, Timing};
 use upsert::Proposed;
 
@@ -46,6 +48,7 @@ struct Columns {
     embedding: Column,
     sources: Sources<Column>,
     spec: TriggerSpec,
+    key: Key,
     proposed: Proposed,
 }
 
@@ -56,6 +59,7 @@ impl Columns {
             embedding: row.vector_column(&spec.embedding),
             sources: row.columns(&spec.sources),
             spec,
+            key: Key::of(row),
             proposed: Proposed::default(),
         }
     }
@@ -72,6 +76,7 @@ impl Columns {
             return row.with(&[]);
         }
         let embedding = self.embed(row, modality, column, Side::New);
+        self.key.forget_failure(row, Side::New, &self.spec.embedding);
         let written = row.with(&self.changes(modality, column, &embedding));
         if self.clears(modality) {
             self.proposed.remember(row, written, embedding);
@@ -123,6 +128,9 @@ impl Columns {
                 }
             }
             (None, _) => {}
+        }
+        if !self.spec.is_async && row.is_null(self.embedding, Side::Old) && (has_vector || !change.is_same) {
+            self.key.forget_failure(row, Side::Old, &self.spec.embedding);
         }
         row.with(&changes)
     }
