@@ -3,6 +3,7 @@
 //! The SQL declarations are hand-written, in `sql/`; each names its `*_wrapper` symbol here.
 
 mod api;
+mod attachment;
 mod backfill;
 mod datum;
 mod error;
@@ -21,6 +22,7 @@ mod session;
 mod settings;
 mod stats;
 mod trigger;
+mod upgrade;
 mod worker;
 
 pgrx::pg_module_magic!();

@@ -39,6 +39,25 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_column(regclass, name, text[], text) IS 'internal: a column exists and has one of the expected types';
 
+CREATE OR REPLACE FUNCTION clip.only_vector_column(relation regclass, vector_type text) RETURNS name LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found name[] := ARRAY(SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+			AND format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL) = vector_type
+			AND NOT EXISTS (SELECT FROM clip.tables k WHERE k.relation = only_vector_column.relation AND k.embedding_column = a.attname AND k.pending));
+BEGIN
+	IF cardinality(found) = 1 THEN
+		RETURN found[1];
+	ELSIF cardinality(found) = 0 THEN
+		RAISE EXCEPTION 'relation "%" has no column of type %', clip.name_of(relation), vector_type USING ERRCODE = 'undefined_column',
+			HINT = 'Add one for the embeddings: ALTER TABLE ... ADD COLUMN embedding vector.';
+	END IF;
+	RAISE EXCEPTION 'relation "%" has % columns of type %', clip.name_of(relation), cardinality(found), vector_type
+		USING ERRCODE = 'ambiguous_parameter', HINT = 'Name the embedding column.';
+END $$;
+COMMENT ON FUNCTION clip.only_vector_column(regclass, text) IS 'internal: the embedding column that an owner means who names none';
+
 CREATE OR REPLACE FUNCTION clip.attach(relation regclass, embedding_column name, text_column name, image_column name,
 		modality_column name, keep_images boolean, model text, mode text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -59,6 +78,7 @@ BEGIN
 		RAISE EXCEPTION 'images can only be cleared where a modality column tells what a row is' USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Name the modality column, or keep the images.';
 	END IF;
+	embedding_column := coalesce(embedding_column, clip.only_vector_column(relation, vector_type));
 	PERFORM clip.check_column(relation, embedding_column, ARRAY[vector_type], 'embedding');
 	IF text_column IS NOT NULL THEN
 		PERFORM clip.check_column(relation, text_column, ARRAY['text', 'character varying', 'character'], 'text');
@@ -87,42 +107,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.attach(regclass, name, name, name, name, boolean, text, text) IS 'internal: behind clip_attach and clip_create_table';
 
-CREATE OR REPLACE FUNCTION clip.drop_triggers(relation regclass, embedding_column name) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	prefix text;
-BEGIN
-	FOREACH prefix IN ARRAY ARRAY['clip_embed_', 'clip_insert_', 'clip_update_'] LOOP
-		IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = (prefix || embedding_column)::name) THEN
-			EXECUTE format('DROP TRIGGER %I ON %s', prefix || embedding_column, relation);
-		END IF;
-	END LOOP;
-END $$;
-COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away what embeds into a column';
-
--- Makes the triggers of one mode.
---
--- sync: one trigger embeds each row before it is written.
--- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
--- it was not made of; two more put the keys of rows that lack a vector into clip.queue, once a statement. Partitions have
--- no such triggers when rows come through their parent, so there a trigger that partitions inherit does it once a row.
 CREATE OR REPLACE FUNCTION clip.switch_mode(relation regclass, embedding_column name, mode text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	t record;
-	sources text;
-	by_row boolean;
+	t clip.tables := clip.attached(relation, embedding_column);
 	immediate boolean;
-	embeds text;
-	enqueues text;
 BEGIN
-	PERFORM clip.check_is_owner(relation);
 	IF mode IS NULL OR mode NOT IN ('sync', 'async') THEN
 		RAISE EXCEPTION 'mode "%" is unknown: expected sync or async', mode USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	SELECT * INTO t FROM clip.tables k WHERE k.relation = switch_mode.relation AND k.embedding_column = switch_mode.embedding_column;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
 	END IF;
 	IF mode = 'async' THEN
 		SELECT i.indimmediate INTO immediate FROM pg_index i WHERE i.indrelid = switch_mode.relation AND i.indisprimary;
@@ -135,54 +127,32 @@ BEGIN
 				HINT = 'Rows wait under their primary key, which has to tell them apart at any time. Make it NOT DEFERRABLE, or use the mode sync.';
 		END IF;
 	END IF;
-	sources := (SELECT string_agg(format('%I', c), ', ') FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL);
-	by_row := (SELECT c.relkind = 'p' OR c.relispartition FROM pg_class c WHERE c.oid = switch_mode.relation);
-	embeds := format('ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L, %L)', relation,
-		clip.schema_of('pg_clip'), embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
-		t.keep_images::text, t.model, t.fingerprint, mode);
-	enqueues := format('EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
-		embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
-
-	PERFORM clip.drop_triggers(relation, embedding_column);
-	IF mode = 'sync' THEN
-		EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s %s', 'clip_embed_' || embedding_column, sources, embeds);
-	ELSE
-		EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OF %s %s', 'clip_embed_' || embedding_column, sources, embeds);
-		IF by_row THEN
-			EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW %s', 'clip_insert_' || embedding_column, relation, enqueues);
-		ELSE
-			EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %s REFERENCING NEW TABLE AS clip_new FOR EACH STATEMENT %s',
-				'clip_insert_' || embedding_column, relation, enqueues);
-			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON %s REFERENCING NEW TABLE AS clip_new FOR EACH STATEMENT %s',
-				'clip_update_' || embedding_column, relation, enqueues);
-		END IF;
-	END IF;
-	PERFORM clip.save_mode(relation, embedding_column, mode);
+	t.mode := mode;
+	PERFORM clip.create_triggers(t, t.embedding_column);
+	PERFORM clip.save_mode(relation, t.embedding_column, mode);
 END $$;
-COMMENT ON FUNCTION clip.switch_mode(regclass, name, text) IS 'internal: makes the triggers of a mode';
+COMMENT ON FUNCTION clip.switch_mode(regclass, name, text) IS 'internal: behind clip_set_mode';
 
 CREATE OR REPLACE FUNCTION clip.detach(relation regclass, embedding_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables := clip.attached(relation, embedding_column);
 BEGIN
-	PERFORM clip.check_is_owner(relation);
-	IF NOT EXISTS (SELECT FROM clip.tables t WHERE t.relation = detach.relation AND t.embedding_column = detach.embedding_column) THEN
-		RAISE EXCEPTION 'column "%" of relation "%" is not embedded by pg_clip', embedding_column, clip.name_of(relation) USING ERRCODE = 'undefined_object';
-	END IF;
-	PERFORM clip.drop_triggers(relation, embedding_column);  -- first, for its lock: a worker takes the table's before the queue's, too
-	PERFORM clip.unregister(relation, embedding_column);
+	PERFORM clip.drop_triggers(relation, t.embedding_column);  -- first, for its lock: a worker takes the table's before the queue's, too
+	PERFORM clip.unregister(relation, t.embedding_column);
 END $$;
 COMMENT ON FUNCTION clip.detach(regclass, name) IS 'internal: behind clip_detach';
 
-CREATE OR REPLACE FUNCTION @extschema@.clip_attach(relation regclass, embedding_column name DEFAULT 'embedding', text_column name DEFAULT NULL,
+CREATE OR REPLACE FUNCTION @extschema@.clip_attach(relation regclass, embedding_column name DEFAULT NULL, text_column name DEFAULT NULL,
 		image_column name DEFAULT NULL, model text DEFAULT NULL, modality_column name DEFAULT NULL, keep_images boolean DEFAULT true,
 		mode text DEFAULT 'sync') RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_attach_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_attach(regclass, name, name, name, text, name, boolean, text) IS 'lets a table of yours embed its rows on insert and update';
 
-CREATE OR REPLACE FUNCTION @extschema@.clip_detach(relation regclass, embedding_column name DEFAULT 'embedding') RETURNS void
+CREATE OR REPLACE FUNCTION @extschema@.clip_detach(relation regclass, embedding_column name DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_detach_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_detach(regclass, name) IS 'ends embedding on insert and update; vectors stay';
 
-CREATE OR REPLACE FUNCTION @extschema@.clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT 'embedding') RETURNS void
-	AS 'MODULE_PATHNAME', 'clip_set_mode_wrapper' LANGUAGE C VOLATILE;
+CREATE OR REPLACE FUNCTION @extschema@.clip_set_mode(relation regclass, mode text, embedding_column name DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_switch_mode_wrapper' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.clip_set_mode(regclass, text, name) IS 'lets a table embed its rows before they are written (sync) or in the background (async)';

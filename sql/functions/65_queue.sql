@@ -11,6 +11,19 @@ CREATE OR REPLACE FUNCTION clip.wake_trigger() RETURNS trigger
 COMMENT ON FUNCTION clip.wake_trigger() IS 'internal: wakes the workers when the transaction commits';
 CREATE OR REPLACE TRIGGER wake AFTER INSERT ON clip.queue FOR EACH STATEMENT EXECUTE FUNCTION clip.wake_trigger();
 
+-- Of jobs that a restore brings. One that was given up has no next attempt, as in dumps of 0.1.0, and a claim that was copied is none.
+CREATE OR REPLACE FUNCTION clip.free_restored() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	NEW.not_before := CASE WHEN NEW.failed_at IS NULL THEN now() END;
+	NEW.claimed_by := NULL;
+	NEW.claimer_start := NULL;
+	NEW.claimed_in := NULL;
+	RETURN NEW;
+END $$;
+COMMENT ON FUNCTION clip.free_restored() IS 'internal: jobs that come from a dump are nobody''s';
+CREATE OR REPLACE TRIGGER restored BEFORE INSERT ON clip.queue FOR EACH ROW
+	WHEN (NEW.failed_at IS NOT NULL OR NEW.claimed_by IS NOT NULL) EXECUTE FUNCTION clip.free_restored();
+
 CREATE OR REPLACE FUNCTION clip.save_mode(relation regclass, embedding_column name, mode text) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_save_mode_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.save_mode(regclass, name, text) IS 'internal: writes clip.tables for the owner of a relation';

@@ -4,22 +4,6 @@
 
 CREATE OR REPLACE TRIGGER restored BEFORE INSERT ON clip.model_changes FOR EACH ROW EXECUTE FUNCTION clip.check_restored();
 
--- Fires before the trigger of the old column, by its name: that one may clear the image.
-CREATE OR REPLACE FUNCTION clip.drop_change_trigger(relation regclass, new_column name) RETURNS void LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = ('clip_change_' || new_column)::name) THEN
-		EXECUTE format('DROP TRIGGER %I ON %s', 'clip_change_' || new_column, relation);
-	END IF;
-END $$;
-COMMENT ON FUNCTION clip.drop_change_trigger(regclass, name) IS 'internal: ends embedding into the new column of a model change';
-
-CREATE OR REPLACE FUNCTION clip.number_of(relation regclass, col name) RETURNS smallint LANGUAGE sql STABLE
-	SET search_path = pg_catalog, pg_temp AS $$
-	SELECT attnum FROM pg_attribute WHERE attrelid = relation AND attname = col AND NOT attisdropped
-$$;
-COMMENT ON FUNCTION clip.number_of(regclass, name) IS 'internal: a column''s number';
-
 CREATE OR REPLACE FUNCTION clip.indexes_of(relation regclass, col name) RETURNS SETOF regclass LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT DISTINCT i.indexrelid::regclass FROM pg_depend d JOIN pg_index i ON i.indexrelid = d.objid AND i.indrelid = relation
@@ -208,12 +192,9 @@ BEGIN
 		RETURN false;
 	END IF;
 	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %I.vector(%s)', c.relation, c.new_column, clip.schema_of('vector'), c.dimensions);
-	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%L, %L, %L, %L, %L, %L, %L)',
-		'clip_change_' || c.new_column,
-		(SELECT string_agg(format('%I', s), ', ') FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) s WHERE s IS NOT NULL),
-		c.relation, clip.schema_of('pg_clip'), c.new_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''),
-		CASE WHEN t.keep_images THEN 'true' ELSE 'next' END, c.model, c.fingerprint);
 	PERFORM clip.note('change: attach', c.relation, c.embedding_column, '');
+	-- Fires before the trigger of the old column, by its name: that one may clear the image.
+	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.new_column;
 	RETURN true;
 END $$;
 COMMENT ON FUNCTION clip.change_prepare(clip.model_changes, clip.tables) IS 'internal: the new column and its trigger';
@@ -286,9 +267,8 @@ CREATE OR REPLACE FUNCTION clip.change_switch(c clip.model_changes, t clip.table
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	old record;
-	embeds record;
 	step text;
-	steps text[];
+	steps text[] := '{}';
 	after text[] := '{}';
 	locked_at timestamptz;
 BEGIN
@@ -325,17 +305,7 @@ BEGIN
 		after := after || format('ALTER TABLE %s ALTER %I SET STATISTICS %s', c.relation, c.embedding_column, old.attstattarget);
 	END IF;
 
-	steps := ARRAY[format('DROP TRIGGER %I ON %s', 'clip_change_' || c.new_column, c.relation)];
-	FOR embeds IN SELECT g.tgname, g.tgenabled, pg_get_triggerdef(g.oid) AS definition FROM pg_trigger g
-			WHERE g.tgrelid = c.relation AND NOT g.tgisinternal
-				AND strpos(pg_get_triggerdef(g.oid), format('clip_embed_trigger(%L, ', c.embedding_column)) > 0 LOOP
-		steps := steps || format('DROP TRIGGER %I ON %s', embeds.tgname, c.relation)
-			|| replace(embeds.definition, format('%L, %L', t.model, t.fingerprint), format('%L, %L', c.model, c.fingerprint));
-		IF embeds.tgenabled <> 'O' THEN
-			steps := steps || format('ALTER TABLE %s %s TRIGGER %I', c.relation,
-				CASE embeds.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, embeds.tgname);
-		END IF;
-	END LOOP;
+	PERFORM clip.drop_triggers(c.relation, c.new_column);
 	IF old.attnotnull THEN
 		steps := steps || format('ALTER TABLE %s ALTER %I SET NOT NULL', c.relation, c.new_column)
 			|| format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, clip.change_constraint(c));
@@ -351,6 +321,7 @@ BEGIN
 	PERFORM clip.note('change: forget failures', c.relation, c.embedding_column, '');
 	PERFORM clip.note('change: keep failures', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: switch', c.relation, c.embedding_column, '');
+	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.embedding_column;
 	PERFORM clip.note('change: stage', c.relation, c.embedding_column, 'validating', c.skip_missing::text, NULL);
 	RAISE NOTICE 'relation "%" is embedded with model "%" now; it was locked for % ms', clip.name_of(c.relation), c.model,
 		round(1000 * extract(epoch FROM clock_timestamp() - locked_at), 1);

@@ -19,7 +19,7 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = clip.change_constraint(c)) THEN
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, clip.change_constraint(c));
 	END IF;
-	PERFORM clip.drop_change_trigger(c.relation, c.new_column);
+	PERFORM clip.drop_triggers(c.relation, c.new_column);
 	PERFORM clip.note('change: end', c.relation, c.embedding_column, '');
 	PERFORM clip.unregister(c.relation, c.new_column);
 	IF clip.number_of(c.relation, c.new_column) IS NOT NULL AND c.stage <> 'preparing' THEN

@@ -18,7 +18,7 @@ CREATE TABLE clip.backfills (
 	updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	finished_at timestamptz,
 	PRIMARY KEY (relation, embedding_column),
-	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
+	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON UPDATE CASCADE ON DELETE CASCADE
 );
 COMMENT ON TABLE clip.backfills IS 'state of each table''s last backfill; clip_progress shows those that are not done';
 ALTER TABLE clip.backfills ENABLE ROW LEVEL SECURITY;

@@ -9,6 +9,7 @@ DROP FUNCTION clip.vector_schema();
 DROP FUNCTION clip.set_mode(regclass, name, text);
 DROP FUNCTION clip.start_index_build(regclass);
 DROP FUNCTION clip.index_build_running();
+DROP FUNCTION clip.drop_change_trigger(regclass, name);
 DROP FUNCTION clip.change_index(clip.model_changes);
 DROP FUNCTION clip.change_step(regclass, name, integer);
 -- What the row pipeline does now. Views and functions name the tables that go.
@@ -86,12 +87,17 @@ SELECT DISTINCT ON (q.relation, q.embedding_column, q.key) q.relation, q.embeddi
 FROM clip.queue q WHERE q.sqlstate IS NOT NULL ORDER BY q.relation, q.embedding_column, q.key, q.id DESC;
 DELETE FROM clip.queue WHERE failed_at IS NOT NULL;
 UPDATE clip.queue SET sqlstate = NULL, error = NULL WHERE sqlstate IS NOT NULL;
--- A backfill knew rows by their places; its next walk knows them by their keys.
-INSERT INTO clip.failures (relation, embedding_column, place, version, sqlstate, message, state, enqueued_at, failed_at)
-SELECT e.part, e.embedding_column, e.place, e.version, e.sqlstate, e.message, 'dead', e.failed_at, e.failed_at FROM clip.backfill_errors e;
+INSERT INTO clip.failures (relation, embedding_column, key, place, version, sqlstate, message, state, enqueued_at, failed_at)
+SELECT e.part, e.embedding_column, CASE WHEN e.key IS NOT NULL THEN ARRAY(SELECT e.key ->> a.attname::text
+		FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (number, n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+		WHERE i.indrelid = e.part AND i.indisprimary AND k.n <= i.indnkeyatts ORDER BY k.n) END,
+	e.place, e.version, e.sqlstate, e.message, 'dead', e.failed_at, e.failed_at
+FROM clip.backfill_errors e ON CONFLICT DO NOTHING;
 DROP TABLE clip.backfill_errors;
 
 -- Backfills
+ALTER TABLE clip.backfills DROP CONSTRAINT backfills_relation_embedding_column_fkey,  -- columns may be renamed
+	ADD FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON UPDATE CASCADE ON DELETE CASCADE;
 ALTER TABLE clip.backfills ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON clip.backfills FOR SELECT
 	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
@@ -117,3 +123,6 @@ ALTER TABLE clip.model_changes DROP CONSTRAINT model_changes_relation_embedding_
 SELECT pg_catalog.pg_extension_config_dump('clip.model_changes', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
 	WHERE c.oid OPERATOR(pg_catalog.=) relation AND c.relpersistence OPERATOR(pg_catalog.<>) 't')$$);
 GRANT INSERT ON clip.model_changes TO pg_database_owner;
+
+-- What waits has waited for this: a statement wakes the workers when it commits, as a restore does.
+INSERT INTO clip.queue SELECT * FROM clip.queue WHERE false;

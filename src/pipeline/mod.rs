@@ -1,7 +1,7 @@
 //! One row from its source to its vector: read, embed, write, or a failure that somebody can look up. The queue and backfills
 //! differ in how they come to rows and find them again ([`Locator`]), and in nothing else.
 //!
-//! What a vector is made of is [`Columns`](crate::queue::Columns)'s to say. A vector is written beside the source alone that it
+//! What a vector is made of is [`Sources`](crate::attachment::Sources)'s to say. A vector is written beside the source alone that it
 //! was made of, and a failure is kept of the source alone that failed: under a lock, the row is compared with what was read.
 
 mod attachment;

@@ -11,7 +11,6 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::datum::array_of;
 use crate::error::{SqlState, raise};
-use crate::worker;
 
 unsafe extern "C-unwind" {
     /// `commands/sequence.h`: the next value, with or without a look at the caller's privileges.
@@ -61,7 +60,7 @@ impl Inserter {
                     raise(
                         SqlState::NotInPrerequisiteState,
                         format!("clip.queue has no column {} as the extension made it", name.to_string_lossy()),
-                        Some("Drop the extension and create it again."),
+                        Some("Run ALTER EXTENSION pg_clip UPDATE."),
                     );
                 }
                 number as usize - 1
@@ -70,6 +69,7 @@ impl Inserter {
             let memory = pg_sys::MemoryContextSwitchTo((*executor).es_query_cxt);
             let target = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             pg_sys::InitResultRelInfo(target, queue, 0, ptr::null_mut(), 0);
+            (*target).ri_TrigDesc = ptr::null_mut(); // they are there for restores
             pg_sys::ExecOpenIndices(target, false);
             let slot = pg_sys::ExecInitExtraTupleSlot(executor, (*queue).rd_att, &raw const pg_sys::TTSOpsHeapTuple);
             pg_sys::MakePerTupleExprContext(executor);
@@ -108,7 +108,6 @@ impl Inserter {
         }
     }
 
-    /// What was enqueued wakes a worker when it is committed.
     pub fn close(self) {
         // SAFETY: in the order in which PostgreSQL's executor ends.
         unsafe {
@@ -116,8 +115,6 @@ impl Inserter {
             pg_sys::ExecCloseIndices(self.target);
             pg_sys::FreeExecutorState(self.executor);
             pg_sys::relation_close(self.queue, pg_sys::NoLock as i32);
-            pg_sys::CommandCounterIncrement();
         }
-        worker::wake_at_commit();
     }
 }

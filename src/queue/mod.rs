@@ -13,7 +13,6 @@
 
 mod api;
 mod claim;
-mod columns;
 mod drain;
 mod finish;
 mod give_back;
@@ -23,7 +22,6 @@ mod restored;
 mod turn;
 
 pub use claim::{Batch, Done, Group, Whose, claim};
-pub use columns::Columns;
 pub use finish::finish;
 pub use give_back::{give_back, hold, let_go, register_exit};
 pub use insert::Inserter;
