@@ -144,3 +144,15 @@ fn clip_index_build_running() -> bool {
     check_schema();
     false
 }
+
+/// Of 0.1.0: `clip.try_embed_images(images bytea[], model text, fingerprint text)`
+#[pg_extern(sql = false)]
+fn clip_try_embed_images() {
+    check_schema();
+}
+
+/// Of 0.1.0: `clip.try_embed_texts(contents text[], model text, fingerprint text)`
+#[pg_extern(sql = false)]
+fn clip_try_embed_texts() {
+    check_schema();
+}

@@ -87,7 +87,7 @@ def go_on(session, copied=False):
     """All that `fill` began, after the update."""
     session.run("SET client_min_messages = error")
     assert session.run("SELECT content_ref FROM items WHERE embedding IS NULL") == []
-    dead = session.run("SELECT d.sqlstate, d.error FROM clip_dead_letters d")
+    dead = session.run("SELECT sqlstate, message FROM clip_failures WHERE relation = 'waiting'::regclass AND state = 'dead'")
     assert dead == [["22P03", "no image"]], dead
     assert session.run("SELECT waiting + claimed > 3, retrying, dead FROM clip_queue WHERE relation = 'waiting'::regclass") == [["t", "1", "1"]]
     write(session, 2)
@@ -101,11 +101,11 @@ def go_on(session, copied=False):
     assert session.one("SELECT bool_and(title_vec <=> clip_embed_text(title) < 1e-5 AND photo_vec <=> clip_embed_image(photo) < 1e-5) FROM shop.products") == "t"
 
     if not copied:  # the state of backfills is not dumped
-        assert session.run("SELECT key FROM clip_backfill_errors") == [['{"id": 3}']]
+        assert session.run("SELECT key FROM clip_failures WHERE relation = 'old'::regclass") == [['{"id": 3}']]
         assert session.run("SELECT rows_done, rows_total FROM clip_progress WHERE relation = 'old'::regclass") == [["4", "20"]]
     session.run("CALL clip_backfill('old', batch_size => 4)")
     assert session.run("SELECT id FROM old WHERE embedding IS NULL") == [["3"]]
-    assert session.run("SELECT key, sqlstate FROM clip_backfill_errors") == [['{"id": 3}', "22P03"]]
+    assert session.run("SELECT key, sqlstate FROM clip_failures") == [['{"id": 3}', "22P03"]]
     session.run(f"UPDATE old SET photo = {hexed(png(3, 3))} WHERE id = 3; CALL clip_backfill('old')")
     assert session.run("SELECT id FROM old WHERE embedding IS NULL OR embedding <=> clip_embed_image(photo) > 1e-5") == []
 

@@ -38,13 +38,9 @@ SELECT body, embedding IS NULL AS missing FROM items WHERE body = 'a sound';
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	IF NEW.title = 'word 13' THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER refuse BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION refuse();
-SELECT tgname AS ours FROM pg_trigger WHERE tgrelid = 'products'::regclass AND tgfoid = 'clip_embed_trigger'::regproc \gset
-ALTER TABLE products DISABLE TRIGGER :"ours";
-UPDATE products SET embedding = NULL WHERE id BETWEEN 10 AND 12 OR id = 14;
-DROP TRIGGER refuse ON products;
-UPDATE products SET embedding = NULL WHERE id = 13;
-CREATE TRIGGER refuse BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION refuse();
-ALTER TABLE products ENABLE TRIGGER :"ours";
+ALTER TABLE products DISABLE TRIGGER USER;
+UPDATE products SET embedding = NULL WHERE id BETWEEN 10 AND 14;
+ALTER TABLE products ENABLE TRIGGER USER;
 CALL clip_backfill('products');
 SELECT key, sqlstate, message, state, attempts FROM clip_failures;
 SELECT count(*) AS missing FROM products WHERE embedding IS NULL AND id <> 103;

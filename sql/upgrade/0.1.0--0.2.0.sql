@@ -87,9 +87,12 @@ SELECT DISTINCT ON (q.relation, q.embedding_column, q.key) q.relation, q.embeddi
 FROM clip.queue q WHERE q.sqlstate IS NOT NULL ORDER BY q.relation, q.embedding_column, q.key, q.id DESC;
 DELETE FROM clip.queue WHERE failed_at IS NOT NULL;
 UPDATE clip.queue SET sqlstate = NULL, error = NULL WHERE sqlstate IS NOT NULL;
--- A backfill knew rows by their places; its next walk knows them by their keys.
-INSERT INTO clip.failures (relation, embedding_column, place, version, sqlstate, message, state, enqueued_at, failed_at)
-SELECT e.part, e.embedding_column, e.place, e.version, e.sqlstate, e.message, 'dead', e.failed_at, e.failed_at FROM clip.backfill_errors e;
+INSERT INTO clip.failures (relation, embedding_column, key, place, version, sqlstate, message, state, enqueued_at, failed_at)
+SELECT e.part, e.embedding_column, CASE WHEN e.key IS NOT NULL THEN ARRAY(SELECT e.key ->> a.attname::text
+		FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (number, n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+		WHERE i.indrelid = e.part AND i.indisprimary AND k.n <= i.indnkeyatts ORDER BY k.n) END,
+	e.place, e.version, e.sqlstate, e.message, 'dead', e.failed_at, e.failed_at
+FROM clip.backfill_errors e ON CONFLICT DO NOTHING;
 DROP TABLE clip.backfill_errors;
 
 -- Backfills
