@@ -79,13 +79,18 @@ impl TriggerSpec {
     fn from_json(json: &str) -> Self {
         let Version { v } = read(json);
         if v > VERSION {
-            wrong(&format!("the trigger was made by a newer pg_clip: its arguments have version {v}, this library reads {VERSION}"));
+            wrong(&format!(
+                "the trigger was made by a newer pg_clip: its arguments have version {v}, this library reads {VERSION}"
+            ));
         }
         let object: Object = read(json);
         let name = |name: &String| to_server(name).unwrap_or_default();
         let source = |(modality, column): (&String, &String)| {
             let known = Modality::from_name(modality);
-            (known.unwrap_or_else(|| wrong(&format!("modality \"{modality}\" of the trigger is unknown"))), name(column))
+            (
+                known.unwrap_or_else(|| wrong(&format!("modality \"{modality}\" of the trigger is unknown"))),
+                name(column),
+            )
         };
         Self {
             embedding: name(&object.embedding),
@@ -114,4 +119,3 @@ pub fn source_columns(text: CString, image: CString, modality: CString) -> Sourc
 pub fn wrong(message: &str) -> ! {
     raise(SqlState::TriggerProtocol, message, Some("Let clip_attach create the trigger."))
 }
-

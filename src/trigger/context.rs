@@ -31,7 +31,8 @@ pub fn raise(row: &Row, sources: &Sources<Column>, column: Column, error: Error)
     // SAFETY: copied into memory that is there when the error is reported; the report takes the callback from the stack.
     unsafe {
         let text = pg_sys::pstrdup(context.as_ptr());
-        let callback = pg_sys::palloc0(size_of::<pg_sys::ErrorContextCallback>()).cast::<pg_sys::ErrorContextCallback>();
+        let callback =
+            pg_sys::palloc0(size_of::<pg_sys::ErrorContextCallback>()).cast::<pg_sys::ErrorContextCallback>();
         (*callback).previous = pg_sys::error_context_stack;
         (*callback).callback = Some(tell);
         (*callback).arg = text.cast();

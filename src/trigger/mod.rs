@@ -93,7 +93,9 @@ impl Columns {
         };
         let mut changes = Vec::new();
         match (source, change.vector()) {
-            (Some((modality, column)), _) if new == Source::Absent(modality) && self.clears(modality) && row.is_named(column) => {
+            (Some((modality, column)), _)
+                if new == Source::Absent(modality) && self.clears(modality) && row.is_named(column) =>
+            {
                 if let Some(embedding) = self.proposed.of_conflict_with(row) {
                     changes.push(self.set(&embedding));
                 } else if change.vector() == attachment::Vector::Remove {

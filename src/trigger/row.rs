@@ -95,10 +95,9 @@ impl Row {
     /// `fcinfo` is that of the running call.
     pub unsafe fn from_fcinfo(fcinfo: pg_sys::FunctionCallInfo, timing: Timing) -> Result<Self, &'static str> {
         let (expected, wrong) = match timing {
-            Timing::Before => (
-                pg_sys::TRIGGER_EVENT_BEFORE,
-                "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW",
-            ),
+            Timing::Before => {
+                (pg_sys::TRIGGER_EVENT_BEFORE, "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW")
+            }
             Timing::After => (pg_sys::TRIGGER_EVENT_AFTER, "clip.enqueue_trigger must be fired AFTER INSERT OR UPDATE"),
         };
         // SAFETY: called_as_trigger checks the node type of `context`, which then is a TriggerData.
@@ -135,6 +134,13 @@ impl Row {
             }
             &*function.fn_extra.cast::<T>()
         }
+    }
+
+    /// Is what is [`kept`](Self::kept) dropped when the executor ends, while the statement still owns what it has opened? COPY
+    /// and an apply worker keep it longer.
+    pub fn is_kept_by_executor(&self) -> bool {
+        // SAFETY: the function's memory, and the name that PostgreSQL gave it.
+        unsafe { CStr::from_ptr((*(*self.function).fn_mcxt).name) == c"ExecutorState" }
     }
 
     pub fn relation(&self) -> pg_sys::Relation {
@@ -200,7 +206,7 @@ impl Row {
         )
     }
 
-    fn any_column(&self, name: &CStr) -> Column {
+    pub fn any_column(&self, name: &CStr) -> Column {
         // SAFETY: the descriptor is the relation's.
         self.column(unsafe { number_of(self.descriptor, name) })
     }

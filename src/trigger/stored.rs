@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 use std::slice;
 
-use pgrx::{FromDatum, pg_sys};
 use pg_sys::Datum;
+use pgrx::{FromDatum, pg_sys};
 
 /// Are two values of a type the same bytes? As PostgreSQL's `datum_image_eq`, but that a value which nobody has touched is
 /// not fetched: an UPDATE of another column carries along where it lies.
