@@ -47,6 +47,7 @@ INSERT INTO entries VALUES
 	('clip.indexes_of(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.is_locked(regclass, regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.key_by_name(regclass, text[])', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.key_columns(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.last_other_trigger(regclass, integer)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.library_version()', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.lock_briefly(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),

@@ -86,10 +86,11 @@ impl Columns {
     fn enqueue(&self, row: &Row) {
         let has_vector = !row.is_null(self.embedding, Side::New);
         let is_new = if row.is_update() { self.is_new(row) } else { !has_vector };
-        // A new row may have the key of one that failed. Where it waits, that is found out when its turn comes.
         if row.is_update() && row.is_null(self.embedding, Side::Old) && (has_vector || is_new) {
             self.key.forget_failure(row, Side::Old, &self.embedding_name);
-        } else if !row.is_update() && has_vector {
+        }
+        // It may have the key of a row that failed, and is gone. Where it waits, that is found out when its turn comes.
+        if has_vector && self.key.is_changed(row) {
             self.key.forget_failure(row, Side::New, &self.embedding_name);
         }
         if has_vector || !is_new {
@@ -120,7 +121,7 @@ impl Columns {
         let mut made_of = self.sources.columns().chain([&self.embedding]);
         !row.is_null(self.embedding, Side::Old)
             || made_of.any(|column| row.is_named(*column) || row.differs(*column))
-            || self.key.columns().any(|column| row.differs(*column))
+            || self.key.is_changed(row)
     }
 }
 

@@ -36,6 +36,11 @@ impl Key {
         self.columns.iter()
     }
 
+    /// By an UPDATE, or as the row is new.
+    pub fn is_changed(&self, row: &Row) -> bool {
+        self.columns.iter().any(|column| row.differs(*column))
+    }
+
     /// Each column as its output function writes it.
     pub fn text<'a>(&self, row: &'a Row, side: Side) -> Vec<Option<&'a CStr>> {
         self.columns.iter().map(|column| row.as_c_string(*column, side)).collect()

@@ -132,6 +132,9 @@ impl Columns {
         if !self.spec.is_async && row.is_null(self.embedding, Side::Old) && (has_vector || !change.is_same) {
             self.key.forget_failure(row, Side::Old, &self.spec.embedding);
         }
+        if !self.spec.is_async && self.key.is_changed(row) {
+            self.key.forget_failure(row, Side::New, &self.spec.embedding);
+        }
         row.with(&changes)
     }
 
