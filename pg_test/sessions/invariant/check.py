@@ -11,8 +11,8 @@ def failures(session):
         found = ["SELECT relation, embedding_column, key, sqlstate FROM clip_failures"]
     else:
         keyed = ("SELECT q.relation, q.embedding_column, (SELECT jsonb_object_agg(a.attname, q.key[n.n]) FROM pg_index i, "
-                 "generate_series(1, i.indnkeyatts) n(n) JOIN LATERAL (SELECT * FROM pg_attribute p WHERE p.attrelid = i.indrelid AND p.attnum = i.indkey[n.n - 1]) a "
-                 "ON true WHERE i.indrelid = q.relation AND i.indisprimary) AS key, q.sqlstate FROM {} q")
+                 "generate_series(1, i.indnkeyatts) n(n) JOIN LATERAL (SELECT * FROM pg_attribute p WHERE p.attrelid = i.indrelid "
+                 "AND p.attnum = i.indkey[n.n - 1]) a ON true WHERE i.indrelid = q.relation AND i.indisprimary) AS key, q.sqlstate FROM {} q")
         found = [keyed.format("clip_dead_letters"), keyed.format("clip.queue") + " WHERE q.error IS NOT NULL AND q.failed_at IS NULL",
                  "SELECT relation, embedding_column, key, sqlstate FROM clip_backfill_errors"]
     session.run("CREATE TABLE failing AS " + " UNION ALL ".join(found))
@@ -28,8 +28,8 @@ def of_no_row(session, t):
     """How many failures name a row that is not there."""
     key = " AND ".join("f.key ->> '{}' = t.{}::text".format(column.strip('"'), column) for column in t.key)
     name = t.attached or t.name
-    return int(session.one(f"SELECT count(*) FROM failing f WHERE f.relation IN (SELECT '{name}'::regclass UNION SELECT relid FROM pg_partition_tree('{name}')) "
-                           f"AND NOT EXISTS (SELECT FROM {name} t WHERE {key})"))
+    return int(session.one("SELECT count(*) FROM failing f WHERE f.relation IN "
+                           f"(SELECT '{name}'::regclass UNION SELECT relid FROM pg_partition_tree('{name}')) AND NOT EXISTS (SELECT FROM {name} t WHERE {key})"))
 
 
 def faults(session, t, model, nulled_allowed):
@@ -54,9 +54,10 @@ def query(t, vector, model, nulled_allowed):
     key_matches = " AND ".join("f.key ->> '{}' = t.{}::text".format(column.strip('"'), column) for column in t.key)
     return f"""
     WITH r AS (
-        SELECT {', '.join(f't.{column}::text AS k{i}' for i, column in enumerate(t.key))}, t.{vector} AS vector, t.nulled, {kind} AS kind, {image} AS image, {no} AS image_no,
-            {cleared} AS cleared, own.image AS own_image, te.embedding AS of_text, ie.embedding AS of_image, {text} AS content,
-            (SELECT min(f.sqlstate) FROM failing f WHERE f.relation IN (t.tableoid, '{t.attached or t.name}'::regclass) AND f.embedding_column = '{bare}' AND {key_matches}) AS failure
+        SELECT {', '.join(f't.{column}::text AS k{i}' for i, column in enumerate(t.key))}, t.{vector} AS vector, t.nulled, {kind} AS kind,
+            {image} AS image, {no} AS image_no, {cleared} AS cleared, own.image AS own_image, te.embedding AS of_text, ie.embedding AS of_image, {text} AS content,
+            (SELECT min(f.sqlstate) FROM failing f WHERE f.relation IN (t.tableoid, '{t.attached or t.name}'::regclass)
+                AND f.embedding_column = '{bare}' AND {key_matches}) AS failure
         FROM {t.attached or t.name} t
         LEFT JOIN pictures own ON own.no = {no}
         LEFT JOIN expected te ON te.model = '{model}' AND te.modality = 'text' AND te.content = {text}
@@ -84,7 +85,7 @@ def query(t, vector, model, nulled_allowed):
             END AS fault
         FROM s
     )
-    SELECT {', '.join(f'k{i}' for i in range(len(t.key)))}, fault, format('modality %s, text %s, image %s, image_no %s, nulled %s, failure %s, vector of: %s', kind, content,
-        CASE WHEN image IS NULL THEN 'NULL' ELSE 'there' END, image_no, nulled, failure, CASE WHEN vector IS NULL THEN 'none' ELSE
+    SELECT {', '.join(f'k{i}' for i in range(len(t.key)))}, fault,
+        format('modality %s, text %s, image %s, image_no %s, nulled %s, failure %s, vector of: %s', kind, content, CASE WHEN image IS NULL THEN 'NULL' ELSE 'there' END, image_no, nulled, failure, CASE WHEN vector IS NULL THEN 'none' ELSE
             (SELECT format('%s %s of %s', e.modality, coalesce(e.content, e.no::text), e.model) FROM expected e ORDER BY e.embedding <=> vector LIMIT 1) END)
     FROM w WHERE fault IS NOT NULL ORDER BY 1, 2"""
