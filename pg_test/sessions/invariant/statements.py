@@ -170,7 +170,8 @@ class Statements:
             content = self.content()
             words = [escaped(None)] * 2 if content.text is None else [NAMES[content.text // len(WHATS)], WHATS[content.text % len(WHATS)]]
             fields = {t.modality: escaped(content.modality), "name": words[0], "what": words[1],
-                      t.text: escaped(None if content.text is None else TEXTS[content.text]), t.image: escaped(None if content.image is None else r"\\x" + pictures[content.image].hex())}
+                      t.text: escaped(None if content.text is None else TEXTS[content.text]),
+                      t.image: escaped(None if content.image is None else r"\\x" + pictures[content.image].hex())}
             lines.append("\t".join([*key, *(fields[c] for c in t.sources), *([escaped(content.image)] if t.image else []), str(content.note)]))
         columns = [*t.key, *t.sources] + ["image_no"] * bool(t.image) + ["note"]
         return self.made("COPY", f"COPY {self.target(*keys)} ({', '.join(columns)}) FROM", *keys, data="".join(line + "\n" for line in lines))
