@@ -125,6 +125,17 @@ impl Columns {
     }
 }
 
+/// Puts one row into the queue under its new key.
+pub fn enqueue(row: &Row, key: &Key, embedding: &CStr) {
+    if key.is_empty() {
+        return;
+    }
+    let level = canonical();
+    Inserter::open().insert(row.relation_oid(), embedding, key.text(row, Side::New).into_iter());
+    level.leave();
+    worker::wake_at_commit();
+}
+
 /// Embedding column and sources that the arguments name.
 fn named(arguments: Vec<CString>) -> (CString, Sources<CString>) {
     let Ok([embedding, text, image, modality]) = <[CString; 4]>::try_from(arguments) else {
