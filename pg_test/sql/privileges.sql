@@ -39,6 +39,7 @@ INSERT INTO entries VALUES
 	('clip.follow_renamed(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_dropped()', 'everybody', 'pinned', 'superuser, by an event trigger', 'nothing'),
 	('clip.forget_source(clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.forget_trigger()', 'everybody', 'c', 'whoever writes', 'nothing'),
 	('clip.free_name(regclass, text)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.free_restored()', 'everybody', 'pinned', 'whoever writes', 'nothing'),
 	('clip.has_old_triggers(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),

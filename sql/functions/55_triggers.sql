@@ -25,7 +25,7 @@ CREATE OR REPLACE FUNCTION clip.triggers_of(relation regclass, embedding_column 
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT g FROM pg_trigger g
 	WHERE g.tgrelid = relation AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgnargs > 0
-		AND g.tgfoid IN ('clip.enqueue_trigger'::regproc, to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip'))))
+		AND g.tgfoid IN ('clip.enqueue_trigger'::regproc, 'clip.forget_trigger'::regproc, to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip'))))
 		AND convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1), getdatabaseencoding()) = embedding_column
 $$;
 COMMENT ON FUNCTION clip.triggers_of(regclass, name) IS 'internal: what embeds into a column';
@@ -46,6 +46,7 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 -- sync: one trigger embeds each row before it is written.
 -- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
 -- it was not made of; another puts the keys of rows that lack a vector into clip.queue.
+-- both: two more forget failures of rows that are deleted.
 -- A statement names the columns that it changes, unless another trigger changes more. Where the table has no such trigger, ours
 -- is fired for its sources and its key alone: PostgreSQL locks each row for a trigger before an UPDATE.
 CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name) RETURNS void
@@ -54,6 +55,7 @@ DECLARE
 	number text := clip.number_of(t.relation, t.embedding_column);
 	embeds name;
 	enqueues name;
+	forgets name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
 	sources text := CASE WHEN clip.last_other_trigger(t.relation, 16) IS NULL THEN 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
 		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column] || clip.key_columns(t.relation)) c WHERE c IS NOT NULL) END;
@@ -66,11 +68,17 @@ BEGIN
 	END IF;
 	embeds := clip.free_name(t.relation, format('zz_clip_%s_%s', CASE WHEN t.pending THEN 'change' ELSE 'embed' END, number));
 	enqueues := clip.free_name(t.relation, format('zz_clip_enqueue_%s', number));
+	forgets := clip.free_name(t.relation, format('zz_clip_forget_%s', number));
 	EXECUTE format('CREATE TRIGGER %I BEFORE %s %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%s)', embeds,
 		CASE WHEN is_async THEN 'UPDATE' ELSE 'INSERT OR UPDATE' END, sources, t.relation, clip.schema_of('pg_clip'), clip.trigger_arguments(t));
 	IF is_async THEN
 		EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
 			enqueues, t.relation, t.embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
+	END IF;
+	IF NOT t.pending THEN
+		EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION clip.forget_trigger(%L)', forgets, t.relation, t.embedding_column);
+		EXECUTE format('CREATE TRIGGER %I AFTER TRUNCATE ON %s EXECUTE FUNCTION clip.forget_trigger(%L)',
+			clip.free_name(t.relation, format('zz_clip_truncate_%s', number)), t.relation, t.embedding_column);
 	END IF;
 	IF enabled <> 'O' THEN
 		FOR embeds IN SELECT g.tgname FROM clip.triggers_of(t.relation, t.embedding_column) g LOOP

@@ -26,3 +26,7 @@ CREATE OR REPLACE FUNCTION clip.move_failures() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clip_move_failures' LANGUAGE C;
 COMMENT ON FUNCTION clip.move_failures() IS 'internal: takes failures out of the queue, which a dump of 0.1.0 has there';
 CREATE OR REPLACE TRIGGER move_failures AFTER INSERT ON clip.queue FOR EACH STATEMENT EXECUTE FUNCTION clip.move_failures();
+
+CREATE OR REPLACE FUNCTION clip.forget_trigger() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'clip_wake_trigger' LANGUAGE C;
+COMMENT ON FUNCTION clip.forget_trigger() IS 'internal: failures of rows that are deleted go with them';

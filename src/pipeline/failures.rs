@@ -8,11 +8,13 @@ use std::ffi::CStr;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, Oid};
-use pgrx::spi::{self, SpiClient};
+use pgrx::spi::{self, Spi, SpiClient};
 
 use super::Failure;
+use super::attempt::as_superuser;
 use super::locator::{Place, Version};
-use crate::datum::text_argument;
+use crate::datum::{from_server, text_argument};
+use crate::error::{SqlState, raise};
 use crate::plan;
 
 /// Is an entry `f` that of a job `j`?
@@ -111,6 +113,26 @@ pub unsafe fn forget(relation: Oid, embedding: &CStr, key: Datum) {
     if let Some(store) = Store::open(pg_sys::RowExclusiveLock) {
         store.find(relation, embedding, Some(key), |tuple| store.delete(tuple));
     }
+}
+
+/// A table is empty, and its partitions.
+pub fn forget_table(relation: Oid, embedding: &CStr) {
+    if !any_of_tree(relation, embedding) {
+        return;
+    }
+    const SQL: &str = "DELETE FROM clip.failures WHERE embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
+         AND (relation OPERATOR(pg_catalog.=) $1 OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid \
+         FROM pg_catalog.pg_partition_tree($1) p)))";
+    let arguments = [relation.into(), text_argument(&from_server(embedding))];
+    let done = as_superuser(|| Spi::connect_mut(|client| plan::run(client, SQL, &arguments).map(|_| ())));
+    done.unwrap_or_else(|e| raise(SqlState::UndefinedObject, e.to_string(), None));
+}
+
+/// Cheap for a plain table, which most are.
+fn any_of_tree(relation: Oid, embedding: &CStr) -> bool {
+    // SAFETY: a look-up in PostgreSQL's caches.
+    let is_parent = unsafe { pg_sys::get_rel_relkind(relation) as u8 } == pg_sys::RELKIND_PARTITIONED_TABLE;
+    is_parent || any(relation, embedding)
 }
 
 /// `clip.failures`, open.

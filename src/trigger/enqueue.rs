@@ -297,17 +297,3 @@ fn value(slot: Slot, number: i32) -> Option<pg_sys::Datum> {
         (!*(*slot).tts_isnull.add(column)).then(|| *(*slot).tts_values.add(column))
     }
 }
-
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_clip_wake_trigger() -> *const pg_sys::Pg_finfo_record {
-    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &VERSION_1
-}
-
-/// On `clip.queue` itself, so that jobs that a restore brings wake the workers too.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn clip_wake_trigger(_fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    worker::wake_at_commit();
-    pg_sys::Datum::from(0)
-}

@@ -7,6 +7,7 @@
 mod context;
 mod enqueue;
 mod failed;
+mod forget;
 mod row;
 mod stored;
 mod upsert;
@@ -76,7 +77,6 @@ impl Columns {
             return row.with(&[]);
         }
         let embedding = self.embed(row, modality, column, Side::New);
-        self.key.forget_failure(row, Side::New, &self.spec.embedding);
         let written = row.with(&self.changes(modality, column, &embedding));
         if self.clears(modality) {
             self.proposed.remember(row, written, embedding);

@@ -65,7 +65,7 @@ impl Change {
     }
 }
 
-/// The row as it was before an UPDATE, and as it is to be or, in an AFTER trigger, is.
+/// The row as it was before an UPDATE, and as it is to be or, in an AFTER trigger, is; one that was deleted, as it was.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Old,
@@ -77,6 +77,7 @@ pub enum Side {
 pub enum Timing {
     Before,
     After,
+    AfterDelete,
 }
 
 /// Invariant: all pointers are those of the running trigger call and valid until it returns.
@@ -99,6 +100,7 @@ impl Row {
                 (pg_sys::TRIGGER_EVENT_BEFORE, "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW")
             }
             Timing::After => (pg_sys::TRIGGER_EVENT_AFTER, "clip.enqueue_trigger must be fired AFTER INSERT OR UPDATE"),
+            Timing::AfterDelete => (pg_sys::TRIGGER_EVENT_AFTER, "clip.forget_trigger must be fired AFTER DELETE"),
         };
         // SAFETY: called_as_trigger checks the node type of `context`, which then is a TriggerData.
         unsafe {
@@ -106,6 +108,7 @@ impl Row {
                 return Err(match timing {
                     Timing::Before => "clip_embed_trigger must be called as a trigger",
                     Timing::After => "clip.enqueue_trigger must be called as a trigger",
+                    Timing::AfterDelete => "clip.forget_trigger must be called as a trigger",
                 });
             }
             let data = &*(*fcinfo).context.cast::<pg_sys::TriggerData>();
@@ -113,9 +116,11 @@ impl Row {
             if event & pg_sys::TRIGGER_EVENT_ROW == 0 || event & pg_sys::TRIGGER_EVENT_TIMINGMASK != expected {
                 return Err(wrong);
             }
-            let (new, old) = match event & pg_sys::TRIGGER_EVENT_OPMASK {
-                pg_sys::TRIGGER_EVENT_INSERT => (data.tg_trigtuple, None),
-                pg_sys::TRIGGER_EVENT_UPDATE => (data.tg_newtuple, Some(data.tg_trigtuple)),
+            let (new, old) = match (event & pg_sys::TRIGGER_EVENT_OPMASK, timing) {
+                (pg_sys::TRIGGER_EVENT_DELETE, Timing::AfterDelete) => (data.tg_trigtuple, None),
+                (_, Timing::AfterDelete) => return Err(wrong),
+                (pg_sys::TRIGGER_EVENT_INSERT, _) => (data.tg_trigtuple, None),
+                (pg_sys::TRIGGER_EVENT_UPDATE, _) => (data.tg_newtuple, Some(data.tg_trigtuple)),
                 _ => return Err(wrong),
             };
             Ok(Self { function: (*fcinfo).flinfo, data, descriptor: (*data.tg_relation).rd_att, new, old })
