@@ -230,7 +230,10 @@ class Statements:
             # the vector of a cleared image goes where none is proposed
             pairs = self.assignments(set(t.sources) | {"note"}, proposed) | {c: proposed(c) for c in t.vectors + ["image_no"] * bool(t.image)}
         elif form == "coalesce":
-            pairs = {t.image: f"coalesce(EXCLUDED.{t.image}, o.{t.image})", "image_no": "coalesce(EXCLUDED.image_no, o.image_no)", "nulled": "false"}
+            # bytes that are not the row's source stay: EXCLUDED has none of an image that was embedded
+            stays = f"EXCLUDED.{t.image} IS NULL AND o.{t.image} IS NOT NULL AND o.{t.modality}::text IS DISTINCT FROM 'image'" if t.modality else "false"
+            pairs = {t.image: f"coalesce(EXCLUDED.{t.image}, o.{t.image})", "nulled": "false",
+                     "image_no": f"CASE WHEN {stays} THEN o.image_no ELSE coalesce(EXCLUDED.image_no, o.image_no) END"}
         else:
             pairs = self.assignments(forms[form], proposed)
         condition = dice.choice(["", "", "", " WHERE o.note IS DISTINCT FROM EXCLUDED.note", " WHERE EXCLUDED.note > '5'"])
