@@ -33,7 +33,7 @@ static ALLOCATOR: clip_core::memory::Allocator = clip_core::memory::Allocator;
 
 /// Registers settings, and with `shared_preload_libraries` asks for shared memory and reads the models of
 /// `clip.preload` before the server forks.
-/// Starts no thread and cannot fail.
+/// Starts no thread and cannot fail. A second copy of the library in a process registers nothing.
 #[pgrx::pg_guard]
 #[allow(non_snake_case)]
 pub extern "C-unwind" fn _PG_init() {
@@ -41,7 +41,9 @@ pub extern "C-unwind" fn _PG_init() {
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     forget_backtraces();
     quiet_decoders();
-    guc::register();
+    if !guc::register() {
+        return upgrade::warn_of_another_copy();
+    }
     stats::shared::register();
     session::preload();
     worker::register();

@@ -116,6 +116,17 @@ pub fn is_other_schema() -> bool {
     true
 }
 
+/// PostgreSQL loads a library once by each path that it finds it under: where `dynamic_library_path` has changed, twice. What is
+/// shared by processes, hooks and workers are the first one's.
+pub fn warn_of_another_copy() {
+    tell(
+        PgLogLevel::WARNING,
+        SqlState::NotInPrerequisiteState,
+        "pg_clip was loaded from another file before".to_owned(),
+        "Restart the server where pg_clip is in shared_preload_libraries, else connect anew. Until then no background worker hears of rows that this session writes.",
+    );
+}
+
 #[pg_extern(sql = false)]
 fn clip_library_version() -> &'static str {
     VERSION

@@ -7,7 +7,7 @@ import subprocess
 
 from old_versions import catalogue, released_versions, with_version
 from pg import TWO_MODELS, Session, SqlError, fresh_database, golden_models, hexed, png, restart_server, until
-from rows import no_workers, settings
+from rows import no_workers, preloaded, settings
 
 LOG = os.path.join(os.environ["PGHOST"], "server.log")
 UPDATE = "Run ALTER EXTENSION pg_clip UPDATE."
@@ -40,8 +40,8 @@ def fill(session):
         SELECT 'old', 'embedding', 20, 4, 1, 'old', max(ctid), 4 FROM old WHERE id <= 5""")
     session.run("""INSERT INTO clip.backfill_errors (relation, embedding_column, part, place, version, key, sqlstate, message)
         SELECT 'old', 'embedding', 'old', ctid, xmin, '{"id": 3}', '22P03', 'no image' FROM old WHERE id = 3""")
-    # changes of model: one that will end, one that will be aborted
-    for table in ("changing", "regretted"):
+    # changes of model: one that will end, one that will be aborted, and one that has all of its vectors
+    for table in ("changing", "regretted", "waits"):
         session.run(f"CREATE TABLE {table} (id int PRIMARY KEY, title text, embedding vector({session.one(DIMENSIONS)}) NOT NULL)")
         session.run(f"CREATE INDEX ON {table} USING hnsw (embedding vector_cosine_ops); SELECT clip_attach('{table}', text_column => 'title')")
         session.run(f"INSERT INTO {table} SELECT i, 'number ' || i FROM generate_series(1, 10) i")
@@ -53,6 +53,10 @@ def fill(session):
         session.run(f"""INSERT INTO clip.tables SELECT relation, new_column, 'title', NULL, NULL, true, model, fingerprint, dimensions, true
             FROM clip.model_changes WHERE relation = '{table}'::regclass""")
         session.run(f"INSERT INTO clip.backfills (relation, embedding_column, rows_total, part, place) VALUES ('{table}', 'embedding_next', 10, '{table}', '(0,0)')")
+    session.run("""DROP INDEX waits_embedding_idx; UPDATE waits SET embedding_next = clip_embed_text(title, 'tiny-eps');
+        UPDATE clip.model_changes SET stage = 'waiting' WHERE relation = 'waits'::regclass;
+        UPDATE clip.backfills SET finished_at = now() WHERE relation = 'waits'::regclass;
+        ALTER TABLE waits ADD CONSTRAINT clip_change_not_null CHECK (embedding_next IS NOT NULL)""")
 
 
 DIMENSIONS = "SELECT dimensions FROM clip_models() WHERE name = 'tiny-eps'"
@@ -106,14 +110,18 @@ def go_on(session, copied=False):
     assert session.run("SELECT id FROM old WHERE embedding IS NULL OR embedding <=> clip_embed_image(photo) > 1e-5") == []
 
     assert session.run("SELECT relation, phase FROM clip_progress WHERE command = 'model change' ORDER BY 1") == (
-        [] if copied else [["changing", "embedding"], ["regretted", "embedding"]])
-    session.run("INSERT INTO changing VALUES (11, 'in between'); INSERT INTO regretted VALUES (11, 'in between')")
+        [] if copied else [["changing", "embedding"], ["regretted", "embedding"], ["waits", "waiting"]])
+    for table in ("changing", "regretted", "waits"):
+        session.run(f"INSERT INTO {table} VALUES (11, 'in between')")
     session.run("CALL clip_change_model('changing', 'tiny-eps')")
+    session.run("CALL clip_change_model('waits', 'tiny-eps')")
     session.run("SELECT clip_abort_model_change('regretted')")
-    for table, model in (("changing", "tiny-eps"), ("regretted", "tiny")):
+    for table, model, indexes in (("changing", "tiny-eps", "2"), ("regretted", "tiny", "2"), ("waits", "tiny-eps", "1")):
         session.run(f"INSERT INTO {table} VALUES (12, 'at last')")
         assert session.run(f"SELECT count(*), bool_and(embedding <=> clip_embed_text(title, '{model}') < 1e-5) FROM {table}") == [["12", "t"]], table
-        assert session.one(f"SELECT count(*) FROM pg_index WHERE indrelid = '{table}'::regclass AND indisvalid") == "2"
+        assert session.one(f"SELECT count(*) FROM pg_index WHERE indrelid = '{table}'::regclass AND indisvalid") == indexes
+        assert session.run(f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnotnull AND attname = 'embedding'") == [["embedding"]]
+        assert session.run(f"SELECT conname FROM pg_constraint WHERE conrelid = '{table}'::regclass AND contype = 'c'") == []
         assert session.one(f"SELECT count(*) FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped") == "3"
     assert session.run("SELECT relation FROM clip.model_changes") == []
 
@@ -124,7 +132,7 @@ def go_on(session, copied=False):
     assert wrong(session) == []
     session.run("SELECT clip_detach('items'), clip_detach('waiting'), clip_detach('parts'), clip_detach('old')")
     session.run("SELECT clip_detach('shop.products', 'title_vec'), clip_detach('shop.products', 'photo_vec')")
-    session.run("DROP TABLE changing, regretted")
+    session.run("DROP TABLE changing, regretted, waits")
     assert session.run("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'clip%'") == []
     assert session.run("SELECT relation FROM clip.tables UNION ALL SELECT relation FROM clip.queue") == []
 
@@ -181,9 +189,8 @@ with golden_models(TWO_MODELS) as models, released_versions() as versions:
     # Workers leave an old schema alone and say so once. After the update what waits is embedded, and nobody has to ask for it.
     version = versions[0]
     with_version("clip_workers_from", version, {"clip.model_dir": models, "clip.model": "tiny"})
-    settings(shared_preload_libraries="pg_clip")
-    restart_server()
     try:
+        preloaded(clip__workers="0")
         begin = os.path.getsize(LOG)
 
         def told():
@@ -191,10 +198,11 @@ with golden_models(TWO_MODELS) as models, released_versions() as versions:
                 log.seek(begin)
                 return log.read().count(f"the schema of pg_clip is of version {version}")
 
-        with Session("clip_workers_from") as session, Session() as admin:
+        with Session("clip_workers_from") as session:
             session.run("SET client_min_messages = error; SELECT clip_create_table('waiting', mode => 'async')")
             for n in range(5):
                 session.run(f"INSERT INTO waiting (modality, content_ref) VALUES ('text', 'number {n}')")
+        settings(clip__workers=None)
         restart_server()
         with Session("clip_workers_from") as session:
             until(told, what="a line in the log")

@@ -46,7 +46,8 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 -- sync: one trigger embeds each row before it is written.
 -- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
 -- it was not made of; another puts the keys of rows that lack a vector into clip.queue.
--- Neither looks at which columns a statement names: other triggers change more than those.
+-- A statement names the columns that it changes, unless another trigger changes more. Where the table has no such trigger, ours
+-- is fired for its sources alone: PostgreSQL locks each row for a trigger before an UPDATE.
 CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -54,13 +55,15 @@ DECLARE
 	embeds name;
 	enqueues name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
+	sources text := CASE WHEN clip.last_other_trigger(t.relation, 16) IS NULL THEN 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
+		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL) END;
 	enabled "char" := (SELECT min(g.tgenabled) FROM clip.triggers_of(t.relation, old_column) g);
 BEGIN
 	PERFORM clip.drop_triggers(t.relation, old_column);
 	embeds := clip.free_name(t.relation, format('zz_clip_%s_%s', CASE WHEN t.pending THEN 'change' ELSE 'embed' END, number));
 	enqueues := clip.free_name(t.relation, format('zz_clip_enqueue_%s', number));
-	EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%s)', embeds,
-		CASE WHEN is_async THEN 'UPDATE' ELSE 'INSERT OR UPDATE' END, t.relation, clip.schema_of('pg_clip'), clip.trigger_arguments(t));
+	EXECUTE format('CREATE TRIGGER %I BEFORE %s %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%s)', embeds,
+		CASE WHEN is_async THEN 'UPDATE' ELSE 'INSERT OR UPDATE' END, sources, t.relation, clip.schema_of('pg_clip'), clip.trigger_arguments(t));
 	IF is_async THEN
 		EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
 			enqueues, t.relation, t.embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
@@ -74,6 +77,15 @@ BEGIN
 	PERFORM clip.fire_last(t.relation);
 END $$;
 COMMENT ON FUNCTION clip.create_triggers(clip.tables, name) IS 'internal: makes the triggers of a mode';
+
+-- BEFORE, FOR EACH ROW; event: 4 INSERT, 16 UPDATE, or both
+CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event integer) RETURNS text LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT max(g.tgname::text COLLATE "C") FROM pg_trigger g
+	WHERE (g.tgrelid = relation OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(relation)))
+		AND g.tgtype & 3 = 3 AND g.tgtype & event <> 0 AND g.tgfoid <> to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip')))
+$$;
+COMMENT ON FUNCTION clip.last_other_trigger(regclass, integer) IS 'internal: the last of the triggers that change a row before it is written, but for pg_clip''s';
 
 CREATE OR REPLACE FUNCTION clip.free_name(relation regclass, wanted text) RETURNS name LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
@@ -93,9 +105,7 @@ COMMENT ON FUNCTION clip.free_name(regclass, text) IS 'internal: a trigger''s na
 CREATE OR REPLACE FUNCTION clip.fire_last(relation regclass) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	ours CONSTANT oid := to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip')));
-	others text := (SELECT max(g.tgname::text COLLATE "C") FROM pg_trigger g
-		WHERE (g.tgrelid = relation OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(relation)))
-			AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgfoid <> ours);  -- BEFORE, FOR EACH ROW; INSERT or UPDATE
+	others text := clip.last_other_trigger(relation, 20);
 	late record;
 	later text;
 BEGIN

@@ -237,9 +237,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.change_index(clip.model_changes) IS 'internal: the next of the new column''s indexes';
 
--- A table may change the models of two columns at a time.
+-- A table may change the models of two columns at a time. In 0.1.0 the name had no number.
 CREATE OR REPLACE FUNCTION clip.change_constraint(c clip.model_changes) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT ('clip_change_' || clip.number_of(c.relation, c.new_column) || '_not_null')::name
+	SELECT coalesce((SELECT k.conname FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = 'clip_change_not_null'
+		AND k.conkey = ARRAY[clip.number_of(c.relation, c.new_column)]), ('clip_change_' || clip.number_of(c.relation, c.new_column) || '_not_null')::name)
 $$;
 COMMENT ON FUNCTION clip.change_constraint(clip.model_changes) IS 'internal: name of the constraint that proves NOT NULL';
 

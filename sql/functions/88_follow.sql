@@ -126,6 +126,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.follow_detached(clip.tables) IS 'internal: rows of former partitions that wait';
 
+-- As 0.1.0 made them, from a dump or an update. Or without the columns that are theirs, or with them where another trigger has come.
+CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(bool_or(CASE g.tgfoid WHEN 'clip.enqueue_trigger'::regproc THEN g.tgtype & 1 = 0
+		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR (g.tgattr = '') = (clip.last_other_trigger(t.relation, 16) IS NULL) END), false)
+	FROM clip.triggers_of(t.relation, t.embedding_column) g
+$$;
+COMMENT ON FUNCTION clip.has_old_triggers(clip.tables) IS 'internal: are triggers to be made anew?';
+
 CREATE OR REPLACE FUNCTION clip.follow_altered() RETURNS event_trigger LANGUAGE plpgsql
 	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -142,8 +151,8 @@ BEGIN
 			PERFORM clip.follow_renamed(altered.relation, altered.renamed);
 		END IF;
 		FOR t IN SELECT k.* FROM clip.tables k WHERE k.relation = altered.relation OR k.relation IN (SELECT clip.parents_of(altered.relation)) LOOP
-			IF EXISTS (SELECT FROM clip.triggers_of(t.relation, t.embedding_column) g WHERE g.tgattr <> '' OR g.tgtype & 1 = 0) THEN
-				PERFORM clip.create_triggers(t, t.embedding_column);  -- as 0.1.0 made them, from a dump
+			IF clip.has_old_triggers(t) THEN
+				PERFORM clip.create_triggers(t, t.embedding_column);
 			END IF;
 			PERFORM clip.fire_last(t.relation);
 			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
@@ -165,9 +174,7 @@ DO $$
 DECLARE
 	t clip.tables;
 BEGIN
-	FOR t IN SELECT k.* FROM clip.tables k JOIN pg_class c ON c.oid = k.relation WHERE EXISTS (SELECT FROM pg_trigger g
-		WHERE g.tgrelid = k.relation AND g.tgfoid IN ('clip.enqueue_trigger'::regproc, to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip'))))
-			AND (g.tgattr <> '' OR g.tgtype & 1 = 0))
+	FOR t IN SELECT k.* FROM clip.tables k JOIN pg_class c ON c.oid = k.relation WHERE clip.has_old_triggers(k)
 	LOOP
 		PERFORM clip.create_triggers(t, t.embedding_column);
 	END LOOP;

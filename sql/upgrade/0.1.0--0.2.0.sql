@@ -1,8 +1,8 @@
 -- From 0.1.0 to 0.2.0 -------------------------------------------------------------------------------------------------
 
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
--- In the order in which writers and workers take them.
-LOCK TABLE clip.tables, clip.queue, clip.backfills, clip.backfill_errors, clip.model_changes IN ACCESS EXCLUSIVE MODE;
+-- The queue first, as writers and workers take them.
+LOCK TABLE clip.queue, clip.tables, clip.model_changes, clip.backfills, clip.backfill_errors IN ACCESS EXCLUSIVE MODE;
 
 -- Functions whose results have another type, and those that nothing calls any more. C functions under other names were theirs.
 DROP FUNCTION clip.vector_schema();

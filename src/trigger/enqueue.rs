@@ -61,6 +61,8 @@ struct Columns {
     sources: Sources<Column>,
     key: Vec<Column>,
     is_plain: bool,
+    /// Opened for the first row that waits, closed when the statement ends.
+    queue: OnceCell<Inserter>,
 }
 
 impl Columns {
@@ -71,11 +73,12 @@ impl Columns {
         let key: Vec<Column> =
             key(unsafe { primary_key(row.relation()) }).into_iter().map(|number| row.column(number)).collect();
         Self {
-            embedding: row.vector_column(&embedding_name),
+            embedding: row.any_column(&embedding_name),
             is_plain: key.iter().chain(&sources.modality).all(Column::is_plain),
             embedding_name,
             sources,
             key,
+            queue: OnceCell::new(),
         }
     }
 
@@ -92,9 +95,11 @@ impl Columns {
             let key: Vec<_> = self.key.iter().map(|column| row.as_c_string(*column, Side::New)).collect();
             // SAFETY: the relation of the running call.
             let relation = unsafe { (*row.relation()).rd_id };
-            let queue = Inserter::open();
-            queue.insert(relation, &self.embedding_name, key.into_iter());
-            queue.close();
+            if row.is_kept_by_executor() {
+                self.queue.get_or_init(Inserter::open).insert(relation, &self.embedding_name, key.into_iter());
+            } else {
+                Inserter::open().insert(relation, &self.embedding_name, key.into_iter());
+            }
             worker::wake_at_commit();
         }
         if let Some(level) = level {
@@ -198,7 +203,7 @@ impl<'a> Statement<'a> {
             level.leave();
         }
         if let Some(queue) = self.queue.into_inner() {
-            queue.close();
+            drop(queue);
             // SAFETY: a plain call; what was written is to be seen by what follows.
             unsafe { pg_sys::CommandCounterIncrement() };
             worker::wake_at_commit();

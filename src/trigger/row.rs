@@ -136,6 +136,13 @@ impl Row {
         }
     }
 
+    /// Is what is [`kept`](Self::kept) dropped when the executor ends, while the statement still owns what it has opened? COPY
+    /// and an apply worker keep it longer.
+    pub fn is_kept_by_executor(&self) -> bool {
+        // SAFETY: the function's memory, and the name that PostgreSQL gave it.
+        unsafe { CStr::from_ptr((*(*self.function).fn_mcxt).name) == c"ExecutorState" }
+    }
+
     pub fn relation(&self) -> pg_sys::Relation {
         // SAFETY: as the type says.
         unsafe { (*self.data).tg_relation }
@@ -199,7 +206,7 @@ impl Row {
         )
     }
 
-    fn any_column(&self, name: &CStr) -> Column {
+    pub fn any_column(&self, name: &CStr) -> Column {
         // SAFETY: the descriptor is the relation's.
         self.column(unsafe { number_of(self.descriptor, name) })
     }
