@@ -56,6 +56,7 @@ try:
         # twice more, with others' rows in the same moment: these are none the worse for it
         session.run("TRUNCATE slow")
         empty_queue(session)
+        session.run("DELETE FROM clip.failures")
         session.run("INSERT INTO slow SELECT i, 'slow ' || i FROM generate_series(1, 60) i")
         until(lambda: session.one("SELECT count(*) FROM clip.queue WHERE claimed_by IS NOT NULL AND relation = 'slow'::regclass") != "0")
         session.run("INSERT INTO posts SELECT 1000, 'poison again'")
