@@ -88,6 +88,11 @@ pub fn schema_was_ours() -> bool {
     }
 }
 
+/// What a transaction has seen may have been undone with it.
+pub fn look_again() {
+    WAS_OURS.set(false);
+}
+
 /// What to do where library and schema do not go together.
 fn advice(schema: &str) -> (String, &'static str) {
     let message = format!("the schema of pg_clip is of version {schema}, its library of version {VERSION}");

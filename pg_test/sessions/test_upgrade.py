@@ -137,6 +137,18 @@ def go_on(session, copied=False):
     assert session.run("SELECT relation FROM clip.tables UNION ALL SELECT relation FROM clip.queue") == []
 
 
+def update_among_writers(name):
+    """Those that have begun end first, others wait, and none fails."""
+    with Session(name) as session, Session(name) as begun, Session(name) as later:
+        begun.run("SET client_min_messages = error; BEGIN; UPDATE items SET metadata = '1'")
+        session.send("ALTER EXTENSION pg_clip UPDATE")
+        until(lambda: begun.one(f"SELECT count(*) FROM pg_locks WHERE pid = {session.pid} AND NOT granted") == "1", what="the update's wait")
+        later.send("INSERT INTO items (modality, content_ref) VALUES ('text', 'later')")
+        begun.run("INSERT INTO waiting (modality, content_ref) VALUES ('text', 'begun'); COMMIT")
+        session.wait()
+        later.wait()
+
+
 def refused(session, statement):
     """A statement that says what there is to do."""
     try:
@@ -180,8 +192,7 @@ with golden_models(TWO_MODELS) as models, released_versions() as versions:
         with Session(restored(name, f"{name}_restored")) as session:
             go_on(session, copied=True)
         same(fresh, catalogue(f"{name}_restored"))
-        with Session(name) as session:
-            session.run("ALTER EXTENSION pg_clip UPDATE")
+        update_among_writers(name)
         same(fresh, catalogue(name))
         with Session(name) as session:
             go_on(session)

@@ -52,7 +52,7 @@ SELECT count(*) FROM waiting WHERE content_ref LIKE 'bad %' AND embedding = clip
 SELECT relation, modality, sqlstate, message, attempts, state FROM clip_failures ORDER BY sqlstate;
 SELECT waiting, dead FROM clip_queue;
 CALL clip_drain('waiting');
--- mended and put back
+-- mended: it waits again, and nothing is left to be put back
 UPDATE waiting SET image = :blue WHERE content_ref = 'bad 4';
 SELECT clip_retry('waiting', sqlstate => '22P03');
 SELECT clip_retry('waiting', embedding_column => 'other');

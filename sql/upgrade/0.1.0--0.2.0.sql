@@ -1,7 +1,15 @@
 -- From 0.1.0 to 0.2.0 -------------------------------------------------------------------------------------------------
 
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
--- The queue first, as writers and workers take them.
+-- In the order in which writers and workers take locks. Their triggers are made anew at the end.
+DO $$
+DECLARE
+	attached regclass;
+BEGIN
+	FOR attached IN SELECT DISTINCT t.relation FROM clip.tables t JOIN pg_class c ON c.oid = t.relation ORDER BY 1 LOOP
+		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', attached);
+	END LOOP;
+END $$;
 LOCK TABLE clip.queue, clip.tables, clip.model_changes, clip.backfills, clip.backfill_errors IN ACCESS EXCLUSIVE MODE;
 
 -- Functions whose results have another type, and those that nothing calls any more. C functions under other names were theirs.
