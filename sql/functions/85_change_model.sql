@@ -418,6 +418,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'the change of model of relation "%" was aborted', clip.name_of(relation) USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
+	PERFORM clip.attached(relation, new_column);  -- dropped, perhaps
 	PERFORM clip.backfill_lock(relation);
 	RETURN new_column;
 END $$;

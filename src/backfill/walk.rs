@@ -65,7 +65,9 @@ pub fn begin(relation: Oid, column: &str) {
             if progress::resume(client, relation, column)? {
                 return Ok(());
             }
-            let Some(table) = find(client, relation, column)? else { return Ok(()) };
+            let Some(table) = find(client, relation, column)? else {
+                raise(SqlState::UndefinedObject, format!("column \"{column}\" is not embedded by pg_clip"), None)
+            };
             // A partitioned table has its rows in others, and children by inheritance are none of its rows.
             let is_partitioned = kind(relation) == pg_sys::RELKIND_PARTITIONED_TABLE;
             let rows = if is_partitioned { table.name.clone() } else { table.rows() };

@@ -5,6 +5,7 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi;
 
 use super::retry_policy::Cause;
+use crate::attachment::UnknownModality;
 use crate::stats::Kind;
 
 #[derive(Clone, Debug)]
@@ -22,8 +23,9 @@ impl Failure {
     }
 
     pub fn unknown_modality(modality: String) -> Self {
-        let message = format!("modality \"{modality}\" is unknown: expected text or image");
-        Self { modality: Some(modality), ..Self::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, message) }
+        let unknown = UnknownModality(modality);
+        let failure = Self::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, unknown.message());
+        Self { modality: Some(unknown.0), ..failure }
     }
 
     /// Nothing is wrong with the row: what is around it is not as it has to be.

@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         let kind = if row.is_image { Kind::Image } else { Kind::Text };
         match (row.bytes, row.length) {
             (Some(bytes), _) => Ok(source(row.is_image, bytes)),
-            (None, None) => Ok(match row.modality.filter(|modality| !["text", "image"].contains(&modality.as_str())) {
+            (None, None) => Ok(match row.modality.filter(|modality| Kind::from_name(modality).is_none()) {
                 None => Read::Nothing,
                 Some(modality) => Read::Source {
                     kind,
