@@ -46,7 +46,7 @@ pub fn register() {
     GucRegistry::define_enum_guc(
         c"clip.precision",
         c"Number format to compute with.",
-        c"\"auto\" takes the fastest installed format whose embeddings agree with f32.",
+        c"\"auto\" takes the fastest installed format whose embeddings agree with f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
         &PRECISION,
         GucContext::Userset,
         GucFlags::default(),
