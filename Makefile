@@ -36,7 +36,7 @@ install-extension:
 	install -d "$(PKGLIBDIR)" "$(SHAREDIR)/extension"
 	install -m 755 "$(TARGET)/release/libpg_clip.so" "$(PKGLIBDIR)/pg_clip.so"
 	install -m 644 pg_clip.control "$(SHAREDIR)/extension/"
-	{ printf '%s\n' '\echo Use "CREATE EXTENSION pg_clip" to load this file. \quit'; cat sql/$(VERSION)/*.sql; } >"$(SHAREDIR)/extension/pg_clip--$(VERSION).sql"
+	scripts/extension-sql.sh "$(VERSION)" "$(SHAREDIR)/extension"
 
 installcheck: ## Regression tests against your running server (PGHOST, PGPORT, PGUSER)
 	"$$(dirname "$$($(PG_CONFIG) --pgxs)")/../test/regress/pg_regress" --bindir="$$($(PG_CONFIG) --bindir)" \

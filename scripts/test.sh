@@ -18,6 +18,9 @@ crates=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
 echo "== the engine is free of PostgreSQL and of network clients"
 scripts/check-dependencies.sh
 
+echo "== released scripts are as they were"
+scripts/check-released.sh
+
 echo "== extension: installing"
 sudo=""
 if [ ! -w "$(${PG_CONFIG:-pg_config} --pkglibdir)" ]; then sudo="sudo"; fi

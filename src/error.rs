@@ -42,8 +42,17 @@ impl<T> OrRaise<T> for clip_core::Result<T> {
 
 #[track_caller]
 pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) -> ! {
+    raise_code(code_of(state), message.into(), hint.map(str::to_owned))
+}
+
+/// Tells and goes on.
+pub fn tell(level: PgLogLevel, state: SqlState, message: String, hint: &str) {
+    report(level, code_of(state), message, Some(hint.to_owned()));
+}
+
+fn code_of(state: SqlState) -> PgSqlErrorCode {
     use PgSqlErrorCode::*;
-    let code = match state {
+    match state {
         SqlState::DataException => ERRCODE_DATA_EXCEPTION,
         SqlState::NullNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
         SqlState::UndefinedTable => ERRCODE_UNDEFINED_TABLE,
@@ -58,8 +67,7 @@ pub fn raise(state: SqlState, message: impl Into<String>, hint: Option<&str>) ->
         SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
-    };
-    raise_code(code, message.into(), hint.map(str::to_owned))
+    }
 }
 
 #[track_caller]

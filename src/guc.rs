@@ -2,11 +2,12 @@
 
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use clip_core::Precision;
 use clip_core::image::Limits;
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, GucValue, PostgresGucEnum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 
@@ -21,33 +22,80 @@ enum PrecisionSetting {
 
 const BUNDLED_MODEL: &CStr = c"pictograms";
 
-static MODEL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(BUNDLED_MODEL));
-static PRECISION: GucSetting<PrecisionSetting> = GucSetting::<PrecisionSetting>::new(PrecisionSetting::auto);
-static THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
-static CACHE_ENTRIES: GucSetting<i32> = GucSetting::<i32>::new(256);
-static MODEL_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
-static MAX_IMAGE_BYTES: GucSetting<i32> = GucSetting::<i32>::new(64 << 20);
-static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(89_478_485);
+static MODEL: Setting<Option<CString>> =
+    Setting::new(c"clip.model", GucSetting::<Option<CString>>::new(Some(BUNDLED_MODEL)));
+static PRECISION: Setting<PrecisionSetting> =
+    Setting::new(c"clip.precision", GucSetting::<PrecisionSetting>::new(PrecisionSetting::auto));
+static THREADS: Setting<i32> = Setting::new(c"clip.threads", GucSetting::<i32>::new(0));
+static CACHE_ENTRIES: Setting<i32> = Setting::new(c"clip.cache_entries", GucSetting::<i32>::new(256));
+static MODEL_DIR: Setting<Option<CString>> =
+    Setting::new(c"clip.model_dir", GucSetting::<Option<CString>>::new(Some(c"")));
+static MAX_IMAGE_BYTES: Setting<i32> = Setting::new(c"clip.max_image_bytes", GucSetting::<i32>::new(64 << 20));
+static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", GucSetting::<i32>::new(89_478_485));
 /// In kilobytes.
-static MAX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 << 10);
-static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
-static WORKER_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
-static PRELOAD: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
+static WORKERS: Setting<i32> = Setting::new(c"clip.workers", GucSetting::<i32>::new(1));
+static WORKER_TIMEOUT: Setting<i32> = Setting::new(c"clip.worker_timeout", GucSetting::<i32>::new(60_000));
+static PRELOAD: Setting<Option<CString>> = Setting::new(c"clip.preload", GucSetting::<Option<CString>>::new(Some(c"")));
 
-pub fn register() {
+/// A setting of the library. Where another copy of it defined them before this one came, SET writes that copy's variables, which
+/// are read by their names.
+struct Setting<T: GucValue> {
+    name: &'static CStr,
+    value: GucSetting<T>,
+}
+
+static DEFINED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+
+impl<T: GucValue> Setting<T> {
+    const fn new(name: &'static CStr, value: GucSetting<T>) -> Self {
+        Self { name, value }
+    }
+
+    /// `parse` gives the value of what another copy's variable reads; one that it does not know has its default.
+    fn get(&self, parse: impl FnOnce(String) -> Option<T>) -> T {
+        let elsewhere = DEFINED_ELSEWHERE.load(Relaxed).then(|| shown(self.name)).flatten();
+        elsewhere.and_then(parse).unwrap_or_else(|| self.value.get())
+    }
+}
+
+/// The value of a setting that exists.
+#[allow(unsafe_code)]
+fn shown(name: &CStr) -> Option<String> {
+    // SAFETY: a look-up by a NUL-terminated name; the value is copied before the next one.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}
+
+/// Has a library defined it, or is it only a line of a configuration file?
+#[allow(unsafe_code)]
+fn is_defined(name: &CStr) -> bool {
+    // SAFETY: a look-up by a NUL-terminated name.
+    let flags = unsafe { pg_sys::GetConfigOptionFlags(name.as_ptr(), true) };
+    shown(name).is_some() && flags & pg_sys::GUC_CUSTOM_PLACEHOLDER as i32 == 0
+}
+
+/// False where another copy of the library has done so in this process.
+pub fn register() -> bool {
+    if is_defined(MODEL.name) {
+        DEFINED_ELSEWHERE.store(true, Relaxed);
+        return false;
+    }
     GucRegistry::define_string_guc(
-        c"clip.model",
+        MODEL.name,
         c"Name of the model that embeds where a call names none.",
         c"An installed model, see clip_models(). Default: the model that comes with the extension.",
-        &MODEL,
+        &MODEL.value,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_enum_guc(
-        c"clip.precision",
+        PRECISION.name,
         c"Number format to compute with.",
         c"\"auto\" takes the fastest installed format whose embeddings agree with f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
-        &PRECISION,
+        &PRECISION.value,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -55,10 +103,10 @@ pub fn register() {
     #[allow(unsafe_code)]
     unsafe {
         GucRegistry::define_int_guc_with_hooks(
-            c"clip.threads",
+            THREADS.name,
             c"Threads that one session computes with.",
             c"0 takes one per core, 8 at most: more gain little per image, and other sessions want cores too. Only superusers may set more than there are processors.",
-            &THREADS,
+            &THREADS.value,
             0,
             256,
             GucContext::Userset,
@@ -69,84 +117,85 @@ pub fn register() {
         );
     }
     GucRegistry::define_int_guc(
-        c"clip.cache_entries",
+        CACHE_ENTRIES.name,
         c"Recent inputs whose embeddings a session remembers.",
         c"A sequential scan evaluates clip_embed_text('...') once per row: the model then runs once. One entry takes the bytes of a vector. 0 remembers nothing.",
-        &CACHE_ENTRIES,
+        &CACHE_ENTRIES.value,
         0,
         1_000_000,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_string_guc(
-        c"clip.model_dir",
+        MODEL_DIR.name,
         c"Directory of installed models.",
         c"Empty: pg_clip/models in PostgreSQL's share directory, where \"pgclip import\" puts them.",
-        &MODEL_DIR,
+        &MODEL_DIR.value,
         GucContext::Suset,
         GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_int_guc(
-        c"clip.max_image_bytes",
+        MAX_IMAGE_BYTES.name,
         c"Largest encoded image that is accepted, in bytes.",
         c"Checked before anything is read. Photographs of 50 megapixels have about 20 MB.",
-        &MAX_IMAGE_BYTES,
+        &MAX_IMAGE_BYTES.value,
         1,
         i32::MAX,
         GucContext::Suset,
         GucFlags::UNIT_BYTE,
     );
     GucRegistry::define_int_guc(
-        c"clip.max_image_pixels",
+        MAX_IMAGE_PIXELS.name,
         c"Largest image that is decoded, in pixels.",
         c"Checked in the header, before decoding. What a picture takes while it is decoded is limited by clip.max_memory. Default: as in Pillow.",
-        &MAX_IMAGE_PIXELS,
+        &MAX_IMAGE_PIXELS.value,
         1,
         i32::MAX,
         GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"clip.max_memory",
+        MAX_MEMORY.name,
         c"Memory that one call takes beside its input and the mapped weights.",
         c"Over all of its threads, estimated before work begins: images of a batch then wait for each other, and one that alone needs more is refused. Default: suits a container of 512 MB, and photographs of 50 megapixels.",
-        &MAX_MEMORY,
+        &MAX_MEMORY.value,
         16 << 10,
         i32::MAX,
         GucContext::Suset,
         GucFlags::UNIT_KB,
     );
     GucRegistry::define_string_guc(
-        c"clip.preload",
+        PRELOAD.name,
         c"Models that the server reads at start, separated by commas.",
         c"Needs pg_clip in shared_preload_libraries. Sessions then share the server's copy and start warm.",
-        &PRELOAD,
+        &PRELOAD.value,
         // PostgreSQL lets a library define settings of server start only at server start. Loaded later, the library
         // still knows this one, so that ALTER SYSTEM can set it for the next start.
         if preloading() { GucContext::Postmaster } else { GucContext::Sighup },
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"clip.workers",
+        WORKERS.name,
         c"Background workers that embed the waiting rows of a database.",
         c"Needs pg_clip in shared_preload_libraries. A worker computes with clip.threads threads, so that one is enough to use all cores. 0 starts none.",
-        &WORKERS,
+        &WORKERS.value,
         0,
         16,
         GucContext::Sighup,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"clip.worker_timeout",
+        WORKER_TIMEOUT.name,
         c"Time that code of a table may take for a batch of its rows, in a worker or in clip_drain.",
         c"Triggers, policies, types and functions of the table, and locks that they wait for. A row whose code takes longer has failed. 0 sets no limit.",
-        &WORKER_TIMEOUT,
+        &WORKER_TIMEOUT.value,
         0,
         i32::MAX,
         GucContext::Suset,
         GucFlags::UNIT_MS,
     );
     reserve_prefix();
+    true
 }
 
 /// More threads than processors take memory and nobody's time but others', so that only a superuser may ask for them; whoever
@@ -203,8 +252,15 @@ pub fn preloading() -> bool {
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
-fn string(setting: &GucSetting<Option<CString>>) -> String {
-    setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+fn number(setting: &Setting<i32>) -> i32 {
+    setting.get(|value| value.parse().ok())
+}
+
+fn string(setting: &Setting<Option<CString>>) -> String {
+    setting
+        .get(|value| CString::new(value).ok().map(Some))
+        .map(|value| value.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 pub fn model() -> String {
@@ -213,7 +269,13 @@ pub fn model() -> String {
 
 /// `None` for the fastest that is installed.
 pub fn precision() -> Option<Precision> {
-    match PRECISION.get() {
+    let parse = |value: String| match value.as_str() {
+        "f32" => Some(PrecisionSetting::f32),
+        "bf16" => Some(PrecisionSetting::bf16),
+        "int8" => Some(PrecisionSetting::int8),
+        _ => None,
+    };
+    match PRECISION.get(parse) {
         PrecisionSetting::auto => None,
         PrecisionSetting::f32 => Some(Precision::F32),
         PrecisionSetting::bf16 => Some(Precision::Bf16),
@@ -222,20 +284,20 @@ pub fn precision() -> Option<Precision> {
 }
 
 pub fn threads() -> usize {
-    THREADS.get() as usize
+    number(&THREADS) as usize
 }
 
 /// In bytes.
 pub fn max_memory() -> usize {
-    (MAX_MEMORY.get() as usize).saturating_mul(1024)
+    (number(&MAX_MEMORY) as usize).saturating_mul(1024)
 }
 
 pub fn cache_entries() -> usize {
-    CACHE_ENTRIES.get() as usize
+    number(&CACHE_ENTRIES) as usize
 }
 
 pub fn limits() -> Limits {
-    Limits { max_bytes: MAX_IMAGE_BYTES.get() as usize, max_pixels: MAX_IMAGE_PIXELS.get() as u64 }
+    Limits { max_bytes: number(&MAX_IMAGE_BYTES) as usize, max_pixels: number(&MAX_IMAGE_PIXELS) as u64 }
 }
 
 pub fn model_dir() -> PathBuf {
@@ -246,12 +308,12 @@ pub fn model_dir() -> PathBuf {
 }
 
 pub fn workers() -> usize {
-    WORKERS.get() as usize
+    number(&WORKERS) as usize
 }
 
 /// `None` for no limit.
 pub fn worker_timeout() -> Option<Duration> {
-    match WORKER_TIMEOUT.get() {
+    match number(&WORKER_TIMEOUT) {
         0 => None,
         milliseconds => Some(Duration::from_millis(milliseconds as u64)),
     }

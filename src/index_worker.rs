@@ -37,7 +37,7 @@ pub fn build(relation: pg_sys::Oid, old_index: pg_sys::Oid) {
     write(&mut worker.bgw_name, c"pg_clip index build");
     write(&mut worker.bgw_type, c"pg_clip index build");
     write(&mut worker.bgw_library_name, c"pg_clip");
-    write(&mut worker.bgw_function_name, c"clip_index_worker_main");
+    write(&mut worker.bgw_function_name, c"clip_index_build_main");
     // SAFETY: plain reads of this backend's state; `Order` is plain data, smaller than `bgw_extra`. The handle is waited for.
     let registered = unsafe {
         // Nothing that runs in another's name may get at a session of its own.
@@ -117,7 +117,7 @@ unsafe extern "C-unwind" {
 /// PostgreSQL calls it, in a new background worker.
 #[unsafe(no_mangle)]
 #[pg_guard]
-pub unsafe extern "C-unwind" fn clip_index_worker_main(_arg: pg_sys::Datum) {
+pub unsafe extern "C-unwind" fn clip_index_build_main(_arg: pg_sys::Datum) {
     // SAFETY: the order of calls that a background worker must follow; `bgw_extra` is what was written above.
     let order = unsafe {
         pqsignal(pg_sys::SIGTERM as i32, Some(die));

@@ -3,6 +3,7 @@
 //! The SQL declarations are hand-written, in `sql/`; each names its `*_wrapper` symbol here.
 
 mod api;
+mod attachment;
 mod datum;
 mod error;
 mod guc;
@@ -19,6 +20,7 @@ mod session;
 mod settings;
 mod stats;
 mod trigger;
+mod upgrade;
 mod worker;
 
 pgrx::pg_module_magic!();
@@ -29,7 +31,7 @@ static ALLOCATOR: clip_core::memory::Allocator = clip_core::memory::Allocator;
 
 /// Registers settings, and with `shared_preload_libraries` asks for shared memory and reads the models of
 /// `clip.preload` before the server forks.
-/// Starts no thread and cannot fail.
+/// Starts no thread and cannot fail. A second copy of the library in a process registers nothing.
 #[pgrx::pg_guard]
 #[allow(non_snake_case)]
 pub extern "C-unwind" fn _PG_init() {
@@ -37,7 +39,9 @@ pub extern "C-unwind" fn _PG_init() {
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     forget_backtraces();
     quiet_decoders();
-    guc::register();
+    if !guc::register() {
+        return upgrade::warn_of_another_copy();
+    }
     stats::shared::register();
     session::preload();
     worker::register();

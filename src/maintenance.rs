@@ -31,7 +31,7 @@ fn clip_detach(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) 
 }
 
 #[pg_extern(sql = false)]
-fn clip_set_mode(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+fn clip_switch_mode(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
     forward(relation, c"SELECT clip.switch_mode($1, $3, $2)", &[REGCLASSOID, TEXTOID, NAMEOID], fcinfo);
 }
 

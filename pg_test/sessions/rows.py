@@ -52,3 +52,11 @@ def no_workers(session):
     session.run("ALTER SYSTEM SET clip.workers = 0")
     session.run("SELECT pg_reload_conf()")
     until(lambda: session.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'") == "0")
+
+
+def empty_queue(session, condition="true"):
+    """Deletes jobs as a worker would meet them: those that one has locked later, as to wait for them may be a deadlock."""
+    def left():
+        session.run(f"DELETE FROM clip.queue WHERE id IN (SELECT id FROM clip.queue WHERE {condition} FOR UPDATE SKIP LOCKED)")
+        return session.one(f"SELECT count(*) FROM clip.queue WHERE {condition}")
+    until(lambda: left() == "0", 60)

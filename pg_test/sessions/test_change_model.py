@@ -271,7 +271,7 @@ def around():
         session.run("SET ROLE clip_hung_owner")
         session.run("SELECT clip_attach('hung', text_column => 'title')")
         session.run("INSERT INTO hung VALUES (1, 'cat'), (2, 'dog')")
-        session.run("ALTER TABLE hung ENABLE ALWAYS TRIGGER clip_embed_embedding")
+        session.run("ALTER TABLE hung ENABLE ALWAYS TRIGGER zz_clip_embed_3")
         session.run("CREATE VIEW hanging AS SELECT embedding FROM hung")
         assert session.fails("CALL clip_change_model('hung', 'tiny-eps')") == "2BP01"
         session.run("DROP VIEW hanging")

@@ -7,7 +7,7 @@ import os
 import time
 
 from pg import Session, fresh_database, restart_server, until
-from rows import no_workers, preloaded, settings
+from rows import empty_queue, no_workers, preloaded, settings
 
 LOG = os.path.join(os.environ["PGHOST"], "server.log")
 BEFORE = os.path.getsize(LOG)  # other tests kill processes
@@ -105,7 +105,7 @@ try:
                         longest = max(longest, embedded_within(session, 2, f"{count} workers, {what}"))
                 # those in the trap leave first: they have the rows of the queue locked
                 session.run("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
-                session.run("DELETE FROM clip.queue WHERE relation = 'm.t'::regclass")
+                empty_queue(session, "relation = 'm.t'::regclass")
             print(f"{count} worker(s), {len(traps)} traps: another owner's row was embedded within {longest * 1000:.0f} ms")
             # mallory has many tables, each a trap, and time: workers are left for others
             workers(count, "60s")
@@ -121,7 +121,7 @@ try:
                 time.sleep(wait)
                 embedded_within(session, 2, f"{count} workers, 20 tables that sleep")
             session.run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
-            session.run("DELETE FROM clip.queue WHERE relation <> 'good'::regclass")
+            empty_queue(session, "relation <> 'good'::regclass")
             for i in range(20):
                 session.run(f"DROP TABLE m.t{i}")
 
@@ -155,7 +155,7 @@ try:
     settings(clip__worker_timeout="60s", clip__workers=1)
     restart_server()
     with Session(db) as session:
-        session.run("DELETE FROM clip.queue")
+        empty_queue(session)
         trap(session, "trigger", "PERFORM pg_sleep(0.8)")
         session.run("INSERT INTO m.t SELECT i, 'text' FROM generate_series(1, 4) i")
         until(lambda: session.one("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND query LIKE 'writing%'") == "1")

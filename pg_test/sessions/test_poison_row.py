@@ -5,7 +5,7 @@ import os
 import time
 
 from pg import Session, SqlError, fresh_database, restart_server, until
-from rows import no_workers, preloaded, settings
+from rows import empty_queue, no_workers, preloaded, settings
 
 LOG = os.path.join(os.environ["PGHOST"], "server.log")
 RESTART = "all server processes terminated; reinitializing"
@@ -54,7 +54,9 @@ try:
         assert session.one("SELECT count(*) FROM slow WHERE embedding IS NULL") == "0"
 
         # twice more, with others' rows in the same moment: these are none the worse for it
-        session.run("TRUNCATE slow; DELETE FROM clip.queue; INSERT INTO slow SELECT i, 'slow ' || i FROM generate_series(1, 60) i")
+        session.run("TRUNCATE slow")
+        empty_queue(session)
+        session.run("INSERT INTO slow SELECT i, 'slow ' || i FROM generate_series(1, 60) i")
         until(lambda: session.one("SELECT count(*) FROM clip.queue WHERE claimed_by IS NOT NULL AND relation = 'slow'::regclass") != "0")
         session.run("INSERT INTO posts SELECT 1000, 'poison again'")
     until(lambda: restarts() - before >= 3, 60)
@@ -64,7 +66,9 @@ try:
 
     # orderly ends, in the middle of a batch: no attempt, no crash
     with Session(db) as session:
-        session.run("TRUNCATE slow; DELETE FROM clip.queue; INSERT INTO slow SELECT i, 'slow ' || i FROM generate_series(1, 300) i")
+        session.run("TRUNCATE slow")
+        empty_queue(session)
+        session.run("INSERT INTO slow SELECT i, 'slow ' || i FROM generate_series(1, 300) i")
         for _ in range(3):
             until(lambda: session.one("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' "
                                       "AND query LIKE 'writing%slow%'") != "0", 60)

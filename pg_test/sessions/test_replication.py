@@ -72,6 +72,35 @@ try:
             assert subscriber.one("SELECT embedding <=> clip_query('items', 'local') < 1e-5 FROM items WHERE id = 1000") == "t"
         finally:
             subscriber.run("DROP SUBSCRIPTION clip_sub")
+
+        # a subscriber whose triggers fire for what arrives: it embeds what comes without a vector, and keeps those that come along
+        for session in (publisher, subscriber):
+            session.run("CREATE TABLE d (id int PRIMARY KEY, title text, embedding vector)")
+        publisher.run("CREATE PUBLICATION clip_pub_d FOR TABLE d")
+        publisher.run("SELECT pg_create_logical_replication_slot('clip_sub_d', 'pgoutput')")
+        publisher.run("INSERT INTO d VALUES (0, 'copied')")
+        subscriber.run("SELECT clip_attach('d', text_column => 'title', mode => 'async')")
+        for name, in subscriber.run("SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = 'd'::regclass"):
+            subscriber.run(f"ALTER TABLE d ENABLE ALWAYS TRIGGER {name}")
+        subscriber.run(f"CREATE SUBSCRIPTION clip_sub_d CONNECTION 'host={os.environ['PGHOST']} port={os.environ['PGPORT']} user=postgres dbname={db}' "
+                       "PUBLICATION clip_pub_d WITH (create_slot = false)")
+        try:
+            until(lambda: subscriber.one("SELECT count(*) FROM d") == "1")
+            publisher.run("INSERT INTO d VALUES (1, 'cat'), (2, 'dog'), (3, 'fish')")
+            publisher.run("UPDATE d SET embedding = clip_embed_text(title) WHERE id = 2")
+            publisher.run("UPDATE d SET title = 'hen' WHERE id = 3")
+            until(lambda: subscriber.one("SELECT title FROM d WHERE id = 3") == "hen")
+            subscriber.run("CALL clip_drain('d')")
+            right = "SELECT count(*) FROM d WHERE embedding <=> clip_embed_text(title) < 1e-5"
+            assert subscriber.one(right) == "4"
+            publisher.run("UPDATE d SET title = 'ox', embedding = clip_embed_text('ox') WHERE id = 2; UPDATE d SET title = 'owl' WHERE id = 1")
+            until(lambda: subscriber.one("SELECT title FROM d WHERE id = 1") == "owl")
+            assert subscriber.one("SELECT embedding <=> clip_embed_text('ox') < 1e-5 FROM d WHERE id = 2") == "t"
+            assert subscriber.run("SELECT key FROM clip.queue") == [["{1}"]]
+            subscriber.run("CALL clip_drain('d')")
+            assert subscriber.one(right) == "4"
+        finally:
+            subscriber.run("DROP SUBSCRIPTION clip_sub_d")
 finally:
     if os.path.exists(standby_dir):
         subprocess.run(as_server_user([f"{BIN}/pg_ctl", "-D", standby_dir, "-m", "immediate", "-w", "-s", "stop"]), **QUIET)

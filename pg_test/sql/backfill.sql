@@ -72,7 +72,7 @@ REVOKE ALL ON products FROM clip_other;
 DROP ROLE clip_other;
 SELECT clip.note('no such entry', 'products', 'embedding', '');
 \set VERBOSITY default
-SELECT clip_detach('products'), clip_detach('products', 'second');
+SELECT clip_detach('products', 'embedding'), clip_detach('products');
 DROP TABLE products, items, parted, large;
 SELECT count(*) FROM clip.backfills;
 SELECT count(*) FROM clip.backfill_errors;

@@ -4,7 +4,7 @@
 use pgrx::{pg_extern, pg_sys};
 
 use crate::error::{SqlState, raise};
-use crate::registry;
+use crate::{registry, upgrade};
 
 /// Statements by name. $2 and $3 are the relation and its embedding column, $4 the other values as text.
 const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
@@ -96,6 +96,7 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
 #[pg_extern(sql = false)]
 fn clip_note(entry: &str, relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     registry::check_owner(relation);
+    upgrade::check_schema();
     let Some((_, statement)) = STATEMENTS.iter().find(|(name, _)| *name == entry) else {
         raise(SqlState::UndefinedObject, format!("no entry \"{entry}\" in the books of pg_clip"), None)
     };

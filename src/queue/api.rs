@@ -5,11 +5,21 @@ use pgrx::{Spi, pg_extern, pg_sys};
 
 use super::attempt::as_superuser;
 use crate::datum::{from_server, text_argument};
-use crate::{registry, worker};
+use crate::{registry, upgrade, worker};
 
 /// `(relation regclass, embedding_column name, mode text)`
 #[pg_extern(sql = false)]
 fn clip_save_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
+    save_mode(relation, fcinfo);
+}
+
+/// Of 0.1.0: `clip.set_mode(relation regclass, embedding_column name, mode text)`
+#[pg_extern(sql = false)]
+fn clip_set_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
+    save_mode(relation, fcinfo);
+}
+
+fn save_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     registry::check_owner(relation);
     registry::write(
         c"UPDATE clip.tables SET mode = $3 WHERE relation OPERATOR(pg_catalog.=) $1 \
@@ -28,6 +38,7 @@ fn clip_retry(
 ) -> Option<i64> {
     let relation = relation?;
     registry::check_owner(relation);
+    upgrade::check_schema();
     let column = embedding_column.map(|name| text_argument(&from_server(name)));
     let count = as_superuser(|| {
         Spi::connect_mut(|client| {

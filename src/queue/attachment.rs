@@ -1,11 +1,12 @@
 //! What a worker has to know of a table.
 
+use clip_core::Modality;
 use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{datum::DatumWithOid, pg_sys};
 
 use super::claim::Job;
-use super::columns::Columns;
 use super::table::Table;
+use crate::attachment::Sources;
 use crate::datum::{argument, array_of, text_argument};
 use crate::plan::{self, Row};
 
@@ -18,7 +19,7 @@ pub struct Attachment {
     pub embedding: String,
     pub model: String,
     pub fingerprint: String,
-    pub columns: Columns,
+    pub columns: Sources<String>,
     pub keep_images: bool,
     pub owner: pg_sys::Oid,
     /// Quoted, with its schema.
@@ -47,13 +48,15 @@ impl Attachment {
             &[DatumWithOid::from(relation), text_argument(column)],
         )?;
         let (Some(row), Some(table)) = (rows.iter().next(), Table::find(relation)) else { return Ok(None) };
+        let columns = [(Modality::Text, row.text(3)), (Modality::Image, row.text(4))];
+        let columns = columns.into_iter().filter_map(|(modality, column)| Some((modality, column?))).collect();
         Ok(Some(Self {
             relation,
             root: row.get(8)?.unwrap_or(relation),
             embedding: column.to_owned(),
             model: row.get(1)?.unwrap_or_default(),
             fingerprint: row.get(2)?.unwrap_or_default(),
-            columns: Columns { text: row.text(3), image: row.text(4), modality: row.text(5) },
+            columns: Sources::new(row.text(5), columns),
             keep_images: row.get(6)?.unwrap_or(true),
             owner: table.owner,
             name: table.name,
@@ -65,7 +68,7 @@ impl Attachment {
 
     /// The column of images that are cleared once there is a vector, quoted.
     pub fn cleared_image(&self) -> Option<String> {
-        self.columns.image.as_deref().filter(|_| !self.keep_images).map(quote_identifier)
+        self.columns.column(Modality::Image).filter(|_| !self.keep_images).map(quote_identifier)
     }
 
     /// Has a row `t` its vector, and still an image that is to be cleared?

@@ -12,6 +12,7 @@ use pgrx::spi::{self, SpiClient};
 
 use super::retry_policy::Cause;
 use crate::settings::{SettingsLevel, set};
+use crate::upgrade;
 
 /// Why a job failed.
 #[derive(Clone, Debug)]
@@ -143,7 +144,7 @@ fn as_user<T>(user: pg_sys::Oid, context: u32, f: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Is the extension there? Holds it until the end of the transaction, so that DROP EXTENSION waits for the transaction, and
+/// Is the extension there, in the library's version? Holds it until the end of the transaction, so that DROP EXTENSION waits for the transaction, and
 /// no statement in it can find half of the schema gone.
 pub fn hold_extension() -> bool {
     // SAFETY: plain catalog look-ups and a lock, which is the transaction's.
@@ -153,6 +154,6 @@ pub fn hold_extension() -> bool {
             return false;
         }
         pg_sys::LockDatabaseObject(pg_sys::ExtensionRelationId, extension, 0, pg_sys::AccessShareLock as i32);
-        pg_sys::get_extension_oid(c"pg_clip".as_ptr(), true) == extension
+        pg_sys::get_extension_oid(c"pg_clip".as_ptr(), true) == extension && upgrade::schema_is_ours()
     }
 }

@@ -6,12 +6,13 @@ use pgrx::{PgLogLevel, ereport, pg_extern, pg_sys};
 use super::{BATCH, Barred, Group, Scope, Whose, claim, embed, finish, hold, let_go, register_exit};
 use crate::error::{SqlState, raise};
 use crate::procedure::Procedure;
-use crate::{registry, session};
+use crate::{registry, session, upgrade};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 
 #[pg_extern(sql = false)]
 fn clip_drain(relation: Option<pg_sys::Oid>, max_rows: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) {
     let procedure = Procedure::begin("clip_drain", fcinfo);
+    upgrade::check_schema();
     let scope = match relation {
         Some(relation) => {
             registry::check_owner(relation);

@@ -11,7 +11,6 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::datum::array_of;
 use crate::error::{SqlState, raise};
-use crate::worker;
 
 unsafe extern "C-unwind" {
     /// `commands/sequence.h`: the next value, with or without a look at the caller's privileges.
@@ -29,7 +28,7 @@ const COLUMNS: [(&CStr, Oid); 7] = [
     (c"attempts", pg_sys::INT4OID),
 ];
 
-/// The queue, open for one call of a trigger. After an error PostgreSQL frees all of it with the transaction.
+/// The queue, open for the rows of one statement. After an error PostgreSQL frees all of it with the (sub)transaction.
 pub struct Inserter {
     queue: pg_sys::Relation,
     sequence: Oid,
@@ -61,15 +60,18 @@ impl Inserter {
                     raise(
                         SqlState::NotInPrerequisiteState,
                         format!("clip.queue has no column {} as the extension made it", name.to_string_lossy()),
-                        Some("Drop the extension and create it again."),
+                        Some("Run ALTER EXTENSION pg_clip UPDATE."),
                     );
                 }
                 number as usize - 1
             });
+            // Not in the memory of the row, nor in that of the statement, which is gone when this is closed.
+            let memory = pg_sys::MemoryContextSwitchTo(pg_sys::CurTransactionContext);
             let executor = pg_sys::CreateExecutorState();
-            let memory = pg_sys::MemoryContextSwitchTo((*executor).es_query_cxt);
+            pg_sys::MemoryContextSwitchTo((*executor).es_query_cxt);
             let target = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             pg_sys::InitResultRelInfo(target, queue, 0, ptr::null_mut(), 0);
+            (*target).ri_TrigDesc = ptr::null_mut(); // they are there for restores
             pg_sys::ExecOpenIndices(target, false);
             let slot = pg_sys::ExecInitExtraTupleSlot(executor, (*queue).rd_att, &raw const pg_sys::TTSOpsHeapTuple);
             pg_sys::MakePerTupleExprContext(executor);
@@ -107,17 +109,20 @@ impl Inserter {
             pg_sys::MemoryContextSwitchTo(outside);
         }
     }
+}
 
-    /// What was enqueued wakes a worker when it is committed.
-    pub fn close(self) {
-        // SAFETY: in the order in which PostgreSQL's executor ends.
+impl Drop for Inserter {
+    fn drop(&mut self) {
+        // SAFETY: in the order in which PostgreSQL's executor ends. In a (sub)transaction that was aborted all of this was closed
+        // and freed before.
         unsafe {
+            if !pg_sys::IsTransactionState() {
+                return;
+            }
             pg_sys::ExecResetTupleTable((*self.executor).es_tupleTable, false);
             pg_sys::ExecCloseIndices(self.target);
             pg_sys::FreeExecutorState(self.executor);
             pg_sys::relation_close(self.queue, pg_sys::NoLock as i32);
-            pg_sys::CommandCounterIncrement();
         }
-        worker::wake_at_commit();
     }
 }

@@ -15,7 +15,6 @@ mod api;
 mod attachment;
 mod attempt;
 mod claim;
-mod columns;
 mod drain;
 mod finish;
 mod give_back;

@@ -10,21 +10,7 @@ use std::time::Duration;
 /// Different SQLSTATEs counted apart; the engine has fewer.
 const SQLSTATES: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Kind {
-    Text,
-    Image,
-}
-
-impl Kind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-        }
-    }
-}
+pub use clip_core::Modality as Kind;
 
 /// One call of an embedding function, a batch being one.
 #[derive(Default)]

@@ -97,9 +97,9 @@ pub fn all() -> Vec<Row> {
     let mine = table.entries.iter().filter(|e| e.database == database && e.counters.calls > 0);
     let row = |e: &Entry| {
         let name = String::from_utf8_lossy(&e.name);
-        (name.trim_end_matches('\0').to_owned(), if e.kind == 0 { Kind::Text } else { Kind::Image }, e.counters)
+        Some((name.trim_end_matches('\0').to_owned(), Kind::from_number(e.kind)?, e.counters))
     };
-    let mut rows: Vec<Row> = mine.map(row).collect();
+    let mut rows: Vec<Row> = mine.filter_map(row).collect();
     rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     rows
 }

@@ -1,7 +1,8 @@
 //! The trigger of mode async that puts rows without a vector into `clip.queue`, after they were written.
 //!
-//! After a statement it reads them from its transition table; on partitioned tables, where rows may be written to a
-//! partition directly, it runs after each row. Its arguments: embedding, text, image and modality column.
+//! It runs after each row: so it does on partitions, however rows come to them, and on a subscriber, whose apply worker fires no
+//! trigger for a statement. Its arguments: embedding, text, image and modality column. Triggers of 0.1.0 run after a statement
+//! and read the rows from its transition table.
 //!
 //! Of the row's values it calls nothing but output functions.
 #![allow(unsafe_code)]
@@ -11,7 +12,8 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{pg_guard, pg_sys};
 
-use super::row::{arguments, number_of};
+use super::row::{self, Column, Row, Side, Timing, arguments, number_of};
+use crate::attachment::{Sources, source_columns, wrong};
 use crate::error::{SqlState, raise};
 use crate::queue::{Inserter, primary_key};
 use crate::settings::{SettingsLevel, set};
@@ -40,21 +42,96 @@ pub unsafe extern "C-unwind" fn clip_enqueue_trigger(fcinfo: pg_sys::FunctionCal
     {
         wrong("clip.enqueue_trigger must be fired AFTER INSERT OR UPDATE");
     }
-    let rows = Rows::new(data);
-    if operation == pg_sys::TRIGGER_EVENT_UPDATE && !rows.are_updated() {
+    if event & pg_sys::TRIGGER_EVENT_ROW == 0 {
+        Statement::new(data).enqueue();
         return pg_sys::Datum::from(0);
     }
-    let level = (!rows.are_plain()).then(alike);
-    match event & pg_sys::TRIGGER_EVENT_ROW {
-        0 => rows.enqueue_statement(),
-        _ if operation == pg_sys::TRIGGER_EVENT_UPDATE => rows.enqueue(data.tg_newslot),
-        _ => rows.enqueue(data.tg_trigslot),
-    }
-    if let Some(level) = level {
-        level.leave();
-    }
-    rows.close();
+    // SAFETY: the running call's own.
+    let row = unsafe { Row::from_fcinfo(fcinfo, Timing::After) };
+    let row = row.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e, None));
+    row.kept(|| Columns::of(&row)).enqueue(&row);
     pg_sys::Datum::from(0)
+}
+
+/// A trigger's arguments, their columns found in its table.
+struct Columns {
+    embedding: Column,
+    embedding_name: CString,
+    sources: Sources<Column>,
+    key: Vec<Column>,
+    is_plain: bool,
+    /// Opened for the first row that waits, closed when the statement ends.
+    queue: OnceCell<Inserter>,
+}
+
+impl Columns {
+    fn of(row: &Row) -> Self {
+        let (embedding_name, sources) = named(row.arguments());
+        let sources = row.columns(&sources);
+        // SAFETY: the relation of the running call.
+        let key: Vec<Column> =
+            key(unsafe { primary_key(row.relation()) }).into_iter().map(|number| row.column(number)).collect();
+        Self {
+            embedding: row.any_column(&embedding_name),
+            is_plain: key.iter().chain(&sources.modality).all(Column::is_plain),
+            embedding_name,
+            sources,
+            key,
+            queue: OnceCell::new(),
+        }
+    }
+
+    fn enqueue(&self, row: &Row) {
+        if !row.is_null(self.embedding, Side::New) || row.is_update() && !self.is_new(row) {
+            return;
+        }
+        let level = (!self.is_plain).then(alike);
+        // Somebody has to be told of a modality that nobody knows.
+        let waits = row
+            .source(&self.sources, Side::New)
+            .map_or(true, |source| source.is_some_and(|(_, column)| !row.is_null(column, Side::New)));
+        if waits {
+            let key: Vec<_> = self.key.iter().map(|column| row.as_c_string(*column, Side::New)).collect();
+            // SAFETY: the relation of the running call.
+            let relation = unsafe { (*row.relation()).rd_id };
+            if row.is_kept_by_executor() {
+                self.queue.get_or_init(Inserter::open).insert(relation, &self.embedding_name, key.into_iter());
+            } else {
+                Inserter::open().insert(relation, &self.embedding_name, key.into_iter());
+            }
+            worker::wake_at_commit();
+        }
+        if let Some(level) = level {
+            level.leave();
+        }
+    }
+
+    /// Does an UPDATE make the row wait, or wait anew? Most leave alone what a vector is made of, and what the row waits under; who
+    /// names such a column wants it embedded.
+    fn is_new(&self, row: &Row) -> bool {
+        let mut made_of = self.sources.columns().chain([&self.embedding]);
+        !row.is_null(self.embedding, Side::Old)
+            || made_of.any(|column| row.is_named(*column) || row.differs(*column))
+            || self.key.iter().any(|column| row.differs(*column))
+    }
+}
+
+/// Embedding column and sources that the arguments name.
+fn named(arguments: Vec<CString>) -> (CString, Sources<CString>) {
+    let Ok([embedding, text, image, modality]) = <[CString; 4]>::try_from(arguments) else {
+        wrong("clip.enqueue_trigger expects 4 arguments")
+    };
+    (embedding, source_columns(text, image, modality))
+}
+
+fn key(key: Option<Vec<i32>>) -> Vec<i32> {
+    key.unwrap_or_else(|| {
+        raise(
+            SqlState::NotInPrerequisiteState,
+            "the table has no primary key: mode async needs one",
+            Some("Rows wait under their primary key. Add one, or call clip_set_mode with the mode sync."),
+        )
+    })
 }
 
 /// Settings under which values are written so that every later session reads them alike.
@@ -72,18 +149,12 @@ fn alike() -> SettingsLevel {
     level
 }
 
-fn wrong(message: &str) -> ! {
-    raise(SqlState::TriggerProtocol, message, Some("Let clip_attach create the trigger."))
-}
-
-/// Rows of the trigger's table, whose columns were found to be there.
-struct Rows<'a> {
+/// The rows of a statement, for triggers of 0.1.0.
+struct Statement<'a> {
     data: &'a pg_sys::TriggerData,
     embedding_name: CString,
     embedding: i32,
-    text: Option<i32>,
-    image: Option<i32>,
-    modality: Option<Written>,
+    sources: Sources<Written>,
     key: Vec<Written>,
     /// Opened for the first row that waits: most updates leave every row its vector, those of the workers among them.
     queue: OnceCell<Inserter>,
@@ -98,55 +169,56 @@ struct Written {
 
 type Slot = *mut pg_sys::TupleTableSlot;
 
-impl<'a> Rows<'a> {
+impl<'a> Statement<'a> {
     fn new(data: &'a pg_sys::TriggerData) -> Self {
         // SAFETY: trigger and relation are those of the running call.
-        let (arguments, key) = unsafe { (arguments(data.tg_trigger), primary_key(data.tg_relation)) };
-        let Ok([embedding, text, image, modality]) = <[CString; 4]>::try_from(arguments) else {
-            wrong("clip.enqueue_trigger expects 4 arguments")
-        };
-        let Some(key) = key else {
-            raise(
-                SqlState::NotInPrerequisiteState,
-                "the table has no primary key: mode async needs one",
-                Some("Rows wait under their primary key. Add one, or call clip_set_mode with the mode sync."),
-            )
-        };
-        // SAFETY: the relation's descriptor, and a column that is found in it.
+        let (arguments, primary_key) = unsafe { (arguments(data.tg_trigger), primary_key(data.tg_relation)) };
+        let (embedding_name, sources) = named(arguments);
+        // SAFETY: the relation's descriptor, and columns that are found in it.
         let (number, written) = unsafe {
             let descriptor = (*data.tg_relation).rd_att;
-            (move |name: &CStr| number_of(descriptor, name), move |number| Written::new(descriptor, number))
+            (move |name: &CString| number_of(descriptor, name), move |number| Written::new(descriptor, number))
         };
-        let some = |name: CString| (!name.is_empty()).then(|| number(&name));
         Self {
             data,
-            embedding: number(&embedding),
-            embedding_name: embedding,
-            text: some(text),
-            image: some(image),
-            modality: some(modality).map(written),
-            key: key.into_iter().map(written).collect(),
+            embedding: number(&embedding_name),
+            embedding_name,
+            sources: sources.map(|name| written(number(name)), |_, name| written(number(name))),
+            key: key(primary_key).into_iter().map(written).collect(),
             queue: OnceCell::new(),
         }
     }
 
     /// Does the UPDATE name one of the columns?
     fn are_updated(&self) -> bool {
-        let modality = self.modality.as_ref().map(|column| column.number);
-        [Some(self.embedding), self.text, self.image, modality].into_iter().flatten().any(|number| {
+        let written = self.sources.columns().chain(&self.key).map(|column| column.number);
+        written.chain([self.embedding]).any(|number| {
             let member = number - pg_sys::FirstLowInvalidHeapAttributeNumber;
             // SAFETY: the set is the trigger data's own, or NULL, which is the empty set.
             unsafe { pg_sys::bms_is_member(member, self.data.tg_updatedcols) }
         })
     }
 
-    /// Are the values that are written, those of the key and of the modality, written alike under all settings? Most are,
-    /// and to change the settings takes a writer longer than to enqueue a row.
-    fn are_plain(&self) -> bool {
-        self.key.iter().chain(&self.modality).all(Written::is_plain)
+    fn enqueue(self) {
+        let is_update = self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
+        if is_update && !self.are_updated() {
+            return;
+        }
+        let is_plain = self.key.iter().chain(&self.sources.modality).all(|column| row::is_plain(column.oid));
+        let level = (!is_plain).then(alike);
+        self.enqueue_rows();
+        if let Some(level) = level {
+            level.leave();
+        }
+        if let Some(queue) = self.queue.into_inner() {
+            drop(queue);
+            // SAFETY: a plain call; what was written is to be seen by what follows.
+            unsafe { pg_sys::CommandCounterIncrement() };
+            worker::wake_at_commit();
+        }
     }
 
-    fn enqueue_statement(&self) {
+    fn enqueue_rows(&self) {
         let store = self.data.tg_newtable;
         if store.is_null() {
             wrong("clip.enqueue_trigger for each statement needs REFERENCING NEW TABLE AS clip_new");
@@ -161,7 +233,7 @@ impl<'a> Rows<'a> {
             pg_sys::tuplestore_rescan(store);
             while pg_sys::tuplestore_gettupleslot(store, true, false, slot) {
                 pgrx::check_for_interrupts!();
-                self.enqueue(slot);
+                self.enqueue_row(slot);
             }
             pg_sys::tuplestore_select_read_pointer(store, 0);
             pg_sys::ExecDropSingleTupleTableSlot(slot);
@@ -169,7 +241,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Enqueues a row if it waits for its vector.
-    fn enqueue(&self, slot: Slot) {
+    fn enqueue_row(&self, slot: Slot) {
         if self.waits(slot) {
             // SAFETY: the trigger's relation is open during the call.
             let relation = unsafe { (*self.data.tg_relation).rd_id };
@@ -180,26 +252,13 @@ impl<'a> Rows<'a> {
 
     /// No vector, and a source to make one of, or a modality that nobody knows, which somebody has to be told of?
     fn waits(&self, slot: Slot) -> bool {
-        let has = |column: Option<i32>| column.is_some_and(|number| value(slot, number).is_some());
-        if has(Some(self.embedding)) {
+        if value(slot, self.embedding).is_some() {
             return false;
         }
-        let Some(column) = &self.modality else { return has(self.image) || has(self.text) };
-        let Some(modality) = column.text(slot) else { return false };
-        let waits = match modality.to_bytes() {
-            b"image" => has(self.image),
-            b"text" => has(self.text),
-            _ => true,
-        };
-        // SAFETY: made by an output function for this call; a statement may have written many rows.
-        unsafe { pg_sys::pfree(modality.as_ptr().cast_mut().cast()) };
-        waits
-    }
-
-    fn close(self) {
-        if let Some(queue) = self.queue.into_inner() {
-            queue.close();
-        }
+        let has = |column: &Written| value(slot, column.number).is_some();
+        let modality = |column: &Written| Some(column.text(slot)?.to_string_lossy().into_owned());
+        let source = self.sources.of(modality, has).map(|found| found.map(|(_, column)| has(column)));
+        source.map_or(true, |found| found.unwrap_or_default())
     }
 }
 
@@ -215,14 +274,6 @@ impl Written {
             pg_sys::getTypeOutputInfo(oid, &mut output, &mut varlena);
             Self { number, oid, output }
         }
-    }
-
-    fn is_plain(&self) -> bool {
-        use pg_sys::{BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID};
-        const PLAIN: [pg_sys::Oid; 10] =
-            [BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID];
-        // SAFETY: a look-up in PostgreSQL's caches.
-        PLAIN.contains(&self.oid) || unsafe { pg_sys::get_typtype(self.oid) } as u8 == pg_sys::TYPTYPE_ENUM
     }
 
     fn text<'a>(&self, slot: Slot) -> Option<&'a CStr> {

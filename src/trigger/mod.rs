@@ -1,24 +1,27 @@
-//! The trigger that embeds on INSERT and UPDATE, before the row is written.
+//! The triggers of an embedded column.
 //!
-//! Its arguments, which `clip_attach` writes and `pg_dump` keeps: embedding column, text column, image column, modality
-//! column (empty where there is none), keep the image bytes (`true`, `false`, `next`), model, fingerprint and mode (`sync`
-//! where it is left out). So it reads no table. In mode `async` it only takes away the vector of a row whose source changes;
-//! `enqueue.rs` does the rest.
+//! `clip_embed_trigger` fires before a row is written. In mode sync it embeds the row; in mode async it takes away the vector of
+//! a row whose source changes, and `clip.enqueue_trigger` does the rest (`enqueue.rs`). All that they have to know is in their
+//! arguments ([`TriggerSpec`]), so that they read no table.
 
+mod context;
 mod enqueue;
 mod row;
+mod stored;
+mod upsert;
 
 use std::rc::Rc;
 
-use clip_core::Embedding;
+use clip_core::{Embedding, Modality};
 use pgrx::{pg_guard, pg_sys};
 
+use crate::attachment::{self, Images, Source, Sources, TriggerSpec};
 use crate::datum::{Vector, to_utf8};
-use crate::error::{OrRaise, SqlState, raise};
+use crate::error::{SqlState, raise};
 use crate::registry;
 use crate::session;
-use crate::stats::Kind;
-use row::{Change, Column, Row};
+use row::{Change, Column, Row, Side, Timing};
+use upsert::Proposed;
 
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
@@ -32,119 +35,129 @@ pub extern "C" fn pg_finfo_clip_embed_trigger() -> *const pg_sys::Pg_finfo_recor
 #[pg_guard]
 pub unsafe extern "C-unwind" fn clip_embed_trigger(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: PostgreSQL calls a trigger function with its own fcinfo; `Row` checks that it is a trigger's.
-    unsafe { Row::from_fcinfo(fcinfo) }.map_or_else(|e| raise(SqlState::TriggerProtocol, e, None), embed)
+    let row = unsafe { Row::from_fcinfo(fcinfo, Timing::Before) };
+    let row = row.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e, None));
+    let columns = row.kept(|| Columns::of(&row));
+    pg_sys::Datum::from(if row.is_update() { columns.update(&row) } else { columns.insert(&row) })
 }
 
-/// What becomes of an image's bytes once they are embedded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Images {
-    Keep,
-    Clear,
-    /// Another trigger of the table clears them, and this one fires before: a change of model embeds for both.
-    ClearedNext,
-}
-
-struct Arguments {
+/// A trigger's arguments, their columns found in its table.
+struct Columns {
     embedding: Column,
-    text: Option<Column>,
-    image: Option<Column>,
-    modality: Option<Column>,
-    images: Images,
-    model: String,
-    fingerprint: String,
-    is_async: bool,
+    sources: Sources<Column>,
+    spec: TriggerSpec,
+    proposed: Proposed,
 }
 
-impl Arguments {
-    fn parse(row: &Row) -> Self {
-        let mut arguments = row.arguments();
-        let is_async = arguments.len() == 8 && arguments.pop().is_some_and(|mode| mode.as_c_str() == c"async");
-        let [embedding, text, image, modality, keep_images, model, fingerprint] =
-            arguments.try_into().unwrap_or_else(|_| {
-                raise(
-                    SqlState::TriggerProtocol,
-                    "clip_embed_trigger expects 7 or 8 arguments",
-                    Some("Let clip_attach create the trigger."),
-                )
-            });
+impl Columns {
+    fn of(row: &Row) -> Self {
+        let spec = TriggerSpec::parse(row.arguments());
         Self {
-            embedding: row.vector_column(&embedding),
-            text: (!text.is_empty()).then(|| row.text_column(&text)),
-            image: (!image.is_empty()).then(|| row.bytea_column(&image)),
-            modality: (!modality.is_empty()).then(|| row.any_column(&modality)),
-            images: match keep_images.to_bytes() {
-                b"true" => Images::Keep,
-                b"next" => Images::ClearedNext,
-                _ => Images::Clear,
-            },
-            model: model.to_string_lossy().into_owned(),
-            fingerprint: fingerprint.to_string_lossy().into_owned(),
-            is_async,
+            embedding: row.vector_column(&spec.embedding),
+            sources: row.columns(&spec.sources),
+            spec,
+            proposed: Proposed::default(),
         }
     }
 
-    /// What the row's embedding is made of: by the modality column, else the image where there is one, else the text.
-    fn source(&self, row: &Row) -> Option<(Kind, Column)> {
-        let (text, image) = (self.text.map(|c| (Kind::Text, c)), self.image.map(|c| (Kind::Image, c)));
-        match self.modality.map(|column| row.as_string(column)) {
-            Some(Some(modality)) if modality == "text" => text,
-            Some(Some(modality)) if modality == "image" => image,
-            Some(Some(modality)) => raise(
-                SqlState::DataException,
-                format!("modality \"{modality}\" is unknown: expected text or image"),
-                None,
-            ),
-            Some(None) => None,
-            None => image.filter(|(_, column)| !row.is_null(*column)).or(text).or(image),
+    fn clears(&self, modality: Modality) -> bool {
+        modality == Modality::Image && self.spec.images != Images::Keep
+    }
+
+    fn insert(&self, row: &Row) -> pg_sys::HeapTuple {
+        self.proposed.forget();
+        let Some((modality, column)) = self.source(row) else { return row.with(&[]) };
+        // A vector may come with the row, from a dump say. Without a source it stays; in mode async always.
+        if row.is_null(column, Side::New) || self.spec.is_async {
+            return row.with(&[]);
+        }
+        let embedding = self.embed(row, modality, column, Side::New);
+        let written = row.with(&self.changes(modality, column, &embedding));
+        if self.clears(modality) {
+            self.proposed.remember(row, written, embedding);
+        }
+        written
+    }
+
+    fn update(&self, row: &Row) -> pg_sys::HeapTuple {
+        let source = self.source(row);
+        let (old, new) = (row.state(&self.sources, Side::Old), row.state(&self.sources, Side::New));
+        let has_vector = !row.is_null(self.embedding, Side::New);
+        let change = attachment::Change {
+            old,
+            new,
+            is_same: old == new && source.is_some_and(|(_, column)| !row.differs(column)),
+            clears_images: self.clears(Modality::Image),
+            has_vector,
+            is_brought: has_vector && row.differs(self.embedding),
+        };
+        let mut changes = Vec::new();
+        match (source, change.vector()) {
+            (Some((modality, column)), _)
+                if new == Source::Absent(modality) && self.clears(modality) && row.is_named(column) =>
+            {
+                if let Some(embedding) = self.proposed.of_conflict_with(row) {
+                    changes.push(self.set(&embedding));
+                } else if change.vector() == attachment::Vector::Remove {
+                    changes.push(Change::null(self.embedding));
+                } else if self.spec.images == Images::ClearedNext && old == Source::Present(modality) && !has_vector {
+                    // The bytes leave with this statement, which is the last chance to embed them.
+                    changes.push(self.set(&self.embed(row, modality, column, Side::Old)));
+                }
+            }
+            (_, attachment::Vector::Remove) => changes.push(Change::null(self.embedding)),
+            (Some(_), attachment::Vector::Make) if self.spec.is_async => {
+                // The worker embeds, and clears the image then.
+                if has_vector && !change.is_brought {
+                    changes.push(Change::null(self.embedding));
+                }
+            }
+            (Some((modality, column)), attachment::Vector::Make) => {
+                let embedding = self.embed(row, modality, column, Side::New);
+                changes.extend(self.changes(modality, column, &embedding));
+            }
+            (Some((modality, column)), attachment::Vector::Keep) => {
+                let is_there = new == Source::Present(modality);
+                if is_there && !self.spec.is_async && modality == Modality::Image && self.spec.images == Images::Clear {
+                    changes.push(Change::null(column));
+                }
+            }
+            (None, _) => {}
+        }
+        row.with(&changes)
+    }
+
+    /// What the row's vector is to be made of. A modality that nobody knows is an error of the statement; in mode async, where
+    /// no writer is to fail for want of a vector, it is one of the row, which the queue finds.
+    fn source(&self, row: &Row) -> Option<(Modality, Column)> {
+        match row.source(&self.sources, Side::New) {
+            Ok(source) => source,
+            Err(_) if self.spec.is_async => None,
+            Err(unknown) => raise(SqlState::DataException, unknown.message(), None),
         }
     }
-}
 
-fn embed(row: Row) -> pg_sys::Datum {
-    let arguments = Arguments::parse(&row);
-    let Some((kind, column)) = arguments.source(&row) else { return row.unchanged() };
-    let clears = kind == Kind::Image && arguments.images != Images::Keep;
-    let mut changes = Vec::new();
-    if row.is_null(column) {
-        // An image that was cleared after embedding keeps its vector; any other source that is taken away takes the
-        // vector with it. On INSERT a vector may come with the row, from a dump say, and stays.
-        if row.is_update() && row.differs(column) {
-            if !clears {
-                changes.push(Change::null(arguments.embedding));
-            } else if arguments.images == Images::ClearedNext && row.is_null(arguments.embedding) {
-                // The bytes leave with this statement, which is the last chance to embed them.
-                let embedding = run(&arguments, kind, row.old_bytes(column));
-                row.check_dimensions(arguments.embedding, embedding.len());
-                changes.push(Change::to(arguments.embedding, Vector(embedding).into_datum()));
-            }
-        }
-    } else {
-        let moved = arguments.modality.is_some_and(|modality| row.differs(modality));
-        let stale = !row.is_update() || moved || row.differs(column);
-        if arguments.is_async {
-            // The worker embeds, and clears the image then; an inserted vector stays.
-            if stale && row.is_update() {
-                changes.push(Change::null(arguments.embedding));
-            }
-            return row.with(&changes);
-        }
-        if stale || row.is_null(arguments.embedding) {
-            let embedding = run(&arguments, kind, row.bytes(column));
-            row.check_dimensions(arguments.embedding, embedding.len());
-            changes.push(Change::to(arguments.embedding, Vector(embedding).into_datum()));
-        }
-        if clears && arguments.images == Images::Clear {
+    fn changes(&self, modality: Modality, column: Column, embedding: &Rc<Embedding>) -> Vec<Change> {
+        let mut changes = vec![self.set(embedding)];
+        if modality == Modality::Image && self.spec.images == Images::Clear {
             changes.push(Change::null(column));
         }
+        changes
     }
-    row.with(&changes)
-}
 
-fn run(arguments: &Arguments, kind: Kind, input: &[u8]) -> Rc<Embedding> {
-    let model = registry::checked(&arguments.model, &arguments.fingerprint);
-    match kind {
-        Kind::Image => session::embed_one(&model, kind, input),
-        Kind::Text => session::embed_one(&model, kind, to_utf8(input).as_bytes()),
+    fn set(&self, embedding: &Rc<Embedding>) -> Change {
+        Change::to(self.embedding, Vector(embedding.clone()).into_datum())
     }
-    .or_raise()
+
+    fn embed(&self, row: &Row, modality: Modality, column: Column, side: Side) -> Rc<Embedding> {
+        let model = registry::checked(&self.spec.model, &self.spec.fingerprint);
+        let bytes = row.bytes(column, side);
+        let embedded = match modality {
+            Modality::Image => session::embed_one(&model, modality, bytes),
+            Modality::Text => session::embed_one(&model, modality, to_utf8(bytes).as_bytes()),
+        };
+        let embedding = embedded.unwrap_or_else(|e| context::raise(row, &self.sources, column, e));
+        row.check_dimensions(self.embedding, embedding.len());
+        embedding
+    }
 }

@@ -1,4 +1,4 @@
-//! The row that a BEFORE ROW trigger is about to write, read and changed through PostgreSQL's own functions.
+//! The row that a trigger fires for, read and changed through PostgreSQL's own functions.
 //!
 //! Column types are checked here and not only when the trigger is made: anybody may write a CREATE TRIGGER by hand,
 //! and reading an integer as a varlena would end the server.
@@ -6,9 +6,12 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::{FromDatum, pg_sys};
+use clip_core::Modality;
+use pgrx::{FromDatum, PgMemoryContexts, pg_sys};
 
-use crate::datum::{is_vector_type, to_utf8};
+use super::stored;
+use crate::attachment::{Source, Sources, UnknownModality};
+use crate::datum::{from_server, is_vector_type, to_utf8};
 use crate::error::{SqlState, raise};
 
 /// A column of the trigger's table, its type checked.
@@ -19,6 +22,22 @@ pub struct Column {
     typmod: i32,
     /// The type that the table says, where that is a domain.
     domain: Option<pg_sys::Oid>,
+}
+
+impl Column {
+    pub fn is_plain(&self) -> bool {
+        is_plain(self.oid)
+    }
+}
+
+/// Are values of the type written alike under all settings? Most are, and to change the settings takes a writer longer than to
+/// enqueue a row.
+pub fn is_plain(oid: pg_sys::Oid) -> bool {
+    use pg_sys::{BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID};
+    const PLAIN: [pg_sys::Oid; 10] =
+        [BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID];
+    // SAFETY: a look-up in PostgreSQL's caches.
+    PLAIN.contains(&oid) || unsafe { pg_sys::get_typtype(oid) } as u8 == pg_sys::TYPTYPE_ENUM
 }
 
 /// A new value for a column.
@@ -46,10 +65,24 @@ impl Change {
     }
 }
 
+/// The row as it was before an UPDATE, and as it is to be or, in an AFTER trigger, is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Old,
+    New,
+}
+
+/// When a trigger has to be fired.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    Before,
+    After,
+}
+
 /// Invariant: all pointers are those of the running trigger call and valid until it returns.
 pub struct Row {
-    trigger: *const pg_sys::Trigger,
-    relation: pg_sys::Oid,
+    function: *mut pg_sys::FmgrInfo,
+    data: *const pg_sys::TriggerData,
     descriptor: pg_sys::TupleDesc,
     new: pg_sys::HeapTuple,
     /// Of an UPDATE.
@@ -60,27 +93,96 @@ impl Row {
     /// # Safety
     ///
     /// `fcinfo` is that of the running call.
-    pub unsafe fn from_fcinfo(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self, &'static str> {
-        const WRONG: &str = "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW";
+    pub unsafe fn from_fcinfo(fcinfo: pg_sys::FunctionCallInfo, timing: Timing) -> Result<Self, &'static str> {
+        let (expected, wrong) = match timing {
+            Timing::Before => {
+                (pg_sys::TRIGGER_EVENT_BEFORE, "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW")
+            }
+            Timing::After => (pg_sys::TRIGGER_EVENT_AFTER, "clip.enqueue_trigger must be fired AFTER INSERT OR UPDATE"),
+        };
         // SAFETY: called_as_trigger checks the node type of `context`, which then is a TriggerData.
         unsafe {
             if !pgrx::called_as_trigger(fcinfo) {
-                return Err("clip_embed_trigger must be called as a trigger");
+                return Err(match timing {
+                    Timing::Before => "clip_embed_trigger must be called as a trigger",
+                    Timing::After => "clip.enqueue_trigger must be called as a trigger",
+                });
             }
             let data = &*(*fcinfo).context.cast::<pg_sys::TriggerData>();
             let event = data.tg_event;
-            if event & pg_sys::TRIGGER_EVENT_ROW == 0
-                || event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE
-            {
-                return Err(WRONG);
+            if event & pg_sys::TRIGGER_EVENT_ROW == 0 || event & pg_sys::TRIGGER_EVENT_TIMINGMASK != expected {
+                return Err(wrong);
             }
             let (new, old) = match event & pg_sys::TRIGGER_EVENT_OPMASK {
                 pg_sys::TRIGGER_EVENT_INSERT => (data.tg_trigtuple, None),
                 pg_sys::TRIGGER_EVENT_UPDATE => (data.tg_newtuple, Some(data.tg_trigtuple)),
-                _ => return Err(WRONG),
+                _ => return Err(wrong),
             };
-            let relation = &*data.tg_relation;
-            Ok(Self { trigger: data.tg_trigger, relation: relation.rd_id, descriptor: relation.rd_att, new, old })
+            Ok(Self { function: (*fcinfo).flinfo, data, descriptor: (*data.tg_relation).rd_att, new, old })
+        }
+    }
+
+    /// What is kept from one row of a statement to the next; `make` makes it for the first.
+    pub fn kept<T: 'static>(&self, make: impl FnOnce() -> T) -> &T {
+        // SAFETY: the function's memory lives as long as the look-up of the function, which is for one trigger of one table in
+        // one statement. What is kept there is dropped with it. No two functions here have the same look-up.
+        unsafe {
+            let function = &mut *self.function;
+            if function.fn_extra.is_null() {
+                let kept = PgMemoryContexts::For(function.fn_mcxt).leak_and_drop_on_delete(make());
+                function.fn_extra = kept.cast();
+            }
+            &*function.fn_extra.cast::<T>()
+        }
+    }
+
+    /// Is what is [`kept`](Self::kept) dropped when the executor ends, while the statement still owns what it has opened? COPY
+    /// and an apply worker keep it longer.
+    pub fn is_kept_by_executor(&self) -> bool {
+        // SAFETY: the function's memory, and the name that PostgreSQL gave it.
+        unsafe { CStr::from_ptr((*(*self.function).fn_mcxt).name) == c"ExecutorState" }
+    }
+
+    pub fn relation(&self) -> pg_sys::Relation {
+        // SAFETY: as the type says.
+        unsafe { (*self.data).tg_relation }
+    }
+
+    fn relation_oid(&self) -> pg_sys::Oid {
+        // SAFETY: as the type says.
+        unsafe { (*self.relation()).rd_id }
+    }
+
+    fn tuple(&self, side: Side) -> pg_sys::HeapTuple {
+        match side {
+            Side::New => self.new,
+            Side::Old => self.old.unwrap_or(self.new),
+        }
+    }
+
+    pub fn old_tuple(&self) -> Option<pg_sys::HeapTuple> {
+        self.old
+    }
+
+    /// Does the UPDATE name the column?
+    pub fn is_named(&self, column: Column) -> bool {
+        let member = column.number - pg_sys::FirstLowInvalidHeapAttributeNumber;
+        // SAFETY: the set is the trigger data's own, or NULL, which is the empty set.
+        unsafe { pg_sys::bms_is_member(member, (*self.data).tg_updatedcols) }
+    }
+
+    /// What the row's vector is made of, with the column that has it.
+    pub fn source(&self, sources: &Sources<Column>, side: Side) -> Result<Option<(Modality, Column)>, UnknownModality> {
+        let found = sources.of(|column| self.as_string(*column, side), |column| !self.is_null(*column, side))?;
+        Ok(found.map(|(modality, column)| (modality, *column)))
+    }
+
+    /// The same without the column, as the rule for an UPDATE asks. A modality that nobody knows says nothing.
+    pub fn state(&self, sources: &Sources<Column>, side: Side) -> Source {
+        match self.source(sources, side) {
+            Ok(Some((modality, column))) if self.is_null(column, side) => Source::Absent(modality),
+            Ok(Some((modality, _))) => Source::Present(modality),
+            Ok(None) | Err(_) => Source::None,
         }
     }
 
@@ -90,16 +192,32 @@ impl Row {
 
     pub fn arguments(&self) -> Vec<CString> {
         // SAFETY: the running call's trigger.
-        unsafe { arguments(self.trigger) }
+        unsafe { arguments((*self.data).tg_trigger) }
+    }
+
+    /// The columns of a trigger's arguments, each of the type that it has to be of.
+    pub fn columns(&self, sources: &Sources<CString>) -> Sources<Column> {
+        sources.map(
+            |name| self.any_column(name),
+            |modality, name| match modality {
+                Modality::Text => self.text_column(name),
+                Modality::Image => self.bytea_column(name),
+            },
+        )
     }
 
     pub fn any_column(&self, name: &CStr) -> Column {
-        // SAFETY: the descriptor is the relation's, and the number one of its columns.
+        // SAFETY: the descriptor is the relation's.
+        self.column(unsafe { number_of(self.descriptor, name) })
+    }
+
+    /// A column by its number.
+    pub fn column(&self, number: i32) -> Column {
+        // SAFETY: the number is one of the relation's columns.
         unsafe {
-            let number = number_of(self.descriptor, name);
             let (mut oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
             let attribute = number as pg_sys::AttrNumber;
-            pg_sys::get_atttypetypmodcoll(self.relation, attribute, &mut oid, &mut typmod, &mut collation);
+            pg_sys::get_atttypetypmodcoll(self.relation_oid(), attribute, &mut oid, &mut typmod, &mut collation);
             let base = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
             Column { number, oid: base, typmod, domain: (base != oid).then_some(oid) }
         }
@@ -111,17 +229,39 @@ impl Row {
         column
     }
 
-    pub fn bytea_column(&self, name: &CStr) -> Column {
+    fn bytea_column(&self, name: &CStr) -> Column {
         let column = self.any_column(name);
         expect(column.oid == pg_sys::BYTEAOID, name, column, "bytea");
         column
     }
 
-    pub fn text_column(&self, name: &CStr) -> Column {
+    fn text_column(&self, name: &CStr) -> Column {
         let column = self.any_column(name);
         let text = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID].contains(&column.oid);
         expect(text, name, column, "text");
         column
+    }
+
+    pub fn name(&self, column: Column) -> String {
+        let number = column.number as pg_sys::AttrNumber;
+        // SAFETY: a palloc'd name of a column that was found.
+        from_server(unsafe { CStr::from_ptr(pg_sys::get_attname(self.relation_oid(), number, false)) })
+    }
+
+    /// May the caller see the value? Of a row that he inserts he knows it.
+    pub fn may_be_shown(&self, column: Column) -> bool {
+        let (relation, number) = (self.relation_oid(), column.number as pg_sys::AttrNumber);
+        // SAFETY: catalog look-ups for a column of an open relation.
+        unsafe {
+            let user = pg_sys::GetUserId();
+            let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+            let is_ok = |checked| checked == pg_sys::AclResult::ACLCHECK_OK;
+            let hides = pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
+            !self.is_update()
+                || pg_sys::check_enable_rls(relation, pg_sys::InvalidOid, true) != hides
+                    && (is_ok(pg_sys::pg_class_aclcheck(relation, user, select))
+                        || is_ok(pg_sys::pg_attribute_aclcheck(relation, number, user, select)))
+        }
     }
 
     pub fn check_dimensions(&self, column: Column, dimensions: usize) {
@@ -134,62 +274,53 @@ impl Row {
         }
     }
 
-    pub fn is_null(&self, column: Column) -> bool {
-        self.value(self.new, column).is_none()
+    pub fn is_null(&self, column: Column, side: Side) -> bool {
+        self.value(column, side).is_none()
     }
 
     /// Did this UPDATE change the column's bytes?
     pub fn differs(&self, column: Column) -> bool {
-        let Some(old) = self.old else { return true };
-        match (self.value(old, column), self.value(self.new, column)) {
+        match (self.value(column, Side::Old), self.value(column, Side::New)) {
+            _ if self.old.is_none() => true,
             (None, None) => false,
-            (Some(a), Some(b)) => !same(a, b, column),
+            (Some(a), Some(b)) => !stored::same(a, b, column.oid),
             _ => true,
         }
     }
 
     /// A varlena column's content; empty where NULL.
-    pub fn bytes(&self, column: Column) -> &[u8] {
-        self.bytes_of(self.new, column)
-    }
-
-    /// The same before this UPDATE.
-    pub fn old_bytes(&self, column: Column) -> &[u8] {
-        self.old.map_or(&[], |old| self.bytes_of(old, column))
-    }
-
-    fn bytes_of(&self, tuple: pg_sys::HeapTuple, column: Column) -> &[u8] {
-        let value = self.value(tuple, column);
+    pub fn bytes(&self, column: Column, side: Side) -> &[u8] {
+        let value = self.value(column, side);
         // SAFETY: only text and bytea columns are read so, both varlenas; the detoasted copy lives as long as the call.
         value.and_then(|value| unsafe { <&[u8]>::from_datum(value, false) }).unwrap_or_default()
     }
 
     /// A column's value as its type's output function writes it.
-    pub fn as_string(&self, column: Column) -> Option<String> {
-        let value = self.value(self.new, column)?;
+    pub fn as_c_string(&self, column: Column, side: Side) -> Option<&CStr> {
+        let value = self.value(column, side)?;
         let (mut output, mut varlena) = (pg_sys::InvalidOid, false);
         // SAFETY: the output function is that of the column's type and gives a palloc'd C string.
         unsafe {
             pg_sys::getTypeOutputInfo(column.oid, &mut output, &mut varlena);
-            Some(CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, value)).to_string_lossy().into_owned())
+            Some(CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, value)))
         }
     }
 
-    fn value(&self, tuple: pg_sys::HeapTuple, column: Column) -> Option<pg_sys::Datum> {
+    pub fn as_string(&self, column: Column, side: Side) -> Option<String> {
+        self.as_c_string(column, side).map(from_server)
+    }
+
+    fn value(&self, column: Column, side: Side) -> Option<pg_sys::Datum> {
         let mut null = false;
         // SAFETY: the tuple is of the descriptor, the column's number was found in it.
-        let value = unsafe { pg_sys::SPI_getbinval(tuple, self.descriptor, column.number, &mut null) };
+        let value = unsafe { pg_sys::SPI_getbinval(self.tuple(side), self.descriptor, column.number, &mut null) };
         (!null).then_some(value)
     }
 
-    pub fn unchanged(&self) -> pg_sys::Datum {
-        pg_sys::Datum::from(self.new)
-    }
-
     /// The row with these columns replaced, as the trigger's result.
-    pub fn with(&self, changes: &[Change]) -> pg_sys::Datum {
+    pub fn with(&self, changes: &[Change]) -> pg_sys::HeapTuple {
         if changes.is_empty() {
-            return self.unchanged();
+            return self.new;
         }
         changes.iter().for_each(Change::check_domain);
         let mut numbers: Vec<i32> = changes.iter().map(|change| change.column.number).collect();
@@ -198,14 +329,14 @@ impl Row {
         let mut nulls: Vec<bool> = changes.iter().map(|change| change.value.is_none()).collect();
         // SAFETY: three arrays of equal length; values are of their columns' types.
         unsafe {
-            pg_sys::Datum::from(pg_sys::heap_modify_tuple_by_cols(
+            pg_sys::heap_modify_tuple_by_cols(
                 self.new,
                 self.descriptor,
                 numbers.len() as i32,
                 numbers.as_mut_ptr(),
                 values.as_mut_ptr(),
                 nulls.as_mut_ptr(),
-            ))
+            )
         }
     }
 }
@@ -240,28 +371,6 @@ pub unsafe fn number_of(descriptor: pg_sys::TupleDesc, name: &CStr) -> i32 {
         );
     }
     number
-}
-
-/// Are two values of a column the same bytes? As PostgreSQL's `datum_image_eq`.
-fn same(a: pg_sys::Datum, b: pg_sys::Datum, column: Column) -> bool {
-    let (mut length, mut by_value) = (0, false);
-    // SAFETY: both datums are of the column's type, whose length decides how they are read.
-    unsafe {
-        pg_sys::get_typlenbyval(column.oid, &mut length, &mut by_value);
-        match usize::try_from(length) {
-            _ if by_value => a == b,
-            Ok(length) => {
-                let bytes = |datum: pg_sys::Datum| std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), length);
-                bytes(a) == bytes(b)
-            }
-            // Sizes first: values of different sizes need not be fetched and decompressed.
-            Err(_) if length == -1 => {
-                pg_sys::toast_raw_datum_size(a) == pg_sys::toast_raw_datum_size(b)
-                    && <&[u8]>::from_datum(a, false) == <&[u8]>::from_datum(b, false)
-            }
-            Err(_) => CStr::from_ptr(a.cast_mut_ptr()) == CStr::from_ptr(b.cast_mut_ptr()),
-        }
-    }
 }
 
 fn expect(matches: bool, name: &CStr, column: Column, expected: &str) {

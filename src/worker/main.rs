@@ -18,6 +18,7 @@ use crate::queue::{
 };
 use crate::session;
 use crate::settings::set;
+use crate::upgrade;
 
 /// How long an idle worker stays, for the next commit. DROP DATABASE waits five seconds for others to leave.
 const IDLE: Duration = Duration::from_secs(2);
@@ -159,10 +160,14 @@ fn be_patient() {
 }
 
 fn work(shared: &'static Shared, slot: &'static Slot, seat: &Seat) {
-    transaction(|| {
+    slot.take_call(); // before the look: ALTER EXTENSION calls again
+    let is_other_schema = transaction(|| {
         hints::ensure();
-        Ok(())
+        Ok(upgrade::is_other_schema())
     });
+    if is_other_schema {
+        return slot.next.store(0, SeqCst);
+    }
     let (database, mut idle, mut worked) = (slot.database.load(SeqCst), false, false);
     loop {
         let (jobs, gone) = batches(shared, slot, seat);

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 
 use pgrx::pg_sys;
 
+use crate::upgrade;
 pub use launcher::register;
 use shared::{Seat, Slot, shared};
 pub use taken_along::was_taken_along;
@@ -37,6 +38,10 @@ static SEAT: AtomicPtr<Seat> = AtomicPtr::new(ptr::null_mut());
 #[allow(unsafe_code)]
 pub fn wake_at_commit() {
     hints::ensure();
+    // Workers leave rows alone until ALTER EXTENSION, which wakes them.
+    if shared().is_none() || !upgrade::schema_was_ours() {
+        return;
+    }
     // SAFETY: reads a variable of this process.
     wake_database_at_commit(unsafe { pg_sys::MyDatabaseId }.to_u32());
 }

@@ -1,0 +1,177 @@
+-- Following the tables ------------------------------------------------------------------------------------------------
+-- What a user does to a table must not make its rows fail, nor leave them without vectors. Event triggers of an extension run
+-- as its owner; they call nothing of the table's own.
+
+-- What is dropped takes its bookkeeping along, whatever it was dropped by: a column may go with its type, a table with its
+-- access method.
+CREATE OR REPLACE FUNCTION clip.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	gone record;
+BEGIN
+	FOR gone IN
+		DELETE FROM clip.tables t
+		USING pg_event_trigger_dropped_objects() d
+		WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.relation::oid
+			AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = t.embedding_column)
+		RETURNING t.relation, t.embedding_column, d.objsubid
+	LOOP
+		DELETE FROM clip.queue q WHERE q.relation = gone.relation AND q.embedding_column = gone.embedding_column;
+		DELETE FROM clip.model_changes c WHERE c.relation = gone.relation AND c.embedding_column = gone.embedding_column;
+		DELETE FROM clip.index_failures f WHERE f.relation = gone.relation AND gone.objsubid = 0;
+		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
+			PERFORM clip.drop_triggers(gone.relation, gone.embedding_column);
+		END IF;
+	END LOOP;
+	-- A partition is not in clip.tables, but its rows may wait. To look for them takes the longer, the more rows wait.
+	IF EXISTS (SELECT FROM clip.tables t WHERE t.mode = 'async') THEN
+		DELETE FROM clip.queue q USING pg_event_trigger_dropped_objects() d
+		WHERE d.object_type = 'table' AND NOT d.is_temporary AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.relation::oid;
+	END IF;
+	PERFORM clip.forget_source(t, d.address_names[array_upper(d.address_names, 1)]::name)
+	FROM clip.tables t JOIN pg_event_trigger_dropped_objects() d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.relation::oid
+	WHERE d.objsubid <> 0 AND d.address_names[array_upper(d.address_names, 1)] IN (t.text_column, t.image_column, t.modality_column);
+END $$;
+COMMENT ON FUNCTION clip.forget_dropped() IS 'internal: keeps the bookkeeping free of what was dropped';
+-- There is no OR REPLACE: another definition is a matter of sql/upgrade, which drops the old one.
+DO $$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'clip.forget_dropped'::regproc) THEN
+		CREATE EVENT TRIGGER clip_forget_dropped ON sql_drop EXECUTE FUNCTION clip.forget_dropped();
+	END IF;
+END $$;
+
+-- The rows go on with the other source. Without any, nothing is embedded any more. Without a modality column nothing tells a
+-- cleared image from a text, so images are kept from then on.
+CREATE OR REPLACE FUNCTION clip.forget_source(t clip.tables, col name) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	UPDATE clip.tables k SET text_column = nullif(k.text_column, col), image_column = nullif(k.image_column, col),
+		modality_column = nullif(k.modality_column, col),
+		keep_images = k.keep_images OR (k.modality_column = col AND k.text_column IS NOT NULL AND k.image_column IS NOT NULL)
+	WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column RETURNING k.* INTO t;
+	IF t.text_column IS NULL AND t.image_column IS NULL THEN
+		RAISE NOTICE 'column "%" of relation "%" is not embedded any more: what it was made of is gone', t.embedding_column, clip.name_of(t.relation);
+		DELETE FROM clip.queue q WHERE q.relation = t.relation AND q.embedding_column = t.embedding_column;
+		DELETE FROM clip.model_changes c WHERE c.relation = t.relation AND t.embedding_column IN (c.embedding_column, c.new_column);
+		DELETE FROM clip.tables k WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column;
+		PERFORM clip.drop_triggers(t.relation, t.embedding_column);
+	ELSE
+		PERFORM clip.create_triggers(t, t.embedding_column);
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.forget_source(clip.tables, name) IS 'internal: a source of a column was dropped';
+
+CREATE OR REPLACE FUNCTION clip.parents_of(relation regclass) RETURNS SETOF regclass LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	WITH RECURSIVE parents AS (
+		SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = relation
+		UNION SELECT i.inhparent FROM pg_inherits i JOIN parents p ON i.inhrelid = p.inhparent
+	) SELECT inhparent::regclass FROM parents
+$$;
+COMMENT ON FUNCTION clip.parents_of(regclass) IS 'internal: what a table inherits from or is a partition of';
+
+-- After a column was renamed one of the names that are known is no column's any more: it is that one's. A change of model renames
+-- columns itself while it holds its lock, and keeps its own books.
+CREATE OR REPLACE FUNCTION clip.follow_renamed(renamed regclass, new_name name) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found record;
+	t clip.tables;
+BEGIN
+	FOR found IN
+		SELECT k.relation, k.embedding_column, c.old_name FROM clip.tables k
+		CROSS JOIN LATERAL (SELECT DISTINCT unnest(ARRAY[k.embedding_column, k.text_column, k.image_column, k.modality_column])) c (old_name)
+		WHERE clip.number_of(k.relation, c.old_name) IS NULL AND clip.number_of(k.relation, new_name) IS NOT NULL
+			AND c.old_name IS NOT NULL AND (k.relation = renamed OR renamed IN (SELECT clip.parents_of(k.relation)))
+			AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.pid = pg_backend_pid()
+				AND l.classid = 'clip.backfills'::regclass AND l.objid = k.relation)
+	LOOP
+		UPDATE clip.tables k SET
+			embedding_column = CASE k.embedding_column WHEN found.old_name THEN new_name ELSE k.embedding_column END,
+			text_column = CASE k.text_column WHEN found.old_name THEN new_name ELSE k.text_column END,
+			image_column = CASE k.image_column WHEN found.old_name THEN new_name ELSE k.image_column END,
+			modality_column = CASE k.modality_column WHEN found.old_name THEN new_name ELSE k.modality_column END
+		WHERE k.relation = found.relation AND k.embedding_column = found.embedding_column RETURNING k.* INTO t;
+		IF found.old_name = found.embedding_column THEN
+			UPDATE clip.queue q SET embedding_column = new_name WHERE q.embedding_column = found.old_name
+				AND (q.relation = found.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(found.relation)));
+			UPDATE clip.model_changes c SET embedding_column = new_name WHERE c.relation = found.relation AND c.embedding_column = found.old_name;
+			UPDATE clip.model_changes c SET new_column = new_name WHERE c.relation = found.relation AND c.new_column = found.old_name;
+		END IF;
+		PERFORM clip.create_triggers(t, found.embedding_column);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.follow_renamed(regclass, name) IS 'internal: a column was renamed';
+
+-- A partition that leaves its table takes its rows along. Where some of them wait, it goes on as an attached table of its own.
+CREATE OR REPLACE FUNCTION clip.follow_detached(parent clip.tables) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables := parent;
+BEGIN
+	FOR t.relation IN
+		SELECT DISTINCT q.relation FROM clip.queue q JOIN pg_class c ON c.oid = q.relation AND NOT c.relispartition
+		WHERE q.embedding_column = parent.embedding_column AND NOT EXISTS (SELECT FROM clip.tables k
+			WHERE k.relation = q.relation AND k.embedding_column = q.embedding_column)
+	LOOP
+		CONTINUE WHEN EXISTS (SELECT FROM unnest(ARRAY[t.embedding_column, t.text_column, t.image_column, t.modality_column]) c (col)
+			WHERE c.col IS NOT NULL AND clip.number_of(t.relation, c.col) IS NULL);
+		INSERT INTO clip.tables SELECT t.*;
+		PERFORM clip.create_triggers(t, t.embedding_column);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.follow_detached(clip.tables) IS 'internal: rows of former partitions that wait';
+
+-- As 0.1.0 made them, from a dump or an update. Or without the columns that are theirs, or with them where another trigger has come.
+CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(bool_or(CASE g.tgfoid WHEN 'clip.enqueue_trigger'::regproc THEN g.tgtype & 1 = 0
+		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR (g.tgattr = '') = (clip.last_other_trigger(t.relation, 16) IS NULL) END), false)
+	FROM clip.triggers_of(t.relation, t.embedding_column) g
+$$;
+COMMENT ON FUNCTION clip.has_old_triggers(clip.tables) IS 'internal: are triggers to be made anew?';
+
+CREATE OR REPLACE FUNCTION clip.follow_altered() RETURNS event_trigger LANGUAGE plpgsql
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	altered record;
+	t clip.tables;
+BEGIN
+	FOR altered IN
+		SELECT DISTINCT coalesce(g.tgrelid, d.objid)::regclass AS relation, a.attname AS renamed FROM pg_event_trigger_ddl_commands() d
+		LEFT JOIN pg_trigger g ON d.classid = 'pg_trigger'::regclass AND g.oid = d.objid
+		LEFT JOIN pg_attribute a ON d.object_type = 'table column' AND a.attrelid = d.objid AND a.attnum = d.objsubid
+		WHERE d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)
+	LOOP
+		IF altered.renamed IS NOT NULL THEN
+			PERFORM clip.follow_renamed(altered.relation, altered.renamed);
+		END IF;
+		FOR t IN SELECT k.* FROM clip.tables k WHERE k.relation = altered.relation OR k.relation IN (SELECT clip.parents_of(altered.relation)) LOOP
+			IF clip.has_old_triggers(t) THEN
+				PERFORM clip.create_triggers(t, t.embedding_column);
+			END IF;
+			PERFORM clip.fire_last(t.relation);
+			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
+				PERFORM clip.follow_detached(t);
+			END IF;
+		END LOOP;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.follow_altered() IS 'internal: has embedding go on when columns are renamed, triggers made and partitions detached';
+DO $$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'clip.follow_altered'::regproc) THEN
+		CREATE EVENT TRIGGER clip_follow_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER')
+			EXECUTE FUNCTION clip.follow_altered();
+	END IF;
+END $$;
+
+-- At an update: triggers of older versions are made anew.
+DO $$
+DECLARE
+	t clip.tables;
+BEGIN
+	FOR t IN SELECT k.* FROM clip.tables k JOIN pg_class c ON c.oid = k.relation WHERE clip.has_old_triggers(k)
+	LOOP
+		PERFORM clip.create_triggers(t, t.embedding_column);
+	END LOOP;
+END $$;

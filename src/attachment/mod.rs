@@ -1,0 +1,9 @@
+//! An embedded column of a table: what its vectors are made of, and how its triggers are told.
+
+mod source;
+mod trigger_spec;
+mod update;
+
+pub use source::{Sources, UnknownModality};
+pub use trigger_spec::{Images, TriggerSpec, source_columns, wrong};
+pub use update::{Change, Source, Vector};

@@ -1,0 +1,76 @@
+//! Which row an error is about: a statement may write thousands.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use clip_core::{Error, Modality};
+use pgrx::pg_sys;
+
+use super::row::{Column, Row, Side};
+use crate::attachment::Sources;
+use crate::datum::{from_server, to_server};
+use crate::error::OrRaise;
+use crate::queue::primary_key;
+
+/// Bytes of a text that stands for the row's key.
+const LONGEST: usize = 100;
+
+unsafe extern "C-unwind" {
+    fn errcontext_msg(format: *const c_char, ...) -> c_int;
+}
+
+/// The error, with the row in its CONTEXT: table, key or else text, and the column.
+pub fn raise(row: &Row, sources: &Sources<Column>, column: Column, error: Error) -> ! {
+    // SAFETY: the relation of the running call.
+    let (table, column) = unsafe {
+        let relation = &*(*row.relation()).rd_rel;
+        (from_server(CStr::from_ptr(relation.relname.data.as_ptr())), row.name(column))
+    };
+    let key = key(row, sources).map_or_else(String::new, |key| format!(", row {key}"));
+    let context = to_server(&format!("table \"{table}\"{key}, column \"{column}\"")).unwrap_or_default();
+    // SAFETY: copied into memory that is there when the error is reported; the report takes the callback from the stack.
+    unsafe {
+        let text = pg_sys::pstrdup(context.as_ptr());
+        let callback =
+            pg_sys::palloc0(size_of::<pg_sys::ErrorContextCallback>()).cast::<pg_sys::ErrorContextCallback>();
+        (*callback).previous = pg_sys::error_context_stack;
+        (*callback).callback = Some(tell);
+        (*callback).arg = text.cast();
+        pg_sys::error_context_stack = callback;
+    }
+    Err::<(), _>(error).or_raise();
+    unreachable!("an error was raised")
+}
+
+unsafe extern "C-unwind" fn tell(text: *mut c_void) {
+    // SAFETY: a C string, and a format for one. Called while the error is being reported.
+    unsafe {
+        pg_sys::set_errcontext_domain(std::ptr::null());
+        errcontext_msg(c"%s".as_ptr(), text.cast::<c_char>());
+    }
+}
+
+/// The primary key as PostgreSQL's own messages write one, else the text beside an image. `None` where there is neither, or the
+/// caller may not read it.
+fn key(row: &Row, sources: &Sources<Column>) -> Option<String> {
+    // SAFETY: the relation of the running call.
+    let key = unsafe { primary_key(row.relation()) };
+    let columns: Vec<Column> = match key {
+        Some(numbers) => numbers.into_iter().map(|number| row.column(number)).collect(),
+        None => vec![*sources.column(Modality::Text)?],
+    };
+    if !columns.iter().all(|column| row.may_be_shown(*column)) {
+        return None;
+    }
+    let names: Vec<_> = columns.iter().map(|column| row.name(*column)).collect();
+    let values: Option<Vec<_>> = columns.iter().map(|column| short(row.as_string(*column, Side::New)?)).collect();
+    Some(format!("({})=({})", names.join(", "), values?.join(", ")))
+}
+
+fn short(mut value: String) -> Option<String> {
+    if let Some(end) = value.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST) {
+        value.truncate(end);
+        value += "...";
+    }
+    Some(value)
+}
