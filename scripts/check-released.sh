@@ -8,3 +8,9 @@ for script in pg_clip--*.sql; do
 	version=${script#pg_clip--}
 	ls ../../sql/upgrade/"${version%.sql}"--*.sql >/dev/null 2>&1 || { echo "sql/upgrade leads nowhere from ${version%.sql}" >&2; exit 1; }
 done
+
+cd ../..
+version=$(sed -nE "s/^default_version *= *'(.*)'/\1/p" pg_clip.control)
+for file in Cargo.toml META.json; do
+	grep -qE "\"?version\"?( =|:) \"$version\"" $file || { echo "$file is not of version $version" >&2; exit 1; }
+done

@@ -16,6 +16,7 @@ pub enum SqlState {
     DatatypeMismatch,
     UndefinedObject,
     AmbiguousParameter,
+    ObjectInUse,
     InsufficientPrivilege,
     TriggerProtocol,
     CharacterNotInRepertoire,
@@ -60,6 +61,7 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
         SqlState::DatatypeMismatch => ERRCODE_DATATYPE_MISMATCH,
         SqlState::UndefinedObject => ERRCODE_UNDEFINED_OBJECT,
         SqlState::AmbiguousParameter => ERRCODE_AMBIGUOUS_PARAMETER,
+        SqlState::ObjectInUse => ERRCODE_OBJECT_IN_USE,
         SqlState::InsufficientPrivilege => ERRCODE_INSUFFICIENT_PRIVILEGE,
         SqlState::TriggerProtocol => ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
         SqlState::CharacterNotInRepertoire => ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
@@ -71,7 +73,7 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
 }
 
 #[track_caller]
-fn raise_code(code: PgSqlErrorCode, message: String, hint: Option<String>) -> ! {
+pub fn raise_code(code: PgSqlErrorCode, message: String, hint: Option<String>) -> ! {
     report(PgLogLevel::ERROR, code, message, hint);
     unreachable!("an error report of level ERROR does not return")
 }

@@ -9,7 +9,7 @@ use pgrx::{PgTryBuilder, Spi, pg_extern, pg_guard, pg_sys};
 
 use crate::error::{SqlState, raise};
 use crate::interrupts::pqsignal;
-use crate::queue::as_superuser;
+use crate::pipeline::as_superuser;
 use crate::{locks, registry};
 
 /// What the worker is told: it looks up by itself what it builds, so that nobody can hand it a statement.

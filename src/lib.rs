@@ -4,6 +4,7 @@
 
 mod api;
 mod attachment;
+mod backfill;
 mod datum;
 mod error;
 mod guc;
@@ -12,6 +13,7 @@ mod interrupts;
 mod locks;
 mod maintenance;
 mod memo;
+mod pipeline;
 mod plan;
 mod procedure;
 mod queue;

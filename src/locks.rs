@@ -35,6 +35,11 @@ fn clip_try_lock(relation: pg_sys::Oid) -> bool {
     acquire(Work::Step, relation, false, false)
 }
 
+/// The lock of a step, to the end of the transaction; `false` where another session has it. The caller has checked who calls.
+pub fn try_lock_step(relation: pg_sys::Oid) -> bool {
+    acquire(Work::Step, relation, false, false)
+}
+
 /// Waits for the lock of a step, and has it to the end of the transaction. The caller has checked who calls.
 pub fn lock_step(relation: pg_sys::Oid) {
     acquire(Work::Step, relation, false, true);

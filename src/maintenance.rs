@@ -9,12 +9,13 @@ use std::ffi::CStr;
 
 use pgrx::{Spi, pg_extern, pg_sys};
 
-use crate::datum::VarlenaCopy;
+use crate::backfill;
+use crate::datum::{VarlenaCopy, from_server};
 use crate::error::{SqlState, raise};
 use crate::index_worker;
 use crate::locks;
+use crate::pipeline::{as_owner, constraints_at_once};
 use crate::procedure::Procedure;
-use crate::queue::{as_owner, constraints_at_once};
 use crate::registry;
 use pg_sys::{BOOLOID, INT4OID, NAMEOID, REGCLASSOID, TEXTOID};
 
@@ -49,13 +50,20 @@ fn clip_backfill(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo
     let arguments = kept(fcinfo, &[REGCLASSOID, NAMEOID, INT4OID]);
     let procedure = Procedure::begin("clip_backfill", fcinfo);
     let relation = owned(relation);
-    let begin = || step(relation, c"SELECT clip.backfill_begin($1, $2, $3)", &arguments, Kept::name);
-    if let Some(column) = procedure.transaction(begin) {
-        let arguments = with_column(arguments, 1, column);
-        let next =
-            || writing_step(relation, c"SELECT clip.backfill_step($1, $2, $3)", &arguments, |more| more.value() != 0);
-        while procedure.transaction(next) == Some(true) {}
-        procedure.transaction(|| step(relation, c"SELECT clip.backfill_end($1, $2)", &arguments[..2], |_| ()));
+    let limit = arguments[2].integer();
+    let column = procedure.transaction(|| {
+        let column = step(relation, c"SELECT clip.backfill_begin($1, $2, $3)", &arguments, Kept::name)?;
+        backfill::begin(relation, &column.text());
+        Some(column)
+    });
+    if let Some(column) = column {
+        let name = column.text();
+        let arguments = &with_column(arguments, 1, column)[..2];
+        let check = || {
+            step(relation, c"SELECT clip.backfill_continue($1, $2)", arguments, |_| ());
+        };
+        while backfill::step(&procedure, relation, &name, limit, check) {}
+        procedure.transaction(|| step(relation, c"SELECT clip.backfill_end($1, $2)", arguments, |_| ()));
     }
     procedure.end();
 }
@@ -66,17 +74,36 @@ fn clip_change_model(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCall
     let arguments = kept(fcinfo, &[REGCLASSOID, TEXTOID, NAMEOID, BOOLOID, INT4OID]);
     let procedure = Procedure::begin("clip_change_model", fcinfo);
     let relation = owned(relation);
+    let limit = arguments[4].integer();
     let begin = || step(relation, c"SELECT clip.change_begin($1, $2, $3, $4, $5)", &arguments, Kept::name);
     if let Some(column) = procedure.transaction(begin) {
         let arguments = with_column(arguments, 2, column);
-        let next = || writing_step(relation, c"SELECT clip.change_step($1, $3, $5)", &arguments, |index| index.value());
-        while let Some(old_index) = procedure.transaction(next) {
-            if old_index != 0 {
-                index_worker::build(relation, pg_sys::Oid::from(old_index as u32));
+        let next = || writing_step(relation, c"SELECT clip.change_step($1, $3, $5)", &arguments, |next| next.value());
+        let is_walking = relation.to_u32() as usize;
+        while let Some(next) = procedure.transaction(next) {
+            if next == is_walking {
+                walk(&procedure, relation, &arguments, limit);
+            } else if next != 0 {
+                index_worker::build(relation, pg_sys::Oid::from(next as u32));
             }
         }
     }
     procedure.end();
+}
+
+/// Embeds into the new column of a change of model, until a walk ends or the change is aborted.
+fn walk(procedure: &Procedure, relation: pg_sys::Oid, arguments: &[Kept], limit: i32) {
+    const SQL: &CStr = c"SELECT clip.change_continue($1, $3)";
+    let check = || step(relation, SQL, arguments, Kept::name).map(|column| column.text()).unwrap_or_default();
+    let column = procedure.transaction(|| {
+        let column = check();
+        backfill::begin(relation, &column);
+        column
+    });
+    let check = || {
+        check();
+    };
+    while backfill::step(procedure, relation, &column, limit, check) {}
 }
 
 /// A relation whose owner the caller may act as.
@@ -153,9 +180,24 @@ impl Kept {
         })
     }
 
+    /// Of a number that was checked not to be NULL.
+    fn integer(&self) -> i32 {
+        self.datum().map_or(0, |datum| datum.value() as i32)
+    }
+
     fn name(datum: pg_sys::Datum) -> Value {
         // SAFETY: a `name`, which has so many bytes.
         Value::Name(Box::new(unsafe { *datum.cast_mut_ptr::<[u8; NAME]>() }))
+    }
+}
+
+impl Value {
+    /// Of a name.
+    fn text(&self) -> String {
+        match self {
+            Self::Name(name) => CStr::from_bytes_until_nul(&name[..]).map(from_server).unwrap_or_default(),
+            _ => String::new(),
+        }
     }
 }
 

@@ -36,3 +36,16 @@ pub fn set(name: &CStr, value: &CStr) {
         );
     }
 }
+
+/// Settings under which values are written so that every later session reads them alike, until the end of the enclosing level.
+pub fn set_canonical_output() {
+    for (setting, value) in [
+        (c"search_path", c"pg_catalog, pg_temp"),
+        (c"datestyle", c"ISO"),
+        (c"intervalstyle", c"postgres"),
+        (c"extra_float_digits", c"3"),
+        (c"bytea_output", c"hex"),
+    ] {
+        set(setting, value);
+    }
+}

@@ -88,6 +88,11 @@ pub fn schema_was_ours() -> bool {
     }
 }
 
+/// What a transaction has seen may have been undone with it.
+pub fn look_again() {
+    WAS_OURS.set(false);
+}
+
 /// What to do where library and schema do not go together.
 fn advice(schema: &str) -> (String, &'static str) {
     let message = format!("the schema of pg_clip is of version {schema}, its library of version {VERSION}");
@@ -143,4 +148,16 @@ fn clip_start_index_build() {
 fn clip_index_build_running() -> bool {
     check_schema();
     false
+}
+
+/// Of 0.1.0: `clip.try_embed_images(images bytea[], model text, fingerprint text)`
+#[pg_extern(sql = false)]
+fn clip_try_embed_images() {
+    check_schema();
+}
+
+/// Of 0.1.0: `clip.try_embed_texts(contents text[], model text, fingerprint text)`
+#[pg_extern(sql = false)]
+fn clip_try_embed_texts() {
+    check_schema();
 }

@@ -89,10 +89,10 @@ with Session(db) as session:
     assert session.one("SELECT count(*) FROM items WHERE embedding IS NULL") == "0"
     assert session.one(WRONG) == "0"
 
-    # the walk's row goes away between the checks of a step and the step itself
+    # the walk's row goes away between two steps
     session.run("BEGIN; DELETE FROM clip.backfills")
     try:
-        went_on = session.run("SELECT clip.backfill_step('items', 'embedding', 10)")
+        went_on = session.run("SELECT clip.backfill_continue('items', 'embedding')")
         raise AssertionError(f"went on: {went_on}")
     except SqlError as e:
         assert e.sqlstate == "55006", e

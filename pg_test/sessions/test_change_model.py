@@ -289,7 +289,7 @@ def around():
         session.run(f"INSERT INTO poisoned VALUES (1, {hexed(IMAGE)})")
         session.run("ALTER TABLE poisoned DISABLE TRIGGER USER; UPDATE poisoned SET id = 1; INSERT INTO poisoned SELECT 2, '\\x00', embedding FROM poisoned; ALTER TABLE poisoned ENABLE TRIGGER USER")
         assert session.fails("CALL clip_change_model('poisoned', 'tiny-eps')") == "55000"
-        assert session.run("SELECT embedding_column, key, sqlstate FROM clip_backfill_errors") == [["embedding_next", '{"id": 2}', "22P03"]]
+        assert session.run("SELECT embedding_column, key, sqlstate FROM clip_failures") == [["embedding_next", '{"id": 2}', "22P03"]]
         session.run("CALL clip_change_model('poisoned', 'tiny-eps', skip_missing => true)")
         assert session.run("SELECT id, embedding IS NULL FROM poisoned ORDER BY id") == [["1", "f"], ["2", "t"]]
 

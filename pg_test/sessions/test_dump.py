@@ -22,7 +22,7 @@ with Session(source) as session:
     session.run("CALL clip_drain('waiting')")
     session.run(f"INSERT INTO waiting (modality, content_ref, image) VALUES ('image', 'waits.png', {hexed(png(9, 7))})")
     contents = "SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t"
-    tables = ["items", "shop.products", "waiting", "clip.tables", "clip.queue"]
+    tables = ["items", "shop.products", "waiting", "clip.tables", "clip.queue", "clip.failures"]
     before = [session.one(contents.format(table)) for table in tables]
 
 dump = subprocess.run(["pg_dump", source], capture_output=True, check=True).stdout
@@ -38,7 +38,7 @@ with Session("clip_restored") as session:
     # what waited goes on, what failed is still known, and numbers of jobs go on where they were
     session.run("CALL clip_drain('waiting')")
     assert session.one("SELECT w.embedding = i.embedding FROM waiting w, items i WHERE w.content_ref = 'waits.png' AND i.content_ref = 'p.png'") == "t"
-    assert session.run("SELECT key, sqlstate FROM clip_dead_letters") == [["{1}", "22P03"]]
+    assert session.run("SELECT key, sqlstate, state FROM clip_failures") == [['{"id": 1}', "22P03", "dead"]]
     session.run("INSERT INTO waiting (modality, content_ref) VALUES ('text', 'new')")
     session.run("CALL clip_drain('waiting')")
     assert session.one("SELECT count(*) FROM waiting WHERE embedding IS NULL") == "1"

@@ -31,7 +31,7 @@ with Session(fresh_database("clip_ascii", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' L
     ascii.run("CALL clip_backfill('t')")
     assert ascii.one("SELECT count(embedding) FROM t") == "2"
     assert ascii.one(f"SELECT embedding FROM t WHERE title = '{TEXT}'") == expected
-    assert ascii.run("SELECT sqlstate, message FROM clip_backfill_errors") == [["22021", "text is not valid in the encoding UTF8"]]
+    assert ascii.run("SELECT sqlstate, message FROM clip_failures") == [["22021", "text is not valid in the encoding UTF8"]]
 
 # names that are not ASCII, whatever the database's encoding
 for encoding, client in (("LATIN1", "UTF8"), ("EUC_JP", "UTF8"), ("SQL_ASCII", "SQL_ASCII"), ("UTF8", "UTF8")):

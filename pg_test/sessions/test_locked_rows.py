@@ -26,7 +26,7 @@ try:
         done = ROWS - int(session.one(WAITS))
         looks = []
         while time.monotonic() - begun < LOCKED:
-            looks.append(session.run("SELECT coalesce(max(pauses), 0), max(attempts), count(error) FROM clip.queue")[0])
+            looks.append(session.run("SELECT coalesce(max(pauses), 0), max(attempts), (SELECT count(*) FROM clip.failures) FROM clip.queue")[0])
             time.sleep(0.5)
         runs = int(session.one(RUNS)) - before
         assert runs - done <= 128, f"the model ran {runs} times, {done} rows were done before the lock"

@@ -131,9 +131,9 @@ try:
     with Session(db) as session:
         trap(session, "trigger", f"IF NEW.id = 3 THEN {SLEEP}; END IF")
         session.run("INSERT INTO m.t SELECT i, 'text ' || i FROM generate_series(1, 6) i")
-        row = "SELECT sqlstate, error, failed_at FROM clip.queue WHERE relation = 'm.t'::regclass AND key = '{3}' AND attempts > 0"
-        [[sqlstate, error, failed_at]] = until(lambda: session.run(row))
-        assert (sqlstate, error, failed_at) == ("57014", "code of the table took longer than clip.worker_timeout (1000 ms)", "NULL"), (sqlstate, error, failed_at)
+        row = "SELECT sqlstate, message, state FROM clip.failures WHERE relation = 'm.t'::regclass AND key = '{3}'"
+        [[sqlstate, message, state]] = until(lambda: session.run(row))
+        assert (sqlstate, message, state) == ("57014", "code of the table took longer than clip.worker_timeout (1000 ms)", "waiting"), (sqlstate, message, state)
         until(lambda: session.run("SELECT id FROM m.t WHERE embedding IS NULL") == [["3"]], 60)
         # in clip_drain it is the same, and the session's own limits still end the call
         no_workers(session)
@@ -149,7 +149,7 @@ try:
         session.run("CREATE OR REPLACE FUNCTION m.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'remote timeout' USING ERRCODE = '57014'; END $$")
         session.run("INSERT INTO m.t VALUES (1, 'x')")
         session.run("CALL clip_drain('m.t')")
-        assert session.run("SELECT sqlstate, error, attempts FROM clip.queue") == [["57014", "remote timeout", "1"]]
+        assert session.run("SELECT sqlstate, message, attempts FROM clip.failures") == [["57014", "remote timeout", "1"]]
 
     # an administrator's cancel is nobody's failure: the worker goes on
     settings(clip__worker_timeout="60s", clip__workers=1)

@@ -75,7 +75,7 @@ try:
         session.send("CALL clip_drain('t')")
         other.run("SET default_transaction_isolation = 'read committed'")
         for i in range(10):
-            other.run(f"UPDATE t SET title = 'again {i}' WHERE id % 10 = {i}; DELETE FROM clip.queue WHERE failed_at IS NOT NULL")
+            other.run(f"UPDATE t SET title = 'again {i}' WHERE id % 10 = {i}; DELETE FROM clip.failures WHERE state = 'dead'")
         session.wait()
         for _ in range(5):
             session.run("SELECT pg_sleep(1)")

@@ -103,9 +103,10 @@ def maintenance(admin):
     check(admin, "clip_detach")
     # what these functions stand on refuses to run as anybody else
     admin.run("SELECT clip_attach('m.t', text_column => 'title')")
-    for call in ["clip.backfill_begin('m.t', 'embedding', 10)", "clip.backfill_step('m.t', 'embedding', 10)",
+    for call in ["clip.backfill_begin('m.t', 'embedding', 10)", "clip.backfill_continue('m.t', 'embedding')",
                  "clip.switch_mode('m.t', 'embedding', 'async')", "clip.detach('m.t', 'embedding')",
                  "clip.change_begin('m.t', 'tiny', 'embedding', false, 10)", "clip.change_step('m.t', 'embedding', 10)",
+                 "clip.change_continue('m.t', 'embedding')",
                  "clip.abort_model_change('m.t', 'embedding')"]:
         assert admin.fails(f"SELECT {call}") == "42501", call
     check(admin, "internal functions")

@@ -43,9 +43,9 @@ try:
         until(lambda: session.one("SELECT count(*) FROM clip.queue WHERE claimed_by IS NOT NULL AND relation = 'slow'::regclass") != "0")
         before = restarts()
         session.run("INSERT INTO posts SELECT i, CASE WHEN i = 30 THEN 'poison' ELSE 'post ' || i END FROM generate_series(1, 100) i")
-    dead = "SELECT relation::regclass, key, sqlstate, error FROM clip.queue WHERE failed_at IS NOT NULL"
+    dead = "SELECT relation::regclass, key, sqlstate, message FROM clip.failures WHERE state = 'dead'"
     until(lambda: ask(db, dead), 60)
-    until(lambda: ask(db, "SELECT count(*) FROM clip.queue WHERE failed_at IS NULL") == [["0"]], 90)
+    until(lambda: ask(db, "SELECT count(*) FROM clip.queue") == [["0"]], 90)
     seen = restarts() - before
     assert seen == 2, f"{seen} restarts"
     assert ask(db, dead) == [["posts", "{30}", "57P02", "the server process ended in each of 2 attempts to embed the row"]], ask(db, dead)

@@ -103,8 +103,8 @@ loader.join()
 try:
     with Session(db) as session:
         until(lambda: session.one("SELECT count(*) FROM clip.queue") == "0"
-              or session.one("SELECT count(*) FROM clip.queue WHERE failed_at IS NULL") == "0", 300)
-        assert session.run("SELECT * FROM clip_dead_letters") == []
+              or session.one("SELECT count(*) FROM clip.queue") == "0", 300)
+        assert session.run("SELECT * FROM clip_failures WHERE state = 'dead'") == []
         assert session.one("SELECT count(*) FROM load") == str(IMAGES)
         assert session.one("SELECT count(*) FROM load WHERE embedding IS NULL") == "0", "rows were lost"
         assert session.one("SELECT count(*) FROM load WHERE embedding <> clip_embed_image(image)") == "0", "stale vectors"

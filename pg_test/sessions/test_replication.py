@@ -89,7 +89,7 @@ try:
             publisher.run("INSERT INTO d VALUES (1, 'cat'), (2, 'dog'), (3, 'fish')")
             publisher.run("UPDATE d SET embedding = clip_embed_text(title) WHERE id = 2")
             publisher.run("UPDATE d SET title = 'hen' WHERE id = 3")
-            until(lambda: subscriber.one("SELECT title FROM d WHERE id = 3") == "hen")
+            until(lambda: subscriber.run("SELECT title FROM d WHERE id = 3") == [["hen"]])
             subscriber.run("CALL clip_drain('d')")
             right = "SELECT count(*) FROM d WHERE embedding <=> clip_embed_text(title) < 1e-5"
             assert subscriber.one(right) == "4"

@@ -9,7 +9,7 @@ from pg import Session, bindir, fresh_database, restart_server, until
 from rows import preloaded, settings
 
 ROWS = 200
-STATE = "SELECT max(attempts), count(*) FILTER (WHERE failed_at IS NOT NULL), count(*) FROM clip.queue"
+STATE = "SELECT max(attempts), (SELECT count(*) FROM clip.failures WHERE state = 'dead'), count(*) FROM clip.queue"
 # what a day of pauses would do: as if each had ended
 HURRY = "UPDATE clip.queue SET not_before = now() WHERE not_before < 'infinity'"
 
@@ -42,7 +42,7 @@ try:
             session.run(HURRY)
             # a table's pause is not longer than one of its rows', which are due
             session.run("CALL clip_drain()")
-        assert session.run("SELECT DISTINCT sqlstate, error FROM clip.queue WHERE error IS NOT NULL") == \
+        assert session.run("SELECT DISTINCT sqlstate, message FROM clip_failures") == \
             [["55000", "the table has no primary key, which the row waits under"]]
         assert session.one("SELECT retrying > 0 FROM clip_queue") == "t"
     subprocess.run([pg_restore, "-d", db, "--section=post-data", dump], check=True)
@@ -56,7 +56,7 @@ try:
         for _ in range(8):
             session.run(HURRY)
             session.run("CALL clip_drain()")
-        assert session.run("SELECT attempts, failed_at, sqlstate FROM clip.queue") == [["0", "NULL", "42704"]]
+        assert session.run("SELECT attempts, state, sqlstate FROM clip_failures") == [["0", "waiting", "42704"]]
         session.run("UPDATE clip.tables SET model = 'pictograms'")
         session.run(HURRY)
         session.run("CALL clip_drain()")

@@ -87,7 +87,7 @@ def go_on(session, copied=False):
     """All that `fill` began, after the update."""
     session.run("SET client_min_messages = error")
     assert session.run("SELECT content_ref FROM items WHERE embedding IS NULL") == []
-    dead = session.run("SELECT d.sqlstate, d.error FROM clip_dead_letters d")
+    dead = session.run("SELECT sqlstate, message FROM clip_failures WHERE relation = 'waiting'::regclass AND state = 'dead'")
     assert dead == [["22P03", "no image"]], dead
     assert session.run("SELECT waiting + claimed > 3, retrying, dead FROM clip_queue WHERE relation = 'waiting'::regclass") == [["t", "1", "1"]]
     write(session, 2)
@@ -101,11 +101,11 @@ def go_on(session, copied=False):
     assert session.one("SELECT bool_and(title_vec <=> clip_embed_text(title) < 1e-5 AND photo_vec <=> clip_embed_image(photo) < 1e-5) FROM shop.products") == "t"
 
     if not copied:  # the state of backfills is not dumped
-        assert session.run("SELECT key FROM clip_backfill_errors") == [['{"id": 3}']]
+        assert session.run("SELECT key FROM clip_failures WHERE relation = 'old'::regclass") == [['{"id": 3}']]
         assert session.run("SELECT rows_done, rows_total FROM clip_progress WHERE relation = 'old'::regclass") == [["4", "20"]]
     session.run("CALL clip_backfill('old', batch_size => 4)")
     assert session.run("SELECT id FROM old WHERE embedding IS NULL") == [["3"]]
-    assert session.run("SELECT key, sqlstate FROM clip_backfill_errors") == [['{"id": 3}', "22P03"]]
+    assert session.run("SELECT key, sqlstate FROM clip_failures") == [['{"id": 3}', "22P03"]]
     session.run(f"UPDATE old SET photo = {hexed(png(3, 3))} WHERE id = 3; CALL clip_backfill('old')")
     assert session.run("SELECT id FROM old WHERE embedding IS NULL OR embedding <=> clip_embed_image(photo) > 1e-5") == []
 
@@ -135,6 +135,18 @@ def go_on(session, copied=False):
     session.run("DROP TABLE changing, regretted, waits")
     assert session.run("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'clip%'") == []
     assert session.run("SELECT relation FROM clip.tables UNION ALL SELECT relation FROM clip.queue") == []
+
+
+def update_among_writers(name):
+    """Those that have begun end first, others wait, and none fails."""
+    with Session(name) as session, Session(name) as begun, Session(name) as later:
+        begun.run("SET client_min_messages = error; BEGIN; UPDATE items SET metadata = '1'")
+        session.send("ALTER EXTENSION pg_clip UPDATE")
+        until(lambda: begun.one(f"SELECT count(*) FROM pg_locks WHERE pid = {session.pid} AND NOT granted") == "1", what="the update's wait")
+        later.send("INSERT INTO items (modality, content_ref) VALUES ('text', 'later')")
+        begun.run("INSERT INTO waiting (modality, content_ref) VALUES ('text', 'begun'); COMMIT")
+        session.wait()
+        later.wait()
 
 
 def refused(session, statement):
@@ -180,8 +192,7 @@ with golden_models(TWO_MODELS) as models, released_versions() as versions:
         with Session(restored(name, f"{name}_restored")) as session:
             go_on(session, copied=True)
         same(fresh, catalogue(f"{name}_restored"))
-        with Session(name) as session:
-            session.run("ALTER EXTENSION pg_clip UPDATE")
+        update_among_writers(name)
         same(fresh, catalogue(name))
         with Session(name) as session:
             go_on(session)

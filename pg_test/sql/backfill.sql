@@ -7,7 +7,7 @@ SELECT clip_attach('products', text_column => 'title', image_column => 'photo');
 CALL clip_backfill('products', batch_size => 7);
 SELECT id, embedding IS NULL AS missing FROM products WHERE id > 100 ORDER BY id;
 SELECT count(*) AS wrong FROM products WHERE embedding <> coalesce(clip_embed_image(nullif(photo, '\x00')), clip_embed_text(title));
-SELECT relation, embedding_column, key, sqlstate, message FROM clip_backfill_errors;
+SELECT relation, embedding_column, key, modality, sqlstate, message, state FROM clip_failures;
 SELECT count(*) AS unfinished FROM clip_progress;
 SELECT rows_total, rows_done, rows_failed FROM clip.backfills;
 
@@ -18,15 +18,36 @@ SELECT sum(items + memo_hits) - :before AS inputs FROM clip_stats;
 UPDATE products SET photo = NULL WHERE id = 102;
 CALL clip_backfill('products');
 SELECT count(*) AS missing FROM products WHERE embedding IS NULL;
-SELECT count(*) AS errors FROM clip_backfill_errors;
+SELECT count(*) AS errors FROM clip_failures;
 
 -- with a modality column, and images that are cleared
 CREATE TABLE items (kind text, body text, image bytea, embedding vector(256));
-INSERT INTO items VALUES ('text', 'cat', NULL), ('image', 'red.bmp', :red), ('image', 'damaged', '\x4749'), ('text', NULL, NULL), (NULL, 'neither', NULL);
+INSERT INTO items VALUES ('text', 'cat', NULL), ('image', 'red.bmp', :red), ('image', 'damaged', '\x4749'), ('text', NULL, NULL), (NULL, 'neither', NULL), ('audio', 'a sound', NULL);
 SELECT clip_attach('items', text_column => 'body', image_column => 'image', modality_column => 'kind', keep_images => false);
 CALL clip_backfill('items');
 SELECT body, image IS NULL AS no_image, embedding IS NULL AS missing FROM items ORDER BY body;
-SELECT key, sqlstate FROM clip_backfill_errors;
+SELECT key, modality, sqlstate, message FROM clip_failures ORDER BY sqlstate;
+-- without a primary key a failure is known by where its row lies
+UPDATE items SET kind = 'text' WHERE kind = 'audio';
+DELETE FROM items WHERE body = 'damaged';
+CALL clip_backfill('items');
+SELECT count(*) AS failures FROM clip_failures;
+SELECT body, embedding IS NULL AS missing FROM items WHERE body = 'a sound';
+
+-- what code of the table's owner refuses fails alone
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF NEW.title = 'word 13' THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION refuse();
+ALTER TABLE products DISABLE TRIGGER USER;
+UPDATE products SET embedding = NULL WHERE id BETWEEN 10 AND 14;
+ALTER TABLE products ENABLE TRIGGER USER;
+CALL clip_backfill('products');
+SELECT key, sqlstate, message, state, attempts FROM clip_failures;
+SELECT count(*) AS missing FROM products WHERE embedding IS NULL AND id <> 103;
+DROP TRIGGER refuse ON products;
+DROP FUNCTION refuse();
+CALL clip_backfill('products');
+SELECT count(*) AS failures FROM clip_failures;
 
 -- partitions; columns with names that need quoting
 CREATE TABLE parted (id int, "the Text" text, "Embedding ""x""" vector, PRIMARY KEY (id)) PARTITION BY RANGE (id);
@@ -65,8 +86,8 @@ CREATE ROLE clip_other;
 GRANT ALL ON products TO clip_other;
 SET ROLE clip_other;
 CALL clip_backfill('products', 'embedding');
-SELECT count(*) AS visible FROM clip_backfill_errors;
-SELECT clip.note('backfill: finish', 'products', 'embedding', '');
+SELECT count(*) AS visible FROM clip_failures;
+SELECT clip.note('backfill: again', 'products', 'embedding', '');
 RESET ROLE;
 REVOKE ALL ON products FROM clip_other;
 DROP ROLE clip_other;
@@ -75,4 +96,4 @@ SELECT clip.note('no such entry', 'products', 'embedding', '');
 SELECT clip_detach('products', 'embedding'), clip_detach('products');
 DROP TABLE products, items, parted, large;
 SELECT count(*) FROM clip.backfills;
-SELECT count(*) FROM clip.backfill_errors;
+SELECT count(*) FROM clip.failures;

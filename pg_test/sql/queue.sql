@@ -49,56 +49,78 @@ INSERT INTO waiting (modality, content_ref, image) SELECT 'image', 'bad ' || i, 
 CALL clip_drain('waiting');
 SELECT content_ref, embedding IS NULL AS lacks_vector, image IS NOT NULL AS has_bytes FROM waiting WHERE content_ref LIKE 'bad %' AND embedding IS NULL ORDER BY id;
 SELECT count(*) FROM waiting WHERE content_ref LIKE 'bad %' AND embedding = clip_embed_image(:red);
-SELECT relation, sqlstate, error, attempts FROM clip_dead_letters ORDER BY sqlstate;
+SELECT relation, modality, sqlstate, message, attempts, state FROM clip_failures ORDER BY sqlstate;
 SELECT waiting, dead FROM clip_queue;
 CALL clip_drain('waiting');
--- mended and put back
+-- mended: it waits again, and nothing is left to be put back
 UPDATE waiting SET image = :blue WHERE content_ref = 'bad 4';
 SELECT clip_retry('waiting', sqlstate => '22P03');
 SELECT clip_retry('waiting', embedding_column => 'other');
 CALL clip_drain('waiting');
 SELECT embedding = clip_embed_image(:blue) AS mended FROM waiting WHERE content_ref = 'bad 4';
-SELECT sqlstate FROM clip_dead_letters;
+SELECT sqlstate FROM clip_failures;
 SELECT clip_retry('waiting');
-SELECT count(*) FROM clip_dead_letters;
+SELECT count(*) FROM clip_failures;
 CALL clip_drain('waiting', 1);
-SELECT sqlstate FROM clip_dead_letters;
+SELECT sqlstate FROM clip_failures;
+
+-- a failure goes with its reason: a row that is repaired, one that is gone, one that a backfill comes to
+SELECT clip_retry('waiting');
+CALL clip_drain('waiting');
+INSERT INTO waiting (modality, content_ref, image) SELECT 'image', 'worse ' || i, '\x00' FROM generate_series(1, 3) i;
+CALL clip_drain('waiting');
+SELECT sqlstate, count(*) FROM clip_failures GROUP BY 1 ORDER BY 1;
+UPDATE waiting SET image = :red WHERE content_ref = 'worse 1';
+CALL clip_drain('waiting');
+SELECT key = (SELECT jsonb_build_object('id', id) FROM waiting WHERE content_ref = 'worse 1') AS repaired FROM clip_failures WHERE sqlstate = '22P03';
+DELETE FROM waiting WHERE content_ref = 'worse 2';
+SELECT clip_retry('waiting', sqlstate => '22P03');
+CALL clip_drain('waiting');
+SELECT count(*) FROM clip_failures WHERE sqlstate = '22P03';
+ALTER TABLE waiting DISABLE TRIGGER USER;
+UPDATE waiting SET image = :blue WHERE content_ref = 'worse 3';
+ALTER TABLE waiting ENABLE TRIGGER USER;
+CALL clip_backfill('waiting');
+SELECT sqlstate, state FROM clip_failures;
+SELECT embedding = clip_embed_image(:blue) AS repaired FROM waiting WHERE content_ref = 'worse 3';
 
 -- an error that may pass is tried again later, with growing delays, and given up in the end
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
 CREATE TRIGGER refuse BEFORE UPDATE ON waiting FOR EACH ROW WHEN (NEW.content_ref = 'mouse') EXECUTE FUNCTION refuse();
 INSERT INTO waiting (modality, content_ref) VALUES ('text', 'mouse');
 CALL clip_drain('waiting');
-SELECT attempts, sqlstate, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 1 AND 5 AS soon FROM clip.queue WHERE sqlstate = 'P0001';
-UPDATE clip.queue SET not_before = now() WHERE sqlstate = 'P0001';
+\set failing 'clip.queue q JOIN clip.failures f USING (relation, embedding_column, key)'
+SELECT q.attempts, f.sqlstate, modality, state, round(extract(epoch FROM not_before - now())) BETWEEN 1 AND 5 AS soon FROM :failing;
+UPDATE clip.queue SET not_before = now();
 CALL clip_drain('waiting');
-SELECT attempts, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 15 AND 20 AS later FROM clip.queue WHERE sqlstate = 'P0001';
-UPDATE clip.queue SET not_before = now(), attempts = 5 WHERE sqlstate = 'P0001';
+SELECT q.attempts, f.attempts AS known, state, round(extract(epoch FROM not_before - now())) BETWEEN 15 AND 20 AS later FROM :failing;
+SELECT waiting, retrying, dead FROM clip_queue;
+UPDATE clip.queue SET not_before = now(), attempts = 5;
 CALL clip_drain('waiting');
-SELECT attempts, sqlstate, error FROM clip_dead_letters WHERE sqlstate = 'P0001';
+SELECT attempts, sqlstate, message, state FROM clip_failures WHERE sqlstate = 'P0001';
 DROP TRIGGER refuse ON waiting;
 DROP FUNCTION refuse();
 -- what is missing around the row is waited for, and not counted
 UPDATE clip.tables SET model = 'no-such-model' WHERE relation = 'waiting'::regclass;
 SELECT clip_retry('waiting', sqlstate => 'P0001');
 CALL clip_drain('waiting');
-UPDATE clip.queue SET not_before = now(), pauses = 20 WHERE sqlstate = '42704';
+UPDATE clip.queue SET not_before = now(), pauses = 20;
 CALL clip_drain('waiting');
-SELECT attempts, sqlstate, error, failed_at, round(extract(epoch FROM not_before - now())) BETWEEN 200 AND 300 AS later FROM clip.queue WHERE sqlstate = '42704';
+SELECT q.attempts, f.sqlstate, message, state, round(extract(epoch FROM not_before - now())) BETWEEN 200 AND 300 AS later FROM :failing;
 UPDATE clip.tables SET model = 'pictograms' WHERE relation = 'waiting'::regclass;
 -- a claim that its process did not live to use: the next one takes the row
 UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity',
-	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database()) WHERE failed_at IS NULL;
+	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database());
 CALL clip_drain('waiting');
 SELECT embedding = clip_embed_text('mouse') AS embedded FROM waiting WHERE content_ref = 'mouse';
 -- one that killed it twice is given up; one that was copied with its claim is none of these
 UPDATE waiting SET content_ref = 'killer' WHERE content_ref = 'mouse';
 UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity', crashes = 1,
-	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database()) WHERE failed_at IS NULL;
+	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database());
 CALL clip_drain('waiting');
-SELECT sqlstate, error FROM clip_dead_letters WHERE sqlstate = '57P02';
+SELECT sqlstate, message FROM clip_failures WHERE sqlstate = '57P02';
 SELECT clip_retry('waiting', sqlstate => '57P02');
-UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity', claimed_in = 1, crashes = 1 WHERE failed_at IS NULL;
+UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infinity', claimed_in = 1, crashes = 1;
 CALL clip_drain('waiting');
 SELECT embedding = clip_embed_text('killer') AS embedded FROM waiting WHERE content_ref = 'killer';
 
@@ -153,7 +175,7 @@ INSERT INTO loses VALUES (1, 'cat');
 ALTER TABLE loses DROP CONSTRAINT loses_pkey;
 INSERT INTO loses VALUES (2, 'dog');
 CALL clip_drain('loses');
-SELECT sqlstate, error, failed_at FROM clip.queue;
+SELECT sqlstate, message, state FROM clip_failures;
 \set VERBOSITY default
 
 -- partitioned: rows of every partition, however they come
@@ -189,7 +211,7 @@ INSERT INTO parents VALUES (1, 'wanted'), (2, 'unwanted'), (3, 'raises');
 INSERT INTO children VALUES (1);
 CALL clip_drain('parents');
 SELECT id, embedding IS NOT NULL AS embedded FROM parents ORDER BY id;
-SELECT key, attempts, sqlstate, error, failed_at IS NOT NULL AS dead FROM clip.queue ORDER BY id;
+SELECT key, attempts, sqlstate, message, state FROM clip_failures ORDER BY failed_at;
 SELECT what FROM seen;
 -- rows are written many in a statement; one that fails does not keep the others from it
 TRUNCATE seen;
@@ -210,3 +232,4 @@ DROP SCHEMA elsewhere CASCADE;
 DROP TYPE colour;
 DROP DOMAIN code;
 SELECT count(*) FROM clip.queue;
+SELECT count(*) FROM clip.failures;

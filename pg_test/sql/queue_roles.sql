@@ -13,10 +13,11 @@ SET ROLE clip_writer;
 INSERT INTO clip_queue_roles.owned (modality, content_ref) VALUES ('text', 'cat');
 -- and sees nothing of the queue without SELECT on the table
 SELECT count(*) FROM clip_queue;
-SELECT count(*) FROM clip_dead_letters;
+SELECT count(*) FROM clip_failures;
 CALL clip_drain();
 \set VERBOSITY sqlstate
 SELECT count(*) FROM clip.queue;
+SELECT count(*) FROM clip.failures;
 INSERT INTO clip.queue (relation, embedding_column, key) VALUES ('clip_queue_roles.owned', 'embedding', '{1}');
 UPDATE clip.queue SET not_before = now();
 CALL clip_drain('clip_queue_roles.owned');
@@ -50,7 +51,7 @@ RESET ROLE;
 CALL clip_drain();
 SELECT content_ref, embedding IS NOT NULL AS embedded FROM clip_queue_roles.owned ORDER BY id;
 SELECT * FROM clip_queue_roles.seen;
-SELECT sqlstate, error FROM clip.queue;
+SELECT sqlstate, message, state FROM clip_failures;
 SELECT current_setting('work_mem') <> '77MB' AS unchanged, current_user = session_user AS same_user;
 
 -- a policy that hides rows from their owner does not hide them from what runs in his name

@@ -40,6 +40,12 @@ MERGE INTO up USING (VALUES (20, :blue::bytea), (2, NULL), (21, :red), (3, NULL)
 	WHEN MATCHED THEN UPDATE SET image = s.image
 	WHEN NOT MATCHED THEN INSERT (id, modality, content_ref, image) VALUES (s.id, 'image', 'm' || s.id, s.image);
 SELECT id, made_of(embedding) AS made_of FROM up ORDER BY id;
+-- an image that is still there, as its row waited in another mode
+ALTER TABLE up DISABLE TRIGGER USER;
+UPDATE up SET image = :red, embedding = NULL WHERE id = 20;
+ALTER TABLE up ENABLE TRIGGER USER;
+INSERT INTO up (id, modality, content_ref, image) VALUES (20, 'image', 'e', :blue) ON CONFLICT (id) DO UPDATE SET image = coalesce(EXCLUDED.image, up.image);
+SELECT made_of(embedding) AS blue, image FROM up WHERE id = 20;
 -- SET image = NULL, as an ORM writes every column, keeps the vector of the image that was cleared
 UPDATE up SET image = NULL, metadata = '{"saved": true}';
 SELECT count(*) FROM up WHERE embedding IS NULL;
@@ -104,6 +110,22 @@ UPDATE kept SET b = b + 10;
 CALL clip_drain('kept');
 SELECT a, b, made_of(embedding) AS made_of FROM kept ORDER BY a, b;
 
+-- and in mode sync, where rows still wait; who changes another column of a bad one is not told
+SELECT clip_attach('owners', text_column => 'id');
+ALTER TABLE owners ADD photo bytea, ADD note text, ADD v vector;
+SELECT clip_attach('owners', image_column => 'photo', mode => 'async');
+INSERT INTO owners VALUES ('w', :red), ('bad', '\x00');
+SELECT clip_set_mode('owners', 'sync');
+CREATE TRIGGER touch BEFORE UPDATE ON owners FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+UPDATE owners SET note = 'changed';
+UPDATE owners SET id = id || '2' WHERE photo IS NOT NULL;
+CALL clip_drain('owners');
+SELECT id, made_of(v) AS made_of FROM owners WHERE photo IS NOT NULL ORDER BY id;
+SELECT key, sqlstate FROM clip_failures;
+UPDATE owners SET photo = :blue WHERE id = 'bad2';
+SELECT id, made_of(v) AS made_of FROM owners WHERE photo IS NOT NULL ORDER BY id;
+SELECT key, sqlstate FROM clip_failures;
+
 -- columns that are renamed or dropped
 ALTER TABLE kept RENAME title TO "the Title";
 ALTER TABLE kept RENAME embedding TO "the vector";
@@ -114,6 +136,25 @@ SELECT relation, embedding_column, text_column FROM clip.tables WHERE relation =
 ALTER TABLE kept DROP COLUMN "the Title" CASCADE;
 INSERT INTO kept (a, b) VALUES ('y', 100);
 SELECT count(*) FROM clip.tables WHERE relation = 'kept'::regclass;
+
+-- a partition that leaves while rows of it wait goes on, and is its parent's again when it comes back
+CREATE TABLE parted (id int, region text, title text, embedding vector, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE parted_a PARTITION OF parted FOR VALUES IN ('a');
+CREATE TABLE parted_b PARTITION OF parted FOR VALUES IN ('b');
+SELECT clip_attach('parted', text_column => 'title', mode => 'async');
+INSERT INTO parted VALUES (1, 'a', 'cat'), (2, 'b', 'dog');
+ALTER TABLE parted DETACH PARTITION parted_a;
+INSERT INTO parted_a VALUES (3, 'a', 'dog');
+SELECT relation, mode FROM clip.tables WHERE relation::text ~ 'parted' ORDER BY 1;
+CALL clip_drain();
+SELECT id, made_of(embedding) AS made_of FROM (SELECT * FROM parted_a UNION SELECT * FROM parted) p ORDER BY id;
+INSERT INTO parted_a VALUES (4, 'a', 'cat');
+ALTER TABLE parted ATTACH PARTITION parted_a FOR VALUES IN ('a');
+SELECT relation, mode FROM clip.tables WHERE relation::text ~ 'parted' ORDER BY 1;
+UPDATE parted SET title = 'cat', region = 'a' WHERE id = 2;
+CALL clip_drain();
+SELECT id, region, made_of(embedding) AS made_of FROM parted ORDER BY id;
+DROP TABLE parted;
 
 -- two embedding columns whose long names begin alike, and the only column where none is named
 CREATE TABLE long (id int PRIMARY KEY, title text, embedding_of_the_title_with_a_name_that_is_very_long_indeed_1 vector, embedding_of_the_title_with_a_name_that_is_very_long_indeed_2 vector);

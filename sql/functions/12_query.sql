@@ -19,3 +19,6 @@ COMMENT ON FUNCTION @extschema@.clip_query(regclass, bytea) IS 'unit vector of a
 CREATE OR REPLACE FUNCTION @extschema@.clip_query(relation regclass, image bytea, embedding_column name) RETURNS vector
 	AS 'MODULE_PATHNAME', 'clip_query_image_column_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 4000;
 COMMENT ON FUNCTION @extschema@.clip_query(regclass, bytea, name) IS 'unit vector of an image, by the model of one of a table''s embedding columns';
+
+-- The rest names nothing but what is in pg_catalog without its schema.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);

@@ -47,19 +47,23 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 -- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
 -- it was not made of; another puts the keys of rows that lack a vector into clip.queue.
 -- A statement names the columns that it changes, unless another trigger changes more. Where the table has no such trigger, ours
--- is fired for its sources alone: PostgreSQL locks each row for a trigger before an UPDATE.
+-- is fired for its sources and its key alone: PostgreSQL locks each row for a trigger before an UPDATE.
 CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	number smallint := clip.number_of(t.relation, t.embedding_column);
+	number text := clip.number_of(t.relation, t.embedding_column);
 	embeds name;
 	enqueues name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
 	sources text := CASE WHEN clip.last_other_trigger(t.relation, 16) IS NULL THEN 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
-		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL) END;
+		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column] || clip.key_columns(t.relation)) c WHERE c IS NOT NULL) END;
 	enabled "char" := (SELECT min(g.tgenabled) FROM clip.triggers_of(t.relation, old_column) g);
 BEGIN
 	PERFORM clip.drop_triggers(t.relation, old_column);
+	-- A partition gets its parent's triggers under their names, which must not be those of its own.
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
+		number := 'p' || number;
+	END IF;
 	embeds := clip.free_name(t.relation, format('zz_clip_%s_%s', CASE WHEN t.pending THEN 'change' ELSE 'embed' END, number));
 	enqueues := clip.free_name(t.relation, format('zz_clip_enqueue_%s', number));
 	EXECUTE format('CREATE TRIGGER %I BEFORE %s %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%s)', embeds,
@@ -77,6 +81,12 @@ BEGIN
 	PERFORM clip.fire_last(t.relation);
 END $$;
 COMMENT ON FUNCTION clip.create_triggers(clip.tables, name) IS 'internal: makes the triggers of a mode';
+
+CREATE OR REPLACE FUNCTION clip.key_columns(relation regclass) RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(array_agg(a.attname), '{}') FROM pg_index i JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = ANY (i.indkey)
+	WHERE i.indrelid = relation AND i.indisprimary
+$$;
+COMMENT ON FUNCTION clip.key_columns(regclass) IS 'internal: the columns of the primary key';
 
 -- BEFORE, FOR EACH ROW; event: 4 INSERT, 16 UPDATE, or both
 CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event integer) RETURNS text LANGUAGE sql STABLE

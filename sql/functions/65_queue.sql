@@ -34,23 +34,23 @@ COMMENT ON FUNCTION clip.save_mode(regclass, name, text) IS 'internal: writes cl
 
 CREATE OR REPLACE VIEW @extschema@.clip_queue WITH (security_barrier) AS
 	SELECT q.relation, q.embedding_column,
-		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NULL AND q.error IS NULL) AS waiting,
-		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NOT NULL) AS claimed,
-		count(*) FILTER (WHERE q.failed_at IS NULL AND q.claimed_by IS NULL AND q.error IS NOT NULL) AS retrying,
-		count(*) FILTER (WHERE q.failed_at IS NOT NULL) AS dead,
-		clock_timestamp() - min(q.enqueued_at) FILTER (WHERE q.failed_at IS NULL) AS age,
+		count(*) FILTER (WHERE q.state = 'waiting') AS waiting,
+		count(*) FILTER (WHERE q.state = 'claimed') AS claimed,
+		count(*) FILTER (WHERE q.state = 'retrying') AS retrying,
+		count(*) FILTER (WHERE q.state = 'dead') AS dead,
+		clock_timestamp() - min(q.enqueued_at) FILTER (WHERE q.state <> 'dead') AS age,
 		count(DISTINCT q.claimed_by) AS workers
-	FROM clip.queue q JOIN pg_class c ON c.oid = q.relation
+	FROM (
+		SELECT j.relation, j.embedding_column, j.enqueued_at, j.claimed_by, CASE WHEN j.claimed_by IS NOT NULL THEN 'claimed'
+			WHEN f.state IS NOT NULL THEN 'retrying' ELSE 'waiting' END AS state
+		FROM clip.queue j LEFT JOIN clip.failures f ON f.relation = j.relation AND f.embedding_column = j.embedding_column
+			AND f.key = j.key AND f.state = 'waiting'
+		UNION ALL
+		SELECT f.relation, f.embedding_column, f.enqueued_at, NULL, f.state FROM clip.failures f WHERE f.state = 'dead'
+	) q JOIN pg_class c ON c.oid = q.relation
 	WHERE pg_has_role(c.relowner, 'USAGE') OR (has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid))
 	GROUP BY q.relation, q.embedding_column;
 COMMENT ON VIEW @extschema@.clip_queue IS 'rows that wait for their vectors, by table: waiting, claimed by a worker, retrying after an error, dead, age of the oldest, processes at work';
-
-CREATE OR REPLACE VIEW @extschema@.clip_dead_letters WITH (security_barrier) AS
-	SELECT q.relation, q.embedding_column, q.key, q.attempts, q.sqlstate, q.error, q.enqueued_at, q.failed_at
-	FROM clip.queue q JOIN pg_class c ON c.oid = q.relation
-	WHERE q.failed_at IS NOT NULL
-		AND (pg_has_role(c.relowner, 'USAGE') OR (has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)));
-COMMENT ON VIEW @extschema@.clip_dead_letters IS 'rows that could not be embedded, by primary key, with the error';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_retry(relation regclass, embedding_column name DEFAULT NULL, sqlstate text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'clip_retry_wrapper' LANGUAGE C VOLATILE;

@@ -1,35 +1,13 @@
 -- Backfilling ---------------------------------------------------------------------------------------------------------
 
-CREATE OR REPLACE VIEW @extschema@.clip_backfill_errors WITH (security_barrier) AS
-	SELECT e.relation, e.embedding_column, e.key, e.sqlstate, e.message, e.failed_at, e.part, e.place
-	FROM clip.backfill_errors e JOIN pg_class c ON c.oid = e.relation
-	WHERE pg_has_role(c.relowner, 'USAGE');
-COMMENT ON VIEW @extschema@.clip_backfill_errors IS 'rows of your tables that the last clip_backfill could not embed, by primary key, with the reason';
-
 CREATE OR REPLACE FUNCTION clip.note(entry text, relation regclass, embedding_column name, VARIADIC details text[]) RETURNS void
 	AS 'MODULE_PATHNAME', 'clip_note_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.note(text, regclass, name, text[]) IS 'internal: writes the state of backfills and model changes for the owner of a relation';
 
--- The expressions that give a row's image and text where they are what its vector is made of, as in the trigger.
-CREATE OR REPLACE FUNCTION clip.source_sql(attached clip.tables, OUT image text, OUT words text) LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	image := 'NULL::bytea';
-	words := 'NULL::text';
-	IF attached.image_column IS NOT NULL THEN
-		image := format('r.%I', attached.image_column);
-	END IF;
-	IF attached.text_column IS NOT NULL THEN
-		words := format('r.%I::text', attached.text_column);
-	END IF;
-	IF attached.modality_column IS NOT NULL THEN
-		image := format('CASE WHEN r.%I::text = ''image'' THEN %s END', attached.modality_column, image);
-		words := format('CASE WHEN r.%I::text = ''text'' THEN %s END', attached.modality_column, words);
-	ELSIF attached.image_column IS NOT NULL AND attached.text_column IS NOT NULL THEN
-		words := format('CASE WHEN r.%I IS NULL THEN %s END', attached.image_column, words);
-	END IF;
-END $$;
-COMMENT ON FUNCTION clip.source_sql(clip.tables) IS 'internal: what a row''s vector is made of, of the row r';
+-- The one rule of what a vector is made of is the library's.
+CREATE OR REPLACE FUNCTION clip.source_condition(relation regclass, embedding_column name) RETURNS text
+	AS 'MODULE_PATHNAME', 'clip_source_condition_wrapper' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clip.source_condition(regclass, name) IS 'internal: has a row r a source, as SQL';
 
 -- The named attachment, or the only one that is not the new column of a model change.
 CREATE OR REPLACE FUNCTION clip.attached(relation regclass, embedding_column name) RETURNS clip.tables LANGUAGE plpgsql STABLE
@@ -75,30 +53,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_every_row_is_seen(regclass) IS 'internal: an error instead of rows that are left out';
 
-CREATE OR REPLACE FUNCTION clip.backfill_begin(relation regclass, embedding_column name, batch_size integer) RETURNS name
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	t clip.tables := clip.attached(relation, embedding_column);
-	source record := clip.source_sql(t);
-	total bigint;
+CREATE OR REPLACE FUNCTION clip.check_batch_size(batch_size integer) RETURNS void LANGUAGE plpgsql IMMUTABLE
+	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF batch_size IS NULL OR NOT batch_size BETWEEN 1 AND 16384 THEN
 		RAISE EXCEPTION 'batch_size is %: expected 1 to 16384', coalesce(batch_size::text, 'null')
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+END $$;
+COMMENT ON FUNCTION clip.check_batch_size(integer) IS 'internal: rows of a step';
+
+CREATE OR REPLACE FUNCTION clip.backfill_begin(relation regclass, embedding_column name, batch_size integer) RETURNS name
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables := clip.attached(relation, embedding_column);
+BEGIN
+	PERFORM clip.check_batch_size(batch_size);
 	PERFORM clip.backfill_lock(relation, begins => true);
-	PERFORM FROM clip.backfills b
-	WHERE b.relation = t.relation AND b.embedding_column = t.embedding_column AND b.finished_at IS NULL;
-	IF FOUND THEN
-		PERFORM clip.note('backfill: resume', t.relation, t.embedding_column, '');
-		RETURN t.embedding_column;
-	END IF;
 	PERFORM clip.check_every_row_is_seen(t.relation);
-	EXECUTE format('SELECT count(*) FROM %s r WHERE r.%I IS NULL AND ((%s) IS NOT NULL OR (%s) IS NOT NULL)',
-		t.relation, t.embedding_column, source.image, source.words) INTO total;
-	PERFORM clip.note('backfill: forget errors', t.relation, t.embedding_column, '');
-	PERFORM clip.note('backfill: begin', t.relation, t.embedding_column,
-		total::text, coalesce(clip.next_part(t.relation, 0), t.relation)::oid::text, '(0,0)');
 	RETURN t.embedding_column;
 END $$;
 COMMENT ON FUNCTION clip.backfill_begin(regclass, name, integer) IS 'internal: first step of clip_backfill';
@@ -144,7 +116,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_lock(regclass, boolean) IS 'internal: one backfill of a table at a time';
 
--- Where the walk is. The table may be dropped or detached between two batches, and also while one begins.
+-- The table may be dropped or detached between two steps, and also while one begins.
 CREATE OR REPLACE FUNCTION clip.backfill_of(relation regclass, embedding_column name) RETURNS clip.backfills LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -160,117 +132,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.backfill_of(regclass, name) IS 'internal: the row of clip.backfills';
 
--- One batch: reads rows, runs the model, writes the vectors of those rows that are still what was read. A row that
--- somebody changed or holds locked meanwhile is left for another walk; nobody waits for anybody. False when done.
-CREATE OR REPLACE FUNCTION clip.backfill_step(relation regclass, embedding_column name, batch_size integer) RETURNS boolean
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-	SET enable_seqscan = off SET enable_tidscan = on SET max_parallel_workers_per_gather = 0 AS $$
-DECLARE
-	t clip.tables := clip.attached(relation, embedding_column);
-	source record := clip.source_sql(t);
-	b clip.backfills;
-	next regclass;
-	places tid[];
-	versions xid[];
-	images bytea[];
-	texts text[];
-	pictures clip.embedded[];
-	words clip.embedded[];
-	done bigint := 0;
-	failed bigint := 0;
-BEGIN
-	PERFORM clip.backfill_lock(relation);
-	b := clip.backfill_of(t.relation, t.embedding_column);
-	-- The content of one batch has to fit into memory, whatever the size of its images.
-	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = b.part AND c.relkind = 'r') THEN
-		PERFORM clip.check_every_row_is_seen(b.part);
-		EXECUTE format($sql$
-			WITH found AS MATERIALIZED (
-				SELECT r.ctid AS place, coalesce(octet_length(%1$s), octet_length(%2$s)) AS size
-				FROM ONLY %3$s r
-				WHERE r.ctid > $1 AND r.%4$I IS NULL AND ((%1$s) IS NOT NULL OR (%2$s) IS NOT NULL)
-					AND NOT EXISTS (SELECT FROM clip.backfill_errors e WHERE e.relation = $3 AND e.embedding_column = $4
-						AND e.part = $5 AND e.place = r.ctid AND e.version = r.xmin)
-				LIMIT $2
-			), sized AS (
-				SELECT place, sum(size) OVER (ORDER BY place) - size AS before FROM found
-			)
-			SELECT array_agg(r.ctid ORDER BY r.ctid), array_agg(r.xmin ORDER BY r.ctid),
-				array_agg(%1$s ORDER BY r.ctid), array_agg(%2$s ORDER BY r.ctid)
-			FROM sized s JOIN ONLY %3$s r ON r.ctid = s.place WHERE s.before < 64 << 20
-			$sql$, source.image, source.words, b.part, t.embedding_column)
-		INTO places, versions, images, texts
-		USING b.place, batch_size, t.relation, t.embedding_column, b.part;
-	END IF;
-
-	IF places IS NULL THEN
-		next := clip.next_part(t.relation, b.part);
-		IF next IS NOT NULL THEN
-			PERFORM clip.note('backfill: batch', t.relation, t.embedding_column,
-				next::oid::text, '(0,0)', '0', '0', b.pass_done::text, b.pass_left::text, b.idle_passes::text);
-			RETURN true;
-		END IF;
-		-- Rows move when they are updated, also to where the walk has been: it ends when a whole one finds nothing.
-		b.idle_passes := CASE WHEN b.pass_done > 0 THEN 0 ELSE b.idle_passes + 1 END;
-		IF b.pass_done + b.pass_left = 0 OR b.idle_passes > 20 THEN
-			PERFORM clip.note('backfill: finish', t.relation, t.embedding_column, '');
-			RETURN false;
-		ELSIF b.pass_done = 0 THEN
-			PERFORM pg_sleep(0.1 * b.idle_passes);
-		END IF;
-		PERFORM clip.note('backfill: batch', t.relation, t.embedding_column,
-			clip.next_part(t.relation, 0)::oid::text, '(0,0)', '0', '0', '0', '0', b.idle_passes::text);
-		RETURN true;
-	END IF;
-
-	pictures := ARRAY(SELECT e FROM clip.try_embed_images(images, t.model, t.fingerprint) e);
-	words := ARRAY(SELECT e FROM clip.try_embed_texts(texts, t.model, t.fingerprint) e);
-	EXECUTE format($sql$
-		WITH result AS MATERIALIZED (
-			SELECT u.place, u.version, coalesce(u.picture, u.words) AS embedding, u.picture IS NOT NULL AS is_image
-			FROM unnest($1, $2, $3, $4) u (place, version, picture, picture_state, picture_message, words, words_state, words_message)
-		), mine AS MATERIALIZED (
-			SELECT u.* FROM result u JOIN ONLY %1$s r ON r.ctid = u.place
-			WHERE r.xmin = u.version AND r.%2$I IS NULL AND u.embedding IS NOT NULL
-			FOR NO KEY UPDATE OF r SKIP LOCKED
-		), written AS (
-			UPDATE ONLY %1$s r SET %2$I = m.embedding %3$s FROM mine m WHERE r.ctid = m.place RETURNING 1
-		)
-		SELECT count(*) FROM written
-		$sql$, b.part, t.embedding_column,
-		CASE WHEN t.image_column IS NOT NULL AND NOT t.keep_images AND NOT t.pending
-			THEN format(', %1$I = CASE WHEN m.is_image THEN NULL ELSE r.%1$I END', t.image_column) END)
-	INTO done USING places, versions, pictures, words;
-	FOR i IN 1 .. cardinality(places) LOOP
-		IF pictures[i].sqlstate IS NOT NULL OR words[i].sqlstate IS NOT NULL THEN
-			failed := failed + 1;
-			PERFORM clip.note('backfill: error', t.relation, t.embedding_column, b.part::oid::text, places[i]::text, versions[i]::text,
-				clip.key_of(b.part, places[i])::text, coalesce(pictures[i].sqlstate, words[i].sqlstate),
-				coalesce(pictures[i].message, words[i].message));
-		END IF;
-	END LOOP;
-	PERFORM clip.note('backfill: batch', t.relation, t.embedding_column, b.part::oid::text, places[cardinality(places)]::text,
-		done::text, failed::text, (b.pass_done + done)::text, (b.pass_left + cardinality(places) - done - failed)::text,
-		b.idle_passes::text);
-	RETURN true;
-END $$;
-COMMENT ON FUNCTION clip.backfill_step(regclass, name, integer) IS 'internal: one batch of clip_backfill';
-
-CREATE OR REPLACE FUNCTION clip.key_of(part regclass, place tid) RETURNS jsonb LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.backfill_continue(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	pairs text;
-	key jsonb;
 BEGIN
-	SELECT string_agg(format('%L, r.%I', a.attname, a.attname), ', ' ORDER BY array_position(i.indkey, a.attnum)) INTO pairs
-	FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-	WHERE i.indrelid = part AND i.indisprimary;
-	IF pairs IS NOT NULL THEN
-		EXECUTE format('SELECT jsonb_build_object(%s) FROM ONLY %s r WHERE r.ctid = $1', pairs, part) INTO key USING place;
-	END IF;
-	RETURN key;
+	PERFORM clip.attached(relation, embedding_column);
+	PERFORM clip.backfill_lock(relation);
+	PERFORM clip.backfill_of(relation, embedding_column);
 END $$;
-COMMENT ON FUNCTION clip.key_of(regclass, tid) IS 'internal: a row''s primary key';
+COMMENT ON FUNCTION clip.backfill_continue(regclass, name) IS 'internal: before each step of clip_backfill';
 
 CREATE OR REPLACE FUNCTION clip.backfill_end(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
@@ -279,7 +148,7 @@ DECLARE
 BEGIN
 	IF b.rows_failed > 0 THEN
 		RAISE WARNING '% of % rows of relation "%" could not be embedded', b.rows_failed, b.rows_done + b.rows_failed, clip.name_of(relation)
-			USING HINT = 'The view clip_backfill_errors tells which and why.';
+			USING HINT = 'The view clip_failures tells which and why.';
 	END IF;
 	IF b.pass_left > 0 THEN
 		RAISE WARNING '% rows of relation "%" were held locked by other transactions', b.pass_left, clip.name_of(relation)

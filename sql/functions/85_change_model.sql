@@ -106,14 +106,13 @@ EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 END $$;
 COMMENT ON FUNCTION clip.lock_briefly(regclass) IS 'internal: an exclusive lock, or false';
 
-CREATE OR REPLACE FUNCTION clip.rows_without(relation regclass, t clip.tables, new_column name) RETURNS bigint LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.rows_without(relation regclass, t clip.tables, new_column name) RETURNS bigint LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	source record := clip.source_sql(t);
 	missing bigint;
 BEGIN
 	EXECUTE format('SELECT count(*) FROM ONLY %s r WHERE r.%I IS NOT NULL AND ', relation, t.embedding_column)
-		|| CASE WHEN new_column IS NULL THEN format('(%s) IS NULL AND (%s) IS NULL', source.image, source.words)
+		|| CASE WHEN new_column IS NULL THEN 'NOT ' || clip.source_condition(t.relation, t.embedding_column)
 			ELSE format('r.%I IS NULL', new_column) END INTO missing;
 	RETURN missing;
 END $$;
@@ -131,13 +130,14 @@ BEGIN
 	IF model IS NULL THEN
 		RAISE EXCEPTION 'the model must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	PERFORM clip.check_batch_size(batch_size);
 	PERFORM clip.backfill_lock(relation, begins => true);
 	SELECT * INTO STRICT m FROM clip.model_info(model);
 	SELECT * INTO c FROM clip.model_changes s WHERE s.relation = t.relation AND s.embedding_column = t.embedding_column;
 	IF FOUND AND c.fingerprint = m.fingerprint THEN
 		PERFORM clip.note('change: stage', t.relation, t.embedding_column, c.stage, (skip_missing OR c.skip_missing)::text, c.waits_for::text);
 		IF c.stage = 'embedding' THEN
-			PERFORM clip.backfill_begin(t.relation, c.new_column, batch_size);
+			PERFORM clip.note('backfill: again', t.relation, c.new_column, '');
 		END IF;
 		RETURN t.embedding_column;
 	ELSIF FOUND THEN
@@ -319,6 +319,8 @@ BEGIN
 	FOREACH step IN ARRAY steps LOOP
 		EXECUTE step;
 	END LOOP;
+	PERFORM clip.note('change: forget failures', c.relation, c.embedding_column, '');
+	PERFORM clip.note('change: keep failures', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: switch', c.relation, c.embedding_column, '');
 	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.embedding_column;
 	PERFORM clip.note('change: stage', c.relation, c.embedding_column, 'validating', c.skip_missing::text, NULL);
@@ -328,7 +330,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.change_switch(clip.model_changes, clip.tables) IS 'internal: puts the new column in the old one''s place';
 
--- One step. What is to follow: 0 for another step, an index whose successor is to be built, NULL for nothing.
+-- One step. What is to follow: 0 for another step, the table itself where a walk is to embed its rows, an index whose successor
+-- is to be built, NULL for nothing.
 CREATE OR REPLACE FUNCTION clip.change_step(relation regclass, embedding_column name, batch_size integer) RETURNS oid
 	LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -347,20 +350,21 @@ BEGIN
 	CASE c.stage
 	WHEN 'preparing' THEN
 		IF clip.change_prepare(c, t) THEN
-			PERFORM clip.backfill_begin(c.relation, c.new_column, batch_size);
 			next := 'embedding';
 		END IF;
 	WHEN 'embedding' THEN
-		IF NOT clip.backfill_step(c.relation, c.new_column, batch_size) THEN
-			PERFORM clip.backfill_end(c.relation, c.new_column);
-			left_out := clip.rows_without(c.relation, t, c.new_column);
-			IF left_out > 0 AND NOT c.skip_missing THEN
-				RAISE EXCEPTION '% rows of relation "%" could not be embedded with model "%"', left_out, clip.name_of(relation), c.model
-					USING ERRCODE = 'object_not_in_prerequisite_state',
-					HINT = 'See clip_backfill_errors. Call clip_change_model again, leave these rows without a vector with skip_missing => true, or call clip_abort_model_change.';
-			END IF;
-			next := 'indexing';
+		IF NOT EXISTS (SELECT FROM clip.backfills b
+				WHERE b.relation = c.relation AND b.embedding_column = c.new_column AND b.finished_at IS NOT NULL) THEN
+			RETURN c.relation::oid;
 		END IF;
+		PERFORM clip.backfill_end(c.relation, c.new_column);
+		left_out := clip.rows_without(c.relation, t, c.new_column);
+		IF left_out > 0 AND NOT c.skip_missing THEN
+			RAISE EXCEPTION '% rows of relation "%" could not be embedded with model "%"', left_out, clip.name_of(relation), c.model
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'See clip_failures. Call clip_change_model again, leave these rows without a vector with skip_missing => true, or call clip_abort_model_change.';
+		END IF;
+		next := 'indexing';
 	WHEN 'indexing' THEN
 		old_index := clip.change_index(c);
 		IF old_index = 0 THEN
@@ -402,6 +406,22 @@ BEGIN
 	RETURN 0;
 END $$;
 COMMENT ON FUNCTION clip.change_step(regclass, name, integer) IS 'internal: one step of clip_change_model';
+
+CREATE OR REPLACE FUNCTION clip.change_continue(relation regclass, embedding_column name) RETURNS name
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables := clip.attached(relation, embedding_column);
+	new_column name;
+BEGIN
+	SELECT m.new_column INTO new_column FROM clip.model_changes m
+	WHERE m.relation = t.relation AND m.embedding_column = t.embedding_column AND m.stage = 'embedding';
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'the change of model of relation "%" was aborted', clip.name_of(relation) USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	PERFORM clip.backfill_lock(relation);
+	RETURN new_column;
+END $$;
+COMMENT ON FUNCTION clip.change_continue(regclass, name) IS 'internal: before each step of the walk that embeds into the new column';
 
 CREATE OR REPLACE PROCEDURE @extschema@.clip_change_model(relation regclass, model text, embedding_column name DEFAULT NULL,
 		skip_missing boolean DEFAULT false, batch_size integer DEFAULT 64)

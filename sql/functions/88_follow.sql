@@ -23,6 +23,9 @@ BEGIN
 			PERFORM clip.drop_triggers(gone.relation, gone.embedding_column);
 		END IF;
 	END LOOP;
+	DELETE FROM clip.failures f USING pg_event_trigger_dropped_objects() d
+	WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = f.relation::oid
+		AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = f.embedding_column);
 	-- A partition is not in clip.tables, but its rows may wait. To look for them takes the longer, the more rows wait.
 	IF EXISTS (SELECT FROM clip.tables t WHERE t.mode = 'async') THEN
 		DELETE FROM clip.queue q USING pg_event_trigger_dropped_objects() d
@@ -52,6 +55,7 @@ BEGIN
 	IF t.text_column IS NULL AND t.image_column IS NULL THEN
 		RAISE NOTICE 'column "%" of relation "%" is not embedded any more: what it was made of is gone', t.embedding_column, clip.name_of(t.relation);
 		DELETE FROM clip.queue q WHERE q.relation = t.relation AND q.embedding_column = t.embedding_column;
+		DELETE FROM clip.failures f WHERE f.relation = t.relation AND f.embedding_column = t.embedding_column;
 		DELETE FROM clip.model_changes c WHERE c.relation = t.relation AND t.embedding_column IN (c.embedding_column, c.new_column);
 		DELETE FROM clip.tables k WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column;
 		PERFORM clip.drop_triggers(t.relation, t.embedding_column);
@@ -95,6 +99,8 @@ BEGIN
 		IF found.old_name = found.embedding_column THEN
 			UPDATE clip.queue q SET embedding_column = new_name WHERE q.embedding_column = found.old_name
 				AND (q.relation = found.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(found.relation)));
+			UPDATE clip.failures f SET embedding_column = new_name WHERE f.embedding_column = found.old_name
+				AND (f.relation = found.relation OR f.relation IN (SELECT relid FROM pg_partition_tree(found.relation)));
 			UPDATE clip.model_changes c SET embedding_column = new_name WHERE c.relation = found.relation AND c.embedding_column = found.old_name;
 			UPDATE clip.model_changes c SET new_column = new_name WHERE c.relation = found.relation AND c.new_column = found.old_name;
 		END IF;
@@ -121,6 +127,30 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION clip.follow_detached(clip.tables) IS 'internal: rows of former partitions that wait';
+
+-- A table that becomes a partition is embedded as its parent is. What it was on its own ends, and rows that wait go on waiting.
+CREATE OR REPLACE FUNCTION clip.follow_joined(parent clip.tables) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables;
+BEGIN
+	FOR t IN
+		SELECT k.* FROM clip.tables k WHERE k.embedding_column = parent.embedding_column AND k.relation <> parent.relation
+			AND k.relation IN (SELECT relid FROM pg_partition_tree(parent.relation))
+	LOOP
+		IF t.fingerprint <> parent.fingerprint THEN
+			RAISE EXCEPTION 'relation "%" is embedded with model "%", and its parent "%" with "%"', clip.name_of(t.relation), t.model,
+				clip.name_of(parent.relation), parent.model USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Vectors of two models cannot be compared. Change the model of one of them, or call clip_detach, before.';
+		ELSIF EXISTS (SELECT FROM clip.model_changes c WHERE c.relation = t.relation AND c.embedding_column = t.embedding_column) THEN
+			RAISE EXCEPTION 'the model of relation "%" is being changed', clip.name_of(t.relation)
+				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'End or abort the change of model before.';
+		END IF;
+		PERFORM clip.drop_triggers(t.relation, t.embedding_column);
+		DELETE FROM clip.tables k WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.follow_joined(clip.tables) IS 'internal: attached tables that became partitions of an attached one';
 
 -- As 0.1.0 made them, from a dump or an update. Or without the columns that are theirs, or with them where another trigger has come.
 CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
@@ -153,6 +183,7 @@ BEGIN
 			PERFORM clip.fire_last(t.relation);
 			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
 				PERFORM clip.follow_detached(t);
+				PERFORM clip.follow_joined(t);
 			END IF;
 		END LOOP;
 	END LOOP;

@@ -5,8 +5,8 @@ DO $$
 DECLARE
 	view regclass;
 BEGIN
-	FOREACH view IN ARRAY ARRAY['@extschema@.clip_stats'::regclass, '@extschema@.clip_queue', '@extschema@.clip_dead_letters',
-			'@extschema@.clip_backfill_errors', '@extschema@.clip_progress'] LOOP
+	FOREACH view IN ARRAY ARRAY['@extschema@.clip_stats'::regclass, '@extschema@.clip_queue', '@extschema@.clip_failures',
+			'@extschema@.clip_progress'] LOOP
 		IF EXISTS (SELECT FROM pg_class c WHERE c.oid = view AND c.relacl IS NULL) THEN
 			EXECUTE format('GRANT SELECT ON %s TO PUBLIC', view);
 		END IF;

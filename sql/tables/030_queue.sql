@@ -20,17 +20,21 @@ CREATE TABLE clip.queue (
 	failed_at timestamptz,
 	pauses integer,
 	crashes integer,
-	claimed_in oid
+	claimed_in oid,
+	isolated boolean
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_analyze_scale_factor = 0.2);
-COMMENT ON TABLE clip.queue IS 'rows that wait for their vectors, and those that failed';
+COMMENT ON TABLE clip.queue IS 'rows that wait for their vectors';
 COMMENT ON COLUMN clip.queue.relation IS 'the table, or the partition that the row lies in';
 COMMENT ON COLUMN clip.queue.key IS 'the row''s primary key, each column as its type writes it';
-COMMENT ON COLUMN clip.queue.not_before IS 'the next attempt; infinity while it is claimed, NULL when it is given up';
+COMMENT ON COLUMN clip.queue.not_before IS 'the next attempt; infinity while it is claimed';
 COMMENT ON COLUMN clip.queue.attempts IS 'that failed';
 COMMENT ON COLUMN clip.queue.pauses IS 'how often it had to wait without an attempt, for a lock or what is missing around it';
 COMMENT ON COLUMN clip.queue.crashes IS 'how often the process that worked on it died; such a row goes alone';
 COMMENT ON COLUMN clip.queue.claimed_by IS 'process that works on it, with the start of that process and its database: a claim that was copied is none';
-COMMENT ON COLUMN clip.queue.failed_at IS 'given up; see clip_retry';
+COMMENT ON COLUMN clip.queue.isolated IS 'the time was up when it was worked on; such a row goes alone';
+COMMENT ON COLUMN clip.queue.sqlstate IS 'of 0.1.0: its dumps name the column; see clip.failures';
+COMMENT ON COLUMN clip.queue.error IS 'of 0.1.0, as sqlstate';
+COMMENT ON COLUMN clip.queue.failed_at IS 'of 0.1.0, as sqlstate';
 -- By table first: each has its turn, and one that keeps its workers waiting is stepped over.
 CREATE INDEX queue_ready ON clip.queue (relation, not_before);
 SELECT pg_catalog.pg_extension_config_dump('clip.queue', $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c

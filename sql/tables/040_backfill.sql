@@ -26,24 +26,3 @@ CREATE POLICY owner ON clip.backfills FOR SELECT
 	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
 COMMENT ON POLICY owner ON clip.backfills IS 'a table''s owner alone sees how many rows it has';
 GRANT SELECT ON clip.backfills TO PUBLIC;
-
--- A row is known by its version, place and xmin: once it is changed, it is another and is tried again.
-CREATE TABLE clip.backfill_errors (
-	relation regclass NOT NULL,
-	embedding_column name NOT NULL,
-	part regclass NOT NULL,
-	place tid NOT NULL,
-	version xid NOT NULL,
-	key jsonb,
-	sqlstate text NOT NULL,
-	message text NOT NULL,
-	failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	PRIMARY KEY (relation, embedding_column, part, place),
-	FOREIGN KEY (relation, embedding_column) REFERENCES clip.tables ON DELETE CASCADE
-);
-COMMENT ON TABLE clip.backfill_errors IS 'rows that the last backfill could not embed';
-ALTER TABLE clip.backfill_errors ENABLE ROW LEVEL SECURITY;  -- keys are content
-CREATE POLICY owner ON clip.backfill_errors FOR SELECT
-	USING (EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE')));
-COMMENT ON POLICY owner ON clip.backfill_errors IS 'a table''s owner alone sees which rows failed';
-GRANT SELECT ON clip.backfill_errors TO PUBLIC;

@@ -8,4 +8,3 @@ mod note;
 mod query;
 mod stats;
 mod tables;
-mod try_embed;

@@ -1,5 +1,5 @@
-//! `clip.note`: the one way in which SQL functions write the bookkeeping of backfills and model changes. It checks that
-//! the caller owns the relation and then runs one fixed statement.
+//! `clip.note`: the one way in which SQL functions write the bookkeeping of model changes. It checks that the caller owns the
+//! relation and then runs one fixed statement.
 
 use pgrx::{pg_extern, pg_sys};
 
@@ -9,46 +9,9 @@ use crate::{registry, upgrade};
 /// Statements by name. $2 and $3 are the relation and its embedding column, $4 the other values as text.
 const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
     (
-        "backfill: begin",
-        c"INSERT INTO clip.backfills (relation, embedding_column, rows_total, part, place) \
-          VALUES ($2, $3, ($4)[1]::pg_catalog.int8, ($4)[2]::pg_catalog.oid::pg_catalog.regclass, ($4)[3]::pg_catalog.tid) \
-          ON CONFLICT (relation, embedding_column) DO UPDATE SET rows_total = excluded.rows_total, part = excluded.part, \
-          place = excluded.place, rows_done = 0, rows_resumed = 0, rows_failed = 0, pass_done = 0, idle_passes = 0, \
-          started_at = excluded.started_at, resumed_at = excluded.resumed_at, updated_at = excluded.updated_at, \
-          finished_at = NULL",
-    ),
-    (
-        "backfill: resume",
-        c"UPDATE clip.backfills SET rows_resumed = rows_done, idle_passes = 0, resumed_at = pg_catalog.clock_timestamp(), \
-          updated_at = pg_catalog.clock_timestamp() \
-          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
-    ),
-    (
-        "backfill: batch",
-        c"UPDATE clip.backfills SET part = ($4)[1]::pg_catalog.oid::pg_catalog.regclass, place = ($4)[2]::pg_catalog.tid, \
-          rows_done = rows_done OPERATOR(pg_catalog.+) ($4)[3]::pg_catalog.int8, \
-          rows_failed = rows_failed OPERATOR(pg_catalog.+) ($4)[4]::pg_catalog.int8, \
-          pass_done = ($4)[5]::pg_catalog.int8, pass_left = ($4)[6]::pg_catalog.int8, \
-          idle_passes = ($4)[7]::pg_catalog.int4, updated_at = pg_catalog.clock_timestamp() \
-          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
-    ),
-    (
-        "backfill: finish",
-        c"UPDATE clip.backfills SET finished_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.clock_timestamp() \
-          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
-    ),
-    (
-        "backfill: forget errors",
-        c"DELETE FROM clip.backfill_errors \
-          WHERE relation OPERATOR(pg_catalog.=) $2 AND embedding_column OPERATOR(pg_catalog.=) $3",
-    ),
-    (
-        "backfill: error",
-        c"INSERT INTO clip.backfill_errors (relation, embedding_column, part, place, version, key, sqlstate, message) \
-          VALUES ($2, $3, ($4)[1]::pg_catalog.oid::pg_catalog.regclass, ($4)[2]::pg_catalog.tid, ($4)[3]::pg_catalog.xid, \
-          ($4)[4]::pg_catalog.jsonb, ($4)[5], ($4)[6]) ON CONFLICT (relation, embedding_column, part, place) DO UPDATE \
-          SET version = excluded.version, key = excluded.key, sqlstate = excluded.sqlstate, message = excluded.message, \
-          failed_at = excluded.failed_at",
+        "backfill: again",
+        c"DELETE FROM clip.backfills WHERE relation OPERATOR(pg_catalog.=) $2 \
+          AND embedding_column OPERATOR(pg_catalog.=) $3 AND finished_at IS NOT NULL",
     ),
     (
         "change: begin",
@@ -84,6 +47,19 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
           AND t.embedding_column OPERATOR(pg_catalog.=) c.new_column) \
           UPDATE clip.tables t SET model = c.model, fingerprint = c.fingerprint, dimensions = c.dimensions FROM c \
           WHERE t.relation OPERATOR(pg_catalog.=) c.relation AND t.embedding_column OPERATOR(pg_catalog.=) c.embedding_column",
+    ),
+    // Rows that have no vector of the new model: what failed with the old one is past.
+    (
+        "change: forget failures",
+        c"DELETE FROM clip.failures WHERE relation OPERATOR(pg_catalog.=) $2 \
+          AND embedding_column OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'dead'",
+    ),
+    (
+        "change: keep failures",
+        c"UPDATE clip.failures f SET embedding_column = $3 WHERE f.relation OPERATOR(pg_catalog.=) $2 \
+          AND f.embedding_column OPERATOR(pg_catalog.=) ($4)[1]::pg_catalog.name AND NOT EXISTS (SELECT FROM clip.failures o \
+          WHERE o.relation OPERATOR(pg_catalog.=) f.relation AND o.embedding_column OPERATOR(pg_catalog.=) $3 \
+          AND o.key_hash OPERATOR(pg_catalog.=) f.key_hash)",
     ),
     (
         "change: end",

@@ -1,7 +1,10 @@
 //! The two functions through which schema `clip` is written: both check that the caller owns the relation.
 
-use pgrx::{pg_extern, pg_sys};
+use pgrx::{Spi, pg_extern, pg_sys};
 
+use crate::datum::from_server;
+use crate::error::{SqlState, raise};
+use crate::pipeline::Attachment;
 use crate::registry;
 
 /// `(relation regclass, embedding_column name, text_column name, image_column name, modality_column name,
@@ -45,6 +48,12 @@ fn clip_unregister(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
         fcinfo,
     );
     registry::write(
+        c"DELETE FROM clip.failures WHERE embedding_column OPERATOR(pg_catalog.=) $2 AND (relation OPERATOR(pg_catalog.=) $1 \
+          OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p)))",
+        &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
+        fcinfo,
+    );
+    registry::write(
         c"DELETE FROM clip.model_changes WHERE relation OPERATOR(pg_catalog.=) $1 \
           AND embedding_column OPERATOR(pg_catalog.=) $2",
         &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
@@ -56,4 +65,18 @@ fn clip_unregister(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
         &[pg_sys::REGCLASSOID, pg_sys::NAMEOID],
         fcinfo,
     );
+}
+
+/// Has a row `r` a source, as SQL? For statements that functions in SQL make. `(relation regclass, embedding_column name)`
+#[pg_extern(sql = false)]
+#[allow(unsafe_code)]
+fn clip_source_condition(relation: pg_sys::Oid, embedding_column: &std::ffi::CStr) -> String {
+    // SAFETY: a plain call; the lock is the transaction's.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as i32) };
+    let table = Spi::connect_mut(|client| Attachment::find(client, relation, &from_server(embedding_column)));
+    match table {
+        Ok(Some(table)) => table.columns.present("r"),
+        Ok(None) => raise(SqlState::UndefinedObject, "the column is not embedded by pg_clip", None),
+        Err(e) => raise(SqlState::UndefinedObject, e.to_string(), None),
+    }
 }

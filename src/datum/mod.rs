@@ -4,6 +4,6 @@ mod text;
 mod varlena;
 mod vector;
 
-pub use text::{copy, from_server, text_argument, to_server, to_utf8, try_utf8, utf8_all};
+pub use text::{copy, from_server, text_argument, to_server, to_utf8, utf8_all};
 pub use varlena::{VarlenaCopy, argument, array_of};
 pub use vector::{Vector, VectorArray, is_vector_type};

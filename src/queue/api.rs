@@ -3,8 +3,8 @@
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_extern, pg_sys};
 
-use super::attempt::as_superuser;
 use crate::datum::{from_server, text_argument};
+use crate::pipeline::as_superuser;
 use crate::{registry, upgrade, worker};
 
 /// `(relation regclass, embedding_column name, mode text)`
@@ -29,7 +29,8 @@ fn save_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     );
 }
 
-/// Puts dead letters of a table and its partitions back; gives their number.
+/// Enqueues rows anew that were given up, of a table and its partitions; gives their number. A row without a primary key cannot
+/// wait: it is for the next backfill.
 #[pg_extern(sql = false)]
 fn clip_retry(
     relation: Option<pg_sys::Oid>,
@@ -44,11 +45,12 @@ fn clip_retry(
         Spi::connect_mut(|client| {
             client
                 .update(
-                    "UPDATE clip.queue SET attempts = 0, pauses = NULL, crashes = NULL, not_before = pg_catalog.now(), failed_at = NULL, sqlstate = NULL, \
-                     error = NULL WHERE failed_at IS NOT NULL AND (relation OPERATOR(pg_catalog.=) $1 \
+                    "WITH again AS (DELETE FROM clip.failures WHERE state OPERATOR(pg_catalog.=) 'dead' AND key IS NOT NULL \
+                     AND (relation OPERATOR(pg_catalog.=) $1 \
                      OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))) \
                      AND ($2 IS NULL OR embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
-                     AND ($3 IS NULL OR sqlstate OPERATOR(pg_catalog.=) $3)",
+                     AND ($3 IS NULL OR sqlstate OPERATOR(pg_catalog.=) $3) RETURNING relation, embedding_column, key) \
+                     INSERT INTO clip.queue (relation, embedding_column, key) SELECT relation, embedding_column, key FROM again",
                     None,
                     &[DatumWithOid::from(relation), column.unwrap_or_else(DatumWithOid::null::<String>), sqlstate.into()],
                 )

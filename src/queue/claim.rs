@@ -10,18 +10,16 @@ use clip_core::Model;
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient};
-use sha2::{Digest, Sha256};
 
-use super::attachment::Attachment;
-use super::attempt::{Failure, as_superuser, attempt, hold_extension};
-use super::read::{Read, Reader};
 use super::turn::{self, Barred, Scope, Turn};
-use super::watch::Watch;
-use super::{BATCH, BATCH_BYTES, ledger};
+use super::{BATCH, ledger};
 use crate::datum::VarlenaCopy;
+use crate::pipeline::{
+    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Located, Locator, Reader, Watch, as_superuser,
+    attempt, embed, hold_extension, try_lock_table,
+};
 use crate::plan;
 use crate::registry;
-use crate::stats::Kind;
 use crate::worker;
 
 /// How often claims of processes that are gone are looked for, where there is always something to do.
@@ -40,7 +38,7 @@ pub struct Job {
     pub attempts: i32,
     /// How often it had to wait without one.
     pub pauses: i32,
-    pub key: VarlenaCopy,
+    locator: Locator,
     relation: pg_sys::Oid,
     column: String,
     key_columns: i32,
@@ -48,19 +46,17 @@ pub struct Job {
     alone: bool,
 }
 
-/// A row that was read.
-pub struct Item {
-    pub job: Job,
-    pub kind: Kind,
-    pub bytes: Vec<u8>,
-    pub digest: [u8; 32],
+impl Located for Job {
+    fn locator(&self) -> &Locator {
+        &self.locator
+    }
 }
 
 /// Rows of one column and one model.
 pub struct Group {
     pub table: Attachment,
     pub model: Rc<Model>,
-    pub items: Vec<Item>,
+    pub items: Vec<Item<Job>>,
     /// Rows that have their vector, whose images are to be cleared.
     pub to_clear: Vec<Job>,
 }
@@ -69,6 +65,24 @@ impl Group {
     /// Of its jobs.
     pub fn ids(&self) -> impl Iterator<Item = i64> {
         self.items.iter().map(|item| item.job.id).chain(self.to_clear.iter().map(|job| job.id))
+    }
+
+    /// Between the two transactions.
+    pub fn embed(self, with: Embed) -> (Attachment, Done) {
+        let rows = embed(&self.model, self.items, with);
+        (self.table, Done { rows, to_clear: self.to_clear })
+    }
+}
+
+/// Rows of one column whose vectors are there, or cannot be.
+pub struct Done {
+    pub rows: Vec<Embedded<Job>>,
+    pub to_clear: Vec<Job>,
+}
+
+impl Done {
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.rows.iter().map(|row| &row.job).chain(&self.to_clear)
     }
 }
 
@@ -165,8 +179,8 @@ fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<bool> {
 fn ready(client: &mut SpiClient<'_>, turn: &Turn, limit: usize) -> spi::Result<Vec<Job>> {
     // What was never tried is ready, whatever the clock says; one that goes as it should has no such job behind those that wait.
     const SQL: &str = "SELECT q.id, q.embedding_column::pg_catalog.text, q.key, pg_catalog.cardinality(q.key), q.attempts, \
-         coalesce(q.pauses, 0), coalesce(q.crashes, 0) OPERATOR(pg_catalog.>) 0 OR (q.error IS NOT NULL AND q.sqlstate OPERATOR(pg_catalog.=) '57014') \
-         FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) $2 AND q.failed_at IS NULL \
+         coalesce(q.pauses, 0), coalesce(q.crashes, 0) OPERATOR(pg_catalog.>) 0 OR coalesce(q.isolated, false) \
+         FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) $2 \
          AND q.not_before OPERATOR(pg_catalog.<=) CASE WHEN $3 THEN timestamptz '200000-01-01' ELSE pg_catalog.now() END \
          AND (q.not_before OPERATOR(pg_catalog.<=) pg_catalog.now() OR q.not_before OPERATOR(pg_catalog.=) q.enqueued_at) \
          ORDER BY q.not_before LIMIT $1 FOR UPDATE OF q SKIP LOCKED";
@@ -182,7 +196,8 @@ fn ready(client: &mut SpiClient<'_>, turn: &Turn, limit: usize) -> spi::Result<V
             let Some(key) = row.datum(3).map(|key| unsafe { VarlenaCopy::of(key) }) else { continue };
             let (key_columns, attempts) = (row.get(4)?.unwrap_or_default(), row.get(5)?.unwrap_or_default());
             let (pauses, alone) = (row.get(6)?.unwrap_or_default(), row.get(7)?.unwrap_or_default());
-            jobs.push(Job { id, relation, column, key, key_columns, attempts, pauses, alone });
+            let locator = Locator::Key(key);
+            jobs.push(Job { id, relation, column, locator, key_columns, attempts, pauses, alone });
         }
     }
     Ok(jobs)
@@ -191,7 +206,7 @@ fn ready(client: &mut SpiClient<'_>, turn: &Turn, limit: usize) -> spi::Result<V
 /// Reads the rows of one column's jobs and decides on each.
 fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &mut Batch) -> spi::Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
-    if !may_write(first.relation) {
+    if !try_lock_table(first.relation) {
         // Somebody changes or drops the table and may wait for these very jobs: not waiting here cannot deadlock.
         return ledger::wait_for_lock(client, &jobs);
     }
@@ -216,9 +231,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
             return fail_all(client, &jobs, &failure.of_environment(), batch);
         }
     };
-    let (mut items, mut to_clear, mut gone, mut locked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let watch = Watch::new(&table);
-    let mut reader = Reader::new(&table, &watch);
     let mut readable = Vec::new();
     for job in jobs {
         match check(&job, &table) {
@@ -226,25 +239,13 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
             Err(failure) => fail_all(client, &[job], &failure, batch)?,
         }
     }
-    let rows = reader.read_all(client, &readable, *room);
-    for (job, row) in readable.into_iter().zip(rows) {
-        match row.and_then(|row| reader.read(client, &job, row, *room, items.is_empty())) {
-            Ok(Read::Full) => {
-                batch.more = true;
-                break;
-            }
-            Ok(Read::Nothing) => gone.push(job.id),
-            Ok(Read::Locked) => locked.push(job),
-            Ok(Read::ClearImage) => to_clear.push(job),
-            Ok(Read::Source(kind, bytes)) => {
-                *room = room.saturating_sub(bytes.len());
-                let digest = Sha256::digest(&bytes).into();
-                items.push(Item { job, kind, bytes, digest });
-            }
-            Err(failure) => fail_all(client, &[job], &failure, batch)?,
-        }
+    let found = Reader::new(&table, By::Key, &watch).read(client, readable, room, true);
+    let Found { items, to_clear, nothing, locked, failed, rest } = found;
+    for (job, failure) in failed {
+        fail_all(client, &[job], &failure, batch)?;
     }
-    ledger::delete(client, gone)?;
+    batch.more |= !rest.is_empty();
+    ledger::delete(client, ledger::ids(&nothing))?;
     ledger::wait_for_lock(client, &locked)?;
     ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job).chain(&to_clear)))?;
     if !items.is_empty() || !to_clear.is_empty() {
@@ -268,10 +269,4 @@ fn check(job: &Job, table: &Attachment) -> Result<(), Failure> {
         return Err(Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message));
     }
     Ok(())
-}
-
-/// Takes the lock that an UPDATE takes, unless it would have to wait: to find out before the model runs.
-fn may_write(relation: pg_sys::Oid) -> bool {
-    // SAFETY: a plain call; the lock is the transaction's.
-    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::RowExclusiveLock as i32) }
 }

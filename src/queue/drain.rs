@@ -3,7 +3,7 @@
 
 use pgrx::{PgLogLevel, ereport, pg_extern, pg_sys};
 
-use super::{BATCH, Barred, Group, Scope, Whose, claim, embed, finish, hold, let_go, register_exit};
+use super::{BATCH, Barred, Group, Scope, Whose, claim, finish, hold, let_go, register_exit};
 use crate::error::{SqlState, raise};
 use crate::procedure::Procedure;
 use crate::{registry, session, upgrade};
@@ -35,9 +35,9 @@ fn clip_drain(relation: Option<pg_sys::Oid>, max_rows: Option<i64>, fcinfo: pg_s
         }
         failed += batch.failed;
         for group in batch.groups {
-            let (table, done) = embed(group, &mut session::try_embed);
-            left = left.saturating_sub(done.len());
-            let ids: Vec<i64> = done.iter().map(|done| done.job.id).collect();
+            let ids: Vec<i64> = group.ids().collect();
+            left = left.saturating_sub(ids.len());
+            let (table, done) = group.embed(&mut session::try_embed);
             let finished = procedure.transaction(|| done_or_raise(finish(&table, done)));
             let_go(ids);
             embedded += finished.embedded;

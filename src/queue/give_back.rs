@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use pgrx::{pg_guard, pg_sys, spi};
 
-use super::attempt::{Failure, as_superuser, hold_extension};
-use super::{ledger, watch};
+use super::ledger;
+use crate::pipeline::{Failure, as_superuser, gave_up, hold_extension, not_cancelled};
 
 thread_local! {
     /// Claims that are committed.
@@ -67,7 +67,7 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
         let queue = pg_sys::get_relname_relid(c"queue".as_ptr(), pg_sys::get_namespace_oid(c"clip".as_ptr(), true));
         if queue != pg_sys::InvalidOid && pg_sys::ConditionalLockRelationOid(queue, pg_sys::RowExclusiveLock as i32) {
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            let _ = give_back(watch::gave_up().then(watch::not_cancelled).as_ref(), Duration::ZERO);
+            let _ = give_back(gave_up().then(not_cancelled).as_ref(), Duration::ZERO);
             pg_sys::PopActiveSnapshot();
         }
         pg_sys::CommitTransactionCommand();

@@ -1,4 +1,4 @@
-//! What becomes of jobs, written to `clip.queue`.
+//! What becomes of jobs, written to `clip.queue` and, of those that failed, to `clip.failures`.
 
 use std::time::Duration;
 
@@ -6,11 +6,15 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::{self, SpiClient};
 
-use super::attempt::{Failure, as_superuser, hold_extension};
 use super::claim::Job;
-use super::retry_policy::{self, Cause, MAX_ATTEMPTS, Verdict};
 use super::turn::{self, Barred};
+use crate::pipeline::retry_policy::{self, Cause, MAX_ATTEMPTS, Verdict};
+use crate::pipeline::{Failure, as_superuser, failures, hold_extension};
 use crate::{plan, worker};
+
+/// Columns of an entry of `clip.failures` that are those of its job `q`.
+const OF_JOB: &str = "q.relation, q.embedding_column, q.key, NULL::pg_catalog.tid AS place, NULL::pg_catalog.xid AS version, \
+     q.enqueued_at";
 
 fn run(client: &mut SpiClient<'_>, sql: &str, args: &[DatumWithOid<'_>]) -> spi::Result<usize> {
     plan::run(client, sql, args).map(|rows| rows.count())
@@ -82,20 +86,26 @@ pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
         )?;
     }
     if !dead.is_empty() {
-        run(
-            client,
-            "UPDATE clip.queue SET crashes = coalesce(crashes, 0) OPERATOR(pg_catalog.+) 1, attempts = attempts OPERATOR(pg_catalog.+) 1, \
-             claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, not_before = NULL, failed_at = pg_catalog.clock_timestamp(), \
-             sqlstate = '57P02', error = pg_catalog.format('the server process ended in each of %s attempts to embed the row', \
-             coalesce(crashes, 0) OPERATOR(pg_catalog.+) 1) WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-            &[dead.into()],
-        )?;
+        let job = format!(
+            "DELETE FROM clip.queue q WHERE q.id OPERATOR(pg_catalog.=) ANY ($1) RETURNING {OF_JOB}, \
+             NULL::pg_catalog.text AS modality, '57P02' AS sqlstate, \
+             pg_catalog.format('the server process ended in each of %s attempts to embed the row', \
+             coalesce(q.crashes, 0) OPERATOR(pg_catalog.+) 1) AS message, \
+             q.attempts OPERATOR(pg_catalog.+) 1 AS attempts, 'dead' AS state"
+        );
+        run(client, &failures::recorded(&job), &[dead.into()])?;
     }
     Ok(count)
 }
 
-pub fn delete(client: &mut SpiClient<'_>, ids: Vec<i64>) -> spi::Result<usize> {
-    run(client, "DELETE FROM clip.queue WHERE id OPERATOR(pg_catalog.=) ANY ($1)", &[ids.into()])
+/// Jobs that are over: there is nothing to do any more, nor any failure.
+pub fn delete(client: &mut SpiClient<'_>, ids: Vec<i64>) -> spi::Result<()> {
+    const JOB: &str = "DELETE FROM clip.queue q WHERE q.id OPERATOR(pg_catalog.=) ANY ($1) \
+         RETURNING q.relation, q.embedding_column, q.key";
+    if !ids.is_empty() {
+        run(client, &failures::forgotten(JOB), &[ids.into()])?;
+    }
+    Ok(())
 }
 
 /// Gives jobs back that could not be done for no fault of theirs.
@@ -144,27 +154,31 @@ pub fn fail(client: &mut SpiClient<'_>, job: &Job, failure: &Failure) -> spi::Re
     {
         return pause(client, [job], |_| after);
     }
-    let (after, attempt, pause) = match verdict {
-        Verdict::Dead => (None, 1, 0),
-        Verdict::Retry { after, counted } => (Some(after.as_secs_f64()), i32::from(counted), i32::from(!counted)),
+    let reason = "$2 AS modality, $3 AS sqlstate, $4 AS message";
+    let mut arguments = vec![
+        job.id.into(),
+        failures::modality(failure),
+        failure.sqlstate.as_str().into(),
+        failures::message(&failure.message),
+    ];
+    let job = match verdict {
+        Verdict::Dead => format!(
+            "DELETE FROM clip.queue q WHERE q.id OPERATOR(pg_catalog.=) $1 RETURNING {OF_JOB}, {reason}, \
+             q.attempts OPERATOR(pg_catalog.+) 1 AS attempts, 'dead' AS state"
+        ),
+        Verdict::Retry { after, counted } => {
+            arguments.extend([after.as_secs_f64().into(), i32::from(counted).into()]);
+            format!(
+                "UPDATE clip.queue q SET attempts = q.attempts OPERATOR(pg_catalog.+) $6, \
+                 pauses = coalesce(q.pauses, 0) OPERATOR(pg_catalog.+) 1 OPERATOR(pg_catalog.-) $6, \
+                 isolated = $3 OPERATOR(pg_catalog.=) '57014', \
+                 claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, \
+                 not_before = pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $5) \
+                 WHERE q.id OPERATOR(pg_catalog.=) $1 RETURNING {OF_JOB}, {reason}, q.attempts, 'waiting' AS state"
+            )
+        }
     };
-    run(
-        client,
-        "UPDATE clip.queue SET attempts = attempts OPERATOR(pg_catalog.+) $2, \
-         pauses = coalesce(pauses, 0) OPERATOR(pg_catalog.+) $3, \
-         claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, sqlstate = $4, error = $5, \
-         failed_at = CASE WHEN $6 IS NULL THEN pg_catalog.clock_timestamp() END, \
-         not_before = pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $6) \
-         WHERE id OPERATOR(pg_catalog.=) $1",
-        &[
-            job.id.into(),
-            attempt.into(),
-            pause.into(),
-            failure.sqlstate.as_str().into(),
-            in_server_encoding(&failure.message).into(),
-            after.into(),
-        ],
-    )?;
+    run(client, &failures::recorded(&job), &arguments)?;
     Ok(())
 }
 
@@ -176,20 +190,22 @@ pub fn put_back(
     after: Duration,
 ) -> spi::Result<()> {
     let Some(failure) = failure else { return release(client, ids, after).map(drop) };
-    run(
-        client,
-        "UPDATE clip.queue SET attempts = attempts OPERATOR(pg_catalog.+) 1, \
-         claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, sqlstate = $2, error = $3, \
-         failed_at = CASE WHEN attempts OPERATOR(pg_catalog.>=) $4 THEN pg_catalog.clock_timestamp() END, \
-         not_before = CASE WHEN attempts OPERATOR(pg_catalog.<) $4 THEN pg_catalog.now() OPERATOR(pg_catalog.+) \
-         interval '5 seconds' END WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-        &[
-            ids.into(),
-            failure.sqlstate.as_str().into(),
-            in_server_encoding(&failure.message).into(),
-            (MAX_ATTEMPTS - 1).into(),
-        ],
-    )?;
+    const REASON: &str = "NULL::pg_catalog.text AS modality, $2 AS sqlstate, $3 AS message";
+    let given_up = format!(
+        "DELETE FROM clip.queue q WHERE q.id OPERATOR(pg_catalog.=) ANY ($1) AND q.attempts OPERATOR(pg_catalog.>=) $4 \
+         RETURNING {OF_JOB}, {REASON}, q.attempts OPERATOR(pg_catalog.+) 1 AS attempts, 'dead' AS state"
+    );
+    let again = format!(
+        "UPDATE clip.queue q SET attempts = q.attempts OPERATOR(pg_catalog.+) 1, isolated = $2 OPERATOR(pg_catalog.=) '57014', \
+         claimed_by = NULL, claimer_start = NULL, claimed_in = NULL, \
+         not_before = pg_catalog.now() OPERATOR(pg_catalog.+) interval '5 seconds' \
+         WHERE q.id OPERATOR(pg_catalog.=) ANY ($1) AND q.attempts OPERATOR(pg_catalog.<) $4 \
+         RETURNING {OF_JOB}, {REASON}, q.attempts, 'waiting' AS state"
+    );
+    for job in [given_up, again] {
+        let (sqlstate, message) = (failure.sqlstate.as_str().into(), failures::message(&failure.message));
+        run(client, &failures::recorded(&job), &[ids.clone().into(), sqlstate, message, (MAX_ATTEMPTS - 1).into()])?;
+    }
     Ok(())
 }
 
@@ -202,14 +218,4 @@ pub fn next_attempt(barred: &Barred, until: impl Fn(u32) -> i64) -> spi::Result<
         }
         spi::Spi::connect_mut(|client| turn::next_due(client, barred, until))
     })
-}
-
-/// Messages are UTF-8; in another encoding what is not ASCII is not worth an error on top of the error.
-#[allow(unsafe_code)]
-fn in_server_encoding(message: &str) -> String {
-    // SAFETY: a plain call without arguments.
-    if unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32 {
-        return message.to_owned();
-    }
-    message.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }

@@ -12,37 +12,23 @@
 //! of, nothing can be stale.
 
 mod api;
-mod attachment;
-mod attempt;
 mod claim;
 mod drain;
 mod finish;
 mod give_back;
 mod insert;
 mod ledger;
-mod read;
-mod retry_policy;
-mod run;
-mod table;
+mod restored;
 mod turn;
-mod watch;
 
-pub use attachment::Attachment;
-pub use attempt::{Failure, as_owner, as_superuser, constraints_at_once, failure_of, is_cancel};
-pub use claim::{Batch, Group, Whose, claim};
+pub use claim::{Batch, Done, Group, Whose, claim};
 pub use finish::finish;
 pub use give_back::{give_back, hold, let_go, register_exit};
 pub use insert::Inserter;
 pub use ledger::next_attempt;
-pub use retry_policy::after_strikes;
-pub use run::{Done, embed};
-pub use table::primary_key;
 pub use turn::{Barred, Scope};
-pub use watch::gave_up;
 
 /// Jobs of a claim at most. Not more than 64: where their rows cannot be written together, each is in a subtransaction of
 /// its own, and PostgreSQL keeps the numbers of 64 of them in shared memory before visibility checks of other sessions have
 /// to read them from disk.
 pub const BATCH: usize = 64;
-/// Bytes of the sources of a claim, but that one job is always taken.
-pub const BATCH_BYTES: usize = 64 << 20;

@@ -10,7 +10,7 @@ use super::row::{Column, Row, Side};
 use crate::attachment::Sources;
 use crate::datum::{from_server, to_server};
 use crate::error::OrRaise;
-use crate::queue::primary_key;
+use crate::pipeline::primary_key;
 
 /// Bytes of a text that stands for the row's key.
 const LONGEST: usize = 100;

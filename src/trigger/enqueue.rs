@@ -12,11 +12,12 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{pg_guard, pg_sys};
 
+use super::failed::{Key, canonical};
 use super::row::{self, Column, Row, Side, Timing, arguments, number_of};
 use crate::attachment::{Sources, source_columns, wrong};
 use crate::error::{SqlState, raise};
-use crate::queue::{Inserter, primary_key};
-use crate::settings::{SettingsLevel, set};
+use crate::pipeline::primary_key;
+use crate::queue::Inserter;
 use crate::worker;
 
 #[unsafe(no_mangle)]
@@ -58,7 +59,7 @@ struct Columns {
     embedding: Column,
     embedding_name: CString,
     sources: Sources<Column>,
-    key: Vec<Column>,
+    key: Key,
     is_plain: bool,
     /// Opened for the first row that waits, closed when the statement ends.
     queue: OnceCell<Inserter>,
@@ -67,13 +68,14 @@ struct Columns {
 impl Columns {
     fn of(row: &Row) -> Self {
         let (embedding_name, sources) = named(row.arguments());
-        let sources = row.columns(&sources);
-        // SAFETY: the relation of the running call.
-        let key: Vec<Column> =
-            key(unsafe { primary_key(row.relation()) }).into_iter().map(|number| row.column(number)).collect();
+        let (sources, key) = (row.columns(&sources), Key::of(row));
+        if key.is_empty() {
+            no_key();
+        }
+        let is_plain = key.columns().chain(&sources.modality).all(Column::is_plain);
         Self {
             embedding: row.any_column(&embedding_name),
-            is_plain: key.iter().chain(&sources.modality).all(Column::is_plain),
+            is_plain,
             embedding_name,
             sources,
             key,
@@ -82,22 +84,29 @@ impl Columns {
     }
 
     fn enqueue(&self, row: &Row) {
-        if !row.is_null(self.embedding, Side::New) || row.is_update() && !self.is_new(row) {
+        let has_vector = !row.is_null(self.embedding, Side::New);
+        let is_new = if row.is_update() { self.is_new(row) } else { !has_vector };
+        if row.is_update() && row.is_null(self.embedding, Side::Old) && (has_vector || is_new) {
+            self.key.forget_failure(row, Side::Old, &self.embedding_name);
+        }
+        // It may have the key of a row that failed, and is gone. Where it waits, that is found out when its turn comes.
+        if has_vector && self.key.is_changed(row) {
+            self.key.forget_failure(row, Side::New, &self.embedding_name);
+        }
+        if has_vector || !is_new {
             return;
         }
-        let level = (!self.is_plain).then(alike);
+        let level = (!self.is_plain).then(canonical);
         // Somebody has to be told of a modality that nobody knows.
         let waits = row
             .source(&self.sources, Side::New)
             .map_or(true, |source| source.is_some_and(|(_, column)| !row.is_null(column, Side::New)));
         if waits {
-            let key: Vec<_> = self.key.iter().map(|column| row.as_c_string(*column, Side::New)).collect();
-            // SAFETY: the relation of the running call.
-            let relation = unsafe { (*row.relation()).rd_id };
+            let key = self.key.text(row, Side::New).into_iter();
             if row.is_kept_by_executor() {
-                self.queue.get_or_init(Inserter::open).insert(relation, &self.embedding_name, key.into_iter());
+                self.queue.get_or_init(Inserter::open).insert(row.relation_oid(), &self.embedding_name, key);
             } else {
-                Inserter::open().insert(relation, &self.embedding_name, key.into_iter());
+                Inserter::open().insert(row.relation_oid(), &self.embedding_name, key);
             }
             worker::wake_at_commit();
         }
@@ -112,8 +121,19 @@ impl Columns {
         let mut made_of = self.sources.columns().chain([&self.embedding]);
         !row.is_null(self.embedding, Side::Old)
             || made_of.any(|column| row.is_named(*column) || row.differs(*column))
-            || self.key.iter().any(|column| row.differs(*column))
+            || self.key.is_changed(row)
     }
+}
+
+/// Puts one row into the queue under its new key.
+pub fn enqueue(row: &Row, key: &Key, embedding: &CStr) {
+    if key.is_empty() {
+        return;
+    }
+    let level = canonical();
+    Inserter::open().insert(row.relation_oid(), embedding, key.text(row, Side::New).into_iter());
+    level.leave();
+    worker::wake_at_commit();
 }
 
 /// Embedding column and sources that the arguments name.
@@ -124,29 +144,12 @@ fn named(arguments: Vec<CString>) -> (CString, Sources<CString>) {
     (embedding, source_columns(text, image, modality))
 }
 
-fn key(key: Option<Vec<i32>>) -> Vec<i32> {
-    key.unwrap_or_else(|| {
-        raise(
-            SqlState::NotInPrerequisiteState,
-            "the table has no primary key: mode async needs one",
-            Some("Rows wait under their primary key. Add one, or call clip_set_mode with the mode sync."),
-        )
-    })
-}
-
-/// Settings under which values are written so that every later session reads them alike.
-fn alike() -> SettingsLevel {
-    let level = SettingsLevel::enter();
-    for (setting, value) in [
-        (c"search_path", c"pg_catalog, pg_temp"),
-        (c"datestyle", c"ISO"),
-        (c"intervalstyle", c"postgres"),
-        (c"extra_float_digits", c"3"),
-        (c"bytea_output", c"hex"),
-    ] {
-        set(setting, value);
-    }
-    level
+fn no_key() -> ! {
+    raise(
+        SqlState::NotInPrerequisiteState,
+        "the table has no primary key: mode async needs one",
+        Some("Rows wait under their primary key. Add one, or call clip_set_mode with the mode sync."),
+    )
 }
 
 /// The rows of a statement, for triggers of 0.1.0.
@@ -184,7 +187,7 @@ impl<'a> Statement<'a> {
             embedding: number(&embedding_name),
             embedding_name,
             sources: sources.map(|name| written(number(name)), |_, name| written(number(name))),
-            key: key(primary_key).into_iter().map(written).collect(),
+            key: primary_key.unwrap_or_else(|| no_key()).into_iter().map(written).collect(),
             queue: OnceCell::new(),
         }
     }
@@ -205,7 +208,7 @@ impl<'a> Statement<'a> {
             return;
         }
         let is_plain = self.key.iter().chain(&self.sources.modality).all(|column| row::is_plain(column.oid));
-        let level = (!is_plain).then(alike);
+        let level = (!is_plain).then(canonical);
         self.enqueue_rows();
         if let Some(level) = level {
             level.leave();

@@ -6,6 +6,7 @@
 
 mod context;
 mod enqueue;
+mod failed;
 mod row;
 mod stored;
 mod upsert;
@@ -20,6 +21,7 @@ use crate::datum::{Vector, to_utf8};
 use crate::error::{SqlState, raise};
 use crate::registry;
 use crate::session;
+use failed::Key;
 use row::{Change, Column, Row, Side, Timing};
 use upsert::Proposed;
 
@@ -46,6 +48,7 @@ struct Columns {
     embedding: Column,
     sources: Sources<Column>,
     spec: TriggerSpec,
+    key: Key,
     proposed: Proposed,
 }
 
@@ -56,6 +59,7 @@ impl Columns {
             embedding: row.vector_column(&spec.embedding),
             sources: row.columns(&spec.sources),
             spec,
+            key: Key::of(row),
             proposed: Proposed::default(),
         }
     }
@@ -72,6 +76,7 @@ impl Columns {
             return row.with(&[]);
         }
         let embedding = self.embed(row, modality, column, Side::New);
+        self.key.forget_failure(row, Side::New, &self.spec.embedding);
         let written = row.with(&self.changes(modality, column, &embedding));
         if self.clears(modality) {
             self.proposed.remember(row, written, embedding);
@@ -93,17 +98,8 @@ impl Columns {
         };
         let mut changes = Vec::new();
         match (source, change.vector()) {
-            (Some((modality, column)), _)
-                if new == Source::Absent(modality) && self.clears(modality) && row.is_named(column) =>
-            {
-                if let Some(embedding) = self.proposed.of_conflict_with(row) {
-                    changes.push(self.set(&embedding));
-                } else if change.vector() == attachment::Vector::Remove {
-                    changes.push(Change::null(self.embedding));
-                } else if self.spec.images == Images::ClearedNext && old == Source::Present(modality) && !has_vector {
-                    // The bytes leave with this statement, which is the last chance to embed them.
-                    changes.push(self.set(&self.embed(row, modality, column, Side::Old)));
-                }
+            (Some((modality, column)), _) if let Some(embedding) = self.proposed_image(row, modality, column) => {
+                changes = self.changes(modality, column, &embedding);
             }
             (_, attachment::Vector::Remove) => changes.push(Change::null(self.embedding)),
             (Some(_), attachment::Vector::Make) if self.spec.is_async => {
@@ -112,19 +108,52 @@ impl Columns {
                     changes.push(Change::null(self.embedding));
                 }
             }
+            (Some(_), attachment::Vector::Make)
+                if change.is_same && !self.sources.columns().any(|c| row.is_named(*c)) =>
+            {
+                // It waits for a backfill, or in the queue of a mode it had before; who writes another column is not to be told.
+                if self.key.is_changed(row) {
+                    enqueue::enqueue(row, &self.key, &self.spec.embedding);
+                }
+            }
             (Some((modality, column)), attachment::Vector::Make) => {
                 let embedding = self.embed(row, modality, column, Side::New);
-                changes.extend(self.changes(modality, column, &embedding));
+                changes = self.changes(modality, column, &embedding);
             }
             (Some((modality, column)), attachment::Vector::Keep) => {
-                let is_there = new == Source::Present(modality);
-                if is_there && !self.spec.is_async && modality == Modality::Image && self.spec.images == Images::Clear {
+                let is_image = modality == Modality::Image;
+                if is_image
+                    && new == Source::Present(modality)
+                    && self.spec.images == Images::Clear
+                    && !self.spec.is_async
+                {
                     changes.push(Change::null(column));
+                } else if is_image && self.is_last_chance(old, new, has_vector) {
+                    changes.push(self.set(&self.embed(row, modality, column, Side::Old)));
                 }
             }
             (None, _) => {}
         }
+        if !self.spec.is_async && row.is_null(self.embedding, Side::Old) && (has_vector || !change.is_same) {
+            self.key.forget_failure(row, Side::Old, &self.spec.embedding);
+        }
+        if !self.spec.is_async && self.key.is_changed(row) {
+            self.key.forget_failure(row, Side::New, &self.spec.embedding);
+        }
         row.with(&changes)
+    }
+
+    /// Of an upsert. What it sets the image to is NULL, or what the row has: `EXCLUDED.image`, or `coalesce` of that.
+    fn proposed_image(&self, row: &Row, modality: Modality, column: Column) -> Option<Rc<Embedding>> {
+        let means_it =
+            self.clears(modality) && row.is_named(column) && (row.is_null(column, Side::New) || !row.differs(column));
+        means_it.then(|| self.proposed.of_conflict_with(row))?
+    }
+
+    /// Do the image's bytes leave with this statement, which is the last chance to embed them?
+    fn is_last_chance(&self, old: Source, new: Source, has_vector: bool) -> bool {
+        let leaves = old == Source::Present(Modality::Image) && new == Source::Absent(Modality::Image);
+        leaves && self.spec.images == Images::ClearedNext && !has_vector
     }
 
     /// What the row's vector is to be made of. A modality that nobody knows is an error of the statement; in mode async, where

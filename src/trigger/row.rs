@@ -148,7 +148,7 @@ impl Row {
         unsafe { (*self.data).tg_relation }
     }
 
-    fn relation_oid(&self) -> pg_sys::Oid {
+    pub fn relation_oid(&self) -> pg_sys::Oid {
         // SAFETY: as the type says.
         unsafe { (*self.relation()).rd_id }
     }

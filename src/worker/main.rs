@@ -12,9 +12,9 @@ use super::shared::{Seat, Shared, Slot, shared};
 use super::{SEAT, SLOT, hints, taken_along};
 use crate::guc;
 use crate::interrupts::pqsignal;
+use crate::pipeline::{Attachment, Failure, failure_of, gave_up, is_cancel};
 use crate::queue::{
-    Attachment, BATCH, Batch, Done, Failure, Group, Scope, Whose, claim, embed, failure_of, finish, gave_up, give_back,
-    hold, is_cancel, let_go, next_attempt, register_exit,
+    BATCH, Batch, Done, Group, Scope, Whose, claim, finish, give_back, hold, let_go, next_attempt, register_exit,
 };
 use crate::session;
 use crate::settings::set;
@@ -245,7 +245,7 @@ fn batches(shared: &Shared, slot: &Slot, seat: &Seat) -> (usize, bool) {
                 }
             };
             let (table, done) =
-                embed(group, &mut |model, kind, inputs| session::try_embed_beside(model, kind, inputs, &mut attend));
+                group.embed(&mut |model, kind, inputs| session::try_embed_beside(model, kind, inputs, &mut attend));
             attend(); // where there was nothing to compute
             written = Some((table, done, what));
         }
@@ -297,10 +297,10 @@ fn wake_another(slot: &Slot) {
     }
 }
 
-fn write(shared: &Shared, done: Option<(Attachment, Vec<Done>, String)>) {
+fn write(shared: &Shared, done: Option<(Attachment, Done, String)>) {
     if let Some((table, done, what)) = done {
         report(pg_sys::BackendState::STATE_RUNNING, &format!("writing {what}"));
-        let ids: Vec<i64> = done.iter().map(|done| done.job.id).collect();
+        let ids: Vec<i64> = done.jobs().map(|job| job.id).collect();
         transaction(|| {
             // What a crash of the server undoes is in the queue again. Without a flush of its own it keeps no writer waiting for
             // the disk; the next claim's flush, which has to be, takes it along.

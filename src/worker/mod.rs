@@ -72,7 +72,10 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _: *mut std::
             }
         }
         // Whoever commits what was prepared tells of it: see `utility`.
-        XACT_EVENT_ABORT | XACT_EVENT_PREPARE => CALL.set(0),
+        XACT_EVENT_ABORT | XACT_EVENT_PREPARE => {
+            CALL.set(0);
+            upgrade::look_again();
+        }
         _ => {}
     }
 }

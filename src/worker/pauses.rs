@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use pgrx::pg_sys;
 
-use crate::queue::after_strikes;
+use crate::pipeline::retry_policy::after_strikes;
 
 /// Tables that pause at a time. One more takes the place of that which has least time left.
 const PAUSES: usize = 128;

@@ -2,7 +2,7 @@
 //! server can load.
 
 #[allow(dead_code)]
-#[path = "../../../src/queue/retry_policy.rs"]
+#[path = "../../../src/pipeline/retry_policy.rs"]
 mod retry_policy;
 
 #[allow(dead_code)]

@@ -2,6 +2,8 @@
 
 # SQLSTATEs of what happened to the server and not to the row: 57P02 for one that its processes died with
 OF_THE_SERVER = ("57", "08", "58", "53", "40", "55")
+# entries among the failures that outlive what was wrong
+STALE = ("a failure of a row that has its vector", "a failure of a row without a source", "a good source failed")
 
 
 def failures(session):
@@ -11,8 +13,8 @@ def failures(session):
         found = ["SELECT relation, embedding_column, key, sqlstate FROM clip_failures"]
     else:
         keyed = ("SELECT q.relation, q.embedding_column, (SELECT jsonb_object_agg(a.attname, q.key[n.n]) FROM pg_index i, "
-                 "generate_series(1, i.indnkeyatts) n(n) JOIN LATERAL (SELECT * FROM pg_attribute p WHERE p.attrelid = i.indrelid AND p.attnum = i.indkey[n.n - 1]) a "
-                 "ON true WHERE i.indrelid = q.relation AND i.indisprimary) AS key, q.sqlstate FROM {} q")
+                 "generate_series(1, i.indnkeyatts) n(n) JOIN LATERAL (SELECT * FROM pg_attribute p WHERE p.attrelid = i.indrelid "
+                 "AND p.attnum = i.indkey[n.n - 1]) a ON true WHERE i.indrelid = q.relation AND i.indisprimary) AS key, q.sqlstate FROM {} q")
         found = [keyed.format("clip_dead_letters"), keyed.format("clip.queue") + " WHERE q.error IS NOT NULL AND q.failed_at IS NULL",
                  "SELECT relation, embedding_column, key, sqlstate FROM clip_backfill_errors"]
     session.run("CREATE TABLE failing AS " + " UNION ALL ".join(found))
@@ -28,7 +30,8 @@ def of_no_row(session, t):
     """How many failures name a row that is not there."""
     key = " AND ".join("f.key ->> '{}' = t.{}::text".format(column.strip('"'), column) for column in t.key)
     name = t.attached or t.name
-    return int(session.one(f"SELECT count(*) FROM failing f WHERE f.relation IN (SELECT '{name}'::regclass UNION SELECT relid FROM pg_partition_tree('{name}')) "
+    return int(session.one("SELECT count(*) FROM failing f WHERE f.relation IN "
+                           f"(SELECT '{name}'::regclass UNION SELECT relid FROM pg_partition_tree('{name}')) "
                            f"AND NOT EXISTS (SELECT FROM {name} t WHERE {key})"))
 
 
@@ -54,9 +57,11 @@ def query(t, vector, model, nulled_allowed):
     key_matches = " AND ".join("f.key ->> '{}' = t.{}::text".format(column.strip('"'), column) for column in t.key)
     return f"""
     WITH r AS (
-        SELECT {', '.join(f't.{column}::text AS k{i}' for i, column in enumerate(t.key))}, t.{vector} AS vector, t.nulled, {kind} AS kind, {image} AS image, {no} AS image_no,
-            {cleared} AS cleared, own.image AS own_image, te.embedding AS of_text, ie.embedding AS of_image, {text} AS content,
-            (SELECT min(f.sqlstate) FROM failing f WHERE f.relation IN (t.tableoid, '{t.attached or t.name}'::regclass) AND f.embedding_column = '{bare}' AND {key_matches}) AS failure
+        SELECT {', '.join(f't.{column}::text AS k{i}' for i, column in enumerate(t.key))}, t.{vector} AS vector, t.nulled, {kind} AS kind,
+            {image} AS image, {no} AS image_no, {text} AS content, {cleared} AS cleared,
+            own.image AS own_image, te.embedding AS of_text, ie.embedding AS of_image,
+            (SELECT min(f.sqlstate) FROM failing f WHERE f.relation IN (t.tableoid, '{t.attached or t.name}'::regclass)
+                AND f.embedding_column = '{bare}' AND {key_matches}) AS failure
         FROM {t.attached or t.name} t
         LEFT JOIN pictures own ON own.no = {no}
         LEFT JOIN expected te ON te.model = '{model}' AND te.modality = 'text' AND te.content = {text}
@@ -77,14 +82,16 @@ def query(t, vector, model, nulled_allowed):
             WHEN vector IS NOT NULL AND NOT coalesce(vector <=> wanted < 1e-4, false) THEN 'a vector of another source'
             WHEN vector IS NULL AND cleared AND kind = 'image' THEN 'the vector of a cleared image is lost'
             WHEN vector IS NULL AND has_source AND failure IS NULL AND NOT (nulled AND {nulled_allowed}) THEN 'neither vector nor failure'
-            WHEN vector IS NULL AND has_source AND wanted IS NOT NULL AND left(failure, 2) NOT IN {OF_THE_SERVER} THEN 'a good source failed'
-            WHEN vector IS NOT NULL AND failure IS NOT NULL THEN 'a failure of a row that has its vector'
-            WHEN NOT has_source AND failure IS NOT NULL THEN 'a failure of a row without a source'
+            WHEN vector IS NULL AND has_source AND wanted IS NOT NULL AND left(failure, 2) NOT IN {OF_THE_SERVER} THEN '{STALE[2]}'
+            WHEN vector IS NOT NULL AND failure IS NOT NULL THEN '{STALE[0]}'
+            WHEN NOT has_source AND failure IS NOT NULL THEN '{STALE[1]}'
             WHEN vector IS NOT NULL AND kind = 'image' AND image IS NOT NULL AND NOT {t.keep} THEN 'an image that was not cleared'
             END AS fault
         FROM s
     )
-    SELECT {', '.join(f'k{i}' for i in range(len(t.key)))}, fault, format('modality %s, text %s, image %s, image_no %s, nulled %s, failure %s, vector of: %s', kind, content,
-        CASE WHEN image IS NULL THEN 'NULL' ELSE 'there' END, image_no, nulled, failure, CASE WHEN vector IS NULL THEN 'none' ELSE
-            (SELECT format('%s %s of %s', e.modality, coalesce(e.content, e.no::text), e.model) FROM expected e ORDER BY e.embedding <=> vector LIMIT 1) END)
+    SELECT {', '.join(f'k{i}' for i in range(len(t.key)))}, fault,
+        format('modality %s, text %s, image %s, image_no %s, nulled %s, failure %s, vector of: %s', kind, content,
+            CASE WHEN image IS NULL THEN 'NULL' ELSE 'there' END, image_no, nulled, failure,
+            CASE WHEN vector IS NULL THEN 'none' ELSE (SELECT format('%s %s of %s', e.modality, coalesce(e.content, e.no::text), e.model)
+                FROM expected e ORDER BY e.embedding <=> vector LIMIT 1) END)
     FROM w WHERE fault IS NOT NULL ORDER BY 1, 2"""

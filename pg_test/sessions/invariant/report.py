@@ -46,4 +46,6 @@ def faults(run, shrinker):
             print(f"    {line(entry)}")
     shrinker.close()
     for fault in sorted({fault for fault, _ in run.faults}):
-        print(f"{fault}: " + ", ".join(f"{len(rows)} of {table}" for (what, table), rows in sorted(run.faults.items()) if what == fault))
+        found = {table: rows for (what, table), rows in sorted(run.faults.items()) if what == fault}
+        table, rows = next(iter(found.items()))
+        print(f"{fault}: {', '.join(f'{len(rows)} of {table}' for table, rows in found.items())}; such as {', '.join(rows[0][0])} of {table}: {rows[0][1]}")

@@ -169,7 +169,8 @@ class Statements:
         for key in keys:
             content = self.content()
             words = [escaped(None)] * 2 if content.text is None else [NAMES[content.text // len(WHATS)], WHATS[content.text % len(WHATS)]]
-            fields = {t.modality: escaped(content.modality), "name": words[0], "what": words[1], t.text: escaped(None if content.text is None else TEXTS[content.text]),
+            fields = {t.modality: escaped(content.modality), "name": words[0], "what": words[1],
+                      t.text: escaped(None if content.text is None else TEXTS[content.text]),
                       t.image: escaped(None if content.image is None else r"\\x" + pictures[content.image].hex())}
             lines.append("\t".join([*key, *(fields[c] for c in t.sources), *([escaped(content.image)] if t.image else []), str(content.note)]))
         columns = [*t.key, *t.sources] + ["image_no"] * bool(t.image) + ["note"]
@@ -179,8 +180,8 @@ class Statements:
         keys = keys or self.some_keys(3)
         changed, values = self.changed(), self.values(self.content())
         pairs = self.assignments(changed, values.__getitem__)
-        kind = "UPDATE of a source" if len(changed) == 1 and changed <= set(self.t.sources) else "UPDATE of several columns" if len(changed) > 1 else "UPDATE of another column"
-        return self.made(kind, f"UPDATE {self.target(*keys)} AS o {self.set_list(pairs)} WHERE {self.of(keys)}", *keys)
+        kind = "several columns" if len(changed) > 1 else "a source" if changed <= set(self.t.sources) else "another column"
+        return self.made(f"UPDATE of {kind}", f"UPDATE {self.target(*keys)} AS o {self.set_list(pairs)} WHERE {self.of(keys)}", *keys)
 
     def take_away(self):
         """A source, or the modality, becomes NULL."""
@@ -201,7 +202,8 @@ class Statements:
         t, key = self.t, self.key()
         pairs = {vector: "NULL" for vector in t.vectors} | {"nulled": "true"}
         if t.image and not t.keep:
-            pairs["image_no"] = f"CASE WHEN o.{t.image} IS NOT NULL" + (f" OR o.{t.modality}::text <> 'image'" if t.modality else "") + " THEN o.image_no END"
+            other = f" OR o.{t.modality}::text <> 'image'" if t.modality else ""
+            pairs["image_no"] = f"CASE WHEN o.{t.image} IS NOT NULL{other} THEN o.image_no END"
         return self.made("UPDATE of the vector to NULL", f"UPDATE {t.name} AS o {self.set_list(pairs)} WHERE {t.where(key)}", key)
 
     def delete(self, *keys):
@@ -248,4 +250,5 @@ class Statements:
                 "WHEN MATCHED THEN UPDATE " + "SET " + ", ".join(f"{c} = {v}" for c, v in pairs.items()),
                 f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({', '.join(f's.{c}' for c in names)})"]
         chosen = [arm for arm in arms if dice.random() < 0.8] or arms
-        return self.made("MERGE", f"MERGE INTO {t.name} AS o USING (VALUES {', '.join(f'({v})' for v in lists)}) s ({columns}) ON {on} {' '.join(chosen)}", *keys)
+        return self.made("MERGE", f"MERGE INTO {t.name} AS o USING (VALUES {', '.join(f'({v})' for v in lists)}) s ({columns}) ON {on} "
+                         + " ".join(chosen), *keys)

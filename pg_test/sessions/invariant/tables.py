@@ -87,8 +87,8 @@ def own(name, columns, primary="id bigint PRIMARY KEY", before=(), after=(), **s
     table = Table(name, **spec)
     plain = ["note text", "nulled boolean NOT NULL DEFAULT false"] + ["image_no int"] * bool(table.image) + ["code text UNIQUE"] * table.code
     body = ", ".join([primary, columns, *plain, *(f"{vector} vector" for vector in table.vectors)])
-    table.setup = [*before, f"CREATE TABLE {table.attached or name} ({body})" + (" PARTITION BY LIST (region)" if table.parts and not table.attached else ""),
-                   *table.attach(), *after]
+    partitioned = " PARTITION BY LIST (region)" if table.parts and not table.attached else ""
+    table.setup = [*before, f"CREATE TABLE {table.attached or name} ({body}){partitioned}", *table.attach(), *after]
     return table
 
 

@@ -18,16 +18,22 @@ class Writer:
 
     def single(self, s):
         """One statement."""
-        ways = [(s.insert, 10), (s.insert_new, 4), (s.insert_select, 4), (s.copy_of_row, 2), (lambda: s.copy(self.pictures), 4), (s.update, 24), (s.take_away, 5),
-                (s.same_again, 3), (s.null_vector, 1), (s.delete, 4), (s.swap_sources, 3), (s.upsert, 22), (s.merge, 8 if self.version >= 15 else 0)]
-        return self.dice.choices([way for way, _ in ways], [weight for _, weight in ways])[0]()
+        return self.drawn({s.insert: 10, s.insert_new: 4, s.insert_select: 4, s.copy_of_row: 2, lambda: s.copy(self.pictures): 4, s.update: 24,
+                           s.take_away: 5, s.same_again: 3, s.null_vector: 1, s.delete: 4, s.swap_sources: 3, s.upsert: 22,
+                           s.merge: 8 if self.version >= 15 else 0})()
+
+    def drawn(self, weights):
+        return self.dice.choices(list(weights), list(weights.values()))[0]
 
     def next(self):
         """A list of statements."""
         s = self.dice.choice(self.on)
-        ways = [(lambda s: [self.single(s)], 60), (self.replaced, 9), (self.as_loaded, 6), (self.key_change, 15 if s.t.owners else 4), (self.savepoint, 4), (self.transaction, 4),
-                (self.aborted, 2), (self.two_phases, 1), (self.with_clauses, 4), (self.in_function, 3), (self.in_block, 2), (self.moved, 15 if s.t.parts else 0)]
-        return self.dice.choices([way for way, _ in ways], [weight for _, weight in ways])[0](s)
+        return self.drawn({self.alone: 60, self.replaced: 9, self.as_loaded: 6, self.key_change: 15 if s.t.owners else 4, self.savepoint: 4,
+                           self.transaction: 4, self.aborted: 2, self.two_phases: 1, self.with_clauses: 4, self.in_function: 3, self.in_block: 2,
+                           self.moved: 15 if s.t.parts else 0})(s)
+
+    def alone(self, s):
+        return [self.single(s)]
 
     def replaced(self, s):
         """Rows that make way for others with their keys, in one transaction or in two."""
@@ -81,17 +87,20 @@ class Writer:
         t, old, new = s.t, s.key(), s.key()
         if t.owners:
             return self.cascade(s, old, new)
-        move = lambda a, b: Statement("UPDATE of the key", f"UPDATE {t.name} AS o SET {', '.join(f'{c} = {v}' for c, v in zip(t.key, t.literals(b).split(', ')))}"
-                                      f" WHERE {t.where(a)}", (s.row(a), s.row(b)), ((s.row(a), s.row(b)),))
+        named = lambda key: dict(zip(t.key, t.literals(key).split(", ")))
+        move = lambda a, b: self.moves(s, "UPDATE of the key", a, b, named(b))
         pick = self.dice.random()
         if pick < 0.4:   # swapped through a third
             third = t.keys(self.number, KEYS + 2)
             return self.wrapped([move(old, third), move(new, old), move(third, new)], "COMMIT")
         if pick < 0.7:
             return [s.delete(new), move(old, new)]
-        changed = s.assignments(set(t.sources), s.values(s.content()).__getitem__) | dict(zip(t.key, t.literals(new).split(", ")))
-        return [s.delete(new), Statement("UPDATE of the key and sources", f"UPDATE {t.name} AS o {s.set_list(changed)} WHERE {t.where(old)}",
-                                         (s.row(old), s.row(new)), ((s.row(old), s.row(new)),))]
+        changed = s.assignments(set(t.sources), s.values(s.content()).__getitem__) | named(new)
+        return [s.delete(new), self.moves(s, "UPDATE of the key and sources", old, new, changed)]
+
+    def moves(self, s, kind, old, new, pairs):
+        rows = (s.row(old), s.row(new))
+        return Statement(kind, f"UPDATE {s.t.name} AS o {s.set_list(pairs)} WHERE {s.t.where(old)}", rows, (rows,))
 
     def cascade(self, s, old, new):
         if old == new:
@@ -109,8 +118,10 @@ class Writer:
         if a == b or pick < 0.3:
             a, b = s.key(), s.key()
             columns = ", ".join([*t.key, *t.columns, *t.vectors])
-            return [s.delete(b)] * (a != b) + [Statement("WITH DELETE ... INSERT of the row", f"WITH d AS (DELETE FROM {t.name} o WHERE {t.where(a)} RETURNING *) INSERT INTO {t.name} ({columns}) "
-                              f"SELECT {t.literals(b)}, {', '.join(t.columns + t.vectors)} FROM d ON CONFLICT DO NOTHING", (s.row(a), s.row(b)), ((s.row(a), s.row(b)),))]
+            rows = (s.row(a), s.row(b))
+            return [s.delete(b)] * (a != b) + [Statement(
+                "WITH DELETE ... INSERT of the row", f"WITH d AS (DELETE FROM {t.name} o WHERE {t.where(a)} RETURNING *) INSERT INTO {t.name} ({columns}) "
+                f"SELECT {t.literals(b)}, {', '.join(t.columns + t.vectors)} FROM d ON CONFLICT DO NOTHING", rows, (rows,))]
         change, insert = s.update([a]), s.insert([b])
         return [Statement("WITH UPDATE, INSERT", f"WITH u AS ({change.sql} RETURNING 1), i AS ({insert.sql} ON CONFLICT DO NOTHING RETURNING 1) "
                           "SELECT FROM u FULL JOIN i ON true", change.rows + insert.rows)]
@@ -128,8 +139,8 @@ class Writer:
     def in_block(self, s):
         """One is undone by the block's exception, the others stay."""
         first, undone, last = (self.without_copy(s) for _ in range(3))
-        return [Statement("DO block with an exception", f"DO $do$ BEGIN {first.sql}; BEGIN {undone.sql}; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN "
-                          f"NULL; END; {last.sql}; END $do$", first.rows + undone.rows + last.rows)]
+        return [Statement("DO block with an exception", f"DO $do$ BEGIN {first.sql}; BEGIN {undone.sql}; RAISE division_by_zero; "
+                          f"EXCEPTION WHEN division_by_zero THEN NULL; END; {last.sql}; END $do$", first.rows + undone.rows + last.rows)]
 
     def moved(self, s):
         """To another partition."""
@@ -139,5 +150,4 @@ class Writer:
         if self.dice.random() < 0.4:
             pairs |= s.assignments(s.changed(), s.values(s.content()).__getitem__)
         kind = "UPDATE to another partition" + (", with others" if len(pairs) > 1 else "")
-        return [s.delete(new)] * (new != old and self.dice.random() < 0.5) + [
-            Statement(kind, f"UPDATE {t.name} AS o {s.set_list(pairs)} WHERE {t.where(old)}", (s.row(old), s.row(new)), ((s.row(old), s.row(new)),))]
+        return [s.delete(new)] * (new != old and self.dice.random() < 0.5) + [self.moves(s, kind, old, new, pairs)]

@@ -51,6 +51,11 @@ pub fn after_failure(cause: Cause, sqlstate: &str, attempts: i32, pauses: i32) -
     }
 }
 
+/// May the row fail for another reason, or not at all, once what lies around it is as it has to be?
+pub fn is_of_environment(cause: Cause, sqlstate: &str) -> bool {
+    cause == Cause::Environment || is_environment(sqlstate)
+}
+
 /// `crashes`: this one included.
 pub fn after_crash(crashes: i32) -> Verdict {
     if crashes >= MAX_CRASHES { Verdict::Dead } else { Verdict::Retry { after: Duration::ZERO, counted: true } }

@@ -1,13 +1,13 @@
-//! What a worker has to know of a table.
+//! What the pipeline has to know of a table.
 
 use clip_core::Modality;
 use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{datum::DatumWithOid, pg_sys};
 
-use super::claim::Job;
+use super::locator::By;
 use super::table::Table;
 use crate::attachment::Sources;
-use crate::datum::{argument, array_of, text_argument};
+use crate::datum::text_argument;
 use crate::plan::{self, Row};
 
 /// An embedded column of a table or of one of its partitions.
@@ -26,7 +26,9 @@ pub struct Attachment {
     pub name: String,
     pub key_columns: i32,
     /// A condition on a row `t` and a key `k.key text[]`.
-    pub key_matches: String,
+    key_matches: String,
+    /// The key of a row `t` as `text[]`.
+    pub key: Option<String>,
     /// Type of the column's values.
     pub vector_type: pg_sys::Oid,
 }
@@ -38,7 +40,7 @@ impl Attachment {
             client,
             // The job's relation may be a partition of the attached table.
             "SELECT t.model, t.fingerprint, t.text_column::pg_catalog.text, t.image_column::pg_catalog.text, \
-             t.modality_column::pg_catalog.text, t.keep_images, (SELECT v.oid FROM pg_catalog.pg_extension e \
+             t.modality_column::pg_catalog.text, t.keep_images OR t.pending, (SELECT v.oid FROM pg_catalog.pg_extension e \
              JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) e.extnamespace \
              WHERE e.extname OPERATOR(pg_catalog.=) 'vector' AND v.typname OPERATOR(pg_catalog.=) 'vector'), \
              pg_catalog.pg_partition_root($1)::pg_catalog.oid \
@@ -62,6 +64,7 @@ impl Attachment {
             name: table.name,
             key_columns: table.key_columns,
             key_matches: table.key_matches,
+            key: table.key,
             vector_type: row.get(7)?.unwrap_or(pg_sys::InvalidOid),
         }))
     }
@@ -85,39 +88,30 @@ impl Attachment {
         format!("ONLY {}", self.name)
     }
 
-    /// Keys in a FROM clause, one a row: `k.key`, `k.value` and its number from 1, `k.n`. `$1`: what [`keys`] gives;
-    /// `values`: a call that gives a value for each.
-    pub fn keyed(&self, values: &str) -> String {
+    /// Locators in a FROM clause, one a row: `k.key` or `k.place`, `k.value` and its number from 1, `k.n`. `$1`: what
+    /// [`locators`](super::locator::locators) gives; `values`: a call that gives a value for each.
+    pub fn located(&self, by: By, values: &str) -> String {
         let (columns, start) = (self.key_columns, "((u.n OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog.*)");
-        format!(
-            "(SELECT u.value, u.n, $1[({start} {columns}) OPERATOR(pg_catalog.+) 1)::pg_catalog.int4 : \
-             (u.n OPERATOR(pg_catalog.*) {columns})::pg_catalog.int4] AS key FROM {values} WITH ORDINALITY u (value, n)) k"
-        )
+        let locator = match by {
+            By::Key => format!(
+                "$1[({start} {columns}) OPERATOR(pg_catalog.+) 1)::pg_catalog.int4 : \
+                 (u.n OPERATOR(pg_catalog.*) {columns})::pg_catalog.int4] AS key"
+            ),
+            By::Version => "$1[u.n::pg_catalog.int4] AS place".to_owned(),
+        };
+        format!("(SELECT u.value, u.n, {locator} FROM {values} WITH ORDINALITY u (value, n)) k")
     }
-}
 
-/// The elements of the jobs' keys, one job's after the other's, as `text[]`.
-#[allow(unsafe_code)]
-pub fn keys<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> DatumWithOid<'static> {
-    let (mut elements, mut nulls) = (Vec::new(), Vec::new());
-    // SAFETY: a key is a whole `text[]`, whose elements the array that is made here copies; text is aligned to integers.
-    unsafe {
-        let align = b'i' as std::ffi::c_char;
-        for job in jobs {
-            let (mut datums, mut are_null, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-            let array = job.key.as_ptr().cast_mut().cast();
-            pg_sys::deconstruct_array(array, pg_sys::TEXTOID, -1, false, align, &mut datums, &mut are_null, &mut count);
-            for i in 0..usize::try_from(count).unwrap_or(0) {
-                elements.push(*datums.add(i));
-                nulls.push(*are_null.add(i));
-            }
+    /// Is a row `t` the one that `k` locates?
+    pub fn is_located(&self, by: By) -> String {
+        match by {
+            By::Key => self.key_matches.clone(),
+            By::Version => "t.ctid OPERATOR(pg_catalog.=) k.place".to_owned(),
         }
-        let array = array_of(&mut elements, &mut nulls, pg_sys::TEXTOID);
-        argument(array, pg_sys::TEXTARRAYOID)
     }
 }
 
-/// Which of `values` a row, of a statement with [`Attachment::keyed`], is about. Its first column is `k.n`.
+/// Which of `values` a row, of a statement with [`Attachment::located`], is about. Its first column is `k.n`.
 pub fn place<'a, T>(row: &Row<'_>, values: &'a mut [T]) -> spi::Result<Option<&'a mut T>> {
     let n = row.get::<i64>(1)?.and_then(|n| usize::try_from(n.checked_sub(1)?).ok());
     Ok(n.and_then(|n| values.get_mut(n)))

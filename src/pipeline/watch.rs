@@ -14,7 +14,8 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
 
 use super::attachment::Attachment;
-use super::attempt::{Failure, as_owner, attempt_or, failure_of, is_cancel};
+use super::attempt::{as_owner, attempt_or, failure_of, is_cancel};
+use super::failure::Failure;
 use super::retry_policy::Cause;
 use crate::{guc, worker};
 
@@ -63,6 +64,11 @@ impl Watch {
     pub fn new(table: &Attachment) -> Self {
         let (owner, root) = (table.owner, table.root);
         Self { owner, root, limit: guc::worker_timeout(), spent: Cell::default(), over: Cell::new(None) }
+    }
+
+    /// For work that somebody waits for, and may cancel.
+    pub fn without_limit(table: &Attachment) -> Self {
+        Self { limit: None, ..Self::new(table) }
     }
 
     /// Is its time up? What was not tried by then has to wait.

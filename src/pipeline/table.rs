@@ -15,6 +15,8 @@ pub struct Table {
     pub key_columns: i32,
     /// A condition on a row `t` and a key `k.key text[]`: each column is compared by the operator of the key's own index.
     pub key_matches: String,
+    /// The key of a row `t` as `text[]`, each column as its type writes it. `None` where there is none.
+    pub key: Option<String>,
 }
 
 impl Table {
@@ -29,12 +31,15 @@ impl Table {
             let form = &*(*open).rd_rel;
             let schema = quote_identifier(string(pg_sys::get_namespace_name(form.relnamespace)));
             let name = quote_identifier(string(form.relname.data.as_ptr()));
-            let conditions = key_conditions(open);
+            let (conditions, columns): (Vec<_>, Vec<_>) = key_columns(open).into_iter().unzip();
+            let written = |column: String| format!("pg_catalog.format('%s', {column})");
+            let columns: Vec<_> = columns.into_iter().map(written).collect();
             let table = Self {
                 owner: form.relowner,
                 name: format!("{schema}.{name}"),
                 key_columns: conditions.len() as i32,
                 key_matches: conditions.join(" AND "),
+                key: (!columns.is_empty()).then(|| format!("ARRAY[{}]", columns.join(", "))),
             };
             pg_sys::relation_close(open, pg_sys::NoLock as i32);
             Some(table)
@@ -87,10 +92,12 @@ pub unsafe fn primary_key(relation: pg_sys::Relation) -> Option<Vec<i32>> {
     unsafe { with_primary_key(relation, |index| columns(index).into_iter().map(i32::from).collect()) }
 }
 
+/// Of each column of the key the condition, and its name in a row `t`.
+///
 /// # Safety
 ///
 /// `relation` is open.
-unsafe fn key_conditions(relation: pg_sys::Relation) -> Vec<String> {
+unsafe fn key_columns(relation: pg_sys::Relation) -> Vec<(String, String)> {
     // SAFETY: look-ups in PostgreSQL's caches, for the columns of an open index, which has an operator family and a type for
     // each of them. What is not found is an empty name, which no statement is made of that could be parsed.
     unsafe {
@@ -101,13 +108,15 @@ unsafe fn key_conditions(relation: pg_sys::Relation) -> Vec<String> {
                 let (mut oid, mut modifier, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
                 pg_sys::get_atttypetypmodcoll((*relation).rd_id, number, &mut oid, &mut modifier, &mut collation);
                 let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
-                format!(
-                    "t.{} {} (k.key[{}])::{}",
-                    quote_identifier(string(pg_sys::get_attname((*relation).rd_id, number, true))),
+                let name = quote_identifier(string(pg_sys::get_attname((*relation).rd_id, number, true)));
+                let column = format!("t.{name}");
+                let condition = format!(
+                    "{column} {} (k.key[{}])::{}",
                     operator(equal),
                     i + 1,
                     string(pg_sys::format_type_extended(oid, modifier, flags as u16)),
-                )
+                );
+                (condition, column)
             };
             columns(index).into_iter().enumerate().map(condition).collect()
         };

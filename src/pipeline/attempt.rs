@@ -3,55 +3,15 @@
 
 use std::panic::AssertUnwindSafe;
 
-use clip_core::{Error, ErrorKind};
 use pgrx::pg_sys;
 use pgrx::pg_sys::PgTryBuilder;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::spi::{self, SpiClient};
 
-use super::retry_policy::Cause;
+use super::failure::Failure;
 use crate::settings::{SettingsLevel, set};
 use crate::upgrade;
-
-/// Why a job failed.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    pub sqlstate: String,
-    pub message: String,
-    pub cause: Cause,
-}
-
-impl Failure {
-    pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
-        Self { sqlstate: sqlstate(code), message: message.into(), cause: Cause::Row }
-    }
-
-    /// Nothing is wrong with the row: what is around it is not as it has to be.
-    pub fn of_environment(self) -> Self {
-        Self { cause: Cause::Environment, ..self }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(e: Error) -> Self {
-        // A model that is not there, or cannot be read, may be there later.
-        let is_around = matches!(e.kind, ErrorKind::UnknownModel | ErrorKind::MissingFile);
-        let failure = Self::new(crate::error::code(e.kind), e.message);
-        if is_around { failure.of_environment() } else { failure }
-    }
-}
-
-impl From<spi::Error> for Failure {
-    fn from(e: spi::Error) -> Self {
-        Self::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, e.to_string())
-    }
-}
-
-/// The five characters of a code, six bits each (PostgreSQL's `unpack_sql_state`).
-fn sqlstate(code: PgSqlErrorCode) -> String {
-    (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
-}
 
 /// Runs `f` in a subtransaction. An error, raised or given as a value, undoes what `f` did in the database and comes back
 /// as a value; a statement that somebody has cancelled stays cancelled.

@@ -1,0 +1,63 @@
+//! Why a row has no vector.
+
+use clip_core::{Error, ErrorKind};
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
+use pgrx::spi;
+
+use super::retry_policy::Cause;
+use crate::stats::Kind;
+
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub sqlstate: String,
+    pub message: String,
+    pub cause: Cause,
+    /// What the row says that it is, where the row was read.
+    pub modality: Option<String>,
+}
+
+impl Failure {
+    pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        Self { sqlstate: sqlstate(code), message: message.into(), cause: Cause::Row, modality: None }
+    }
+
+    pub fn unknown_modality(modality: String) -> Self {
+        let message = format!("modality \"{modality}\" is unknown: expected text or image");
+        Self { modality: Some(modality), ..Self::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, message) }
+    }
+
+    /// Nothing is wrong with the row: what is around it is not as it has to be.
+    pub fn of_environment(self) -> Self {
+        Self { cause: Cause::Environment, ..self }
+    }
+
+    pub fn of_kind(self, kind: Kind) -> Self {
+        Self { modality: self.modality.or_else(|| Some(kind.name().to_owned())), ..self }
+    }
+
+    pub fn code(&self) -> PgSqlErrorCode {
+        let bits =
+            self.sqlstate.bytes().rev().fold(0, |code, byte| code << 6 | i32::from(byte.wrapping_sub(b'0') & 0x3f));
+        PgSqlErrorCode::from(bits)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        // A model that is not there, or cannot be read, may be there later.
+        let is_around = matches!(e.kind, ErrorKind::UnknownModel | ErrorKind::MissingFile);
+        let failure = Self::new(crate::error::code(e.kind), e.message);
+        if is_around { failure.of_environment() } else { failure }
+    }
+}
+
+impl From<spi::Error> for Failure {
+    fn from(e: spi::Error) -> Self {
+        Self::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, e.to_string())
+    }
+}
+
+/// The five characters of a code, six bits each (PostgreSQL's `unpack_sql_state`).
+fn sqlstate(code: PgSqlErrorCode) -> String {
+    (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
+}
