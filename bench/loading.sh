@@ -80,7 +80,7 @@ rate "INSERT ... SELECT in mode sync" "$start"
 sql -c "ALTER TABLE plain SET (parallel_workers = $(($(nproc) - 1)))"
 start=$(now)
 sql -c "SET clip.threads = 1" -c "SET clip.cache_entries = 0" -c "SET parallel_setup_cost = 0" -c "SET max_parallel_workers_per_gather = 16" \
-	-c "CREATE TABLE made AS SELECT content_ref, clip_embed_image(image, 'pictograms') AS embedding FROM plain"
+	-c "CREATE TABLE made AS SELECT content_ref, clip_embed_image(image) AS embedding FROM plain"
 rate "parallel CREATE TABLE AS" "$start"
 sql -c "SELECT clip_create_table('filled', keep_images => true, index => false)" -c "ALTER TABLE filled DISABLE TRIGGER ALL" \
 	-c "INSERT INTO filled (modality, content_ref, image) SELECT modality, content_ref, image FROM plain" -c "ALTER TABLE filled ENABLE TRIGGER ALL" >/dev/null

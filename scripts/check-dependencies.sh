@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The engine and the command line build on a machine without PostgreSQL; the engine opens no network connection.
+# The engine and the command line build on a machine without PostgreSQL; the engine opens no network connection. candle-transformers
+# is for its tests alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for crate in clip-core packed-gemm; do
-	for forbidden in pgrx tokio hyper reqwest ureq hf-hub; do
+	for forbidden in pgrx tokio hyper reqwest ureq hf-hub candle-transformers; do
 		if cargo tree -p "$crate" -e normal --prefix none | grep -qE "^$forbidden "; then
 			echo "$crate depends on $forbidden" >&2
 			exit 1

@@ -94,7 +94,7 @@ pub fn register() -> bool {
     GucRegistry::define_enum_guc(
         PRECISION.name,
         c"Number format to compute with.",
-        c"\"auto\" takes the fastest installed format whose embeddings agree with f32.",
+        c"\"auto\" takes the fastest installed format whose embeddings agree with f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
         &PRECISION.value,
         GucContext::Userset,
         GucFlags::default(),

@@ -10,7 +10,7 @@ use std::time::Instant;
 use clip_core::image::Limits;
 use clip_core::memory::{self, Budget, Headroom};
 use clip_core::text;
-use clip_core::{Background, Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
+use clip_core::{Background, Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Precision, Result};
 
 use crate::error::sqlstate;
 use crate::memo::{self, Memo};
@@ -23,7 +23,7 @@ const MAX_BATCH: usize = 1 << 14;
 /// What a call keeps of an input beside its embedding.
 const KEPT: usize = 512;
 
-/// Directory and name, and what `clip.precision` asked for.
+/// Directory and name, and the precision that is asked for.
 type ModelKey = (PathBuf, String, Option<Precision>);
 
 struct Session {
@@ -60,18 +60,35 @@ pub fn model_dir() -> ModelDir {
 
 /// The named model in the session's precision, opened once per session.
 pub fn model(name: &str) -> Result<Rc<Model>> {
-    let key = (guc::model_dir(), name.to_owned(), guc::precision());
+    // Where f32 is the fastest, it is one model with that of the IMMUTABLE functions.
+    let fastest = || (Precision::auto() == Precision::F32).then_some(Precision::F32);
+    opened(name, guc::precision().or_else(fastest)).map_err(|e| match e.kind {
+        ErrorKind::Unsupported if e.hint.is_none() => e.with_hint("Set clip.precision to \"auto\"."),
+        _ => e,
+    })
+}
+
+fn opened(name: &str, precision: Option<Precision>) -> Result<Rc<Model>> {
+    let key = (guc::model_dir(), name.to_owned(), precision);
     // One whose files have changed is opened anew.
     if let Some(model) = with(|s| s.models.get(&key).filter(|model| !model.is_stale()).cloned()) {
         return Ok(model);
     }
-    let model = Model::new(ModelDir::new(&key.0).open(name)?, key.2);
-    let model = Rc::new(model.map_err(|e| e.with_hint("Set clip.precision to \"auto\"."))?);
+    let model = Rc::new(Model::new(ModelDir::new(&key.0).open(name)?, precision)?);
     with(|s| s.models.insert(key, model.clone()));
     Ok(model)
 }
 
-/// `name`, or the session's model where it is `None`.
+/// For functions that are IMMUTABLE where they are given a name: the named model in f32, which every installation has, as
+/// what an index holds must not depend on a setting. Without a name, the session's model in the session's precision.
+pub fn immutable_or_default(name: Option<&str>) -> Result<Rc<Model>> {
+    match name {
+        Some(name) => opened(name, Some(Precision::F32)),
+        None => model(&guc::model()),
+    }
+}
+
+/// `name`, or the session's model where it is `None`, in the session's precision.
 pub fn model_or_default(name: Option<&str>) -> Result<Rc<Model>> {
     match name {
         Some(name) => model(name),

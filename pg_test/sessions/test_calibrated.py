@@ -22,6 +22,7 @@ try:
     db = fresh_database("clip_calibrated")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
+        admin.run(f"ALTER DATABASE {db} SET clip.precision = 'f32'")  # as the functions that are given a model
     with Session(db) as session:
         assert session.one("SELECT count(DISTINCT fingerprint) FROM clip_models()") == "2"
         assert session.one("SELECT abs(vector_norm(clip_embed_text('an old house', 'mixed')) - 1) < 1e-5") == "t"

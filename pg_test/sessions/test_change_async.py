@@ -7,6 +7,7 @@ with golden_models(TWO_MODELS) as models:
     db = fresh_database("clip_change_async")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
+        admin.run(f"ALTER DATABASE {db} SET clip.precision = 'f32'")  # as the functions that are given a model
         admin.run(f"ALTER DATABASE {db} SET clip.model = 'tiny'")
     with Session(db) as session:
         images = [hexed(png(8 + i, 9)) for i in range(20)]

@@ -21,6 +21,7 @@ def setup(models):
     db = fresh_database("clip_change")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
+        admin.run(f"ALTER DATABASE {db} SET clip.precision = 'f32'")  # as the functions that are given a model
         admin.run(f"ALTER DATABASE {db} SET clip.model = 'tiny'")
         admin.run(f"ALTER DATABASE {db} SET clip.threads = 1")
 

@@ -15,6 +15,7 @@ with golden_models({name: name for name in names}) as models:
     db = fresh_database("clip_families")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
+        admin.run(f"ALTER DATABASE {db} SET clip.precision = 'f32'")  # as the functions that are given a model
 
     with Session(db) as session:
         listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name")

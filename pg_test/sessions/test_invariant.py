@@ -211,7 +211,7 @@ def main():
         with golden_models(TWO_MODELS) as models:
             def setup(dbname):
                 with Session() as admin:
-                    for setting in (f"clip.model_dir = '{models}'", "clip.model = 'tiny'", "clip.threads = 1"):
+                    for setting in (f"clip.model_dir = '{models}'", "clip.model = 'tiny'", "clip.precision = 'f32'", "clip.threads = 1"):
                         admin.run(f"ALTER DATABASE {dbname} SET {setting}")
 
             setup(fresh_database(DB))

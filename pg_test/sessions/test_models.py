@@ -3,8 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
 
-from pg import TWO_MODELS, Session, fresh_database, golden_models
+from pg import GOLDEN, TWO_MODELS, Session, SqlError, fresh_database, golden_models, pgclip
 
 with golden_models(TWO_MODELS) as models:
     db = fresh_database("clip_models")
@@ -66,11 +67,32 @@ with golden_models(TWO_MODELS) as models:
     check(tokenizer, b"", "XX001")
     for content in (b"", b"{}", b"[" * 100000, original[manifest][:-20], b"\xff" * 100):
         check(manifest, content, "XX001")
-    newer = json.loads(original[manifest]) | {"format": 99}
-    check(manifest, json.dumps(newer).encode(), "0A000")
+    # of a newer version, of an older one, of one before all of them; what the oldest say beside is for nobody
+    said = json.loads(original[manifest])
+    for other in (said | {"format": 99}, said | {"format": 0}, {"fingerprint": said["fingerprint"]}):
+        check(manifest, json.dumps(other).encode(), "0A000")
+    # every model has f32: the IMMUTABLE functions rely on it
+    without = json.loads(original[manifest])
+    del without["files"]["weights.f32.safetensors"]
+    check(manifest, json.dumps(without).encode(), "XX001")
     outside = json.loads(original[manifest])
     outside["files"]["../../../etc/passwd"] = {"bytes": 1, "sha256": ""}
     check(manifest, json.dumps(outside).encode(), "XX001")
+
+    # an import of the same model replaces an older format, under a session that had an error of it
+    with open(manifest, "w") as file:
+        json.dump({"format": 0, "fingerprint": said["fingerprint"]}, file)
+    with Session(db) as session:
+        try:
+            raise AssertionError(session.run("SELECT clip_embed_text('x')"))
+        except SqlError as e:
+            assert e.sqlstate == "0A000" and 'HINT:  Import the model again with "pgclip import"' in str(e), e
+        assert session.run("SELECT name FROM clip_models()")[-1] == ["tiny-eps"]  # after a warning
+        run = [pgclip(), "import", os.path.join(GOLDEN, "models", TWO_MODELS["tiny-eps"]), "--name", "tiny", "--model-dir", models]
+        subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+        assert session.one("SELECT vector_dims(clip_embed_text('x')) > 0") == "t"
+    for path in original:
+        os.chmod(path, 0o644)
 
     for path in (weights, tokenizer):
         os.rename(path, path + ".away")

@@ -169,7 +169,7 @@ def restored(source, target):
     with Session() as admin:
         admin.run(f"DROP DATABASE IF EXISTS {target}")
         admin.run(f"CREATE DATABASE {target}")
-        for name, value in (("model_dir", models), ("model", "tiny")):
+        for name, value in (("model_dir", models), ("model", "tiny"), ("precision", "f32")):
             admin.run(f"ALTER DATABASE {target} SET clip.{name} = '{value}'")
     subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", target], input=dump, check=True, stdout=subprocess.DEVNULL)
     return target
@@ -180,7 +180,7 @@ with golden_models(TWO_MODELS) as models, released_versions() as versions:
     assert len(fresh) > 200
     for version in versions:
         name = f"clip_from_{version.replace('.', '_')}"
-        with_version(name, version, {"clip.model_dir": models, "clip.model": "tiny"})
+        with_version(name, version, {"clip.model_dir": models, "clip.model": "tiny", "clip.precision": "f32"})
         with Session(name) as session:
             assert session.one("SELECT extversion FROM pg_extension WHERE extname = 'pg_clip'") == version
             fill(session)
@@ -199,7 +199,7 @@ with golden_models(TWO_MODELS) as models, released_versions() as versions:
 
     # Workers leave an old schema alone and say so once. After the update what waits is embedded, and nobody has to ask for it.
     version = versions[0]
-    with_version("clip_workers_from", version, {"clip.model_dir": models, "clip.model": "tiny"})
+    with_version("clip_workers_from", version, {"clip.model_dir": models, "clip.model": "tiny", "clip.precision": "f32"})
     try:
         preloaded(clip__workers="0")
         begin = os.path.getsize(LOG)

@@ -17,8 +17,8 @@ FROM (SELECT array_agg(repeat('cat ', i % 7) || i ORDER BY i) AS texts FROM gene
 SELECT count(*), bool_and(v <=> clip_embed_image(b) < 1e-5) AS as_single
 FROM (SELECT array_agg(square(to_hex(1048576 + 99991 * i)) ORDER BY i) AS images FROM generate_series(1, 20) i) q, unnest(images, clip_embed_images(images)) u (b, v);
 RESET clip.cache_entries;
-SELECT clip_embed_texts(ARRAY['cat'], 'pictograms') = ARRAY[clip_embed_text('cat')] AS named,
-	clip_embed_images(ARRAY[square('ff0000')], 'pictograms') = ARRAY[clip_embed_image(square('ff0000'))] AS named_images;
+SELECT clip_embed_texts(ARRAY['cat'], 'pictograms') = ARRAY[clip_embed_text('cat', 'pictograms')] AS named,
+	clip_embed_images(ARRAY[square('ff0000')], 'pictograms') = ARRAY[clip_embed_image(square('ff0000'), 'pictograms')] AS named_images;
 
 -- equal inputs run the model once, in one batch and over several
 SELECT model_runs() AS before \gset

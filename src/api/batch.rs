@@ -29,7 +29,7 @@ fn clip_embed_images_model(images: Array<&[u8]>, model: &str) -> VectorArray {
 }
 
 fn many(kind: Kind, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
-    let model = session::model_or_default(model).or_raise();
+    let model = session::immutable_or_default(model).or_raise();
     let given: Vec<Option<&[u8]>> = inputs.iter().collect();
     let present = given.iter().flatten().copied();
     let embedded = match kind {

@@ -28,7 +28,7 @@ fn clip_embed_image_model(image: &[u8], model: &str) -> Vector {
 }
 
 fn one(kind: Kind, model: Option<&str>, input: &[u8]) -> Vector {
-    let model = session::model_or_default(model).or_raise();
+    let model = session::immutable_or_default(model).or_raise();
     embed_one(&model, kind, input)
 }
 

@@ -67,7 +67,7 @@ fn clip_token_count_model(content: &[u8], model: &str) -> i32 {
 }
 
 fn count(model: Option<&str>, content: &[u8]) -> i32 {
-    let model = session::model_or_default(model).or_raise();
+    let model = session::immutable_or_default(model).or_raise();
     let compute = session::compute().or_raise();
     let ctx = Context { compute: &compute, stop: &interrupts::stop };
     let count = model.count_tokens(&to_utf8(content), &ctx).or_raise();

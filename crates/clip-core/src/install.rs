@@ -4,6 +4,8 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::{Installed, MANIFEST, Manifest, ModelDir};
 
@@ -75,21 +77,38 @@ fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<
 }
 
 fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest) -> Result<Imported> {
-    let target = models.path(name);
-    if target.exists() {
+    let (target, new) = (models.path(name), &manifest.fingerprint);
+    if let Some(old) = models.outdated(name) {
+        check_same(name, &old, new)?;
+        replace(temporary, &target)?;
+    } else if target.exists() {
         let there = models.open(name)?;
-        let (old, new) = (&there.manifest.fingerprint, &manifest.fingerprint);
-        if old == new {
-            return Ok(Imported::AlreadyThere(there));
-        }
-        let what = format!("model \"{name}\" exists with other content: expected fingerprint {old}, this one is {new}");
-        return Err(Error::new(ErrorKind::AlreadyExists, what).with_hint(
-            "An installed name never changes its content, because stored vectors rely on it. Choose another name.",
-        ));
+        check_same(name, &there.manifest.fingerprint, new)?;
+        return Ok(Imported::AlreadyThere(there));
+    } else {
+        fs::rename(temporary, &target).map_err(|e| cannot_write(&target, &e))?;
     }
-    fs::rename(temporary, &target).map_err(|e| cannot_write(&target, &e))?;
     sync_dir(models.root())?;
     models.open(name).map(Imported::New)
+}
+
+fn check_same(name: &str, old: &str, new: &str) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
+    let what = format!("model \"{name}\" exists with other content: expected fingerprint {old}, this one is {new}");
+    Err(Error::new(ErrorKind::AlreadyExists, what).with_hint(
+        "An installed name never changes its content, because stored vectors rely on it. Choose another name.",
+    ))
+}
+
+/// Puts a directory in the place of one in an older format. Whoever has mapped the old files, of an older library, keeps them.
+fn replace(temporary: &Path, target: &Path) -> Result<()> {
+    // The old one is then removed as what is left of the installation.
+    let exchanged = renameat_with(CWD, temporary, CWD, target, RenameFlags::EXCHANGE);
+    // A file system that cannot do that has no model for a moment, instead of one that nobody reads.
+    let replaced = exchanged.or_else(|_| fs::remove_dir_all(target).and_then(|()| fs::rename(temporary, target)));
+    replaced.map_err(|e| cannot_write(target, &e))
 }
 
 /// Writes a file and waits until it is on disk.

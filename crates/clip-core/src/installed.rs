@@ -13,14 +13,13 @@ use sha2::{Digest, Sha256};
 use crate::bounds::Checked;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout;
-use crate::packed;
+use crate::packed::{self, FORMAT};
 use crate::precision::Precision;
 use crate::regular;
 use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::{hex, missing_file};
 use crate::watched::sha256;
 
-pub const FORMAT: u32 = 1;
 pub const MANIFEST: &str = "model.json";
 pub const TOKENIZER: &str = "tokenizer.json";
 
@@ -31,6 +30,8 @@ const MAX_FILES: usize = 32;
 /// The largest published `tokenizer.json` has 35 MB; what is read of it takes some ten times as much.
 pub const MAX_TOKENIZER: u64 = 64 << 20;
 const MAX_NAME: usize = 63;
+
+const INSTALL_AGAIN: &str = "Remove the model's directory and install it again with \"pgclip import\".";
 
 /// `model.json`: what is installed, with a checksum of every file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -125,7 +126,7 @@ impl ModelDir {
         let manifest = read_manifest(&dir.join(MANIFEST)).map_err(|e| e.context(format!("model \"{name}\"")))?;
         for (file, entry) in &manifest.files {
             let path = dir.join(file);
-            let meta = fs::metadata(&path).map_err(|e| missing_file(&path, &e))?;
+            let meta = fs::metadata(&path).map_err(|e| missing_file(&path, &e).with_hint(INSTALL_AGAIN))?;
             if !meta.is_file() {
                 return Err(missing_file(&path, &std::io::Error::other("is not a regular file")));
             }
@@ -141,34 +142,51 @@ impl ModelDir {
         model.check_sizes().map_err(|e| e.context(format!("model \"{name}\"")))?;
         Ok(model)
     }
+
+    /// The fingerprint of a model in an older format, which has to be installed anew.
+    pub(crate) fn outdated(&self, name: &str) -> Option<String> {
+        let text = regular::read(&self.path(name).join(MANIFEST), MAX_MANIFEST).ok()?;
+        let identity: Identity = serde_json::from_slice(&text).ok()?;
+        (identity.format < FORMAT).then_some(identity.fingerprint)
+    }
+}
+
+/// What the manifests of all versions say. Without a format it is older than all.
+#[derive(Deserialize)]
+struct Identity {
+    #[serde(default)]
+    format: u32,
+    fingerprint: String,
 }
 
 /// Reads a manifest and checks all that it says: what comes after relies on it.
 fn read_manifest(path: &Path) -> Result<Manifest> {
     let text = regular::read(path, MAX_MANIFEST)?;
-    let bad = |e: serde_json::Error| Error::corrupted(format!("{MANIFEST}: {e}"));
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let version: Version = serde_json::from_slice(&text).map_err(bad)?;
-    if version.format != FORMAT {
-        return Err(Error::unsupported(format!(
-            "{MANIFEST} has format {}, this version reads {FORMAT}",
-            version.format
-        ))
-        .with_hint("Import the model again with the pgclip of this version."));
+    let bad = |e: serde_json::Error| damaged(format!("{MANIFEST}: {e}"));
+    let Identity { format, .. } = serde_json::from_slice(&text).map_err(bad)?;
+    if format != FORMAT {
+        let error = Error::unsupported(format!("{MANIFEST} has format {format}, this version reads {FORMAT}"));
+        return Err(error.with_hint(if format < FORMAT {
+            "Import the model again with \"pgclip import\" under its name, or where it is calibrated, with \"pgclip calibrate\"."
+        } else {
+            "A newer version of pg_clip has installed it. Update this one."
+        }));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(bad)?;
-    manifest.check().map_err(|what| Error::corrupted(format!("{MANIFEST}: {what}")))?;
+    manifest.check().map_err(|what| damaged(format!("{MANIFEST}: {what}")))?;
     Ok(manifest)
+}
+
+/// An installed model that can only be replaced.
+pub(crate) fn damaged(what: String) -> Error {
+    Error::corrupted(what).with_hint(INSTALL_AGAIN)
 }
 
 impl Manifest {
     fn check(&self) -> Checked {
         for file in [TOKENIZER, &Precision::F32.file()] {
             if !self.files.contains_key(file) {
-                return Err(format!("does not list \"{file}\""));
+                return Err(format!("does not list \"{file}\", which every model has"));
             }
         }
         if self.files.len() > MAX_FILES {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use memmap2::Mmap;
 use nix::errno::Errno;
 use nix::libc;
+use once_cell::sync::OnceCell;
 
 /// Mappings that a process can have at a time: two for each model and precision in use.
 const SLOTS: usize = 1024;
@@ -89,7 +90,7 @@ impl Drop for Mapping {
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
 fn install_handler() -> io::Result<()> {
-    static INSTALLED: OnceLock<Result<(), Errno>> = OnceLock::new();
+    static INSTALLED: OnceCell<()> = OnceCell::new();
     let install = || {
         // SAFETY: an all-zero `sigaction` is a valid one. The action before is known before the handler may want it.
         unsafe {
@@ -104,7 +105,8 @@ fn install_handler() -> io::Result<()> {
             Errno::result(libc::sigaction(libc::SIGBUS, &action, null_mut())).map(drop)
         }
     };
-    (*INSTALLED.get_or_init(install)).map_err(io::Error::from)
+    INSTALLED.get_or_try_init(install)?;
+    Ok(())
 }
 
 /// Nothing here but atomics and system calls that a signal handler may make.

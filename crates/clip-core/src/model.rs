@@ -1,10 +1,10 @@
 //! A loaded model: texts and images in, embeddings out.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use candle_core::Tensor;
+use once_cell::sync::OnceCell;
 use sha2::{Digest, Sha256};
 
 use crate::background::beside;
@@ -39,17 +39,19 @@ const PARSING: usize = 16;
 const TOKENIZING: usize = 64;
 const LONG_TEXT: usize = 1 << 20;
 
+type ReadTokenizer = Box<dyn FnOnce() -> Result<Tokenizer> + Send>;
+
 /// An L2-normalised vector of the model's space.
 pub type Embedding = Vec<f32>;
 
 /// A model whose parts are read on first use, each on its own.
 pub struct Model {
     installed: Installed,
-    tokenizer: OnceLock<Tokenizer>,
+    tokenizer: OnceCell<Tokenizer>,
     precision: Precision,
-    weights: OnceLock<Weights>,
-    text: OnceLock<TextTower>,
-    vision: OnceLock<VisionTower>,
+    weights: OnceCell<Weights>,
+    text: OnceCell<TextTower>,
+    vision: OnceCell<VisionTower>,
     /// A file has changed under it.
     stale: AtomicBool,
 }
@@ -60,10 +62,10 @@ impl Model {
         Ok(Self {
             precision: installed.precision(precision)?,
             installed,
-            tokenizer: OnceLock::new(),
-            weights: OnceLock::new(),
-            text: OnceLock::new(),
-            vision: OnceLock::new(),
+            tokenizer: OnceCell::new(),
+            weights: OnceCell::new(),
+            text: OnceCell::new(),
+            vision: OnceCell::new(),
             stale: AtomicBool::new(false),
         })
     }
@@ -284,23 +286,22 @@ impl Model {
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        get_or_load(&self.tokenizer, || {
-            let _room = Headroom::new(LOADING)?;
-            match self.compact_tokenizer() {
-                Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length),
-                None => self.tokenizer_json()(),
-            }
-        })
+        self.tokenizer.get_or_try_init(|| self.read_tokenizer(|read| read()))
     }
 
     /// The same for a caller who may want to stop: to read a large `tokenizer.json` takes a second.
     pub fn tokenizer_in(&self, ctx: &Context) -> Result<&Tokenizer> {
         self.trust_files(&|| ctx.check())?;
-        if self.tokenizer.get().is_none() && self.compact_tokenizer().is_none() {
-            let tokenizer = beside(self.tokenizer_json(), &|| ctx.check())?;
-            let _ = self.tokenizer.set(tokenizer);
+        self.tokenizer.get_or_try_init(|| self.read_tokenizer(|read| beside(read, &|| ctx.check())))
+    }
+
+    /// `run` gives what reads `tokenizer.json`, where there is no compact form.
+    fn read_tokenizer(&self, run: impl FnOnce(ReadTokenizer) -> Result<Tokenizer>) -> Result<Tokenizer> {
+        let _room = Headroom::new(LOADING)?;
+        match self.compact_tokenizer() {
+            Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length),
+            None => run(self.tokenizer_json()),
         }
-        self.tokenizer()
     }
 
     /// Tokens of a whole text, see [`Tokenizer::count`].
@@ -313,45 +314,37 @@ impl Model {
     }
 
     /// Reads and checks `tokenizer.json`.
-    fn tokenizer_json(&self) -> impl FnOnce() -> Result<Tokenizer> + Send + use<> {
+    fn tokenizer_json(&self) -> ReadTokenizer {
         let (path, text) = (self.installed.dir.join(TOKENIZER), &self.spec().text);
         let expected = self.installed.manifest.files.get(TOKENIZER).map(|entry| entry.sha256.clone());
         let (context_length, cleaning) = (text.context_length, text.cleaning);
-        move || {
+        Box::new(move || {
             let bytes = regular::read(&path, MAX_TOKENIZER)?;
             if expected.is_some_and(|expected| expected != hex(&Sha256::digest(&bytes))) {
                 return Err(Error::corrupted(format!("file {}: is not what was installed", path.display())));
             }
             let _room = Headroom::new(PARSING * bytes.len())?;
             Tokenizer::with_cleaning(&bytes, context_length, cleaning)
-        }
+        })
     }
 
     fn weights(&self) -> Result<&Weights> {
-        get_or_load(&self.weights, || Weights::open(&self.installed, self.precision))
+        self.weights.get_or_try_init(|| Weights::open(&self.installed, self.precision))
     }
 
     fn text_tower(&self) -> Result<&TextTower> {
-        get_or_load(&self.text, || {
+        self.text.get_or_try_init(|| {
             let _room = Headroom::new(LOADING)?;
             TextTower::load(self.weights()?, self.spec())
         })
     }
 
     fn vision_tower(&self) -> Result<&VisionTower> {
-        get_or_load(&self.vision, || {
+        self.vision.get_or_try_init(|| {
             let _room = Headroom::new(LOADING)?;
             VisionTower::load(self.weights()?, self.spec())
         })
     }
-}
-
-fn get_or_load<T>(cell: &OnceLock<T>, load: impl FnOnce() -> Result<T>) -> Result<&T> {
-    if cell.get().is_none() {
-        // Where another thread was faster, its part is as good.
-        let _ = cell.set(load()?);
-    }
-    cell.get().ok_or_else(|| Error::internal("part of a model was not loaded"))
 }
 
 /// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.

@@ -4,6 +4,7 @@
 //! table in bf16 where the file is not in f32, everything else in f32. Matrices come first, so that each starts on a multiple of 64
 //! bytes and can be used as it is mapped.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use half::bf16;
@@ -15,6 +16,12 @@ use crate::layout::{self, TEXT, VISION};
 use crate::precision::Precision;
 use crate::spec::{Architecture, ModelSpec, TowerSpec};
 use crate::tensor_file::{self, Described, MAX_HEADER};
+
+/// Version of a model's whole directory: the manifest, packed weights, the compact tokenizer. A change to any of them is another.
+pub const FORMAT: u32 = 1;
+
+/// Key of the file's metadata: the [`FORMAT`] of its directory, so that a file of another one is not read as numbers that are none.
+pub const VERSION: &str = "format";
 
 pub struct Entry {
     pub name: String,
@@ -76,7 +83,8 @@ pub fn write(
 ) -> Result<(u64, String)> {
     let entries = entries(spec);
     let described = entries.iter().map(|entry| entry.describe(precision)).collect::<Result<Vec<_>>>()?;
-    tensor_file::write(path, None, &described, |i| {
+    let metadata = HashMap::from([(VERSION.to_owned(), FORMAT.to_string())]);
+    tensor_file::write(path, Some(metadata), &described, |i| {
         let mut values = Vec::new();
         for source in &entries[i].sources {
             values.append(&mut read(source)?);

@@ -8,8 +8,8 @@ use half::bf16;
 use packed_gemm::PackedMatrix;
 
 use crate::error::{Error, Result};
-use crate::installed::Installed;
-use crate::packed::{self, Kind};
+use crate::installed::{Installed, MANIFEST, damaged};
+use crate::packed::{self, FORMAT, Kind};
 use crate::precision::Precision;
 use crate::tensor_file::MappedFile;
 use crate::watched::Watched;
@@ -27,6 +27,14 @@ impl Weights {
     /// Maps the file and compares its header with what the spec expects: every part, no other, each of its shape.
     pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
         let file = MappedFile::open(&model.dir.join(precision.file()), packed::max_header(model.spec()))?;
+        let metadata = file.metadata().metadata().as_ref();
+        // The first files had none.
+        if let Some(format) =
+            metadata.and_then(|m| m.get(packed::VERSION)).filter(|format| **format != FORMAT.to_string())
+        {
+            let (name, file) = (&model.name, precision.file());
+            return Err(damaged(format!("model \"{name}\": {file} has format {format}, {MANIFEST} has {FORMAT}")));
+        }
         let mut given = file.metadata().tensors();
         let expected = packed::count(model.spec());
         if expected > MANY.max(2 * given.len() as u64) {

@@ -86,6 +86,21 @@ fn a_precision_that_is_not_installed() {
     assert_eq!(Model::new(models.open("x").unwrap(), None).unwrap().precision(), Precision::F32);
 }
 
+#[test]
+fn a_model_without_f32() {
+    let (dir, models) = installed();
+    edit_manifest(&dir, |m| {
+        m["files"].as_object_mut().unwrap().remove("weights.f32.safetensors");
+    });
+    let error = models.open("x").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Corrupted);
+    assert_eq!(
+        error.message,
+        "model \"x\": model.json: does not list \"weights.f32.safetensors\", which every model has"
+    );
+    assert!(error.hint.unwrap().contains("install it again"));
+}
+
 fn edit_manifest(dir: &TempDir, edit: impl FnOnce(&mut Value)) {
     let path = dir.path().join("x/model.json");
     let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
