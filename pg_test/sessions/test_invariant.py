@@ -140,7 +140,7 @@ class Run:
         table = self.dice.choice([t for t in self.tables if not (t.strict or t.computed or t.attached or t.vectors[1:])])
         field = self.dice.choice([f for f in ("text", "image", "modality", "vector") if getattr(table, f)])
         old = getattr(table, field)
-        new = old[:-2] if old.endswith("_r") else bare(old).replace(" ", "_") + "_r"
+        new = old[:-2] if old.endswith("_r") else bare(old).replace(" ", "_").lower() + "_r"
         try:
             session.run(f"ALTER TABLE {table.name} RENAME COLUMN {old} TO {new}")
             setattr(table, field, new)

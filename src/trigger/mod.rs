@@ -134,7 +134,10 @@ impl Columns {
             }
             (None, _) => {}
         }
-        if !self.spec.is_async && row.is_null(self.embedding, Side::Old) && (has_vector || !change.is_same) {
+        if !self.spec.is_async
+            && row.is_null(self.embedding, Side::Old)
+            && (has_vector || !change.is_same || !changes.is_empty())
+        {
             self.key.forget_failure(row, Side::Old, &self.spec.embedding);
         }
         if !self.spec.is_async && self.key.is_changed(row) {

@@ -106,8 +106,10 @@ class Statements:
         pairs = {column: value(column) for column in changed}
         if (no := self.image_no(changed, value)) is not None:
             pairs["image_no"] = no
-        if changed & set(self.t.sources):
-            pairs["nulled"] = "false"
+        if named := sorted(changed & set(self.t.sources)):
+            # what another trigger makes of them is the same source again
+            same = " AND ".join(f"o.{column} IS NOT DISTINCT FROM {value(column)}" for column in named)
+            pairs["nulled"] = f"o.nulled AND {same}" if self.t.computed else "false"
         return pairs
 
     def changed(self):
