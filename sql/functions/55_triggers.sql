@@ -48,7 +48,7 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 -- it was not made of; another puts the keys of rows that lack a vector into clip.queue.
 -- both: two more forget failures of rows that are deleted.
 -- A statement names the columns that it changes, unless another trigger changes more. Where the table has no such trigger, ours
--- is fired for its sources and its key alone: PostgreSQL locks each row for a trigger before an UPDATE.
+-- is fired for its sources alone: PostgreSQL locks each row for a trigger before an UPDATE.
 CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -57,8 +57,8 @@ DECLARE
 	enqueues name;
 	forgets name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
-	sources text := CASE WHEN clip.last_other_trigger(t.relation, 16) IS NULL THEN 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
-		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column] || clip.key_columns(t.relation)) c WHERE c IS NOT NULL) END;
+	sources text := CASE WHEN clip.names_columns(t) THEN 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
+		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL) END;
 	enabled "char" := (SELECT min(g.tgenabled) FROM clip.triggers_of(t.relation, old_column) g);
 BEGIN
 	PERFORM clip.drop_triggers(t.relation, old_column);
@@ -90,12 +90,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.create_triggers(clip.tables, name) IS 'internal: makes the triggers of a mode';
 
-CREATE OR REPLACE FUNCTION clip.key_columns(relation regclass) RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT coalesce(array_agg(a.attname), '{}') FROM pg_index i JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = ANY (i.indkey)
-	WHERE i.indrelid = relation AND i.indisprimary
-$$;
-COMMENT ON FUNCTION clip.key_columns(regclass) IS 'internal: the columns of the primary key';
-
 -- BEFORE, FOR EACH ROW; event: 4 INSERT, 16 UPDATE, or both
 CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event integer) RETURNS text LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
@@ -104,6 +98,13 @@ CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event inte
 		AND g.tgtype & 3 = 3 AND g.tgtype & event <> 0 AND g.tgfoid <> to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip')))
 $$;
 COMMENT ON FUNCTION clip.last_other_trigger(regclass, integer) IS 'internal: the last of the triggers that change a row before it is written, but for pg_clip''s';
+
+-- In mode sync rows may wait from another mode. They do so under their keys, whose changes are to be seen; to name these columns, too,
+-- would keep their types from being changed.
+CREATE OR REPLACE FUNCTION clip.names_columns(t clip.tables) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT clip.last_other_trigger(t.relation, 16) IS NULL AND (t.mode = 'async' OR t.pending OR NOT clip.rows_wait(t.relation, t.embedding_column))
+$$;
+COMMENT ON FUNCTION clip.names_columns(clip.tables) IS 'internal: is the embedding trigger fired for its sources alone?';
 
 CREATE OR REPLACE FUNCTION clip.free_name(relation regclass, wanted text) RETURNS name LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$

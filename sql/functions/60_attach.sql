@@ -127,9 +127,9 @@ BEGIN
 				HINT = 'Rows wait under their primary key, which has to tell them apart at any time. Make it NOT DEFERRABLE, or use the mode sync.';
 		END IF;
 	END IF;
+	PERFORM clip.save_mode(relation, t.embedding_column, mode);  -- first: what follows new triggers has to know it
 	t.mode := mode;
 	PERFORM clip.create_triggers(t, t.embedding_column);
-	PERFORM clip.save_mode(relation, t.embedding_column, mode);
 END $$;
 COMMENT ON FUNCTION clip.switch_mode(regclass, name, text) IS 'internal: behind clip_set_mode';
 

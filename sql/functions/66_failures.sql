@@ -30,3 +30,8 @@ CREATE OR REPLACE TRIGGER move_failures AFTER INSERT ON clip.queue FOR EACH STAT
 CREATE OR REPLACE FUNCTION clip.forget_trigger() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clip_wake_trigger' LANGUAGE C;
 COMMENT ON FUNCTION clip.forget_trigger() IS 'internal: failures of rows that are deleted go with them';
+
+-- For the owner of the table, who does not see the queue.
+CREATE OR REPLACE FUNCTION clip.rows_wait(relation regclass, embedding_column name) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clip_rows_wait_wrapper' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION clip.rows_wait(regclass, name) IS 'internal: has the queue rows of a table, or an entry of one that failed?';

@@ -156,7 +156,7 @@ COMMENT ON FUNCTION clip.follow_joined(clip.tables) IS 'internal: attached table
 CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce(bool_or(CASE g.tgfoid WHEN 'clip.forget_trigger'::regproc THEN false WHEN 'clip.enqueue_trigger'::regproc THEN g.tgtype & 1 = 0
-		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR (g.tgattr = '') = (clip.last_other_trigger(t.relation, 16) IS NULL) END), false)
+		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR (g.tgattr = '') = clip.names_columns(t) END), false)
 	FROM clip.triggers_of(t.relation, t.embedding_column) g
 $$;
 COMMENT ON FUNCTION clip.has_old_triggers(clip.tables) IS 'internal: are triggers to be made anew?';

@@ -29,6 +29,22 @@ fn save_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     );
 }
 
+/// Has the queue rows of a table or of its partitions, or did some of them fail?
+#[pg_extern(sql = false)]
+fn clip_rows_wait(relation: pg_sys::Oid, embedding_column: &core::ffi::CStr) -> Option<bool> {
+    const SQL: &str = "SELECT EXISTS (SELECT FROM (SELECT $1::pg_catalog.regclass AS relid \
+         UNION ALL SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p) t \
+         WHERE EXISTS (SELECT FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) t.relid \
+         AND q.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
+         OR EXISTS (SELECT FROM clip.failures f WHERE f.relation OPERATOR(pg_catalog.=) t.relid \
+         AND f.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name))";
+    registry::check_owner(relation);
+    let arguments = [DatumWithOid::from(relation), text_argument(&from_server(embedding_column))];
+    let found =
+        as_superuser(|| Spi::connect_mut(|client| client.update(SQL, None, &arguments)?.first().get_one::<bool>()));
+    found.unwrap_or_default()
+}
+
 /// Enqueues rows anew that were given up, of a table and its partitions; gives their number. A row without a primary key cannot
 /// wait: it is for the next backfill.
 #[pg_extern(sql = false)]
