@@ -101,12 +101,13 @@ pub fn save(
 pub fn finish(client: &mut SpiClient<'_>, relation: Oid, column: &str, progress: &Progress) -> spi::Result<()> {
     let arguments = || [relation.into(), text_argument(column)];
     if progress.pass_left == 0 {
-        let sql = "DELETE FROM clip.failures f USING clip.backfills b WHERE b.relation OPERATOR(pg_catalog.=) $1 \
-             AND b.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
+        let sql = "WITH held AS (SELECT f.ctid AS entry FROM clip.failures f, clip.backfills b \
+             WHERE b.relation OPERATOR(pg_catalog.=) $1 AND b.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
              AND f.embedding_column OPERATOR(pg_catalog.=) b.embedding_column \
              AND f.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p) \
              OPERATOR(pg_catalog.||) $1::pg_catalog.regclass) AND f.state OPERATOR(pg_catalog.=) 'dead' \
-             AND f.failed_at OPERATOR(pg_catalog.<) b.started_at";
+             AND f.failed_at OPERATOR(pg_catalog.<) b.started_at FOR UPDATE OF f SKIP LOCKED) \
+             DELETE FROM clip.failures f USING held h WHERE f.ctid OPERATOR(pg_catalog.=) h.entry";
         plan::run(client, sql, &arguments())?;
     }
     let sql = format!(
