@@ -38,3 +38,7 @@ with Session(db) as session, Session(db) as writer:
     session.run(f"UPDATE t SET photo = {GOOD}")
     assert failed(session) == []
     assert session.one("SELECT bool_and(embedding = clip_embed_image(photo)) FROM t") == "t"
+
+    # a key of a type that the column had before
+    session.run("INSERT INTO clip.failures (relation, embedding_column, key, sqlstate, message, state) VALUES ('t', 'embedding', '{x}', '22000', '', 'dead')")
+    assert failed(session) == ["x"]
