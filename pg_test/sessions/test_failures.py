@@ -35,6 +35,12 @@ with Session(db) as session, Session(db) as writer:
     writer.run(f"BEGIN; UPDATE t SET photo = {GOOD} WHERE id = 2; DELETE FROM t WHERE id = 3; SAVEPOINT a; DELETE FROM t WHERE id = 4; ROLLBACK TO a; COMMIT")
     session.run("CALL clip_backfill('t')")  # a table in mode sync is not told of rows that are deleted
     assert failed(session) == ["4"], failed(session)
+    # a row that went where the walk had been keeps its entry, one that is gone does not
+    session.run("INSERT INTO clip.failures (relation, embedding_column, key, sqlstate, message, state) VALUES "
+                "('t', 'embedding', '{99}', '22000', '', 'dead'), ('t', 'embedding', '{a,b}', '22000', '', 'dead'), ('t', 'embedding', '{x}', '22000', '', 'dead')")
+    session.run("UPDATE clip.backfills SET finished_at = NULL, place = '(1000,1)', pass_done = 0, pass_left = 0, started_at = clock_timestamp()")
+    session.run("CALL clip_backfill('t')")
+    assert failed(session) == ["4"], failed(session)
     session.run(f"UPDATE t SET photo = {GOOD}")
     assert failed(session) == []
     assert session.one("SELECT bool_and(embedding = clip_embed_image(photo)) FROM t") == "t"
