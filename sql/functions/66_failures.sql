@@ -6,8 +6,8 @@ CREATE OR REPLACE TRIGGER restored BEFORE INSERT ON clip.failures FOR EACH ROW E
 CREATE OR REPLACE FUNCTION clip.key_by_name(relation regclass, key text[]) RETURNS jsonb LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN count(*) = cardinality(key) THEN jsonb_object_agg(a.attname, CASE
-			WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN to_jsonb(key[k.n]::bigint)
-			WHEN t.oid = 'bool'::regtype THEN to_jsonb(key[k.n]::boolean) ELSE to_jsonb(key[k.n]) END)
+			WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND key[k.n] ~ '^-?[0-9]{1,18}$' THEN to_jsonb(key[k.n]::bigint)
+			WHEN t.oid = 'bool'::regtype AND key[k.n] IN ('t', 'f') THEN to_jsonb(key[k.n]::boolean) ELSE to_jsonb(key[k.n]) END)
 		ELSE to_jsonb(key) END
 	FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k (number, n), pg_attribute a, pg_type t
 	WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts AND a.attrelid = relation AND a.attnum = k.number

@@ -4,6 +4,7 @@
 //! Each step is two transactions, and the model runs in the second one before it has a snapshot. A table has a lock for who
 //! walks, held by each step, so that a call can be aborted between two of them.
 
+mod past;
 mod progress;
 mod walk;
 

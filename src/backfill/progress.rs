@@ -96,24 +96,11 @@ pub fn save(
     Ok(())
 }
 
-/// A whole walk has looked at every row that lacks its vector: what failed before it, and not in it, is so no more. Unless rows
-/// were left, which may be those.
 pub fn finish(client: &mut SpiClient<'_>, relation: Oid, column: &str, progress: &Progress) -> spi::Result<()> {
-    let arguments = || [relation.into(), text_argument(column)];
-    if progress.pass_left == 0 {
-        let sql = "DELETE FROM clip.failures f USING clip.backfills b WHERE b.relation OPERATOR(pg_catalog.=) $1 \
-             AND b.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
-             AND f.embedding_column OPERATOR(pg_catalog.=) b.embedding_column \
-             AND f.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p) \
-             OPERATOR(pg_catalog.||) $1::pg_catalog.regclass) AND f.state OPERATOR(pg_catalog.=) 'dead' \
-             AND f.failed_at OPERATOR(pg_catalog.<) b.started_at";
-        plan::run(client, sql, &arguments())?;
-    }
     let sql = format!(
         "UPDATE clip.backfills SET finished_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.clock_timestamp(), \
          pass_left = $3 {THIS}"
     );
-    let [relation, column] = arguments();
-    plan::run(client, &sql, &[relation, column, progress.pass_left.into()])?;
+    plan::run(client, &sql, &[relation.into(), text_argument(column), progress.pass_left.into()])?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use clip_core::Model;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, Spi, SpiClient, quote_identifier};
 
+use super::past;
 use super::progress::{self, Counts, Progress};
 use crate::datum::{VarlenaCopy, text_argument, to_server};
 use crate::error::{SqlState, raise, raise_code};
@@ -30,6 +31,14 @@ impl Located for Row {
 }
 
 impl Row {
+    pub fn new(locator: Locator) -> Self {
+        Self(locator)
+    }
+
+    pub fn at_place(place: Place) -> Self {
+        Self(Locator::Version(Version { place, xmin: pg_sys::TransactionId::INVALID }))
+    }
+
     fn at(&self) -> Version {
         self.version().unwrap_or(Version { place: Place::BEFORE_ALL, xmin: pg_sys::TransactionId::INVALID })
     }
@@ -87,7 +96,7 @@ fn in_server(sql: &str) -> CString {
 }
 
 /// An attached column of a table or a partition, whose lock it takes.
-fn find(client: &mut SpiClient<'_>, part: Oid, column: &str) -> spi::Result<Option<Attachment>> {
+pub fn find(client: &mut SpiClient<'_>, part: Oid, column: &str) -> spi::Result<Option<Attachment>> {
     // SAFETY: a plain call; of an oid that is no table's nothing is found after it.
     unsafe { pg_sys::LockRelationOid(part, pg_sys::RowExclusiveLock as i32) };
     Attachment::find(client, part, column)
@@ -215,6 +224,7 @@ fn end_of_part(client: &mut SpiClient<'_>, relation: Oid, column: &str, mut prog
     } else {
         progress.idle_passes = if progress.pass_done > 0 { 0 } else { progress.idle_passes + 1 };
         if progress.pass_done + progress.pass_left == 0 || progress.idle_passes > 20 {
+            past::forget(client, relation, column)?;
             progress::finish(client, relation, column, &progress)?;
             return Ok(Step::End);
         }

@@ -16,7 +16,7 @@ mod table;
 mod watch;
 mod write;
 
-pub use attachment::Attachment;
+pub use attachment::{Attachment, place};
 pub use attempt::{as_owner, as_superuser, attempt, constraints_at_once, failure_of, hold_extension, is_cancel};
 pub use embed::{Embed, Embedded, embed};
 pub use failure::Failure;

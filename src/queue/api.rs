@@ -61,11 +61,14 @@ fn clip_retry(
         Spi::connect_mut(|client| {
             client
                 .update(
-                    "WITH again AS (DELETE FROM clip.failures WHERE state OPERATOR(pg_catalog.=) 'dead' AND key IS NOT NULL \
-                     AND (relation OPERATOR(pg_catalog.=) $1 \
-                     OR relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))) \
-                     AND ($2 IS NULL OR embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
-                     AND ($3 IS NULL OR sqlstate OPERATOR(pg_catalog.=) $3) RETURNING relation, embedding_column, key) \
+                    // An entry that a writer has in its hands is that of a row which he repairs or deletes.
+                    "WITH held AS (SELECT f.ctid AS entry FROM clip.failures f WHERE f.state OPERATOR(pg_catalog.=) 'dead' \
+                     AND f.key IS NOT NULL AND (f.relation OPERATOR(pg_catalog.=) $1 \
+                     OR f.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))) \
+                     AND ($2 IS NULL OR f.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
+                     AND ($3 IS NULL OR f.sqlstate OPERATOR(pg_catalog.=) $3) FOR UPDATE OF f SKIP LOCKED), \
+                     again AS (DELETE FROM clip.failures f USING held h WHERE f.ctid OPERATOR(pg_catalog.=) h.entry \
+                     RETURNING f.relation, f.embedding_column, f.key) \
                      INSERT INTO clip.queue (relation, embedding_column, key) SELECT relation, embedding_column, key FROM again",
                     None,
                     &[DatumWithOid::from(relation), column.unwrap_or_else(DatumWithOid::null::<String>), sqlstate.into()],
