@@ -4,8 +4,6 @@
 
 use pgrx::pg_sys;
 
-use crate::session;
-
 /// Sets what a process of ours does on a signal. Version 18 has given the function of the server another name.
 #[cfg(not(feature = "pg18"))]
 pub use pg_sys::pqsignal;
@@ -22,15 +20,10 @@ pub fn stop() -> bool {
     false
 }
 
-/// Has the engine's threads stop before a process that exits frees what they read: a terminated backend exits from
-/// within [`stop`], with images of the call being decoded.
-pub fn register_exit() {
+/// Has `halt` called before a process that exits frees what the engine's threads read: a terminated backend exits from within
+/// [`stop`], with images of the call being decoded. `halt` cannot fail, so needs no guard.
+pub fn register_exit(halt: unsafe extern "C-unwind" fn(std::ffi::c_int, pg_sys::Datum)) {
     // SAFETY: called once in a process, one of the twenty calls that PostgreSQL has room for. The function runs before
     // those registered earlier, among them the one that ends the transaction and frees its memory.
-    unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0)) };
-}
-
-/// Cannot fail, so needs no guard.
-extern "C-unwind" fn at_exit(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
-    session::halt();
+    unsafe { pg_sys::before_shmem_exit(Some(halt), pg_sys::Datum::from(0)) };
 }

@@ -11,6 +11,7 @@ use clip_core::image::Limits;
 use clip_core::memory::{self, Budget, Headroom};
 use clip_core::text;
 use clip_core::{Background, Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Precision, Result};
+use pgrx::pg_sys;
 
 use crate::error::sqlstate;
 use crate::memo::{self, Memo};
@@ -127,11 +128,11 @@ fn memory() -> Result<Arc<Budget>> {
 /// Has [`halt`] called when the process exits.
 fn halt_at_exit() {
     static AT_EXIT: Once = Once::new();
-    AT_EXIT.call_once(interrupts::register_exit);
+    AT_EXIT.call_once(|| interrupts::register_exit(halt));
 }
 
 /// The threads' work ends here, whatever they are at: the process exits.
-pub fn halt() {
+extern "C-unwind" fn halt(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
     let _ = SESSION.try_with(|session| {
         if let Ok(session) = session.try_borrow() {
             session.background.halt();
