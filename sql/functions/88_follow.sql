@@ -152,11 +152,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.follow_joined(clip.tables) IS 'internal: attached tables that became partitions of an attached one';
 
--- As 0.1.0 made them, from a dump or an update. Or without the columns that are theirs, or with them where another trigger has come.
+-- As 0.1.0 made them, from a dump or an update. Or for columns that they name, where another trigger has come.
 CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce(bool_or(CASE g.tgfoid WHEN 'clip.forget_trigger'::regproc THEN false WHEN 'clip.enqueue_trigger'::regproc THEN g.tgtype & 1 = 0
-		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR (g.tgattr = '') = clip.names_columns(t) END), false)
+		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR g.tgattr <> '' AND NOT clip.names_columns(t) END), false)
 	FROM clip.triggers_of(t.relation, t.embedding_column) g
 $$;
 COMMENT ON FUNCTION clip.has_old_triggers(clip.tables) IS 'internal: are triggers to be made anew?';
