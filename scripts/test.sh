@@ -8,7 +8,7 @@ trap 'rm -f "$log"' EXIT
 
 echo "== crates: unit and golden tests"
 # Its own status counts, not that of the filter, which fails where there is nothing to show.
-if ! cargo test --release --workspace --exclude pg_clip --no-fail-fast 2>&1 | tee "$log" |
+if ! cargo test --profile tests --workspace --exclude pg_clip --no-fail-fast 2>&1 | tee "$log" |
 	{ grep -vE '^\s*(Compiling|Finished|Running|Doc-tests)|^$|^running 0|0 passed; 0 failed' || true; }; then
 	echo "tests of the crates failed" >&2
 	exit 1
