@@ -23,6 +23,7 @@ mod settings;
 mod stats;
 mod trigger;
 mod upgrade;
+mod wake;
 mod worker;
 
 pgrx::pg_module_magic!();

@@ -4,15 +4,14 @@
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use clip_core::{Embedding, Model};
+use clip_core::{Embedding, Modality, Model};
 use lru::LruCache;
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
 
 use crate::interrupts;
-use crate::stats::Kind;
 
-/// SHA-256 of role, model, precision, kind and input: strangers choose the inputs, so the hash must not collide on purpose.
+/// SHA-256 of role, model, precision, modality and input: strangers choose the inputs, so the hash must not collide on purpose.
 ///
 /// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
@@ -22,9 +21,9 @@ const PIECE: usize = 1 << 20;
 
 /// Of an input that is longer than `longest`, which is refused and never kept, the length alone.
 #[allow(unsafe_code)]
-pub fn key(model: &Model, kind: Kind, input: &[u8], longest: usize) -> Key {
+pub fn key(model: &Model, modality: Modality, input: &[u8], longest: usize) -> Key {
     let mut hash = Sha256::new();
-    hash.update([kind as u8, model.precision() as u8]);
+    hash.update([modality as u8, model.precision() as u8]);
     // SAFETY: a plain call without arguments.
     hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);

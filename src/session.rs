@@ -10,12 +10,14 @@ use std::time::Instant;
 use clip_core::image::Limits;
 use clip_core::memory::{self, Budget, Headroom};
 use clip_core::text;
-use clip_core::{Background, Compute, Context, Embedding, Error, ErrorKind, Model, ModelDir, Precision, Result};
+use clip_core::{
+    Background, Compute, Context, Embedding, Error, ErrorKind, Modality, Model, ModelDir, Precision, Result,
+};
 use pgrx::pg_sys;
 
 use crate::error::sqlstate;
 use crate::memo::{self, Memo};
-use crate::stats::{self, Call, Kind, Stats};
+use crate::stats::{self, Call, Stats};
 use crate::{guc, interrupts};
 
 /// Inputs of one call at most; their vectors have to fit into one array value.
@@ -153,59 +155,59 @@ pub fn reset_counters() {
     stats::shared::reset();
 }
 
-pub fn embed_one(model: &Model, kind: Kind, input: &[u8]) -> Result<Rc<Embedding>> {
-    let mut embedded = embed(model, kind, &[input])?;
+pub fn embed_one(model: &Model, modality: Modality, input: &[u8]) -> Result<Rc<Embedding>> {
+    let mut embedded = embed(model, modality, &[input])?;
     embedded.pop().ok_or_else(|| Error::internal("one input gave no embedding"))
 }
 
 /// Embeds each input, from the memo where it was seen before; equal inputs of one call run once.
-pub fn embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
-    let run = |inputs: &[&[u8]]| Ok(run(model, kind, inputs)?.into_iter().map(Ok).collect());
-    counted(model, kind, |call| through_memo(model, kind, inputs, call, run)?.into_iter().collect())
+pub fn embed(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
+    let run = |inputs: &[&[u8]]| Ok(run(model, modality, inputs)?.into_iter().map(Ok).collect());
+    counted(model, modality, |call| through_memo(model, modality, inputs, call, run)?.into_iter().collect())
 }
 
 /// As [`embed`], where a bad input is a failure of its own and the others have their embeddings.
-pub fn try_embed(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
-    each_for_itself(model, kind, inputs, |inputs| here(|ctx| try_run(model, kind, inputs, &guc::limits(), ctx)))
+pub fn try_embed(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
+    each_for_itself(model, modality, inputs, |inputs| here(|ctx| try_run(model, modality, inputs, &guc::limits(), ctx)))
 }
 
 /// As [`try_embed`], computed on other threads, see [`Background::run`]: a single input on one, as who waits is not the
 /// caller, and whoever wrote it may be about to write another.
 pub fn try_embed_beside(
     model: &Model,
-    kind: Kind,
+    modality: Modality,
     inputs: &[&[u8]],
     attend: &mut dyn FnMut(),
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
-    each_for_itself(model, kind, inputs, |inputs| {
+    each_for_itself(model, modality, inputs, |inputs| {
         let (background, limits, memory) = (with(|s| s.background.clone()), guc::limits(), memory()?);
         let threads = if inputs.len() == 1 { 1 } else { guc::threads() };
         halt_at_exit();
-        background.run(threads, &memory, |ctx| try_run(model, kind, inputs, &limits, ctx), attend)
+        background.run(threads, &memory, |ctx| try_run(model, modality, inputs, &limits, ctx), attend)
     })
 }
 
 fn each_for_itself(
     model: &Model,
-    kind: Kind,
+    modality: Modality,
     inputs: &[&[u8]],
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
-    counted(model, kind, |call| {
-        let embedded = through_memo(model, kind, inputs, call, run)?;
+    counted(model, modality, |call| {
+        let embedded = through_memo(model, modality, inputs, call, run)?;
         call.errors.extend(embedded.iter().filter_map(|result| result.as_ref().err().map(sqlstate)));
         Ok(embedded)
     })
 }
 
-fn counted<T>(model: &Model, kind: Kind, work: impl FnOnce(&mut Call) -> Result<T>) -> Result<T> {
+fn counted<T>(model: &Model, modality: Modality, work: impl FnOnce(&mut Call) -> Result<T>) -> Result<T> {
     let (mut call, start) = (Call::default(), Instant::now());
     let result = work(&mut call);
     call.errors.extend(result.as_ref().err().map(sqlstate));
     call.spent = start.elapsed();
     let name = &model.installed().name;
-    with(|s| s.stats.add(name, kind, &call));
-    stats::shared::add(name, kind, &call);
+    with(|s| s.stats.add(name, modality, &call));
+    stats::shared::add(name, modality, &call);
     result
 }
 
@@ -219,7 +221,7 @@ pub fn check_batch(inputs: usize) -> Result<()> {
 
 fn through_memo(
     model: &Model,
-    kind: Kind,
+    modality: Modality,
     inputs: &[&[u8]],
     call: &mut Call,
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
@@ -227,7 +229,8 @@ fn through_memo(
     check_batch(inputs.len())?;
     memory::prepare()?;
     let _room = Headroom::new(inputs.len() * KEPT)?;
-    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, kind, input, longest(kind))).collect();
+    let keys: Vec<memo::Key> =
+        inputs.iter().map(|input| memo::key(model, modality, input, longest(modality))).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
         s.memo.set_capacity(guc::cache_entries());
         keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
@@ -263,10 +266,10 @@ fn through_memo(
 }
 
 /// Bytes of an input that are looked at: what is longer is refused whatever they are.
-fn longest(kind: Kind) -> usize {
-    match kind {
-        Kind::Image => guc::limits().max_bytes,
-        Kind::Text => usize::MAX,
+fn longest(modality: Modality) -> usize {
+    match modality {
+        Modality::Image => guc::limits().max_bytes,
+        Modality::Text => usize::MAX,
     }
 }
 
@@ -277,23 +280,23 @@ fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
     work(&Context { compute: &compute, stop: &interrupts::stop })
 }
 
-fn run(model: &Model, kind: Kind, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
-    here(|ctx| match kind {
-        Kind::Image => model.embed_images(inputs, &guc::limits(), ctx),
-        Kind::Text => model.embed_texts(&utf8(inputs, ctx)?, ctx),
+fn run(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
+    here(|ctx| match modality {
+        Modality::Image => model.embed_images(inputs, &guc::limits(), ctx),
+        Modality::Text => model.embed_texts(&utf8(inputs, ctx)?, ctx),
     })
 }
 
 fn try_run(
     model: &Model,
-    kind: Kind,
+    modality: Modality,
     inputs: &[&[u8]],
     limits: &Limits,
     ctx: &Context,
 ) -> Result<Vec<Result<Embedding>>> {
-    match kind {
-        Kind::Image => model.try_embed_images(inputs, limits, ctx),
-        Kind::Text => Ok(model.embed_texts(&utf8(inputs, ctx)?, ctx)?.into_iter().map(Ok).collect()),
+    match modality {
+        Modality::Image => model.try_embed_images(inputs, limits, ctx),
+        Modality::Text => Ok(model.embed_texts(&utf8(inputs, ctx)?, ctx)?.into_iter().map(Ok).collect()),
     }
 }
 

@@ -1,42 +1,43 @@
 //! `clip_embed_texts`, `clip_embed_images`: one forward pass for many inputs, order and shape kept, NULL in gives NULL out.
 
-use clip_core::Error;
+use clip_core::{Error, Modality};
 use pgrx::{Array, pg_extern};
 
 use crate::datum::{VectorArray, utf8_all};
 use crate::error::OrRaise;
 use crate::session;
-use crate::stats::Kind;
 
 #[pg_extern(sql = false)]
 fn clip_embed_texts(contents: Array<&[u8]>) -> VectorArray {
-    many(Kind::Text, None, contents)
+    many(Modality::Text, None, contents)
 }
 
 #[pg_extern(sql = false)]
 fn clip_embed_texts_model(contents: Array<&[u8]>, model: &str) -> VectorArray {
-    many(Kind::Text, Some(model), contents)
+    many(Modality::Text, Some(model), contents)
 }
 
 #[pg_extern(sql = false)]
 fn clip_embed_images(images: Array<&[u8]>) -> VectorArray {
-    many(Kind::Image, None, images)
+    many(Modality::Image, None, images)
 }
 
 #[pg_extern(sql = false)]
 fn clip_embed_images_model(images: Array<&[u8]>, model: &str) -> VectorArray {
-    many(Kind::Image, Some(model), images)
+    many(Modality::Image, Some(model), images)
 }
 
-fn many(kind: Kind, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
+fn many(modality: Modality, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
     let model = session::immutable_or_default(model).or_raise();
     let given: Vec<Option<&[u8]>> = inputs.iter().collect();
     let present = given.iter().flatten().copied();
-    let embedded = match kind {
-        Kind::Image => session::embed(&model, kind, &present.collect::<Vec<_>>()).map_err(|e| by_place(e, &given)),
-        Kind::Text => {
+    let embedded = match modality {
+        Modality::Image => {
+            session::embed(&model, modality, &present.collect::<Vec<_>>()).map_err(|e| by_place(e, &given))
+        }
+        Modality::Text => {
             let texts = utf8_all(present);
-            session::embed(&model, kind, &texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>())
+            session::embed(&model, modality, &texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>())
         }
     };
     let mut embedded = embedded.or_raise().into_iter();

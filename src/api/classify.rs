@@ -1,7 +1,7 @@
 //! `clip_classify`: zero-shot classification of one image.
 
-use clip_core::Context;
 use clip_core::classify::Template;
+use clip_core::{Context, Modality};
 use pgrx::iter::TableIterator;
 use pgrx::{Array, name, pg_extern};
 
@@ -9,7 +9,6 @@ use crate::datum::{copy, to_utf8};
 use crate::error::{OrRaise, SqlState, raise};
 use crate::interrupts;
 use crate::session;
-use crate::stats::Kind;
 
 /// Bytes of prompts that are held at a time; so many labels as have them go through the model together.
 const MAX_PROMPTS: usize = 4 << 20;
@@ -37,7 +36,7 @@ fn clip_classify(
     let compute = session::compute().or_raise();
     let ctx = Context { compute: &compute, stop: &interrupts::stop };
     let template = Template::new(&to_utf8(template), model.tokenizer_in(&ctx).or_raise(), &ctx).or_raise();
-    let image = session::embed_one(&model, Kind::Image, image).or_raise();
+    let image = session::embed_one(&model, Modality::Image, image).or_raise();
     let mut texts = Vec::with_capacity(labels.len());
     let (mut prompts, mut size) = (Vec::new(), 0);
     for (i, label) in labels.iter().enumerate() {
@@ -46,7 +45,7 @@ fn clip_classify(
         prompts.push(prompt);
         if size >= MAX_PROMPTS || i + 1 == labels.len() {
             let batch: Vec<&[u8]> = prompts.iter().map(|prompt| prompt.as_bytes()).collect();
-            texts.extend(session::embed(&model, Kind::Text, &batch).or_raise());
+            texts.extend(session::embed(&model, Modality::Text, &batch).or_raise());
             (prompts, size) = (Vec::new(), 0);
         }
     }

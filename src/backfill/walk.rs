@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::rc::Rc;
 
-use clip_core::Model;
+use clip_core::{Modality, Model};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, Spi, SpiClient, quote_identifier};
 
@@ -18,7 +18,6 @@ use crate::pipeline::{
     Writer, as_owner, as_superuser, constraints_at_once, embed, failures, locators, retry_policy,
 };
 use crate::settings::{SettingsLevel, set, set_canonical_output};
-use crate::stats::Kind;
 use crate::{plan, registry, session};
 
 /// A row that the walk came to.
@@ -146,7 +145,7 @@ fn read_batch(
     let left = (to_clear.len() + nothing.len() + locked.len()) as i64;
     let unread: Vec<_> = failed
         .into_iter()
-        .map(|(job, failure)| Embedded { job, kind: Kind::Text, digest: Vec::new(), result: Err(failure) })
+        .map(|(job, failure)| Embedded { job, modality: Modality::Text, digest: Vec::new(), result: Err(failure) })
         .collect();
     if items.is_empty() && unread.is_empty() {
         progress.pass_left += left;

@@ -2,50 +2,49 @@
 
 use std::rc::Rc;
 
-use clip_core::{Embedding, Error, Model};
+use clip_core::{Embedding, Error, Modality, Model};
 
 use super::failure::Failure;
 use super::read::Item;
 use crate::session;
-use crate::stats::Kind;
 
-/// Embeds inputs of one kind: one result an input, or an error that is nobody's in particular.
-pub type Embed<'a> = &'a mut dyn FnMut(&Model, Kind, &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>, Error>>, Error>;
+/// Embeds inputs of one modality: one result an input, or an error that is nobody's in particular.
+pub type Embed<'a> = &'a mut dyn FnMut(&Model, Modality, &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>, Error>>, Error>;
 
 /// A row that was read, and its vector or why it has none.
 pub struct Embedded<J> {
     pub job: J,
-    pub kind: Kind,
+    pub modality: Modality,
     pub digest: Vec<u8>,
     pub result: Result<Rc<Embedding>, Failure>,
 }
 
 /// Embeds every row. A bad one fails alone.
 pub fn embed<J>(model: &Model, items: Vec<Item<J>>, with: Embed) -> Vec<Embedded<J>> {
-    let (images, texts): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.kind == Kind::Image);
+    let (images, texts): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.modality == Modality::Image);
     let mut done = Vec::new();
-    for (kind, items) in [(Kind::Image, images), (Kind::Text, texts)] {
+    for (modality, items) in [(Modality::Image, images), (Modality::Text, texts)] {
         let inputs: Vec<&[u8]> = items.iter().filter_map(|item| item.input.as_deref().ok()).collect();
-        let mut results = run(model, kind, &inputs, with).into_iter();
+        let mut results = run(model, modality, &inputs, with).into_iter();
         let missing = || Err(Error::internal("an input of the batch has no embedding").into());
         done.extend(items.into_iter().map(|Item { job, digest, input, .. }| {
             let result = input.and_then(|_| results.next().unwrap_or_else(missing));
-            Embedded { job, kind, digest, result: result.map_err(|failure| failure.of_kind(kind)) }
+            Embedded { job, modality, digest, result: result.map_err(|failure| failure.of_modality(modality)) }
         }));
     }
     done
 }
 
 /// One result per input.
-fn run(model: &Model, kind: Kind, inputs: &[&[u8]], embed: Embed) -> Vec<Result<Rc<Embedding>, Failure>> {
+fn run(model: &Model, modality: Modality, inputs: &[&[u8]], embed: Embed) -> Vec<Result<Rc<Embedding>, Failure>> {
     if inputs.is_empty() {
         return Vec::new();
     }
-    match embed(model, kind, inputs) {
+    match embed(model, modality, inputs) {
         Ok(results) => results.into_iter().map(|result| result.map_err(Failure::from)).collect(),
         // Nobody knows whose fault it is: each has to try for itself.
         Err(_) if inputs.len() > 1 => {
-            let alone = |input| session::embed_one(model, kind, input).map_err(Failure::from);
+            let alone = |input| session::embed_one(model, modality, input).map_err(Failure::from);
             inputs.iter().copied().map(alone).collect()
         }
         Err(e) => vec![Err(e.into())],

@@ -1,12 +1,11 @@
 //! Why a row has no vector.
 
-use clip_core::{Error, ErrorKind};
+use clip_core::{Error, ErrorKind, Modality};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi;
 
 use super::retry_policy::Cause;
 use crate::attachment::UnknownModality;
-use crate::stats::Kind;
 
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -33,8 +32,8 @@ impl Failure {
         Self { cause: Cause::Environment, ..self }
     }
 
-    pub fn of_kind(self, kind: Kind) -> Self {
-        Self { modality: self.modality.or_else(|| Some(kind.name().to_owned())), ..self }
+    pub fn of_modality(self, modality: Modality) -> Self {
+        Self { modality: self.modality.or_else(|| Some(modality.name().to_owned())), ..self }
     }
 
     pub fn code(&self) -> PgSqlErrorCode {

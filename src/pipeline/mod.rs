@@ -23,7 +23,7 @@ pub use failure::Failure;
 pub use locator::{By, Located, Locator, Place, Version, locators};
 pub use read::{Found, Item, Reader};
 pub use table::primary_key;
-pub use watch::{Watch, gave_up, not_cancelled};
+pub use watch::{Watch, gave_up, not_cancelled, pause};
 pub use write::{Outcome, Writer, try_lock_table};
 
 /// Bytes of the sources of a batch, but that one row is always taken.

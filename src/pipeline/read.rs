@@ -1,6 +1,7 @@
 //! Rows' sources, read in the name of the table's owner.
 #![allow(unsafe_code)]
 
+use clip_core::Modality;
 use pgrx::spi::{self, SpiClient};
 use pgrx::{FromDatum, PgMemoryContexts};
 use sha2::{Digest, Sha256};
@@ -10,12 +11,11 @@ use super::failure::Failure;
 use super::locator::{By, Located, locators};
 use super::watch::Watch;
 use crate::plan;
-use crate::stats::Kind;
 
 /// A row that was read: its source, or why it has none that can be embedded.
 pub struct Item<J> {
     pub job: J,
-    pub kind: Kind,
+    pub modality: Modality,
     pub input: Result<Vec<u8>, Failure>,
     /// Of what was read: a row with another one is not the same any more.
     pub digest: Vec<u8>,
@@ -48,7 +48,7 @@ enum Read {
     ClearImage,
     Locked,
     Full,
-    Source { kind: Kind, input: Result<Vec<u8>, Failure>, digest: Vec<u8> },
+    Source { modality: Modality, input: Result<Vec<u8>, Failure>, digest: Vec<u8> },
 }
 
 /// What the statement gives.
@@ -137,9 +137,9 @@ impl<'a> Reader<'a> {
                 Ok(Read::Nothing) => found.nothing.push(job),
                 Ok(Read::Locked) => found.locked.push(job),
                 Ok(Read::ClearImage) => found.to_clear.push(job),
-                Ok(Read::Source { kind, input, digest }) => {
+                Ok(Read::Source { modality, input, digest }) => {
                     *room = room.saturating_sub(input.as_ref().map_or(0, Vec::len));
-                    found.items.push(Item { job, kind, input, digest });
+                    found.items.push(Item { job, modality, input, digest });
                 }
                 Err(failure) => found.failed.push((job, failure)),
             }
@@ -164,14 +164,14 @@ impl<'a> Reader<'a> {
         if row.embedded {
             return Ok(Read::ClearImage);
         }
-        let kind = if row.is_image { Kind::Image } else { Kind::Text };
+        let modality = if row.is_image { Modality::Image } else { Modality::Text };
         match (row.bytes, row.length) {
             (Some(bytes), _) => Ok(source(row.is_image, bytes)),
-            (None, None) => Ok(match row.modality.filter(|modality| Kind::from_name(modality).is_none()) {
+            (None, None) => Ok(match row.modality.filter(|name| Modality::from_name(name).is_none()) {
                 None => Read::Nothing,
-                Some(modality) => Read::Source {
-                    kind,
-                    input: Err(Failure::unknown_modality(modality)),
+                Some(unknown) => Read::Source {
+                    modality,
+                    input: Err(Failure::unknown_modality(unknown)),
                     digest: row.digest.unwrap_or_default(),
                 },
             }),
@@ -256,6 +256,6 @@ impl<'a> Reader<'a> {
 }
 
 fn source(is_image: bool, bytes: Vec<u8>) -> Read {
-    let (kind, digest) = (if is_image { Kind::Image } else { Kind::Text }, Sha256::digest(&bytes).to_vec());
-    Read::Source { kind, input: Ok(bytes), digest }
+    let (modality, digest) = (if is_image { Modality::Image } else { Modality::Text }, Sha256::digest(&bytes).to_vec());
+    Read::Source { modality, input: Ok(bytes), digest }
 }

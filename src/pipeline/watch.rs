@@ -16,8 +16,8 @@ use pgrx::pg_sys::panic::CaughtError;
 use super::attachment::Attachment;
 use super::attempt::{as_owner, attempt_or, failure_of, is_cancel};
 use super::failure::Failure;
-use super::retry_policy::Cause;
-use crate::{guc, worker};
+use super::retry_policy::{Cause, after_strikes};
+use crate::{guc, wake};
 
 /// From then on a worker counts as held up by what it runs.
 const HELD_UP: Duration = Duration::from_millis(500);
@@ -99,7 +99,7 @@ impl Watch {
             self.over.set(Some(Cause::TimedOut));
         }
         if self.over.get() == Some(Cause::TimedOut) || CUT_SHORT.load(SeqCst) {
-            worker::pause(self.root.to_u32());
+            pause(self.root.to_u32());
         }
         result
     }
@@ -143,7 +143,7 @@ impl Watch {
     fn arm(&self) {
         STRIKES.store(0, SeqCst);
         CUT_SHORT.store(false, SeqCst);
-        worker::enter_foreign_code(self.owner.to_u32(), self.root.to_u32());
+        wake::enter_foreign_code(self.owner.to_u32(), self.root.to_u32());
         // SAFETY: PostgreSQL's timeouts, whose handlers touch atomics and flags that are made for signal handlers.
         unsafe {
             let [limit, held_up] = TIMEOUTS.get().unwrap_or_else(|| {
@@ -154,7 +154,7 @@ impl Watch {
             if let Some(time) = self.limit {
                 every(limit, time.saturating_sub(self.spent.get()), AGAIN);
             }
-            if worker::is_worker() {
+            if wake::is_worker() {
                 every(held_up, HELD_UP, HELD_UP);
             }
         }
@@ -170,7 +170,7 @@ impl Watch {
                 (&raw mut pg_sys::QueryCancelPending).write_volatile(0);
             }
         }
-        worker::leave_foreign_code();
+        wake::leave_foreign_code();
     }
 }
 
@@ -189,6 +189,11 @@ unsafe fn every(id: i32, first: Duration, then: Duration) {
         #[cfg(feature = "pg14")]
         enable_timeout_after(id, milliseconds(first));
     }
+}
+
+/// Workers take none of a table's rows for a while, which is longer with each time.
+pub fn pause(root: u32) {
+    wake::pause(root, after_strikes);
 }
 
 fn not_tried() -> Failure {
@@ -216,14 +221,14 @@ pub fn gave_up() -> bool {
 unsafe extern "C-unwind" fn on_limit() {
     let strikes = STRIKES.fetch_add(1, SeqCst) + 1;
     cancel();
-    if strikes > LAST && worker::is_worker() {
+    if strikes > LAST && wake::is_worker() {
         // SAFETY: a flag that is written in signal handlers.
         unsafe { (&raw mut pg_sys::ProcDiePending).write_volatile(1) };
     }
 }
 
 unsafe extern "C-unwind" fn on_held_up() {
-    if worker::report_held_up() {
+    if wake::report_held_up() {
         CUT_SHORT.store(true, SeqCst);
     }
     if CUT_SHORT.load(SeqCst) {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use clip_core::Embedding;
+use clip_core::{Embedding, Modality};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
@@ -16,7 +16,6 @@ use super::read::digest_without_source;
 use super::watch::Watch;
 use crate::datum::{Vector, argument, array_of};
 use crate::plan;
-use crate::stats::Kind;
 
 /// What became of a row.
 #[derive(Clone, Debug)]
@@ -91,11 +90,12 @@ impl Writer {
         watch: &Watch,
         rows: Vec<Embedded<J>>,
     ) -> Vec<(J, Outcome)> {
-        let (images, texts): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.kind == Kind::Image);
+        let (images, texts): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.modality == Modality::Image);
         let mut outcomes = Vec::new();
-        for (kind, rows) in [(Kind::Image, images), (Kind::Text, texts)] {
-            let written = watch.attempt_each(&rows, &mut |rows| self.write(client, kind, rows));
-            let outcome = |written: Result<_, Failure>| written.unwrap_or_else(|e| Outcome::Failed(e.of_kind(kind)));
+        for (modality, rows) in [(Modality::Image, images), (Modality::Text, texts)] {
+            let written = watch.attempt_each(&rows, &mut |rows| self.write(client, modality, rows));
+            let outcome =
+                |written: Result<_, Failure>| written.unwrap_or_else(|e| Outcome::Failed(e.of_modality(modality)));
             outcomes.extend(rows.into_iter().map(|row| row.job).zip(written.into_iter().map(outcome)));
         }
         outcomes
@@ -119,10 +119,10 @@ impl Writer {
     fn write<J: Located>(
         &self,
         client: &mut SpiClient<'_>,
-        kind: Kind,
+        modality: Modality,
         rows: &[Embedded<J>],
     ) -> Result<Vec<Outcome>, Failure> {
-        let mut outcomes = self.lock(client, kind, rows)?;
+        let mut outcomes = self.lock(client, modality, rows)?;
         let mut ready = Vec::new();
         for (row, outcome) in rows.iter().zip(&mut outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Written))
         {
@@ -134,7 +134,7 @@ impl Writer {
         if ready.is_empty() {
             return Ok(outcomes);
         }
-        let update = if kind == Kind::Image { &self.image } else { &self.text };
+        let update = if modality == Modality::Image { &self.image } else { &self.text };
         let jobs = locators(self.by, ready.iter().map(|(job, _)| *job));
         let arguments = [jobs, self.vectors(ready.iter().map(|(_, embedding)| *embedding))];
         if plan::run(client, update, &arguments)?.count() != ready.len() {
@@ -150,7 +150,7 @@ impl Writer {
     fn lock<J: Located>(
         &self,
         client: &mut SpiClient<'_>,
-        kind: Kind,
+        modality: Modality,
         rows: &[Embedded<J>],
     ) -> spi::Result<Vec<Outcome>> {
         let jobs = || locators(self.by, rows.iter().map(|row| &row.job));
@@ -159,7 +159,7 @@ impl Writer {
             By::Version => xmins(rows.iter().map(|row| &row.job)),
         };
         let mut outcomes = vec![Outcome::NothingToDo; rows.len()];
-        let found = plan::run(client, &self.lock, &[jobs(), values, (kind == Kind::Image).into()])?;
+        let found = plan::run(client, &self.lock, &[jobs(), values, (modality == Modality::Image).into()])?;
         let all = found.count() == rows.len();
         for row in found.iter() {
             let unchanged = row.get::<bool>(2)?.unwrap_or_default();

@@ -5,7 +5,7 @@ use pgrx::{Spi, pg_extern, pg_sys};
 
 use crate::datum::{from_server, text_argument};
 use crate::pipeline::as_superuser;
-use crate::{registry, upgrade, worker};
+use crate::{registry, upgrade, wake};
 
 /// `(relation regclass, embedding_column name, mode text)`
 #[pg_extern(sql = false)]
@@ -79,7 +79,7 @@ fn clip_retry(
     let count =
         count.unwrap_or_else(|e| crate::error::raise(crate::error::SqlState::UndefinedObject, e.to_string(), None));
     if count > 0 {
-        worker::wake_at_commit();
+        wake::wake_at_commit();
     }
     i64::try_from(count).ok()
 }

@@ -7,20 +7,20 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clip_core::Model;
-use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient};
 
-use super::turn::{self, Barred, Scope, Turn};
+use super::job::Job;
+use super::turn::{self, Scope, Turn};
 use super::{BATCH, ledger};
 use crate::datum::VarlenaCopy;
 use crate::pipeline::{
-    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Located, Locator, Reader, Watch, as_superuser,
-    attempt, embed, hold_extension, try_lock_table,
+    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Locator, Reader, Watch, as_superuser, attempt,
+    embed, hold_extension, pause, try_lock_table,
 };
 use crate::plan;
 use crate::registry;
-use crate::worker;
+use crate::wake::{self, Barred};
 
 /// How often claims of processes that are gone are looked for, where there is always something to do.
 const FREE_AGAIN: Duration = Duration::from_secs(60);
@@ -31,26 +31,6 @@ thread_local! {
 
 /// Partitions of a claim at most.
 const RELATIONS: usize = 16;
-
-pub struct Job {
-    pub id: i64,
-    /// Attempts that failed.
-    pub attempts: i32,
-    /// How often it had to wait without one.
-    pub pauses: i32,
-    locator: Locator,
-    relation: pg_sys::Oid,
-    column: String,
-    key_columns: i32,
-    /// It was worked on when its process died, or when the time was up: nothing else is to be worked on with it.
-    alone: bool,
-}
-
-impl Located for Job {
-    fn locator(&self) -> &Locator {
-        &self.locator
-    }
-}
 
 /// Rows of one column and one model.
 pub struct Group {
@@ -151,7 +131,7 @@ pub fn claim(scope: Scope, limit: usize, whose: Whose<'_>, barred: &Barred) -> s
             }
             let more = jobs.len() >= limit.min(BATCH) || turn.others;
             if !at_work {
-                worker::note_others(turn.others, turn.next_due);
+                wake::note_others(turn.others, turn.next_due);
             }
             let mut batch = Batch { jobs: jobs.len(), more, turn: Some(turn), ..Batch::default() };
             if let Some(first) = jobs.iter().position(|job| job.alone) {
@@ -220,14 +200,14 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
             "the table has no primary key, which the row waits under",
         )
         .of_environment();
-        worker::pause(table.root.to_u32());
+        pause(table.root.to_u32());
         return fail_all(client, &jobs, &failure, batch);
     }
     let model = match attempt(|| Ok::<_, Failure>(registry::checked(&table.model, &table.fingerprint))) {
         Ok(model) => model,
         // Another one may be installed under its name, or none yet: no row's fault.
         Err(failure) => {
-            worker::pause(table.root.to_u32());
+            pause(table.root.to_u32());
             return fail_all(client, &jobs, &failure.of_environment(), batch);
         }
     };

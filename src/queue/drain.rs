@@ -3,9 +3,10 @@
 
 use pgrx::{PgLogLevel, ereport, pg_extern, pg_sys};
 
-use super::{BATCH, Barred, Group, Scope, Whose, claim, finish, hold, let_go, register_exit};
+use super::{BATCH, Group, Scope, Whose, claim, finish, hold, let_go, register_exit};
 use crate::error::{SqlState, raise};
 use crate::procedure::Procedure;
+use crate::wake::Barred;
 use crate::{registry, session, upgrade};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 

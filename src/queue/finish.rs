@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pgrx::spi::{self, SpiClient};
 
-use super::claim::{Done, Job};
+use super::claim::Done;
+use super::job::Job;
 use super::ledger;
 use crate::pipeline::{
     Attachment, By, Outcome, Watch, Writer, as_superuser, constraints_at_once, hold_extension, try_lock_table,

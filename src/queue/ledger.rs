@@ -6,11 +6,13 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::{self, SpiClient};
 
-use super::claim::Job;
-use super::turn::{self, Barred};
+use super::job::Job;
+use super::turn;
 use crate::pipeline::retry_policy::{self, Cause, MAX_ATTEMPTS, Verdict};
 use crate::pipeline::{Failure, as_superuser, failures, hold_extension};
-use crate::{plan, worker};
+use crate::plan;
+use crate::wake::Barred;
+use crate::wake::taken_along::was_taken_along;
 
 /// Columns of an entry of `clip.failures` that are those of its job `q`.
 const OF_JOB: &str = "q.relation, q.embedding_column, q.key, NULL::pg_catalog.tid AS place, NULL::pg_catalog.xid AS version, \
@@ -66,7 +68,7 @@ pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
                 Some(true) if !is_mine => {}
                 // No crash: the process is there, or the claim was copied, or others' crash took the process along.
                 Some(_) => free.push(id),
-                None if is_mine || !is_here || worker::was_taken_along(pid, start) => free.push(id),
+                None if is_mine || !is_here || was_taken_along(pid, start) => free.push(id),
                 None if retry_policy::after_crash(crashes) == Verdict::Dead => dead.push(id),
                 None => suspect.push(id),
             }

@@ -17,6 +17,7 @@ mod drain;
 mod finish;
 mod give_back;
 mod insert;
+mod job;
 mod ledger;
 mod restored;
 mod turn;
@@ -26,7 +27,7 @@ pub use finish::finish;
 pub use give_back::{give_back, hold, let_go, register_exit};
 pub use insert::Inserter;
 pub use ledger::next_attempt;
-pub use turn::{Barred, Scope};
+pub use turn::Scope;
 
 /// Jobs of a claim at most. Not more than 64: where their rows cannot be written together, each is in a subtransaction of
 /// its own, and PostgreSQL keeps the numbers of 64 of them in shared memory before visibility checks of other sessions have

@@ -1,12 +1,11 @@
 //! Whose turn it is: jobs of one table at a time, and its partitions', so that no table's rows wait behind what another
 //! table's owner lets happen. Owners take turns.
 
-use std::collections::BTreeSet;
-
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{self, SpiClient};
 
 use crate::plan;
+use crate::wake::Barred;
 
 /// Whose jobs may be taken.
 #[derive(Clone, Copy)]
@@ -31,14 +30,6 @@ pub struct Turn {
     pub next_due: Option<i64>,
     /// The server's clock was set back: new jobs lie in its future.
     pub clock_was_set_back: bool,
-}
-
-/// Which tables have to wait.
-#[derive(Clone, Default)]
-pub struct Barred {
-    /// Owners whose code keeps workers waiting, or tables, by their root.
-    pub owners: BTreeSet<u32>,
-    pub roots: BTreeSet<u32>,
 }
 
 /// A relation with jobs that are neither claimed nor given up.

@@ -7,10 +7,10 @@ pub mod shared;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clip_core::Modality;
+
 /// Different SQLSTATEs counted apart; the engine has fewer.
 const SQLSTATES: usize = 8;
-
-pub use clip_core::Modality as Kind;
 
 /// One call of an embedding function, a batch being one.
 #[derive(Default)]
@@ -100,21 +100,21 @@ pub fn unpack(sqlstate: i32) -> String {
     (0..5).map(|i| char::from(b'0' + (sqlstate >> (6 * i) & 0x3f) as u8)).collect()
 }
 
-pub type Row = (String, Kind, Counters);
+pub type Row = (String, Modality, Counters);
 
 /// Counters of this backend.
 #[derive(Default)]
 pub struct Stats {
-    by: BTreeMap<(String, Kind), Counters>,
+    by: BTreeMap<(String, Modality), Counters>,
 }
 
 impl Stats {
-    pub fn add(&mut self, model: &str, kind: Kind, call: &Call) {
-        self.by.entry((model.to_owned(), kind)).or_insert(Counters::ZERO).add(call);
+    pub fn add(&mut self, model: &str, modality: Modality, call: &Call) {
+        self.by.entry((model.to_owned(), modality)).or_insert(Counters::ZERO).add(call);
     }
 
     pub fn all(&self) -> Vec<Row> {
-        self.by.iter().map(|((model, kind), counters)| (model.clone(), *kind, *counters)).collect()
+        self.by.iter().map(|((model, modality), counters)| (model.clone(), *modality, *counters)).collect()
     }
 
     pub fn reset(&mut self) {

@@ -5,14 +5,15 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clip_core::Modality;
 use pgrx::lwlock::PgLwLock;
 use pgrx::shmem::PGRXSharedMemory;
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
-use super::{Call, Counters, Kind, Row};
+use super::{Call, Counters, Row};
 use crate::guc;
 
-/// Databases, models and kinds counted apart. What finds no place is not counted.
+/// Databases, models and modalities counted apart. What finds no place is not counted.
 const ENTRIES: usize = 2048;
 /// Bytes of a model's name at most: a rule of the engine.
 const NAME: usize = 63;
@@ -23,7 +24,7 @@ struct Entry {
     /// 0 where nothing is counted yet.
     database: u32,
     name: [u8; NAME],
-    kind: u8,
+    modality: u8,
     counters: Counters,
 }
 
@@ -38,21 +39,22 @@ unsafe impl PGRXSharedMemory for Table {}
 
 impl Table {
     const EMPTY: Self =
-        Self { entries: [Entry { database: 0, name: [0; NAME], kind: 0, counters: Counters::ZERO }; ENTRIES] };
+        Self { entries: [Entry { database: 0, name: [0; NAME], modality: 0, counters: Counters::ZERO }; ENTRIES] };
 
-    /// The place of a database's model and kind, by open addressing. Entries are never taken out one by one.
-    fn entry(&mut self, database: u32, model: &str, kind: Kind) -> Option<&mut Entry> {
+    /// The place of a database's model and modality, by open addressing. Entries are never taken out one by one.
+    fn entry(&mut self, database: u32, model: &str, modality: Modality) -> Option<&mut Entry> {
         let mut name = [0; NAME];
         for (to, from) in name.iter_mut().zip(model.bytes()) {
             *to = from;
         }
         let mut hash = DefaultHasher::new();
-        (database, name, kind as u8).hash(&mut hash);
+        (database, name, modality as u8).hash(&mut hash);
         let start = hash.finish() as usize % ENTRIES;
-        let is_it = |e: &Entry| e.database == 0 || (e.database == database && e.kind == kind as u8 && e.name == name);
+        let is_it =
+            |e: &Entry| e.database == 0 || (e.database == database && e.modality == modality as u8 && e.name == name);
         let place = (start..ENTRIES).chain(0..start).find(|place| is_it(&self.entries[*place]))?;
         let entry = &mut self.entries[place];
-        (entry.database, entry.name, entry.kind) = (database, name, kind as u8);
+        (entry.database, entry.name, entry.modality) = (database, name, modality as u8);
         Some(entry)
     }
 }
@@ -83,21 +85,21 @@ fn database() -> u32 {
     unsafe { pg_sys::MyDatabaseId }.to_u32()
 }
 
-pub fn add(model: &str, kind: Kind, call: &Call) {
+pub fn add(model: &str, modality: Modality, call: &Call) {
     if available()
-        && let Some(entry) = TABLE.exclusive().entry(database(), model, kind)
+        && let Some(entry) = TABLE.exclusive().entry(database(), model, modality)
     {
         entry.counters.add(call);
     }
 }
 
-/// By name and kind.
+/// By name and modality.
 pub fn all() -> Vec<Row> {
     let (table, database) = (TABLE.share(), database());
     let mine = table.entries.iter().filter(|e| e.database == database && e.counters.calls > 0);
     let row = |e: &Entry| {
         let name = String::from_utf8_lossy(&e.name);
-        Some((name.trim_end_matches('\0').to_owned(), Kind::from_number(e.kind)?, e.counters))
+        Some((name.trim_end_matches('\0').to_owned(), Modality::from_number(e.modality)?, e.counters))
     };
     let mut rows: Vec<Row> = mine.filter_map(row).collect();
     rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));

@@ -18,7 +18,7 @@ use crate::attachment::{Sources, source_columns, wrong};
 use crate::error::{SqlState, raise};
 use crate::pipeline::primary_key;
 use crate::queue::Inserter;
-use crate::worker;
+use crate::wake;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_clip_enqueue_trigger() -> *const pg_sys::Pg_finfo_record {
@@ -108,7 +108,7 @@ impl Columns {
             } else {
                 Inserter::open().insert(row.relation_oid(), &self.embedding_name, key);
             }
-            worker::wake_at_commit();
+            wake::wake_at_commit();
         }
         if let Some(level) = level {
             level.leave();
@@ -133,7 +133,7 @@ pub fn enqueue(row: &Row, key: &Key, embedding: &CStr) {
     let level = canonical();
     Inserter::open().insert(row.relation_oid(), embedding, key.text(row, Side::New).into_iter());
     level.leave();
-    worker::wake_at_commit();
+    wake::wake_at_commit();
 }
 
 /// Embedding column and sources that the arguments name.
@@ -217,7 +217,7 @@ impl<'a> Statement<'a> {
             drop(queue);
             // SAFETY: a plain call; what was written is to be seen by what follows.
             unsafe { pg_sys::CommandCounterIncrement() };
-            worker::wake_at_commit();
+            wake::wake_at_commit();
         }
     }
 

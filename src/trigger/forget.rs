@@ -11,7 +11,7 @@ use super::row::{Column, Row, Side, Timing};
 use crate::attachment::wrong;
 use crate::error::{SqlState, raise};
 use crate::pipeline::failures;
-use crate::worker;
+use crate::wake;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_clip_wake_trigger() -> *const pg_sys::Pg_finfo_record {
@@ -48,7 +48,7 @@ pub unsafe extern "C-unwind" fn clip_wake_trigger(fcinfo: pg_sys::FunctionCallIn
                 failures::forget_table(relation, embedding);
             }
         }
-        _ => worker::wake_at_commit(),
+        _ => wake::wake_at_commit(),
     }
     pg_sys::Datum::from(0)
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::{IntoDatum, PgTryBuilder, pg_guard, pg_sys};
 
-use super::hints::{self, Look};
-use super::shared::{self, NOT_COUNTED, Slot, WORKERS, shared};
-use super::{taken_along, utility};
+use super::{process, utility};
 use crate::guc;
+use crate::wake::hints::{self, Look};
+use crate::wake::shared::{self, NOT_COUNTED, Slot, WORKERS, shared};
+use crate::wake::taken_along;
 
 /// Between two visits of databases of which nothing is known.
 const VISIT: Duration = Duration::from_millis(100);
@@ -47,7 +48,7 @@ fn builder(kind: &str, function: &str) -> BackgroundWorkerBuilder {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn clip_launcher_main(_argument: pg_sys::Datum) {
-    super::main::install_signal_handlers();
+    process::install_signal_handlers();
     // SAFETY: no database, as the launchers of autovacuum and of logical replication: shared catalogs can be read.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     let Some(shared) = shared() else { return };
@@ -56,7 +57,7 @@ pub extern "C-unwind" fn clip_launcher_main(_argument: pg_sys::Datum) {
     launcher.look_around();
     loop {
         let wait = launcher.round();
-        super::main::wait(wait);
+        process::wait(wait);
     }
 }
 

@@ -6,7 +6,7 @@ use std::ffi::CStr;
 
 use pgrx::{pg_guard, pg_sys};
 
-use super::{hints, wake_database_at_commit};
+use crate::wake::{hints, wake_database_at_commit};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 

@@ -6,5 +6,5 @@
 mod retry_policy;
 
 #[allow(dead_code)]
-#[path = "../../../src/worker/heap_look.rs"]
+#[path = "../../../src/wake/heap_look.rs"]
 mod heap_look;

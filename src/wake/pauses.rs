@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use pgrx::pg_sys;
-
-use crate::pipeline::retry_policy::after_strikes;
 
 /// Tables that pause at a time. One more takes the place of that which has least time left.
 const PAUSES: usize = 128;
@@ -32,8 +31,8 @@ fn now() -> i64 {
 }
 
 impl Pauses {
-    /// A pause that is longer with each time.
-    pub fn begin(&self, database: u32, root: u32) {
+    /// A pause; `length` gives how long, of how many there were since a batch went as it should, this one included.
+    pub fn begin(&self, database: u32, root: u32, length: impl Fn(u32) -> Duration) {
         let key = key(database, root);
         let has = |pause: &&Pause| pause.table.load(SeqCst) == key;
         let known = self.0.iter().find(has);
@@ -44,7 +43,7 @@ impl Pauses {
             pause.strikes.store(0, SeqCst);
         }
         let strikes = pause.strikes.fetch_add(1, SeqCst).saturating_add(1);
-        let micros = i64::try_from(after_strikes(strikes).as_micros()).unwrap_or(i64::MAX);
+        let micros = i64::try_from(length(strikes).as_micros()).unwrap_or(i64::MAX);
         pause.until.store(now().saturating_add(micros), SeqCst);
     }
 

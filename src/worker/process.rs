@@ -2,23 +2,22 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use pgrx::{PgTryBuilder, pg_guard, pg_sys, spi};
 
-use super::shared::{Seat, Shared, Slot, shared};
-use super::{SEAT, SLOT, hints, taken_along};
 use crate::guc;
 use crate::interrupts::pqsignal;
-use crate::pipeline::{Attachment, Failure, failure_of, gave_up, is_cancel};
+use crate::pipeline::{Attachment, Failure, failure_of, gave_up, is_cancel, pause};
 use crate::queue::{
     BATCH, Batch, Done, Group, Scope, Whose, claim, finish, give_back, hold, let_go, next_attempt, register_exit,
 };
 use crate::session;
 use crate::settings::set;
 use crate::upgrade;
+use crate::wake::shared::{Seat, Shared, Slot, shared};
+use crate::wake::{self, hints, taken_along};
 
 /// How long an idle worker stays, for the next commit. DROP DATABASE waits five seconds for others to leave.
 const IDLE: Duration = Duration::from_secs(2);
@@ -53,8 +52,7 @@ pub extern "C-unwind" fn clip_worker_main(database: pg_sys::Datum) {
     be_patient();
     let Some(shared) = shared() else { return };
     let Some((slot, seat)) = shared.slot(database).zip(shared.sit(database)) else { return };
-    SLOT.store(ptr::from_ref(slot).cast_mut(), SeqCst);
-    SEAT.store(ptr::from_ref(seat).cast_mut(), SeqCst);
+    wake::become_worker(slot, seat);
     // SAFETY: a callback for the end of this process, whatever it comes by.
     unsafe { pg_sys::before_shmem_exit(Some(stand_up), pg_sys::Datum::from(0)) };
     // Whatever ends this process before its time leaves this count too high; the launcher then waits for a while.
@@ -124,11 +122,11 @@ fn recover(failure: &Failure, is_cancel: bool) -> bool {
 
 /// Nobody is to be told of work by way of a process that is gone.
 unsafe extern "C-unwind" fn stand_up(_code: i32, _: pg_sys::Datum) {
-    if let Some((slot, seat)) = super::seat() {
+    if let Some((slot, seat)) = wake::seat() {
         if gave_up() {
             // Others have to go on, but not with that table. After an administrator's signal nobody does for a while: somebody
             // may want to drop the database.
-            super::pause(seat.root());
+            pause(seat.root());
             end_in_order(slot);
             slot.want();
         }
@@ -271,7 +269,7 @@ fn claim_next(shared: &Shared, slot: &Slot, whose: Whose<'_>, owed: &mut bool) -
     let called = slot.take_call();
     *owed = !looks_at_all && (*owed || called);
     if *owed {
-        super::note_others(true, None);
+        wake::note_others(true, None);
     }
     let batch = transaction(|| claim(Scope::All, BATCH, whose, &shared.barred(slot.database.load(SeqCst))));
     hold(batch.groups.iter().flat_map(Group::ids));

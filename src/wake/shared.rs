@@ -4,6 +4,7 @@
 //! Atomics alone: a transaction that has committed may not fail any more, so it can wait for no lock.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
@@ -11,7 +12,6 @@ use pgrx::pg_sys;
 
 use super::pauses::Pauses;
 use crate::guc;
-use crate::queue::Barred;
 
 /// Databases with work at a time. Those of one more are found by looking into each.
 const DATABASES: usize = 1024;
@@ -64,6 +64,14 @@ pub struct Shared {
     full: AtomicBool,
     /// The server has no place for a worker: those who wait for work are to leave theirs.
     crowded: AtomicBool,
+}
+
+/// Which tables have to wait.
+#[derive(Clone, Default)]
+pub struct Barred {
+    /// Owners whose code keeps workers waiting, or tables, by their root.
+    pub owners: BTreeSet<u32>,
+    pub roots: BTreeSet<u32>,
 }
 
 static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
