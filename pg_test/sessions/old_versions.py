@@ -1,5 +1,6 @@
 """Released versions of the extension, whose scripts are in pg_test/upgrade."""
 import contextlib
+import filecmp
 import glob
 import os
 import re
@@ -17,14 +18,25 @@ def released_versions():
     directory = os.path.join(share, "extension")
     sudo = [] if os.access(directory, os.W_OK) else ["sudo"]  # as `make test` installs the present one
     scripts = sorted(glob.glob(os.path.join(SCRIPTS, "pg_clip--*.sql")), key=lambda path: [int(n) for n in re.findall(r"\d+", os.path.basename(path))])
-    missing = [path for path in scripts if not os.path.exists(os.path.join(directory, os.path.basename(path)))]
+    missing = [path for path in scripts if not is_same(path, os.path.join(directory, os.path.basename(path)))]
+    places = [os.path.join(directory, os.path.basename(path)) for path in missing]
+    # whoever has one there that is another gets it back
+    others = [place for place in places if os.path.exists(place)]
+    for place in others:
+        subprocess.run([*sudo, "mv", place, place + ".kept"], check=True)
     if missing:
         subprocess.run([*sudo, "install", "-m", "644", *missing, directory], check=True)
     try:
         yield [re.fullmatch(r"pg_clip--(.*)\.sql", os.path.basename(path)).group(1) for path in scripts]
     finally:
         if missing:
-            subprocess.run([*sudo, "rm", *(os.path.join(directory, os.path.basename(path)) for path in missing)], check=True)
+            subprocess.run([*sudo, "rm", *places], check=True)
+        for place in others:
+            subprocess.run([*sudo, "mv", place + ".kept", place], check=True)
+
+
+def is_same(path, other):
+    return os.path.exists(other) and filecmp.cmp(path, other, shallow=False)
 
 
 def with_version(name, version, settings):

@@ -30,6 +30,9 @@ TRAPS = {
 }
 
 
+LIMIT = 10  # seconds: 2 on an idle machine, where it took minutes or for ever before tables had turns
+
+
 def embedded_within(session, seconds, what):
     """A row of the other owner's table; how long it takes to be embedded."""
     session.run("INSERT INTO good (modality, content_ref) VALUES ('text', 'row')")
@@ -102,7 +105,7 @@ try:
                         session.run("INSERT INTO m.t SELECT i, 'text ' || i FROM generate_series(1, 100) i")
                     for wait in (0, 1):  # before a worker is in the trap, and when it is
                         time.sleep(wait)
-                        longest = max(longest, embedded_within(session, 2, f"{count} workers, {what}"))
+                        longest = max(longest, embedded_within(session, LIMIT, f"{count} workers, {what}"))
                 # those in the trap leave first: they have the rows of the queue locked
                 session.run("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
                 empty_queue(session, "relation = 'm.t'::regclass")
@@ -119,7 +122,7 @@ try:
             session.run("RESET ROLE")
             for wait in (0, 1, 2):
                 time.sleep(wait)
-                embedded_within(session, 2, f"{count} workers, 20 tables that sleep")
+                embedded_within(session, LIMIT, f"{count} workers, 20 tables that sleep")
             session.run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
             empty_queue(session, "relation <> 'good'::regclass")
             for i in range(20):
