@@ -9,15 +9,7 @@ STALE = ("a failure of a row that has its vector", "a failure of a row without a
 def failures(session):
     """Gathers the failures as they are now: relation, column, key as text in the order of the key's columns, SQLSTATE."""
     session.run("DROP TABLE IF EXISTS failing")
-    if session.one("SELECT to_regclass('clip_failures') IS NOT NULL") == "t":
-        found = ["SELECT relation, embedding_column, key, sqlstate FROM clip_failures"]
-    else:
-        keyed = ("SELECT q.relation, q.embedding_column, (SELECT jsonb_object_agg(a.attname, q.key[n.n]) FROM pg_index i, "
-                 "generate_series(1, i.indnkeyatts) n(n) JOIN LATERAL (SELECT * FROM pg_attribute p WHERE p.attrelid = i.indrelid "
-                 "AND p.attnum = i.indkey[n.n - 1]) a ON true WHERE i.indrelid = q.relation AND i.indisprimary) AS key, q.sqlstate FROM {} q")
-        found = [keyed.format("clip_dead_letters"), keyed.format("clip.queue") + " WHERE q.error IS NOT NULL AND q.failed_at IS NULL",
-                 "SELECT relation, embedding_column, key, sqlstate FROM clip_backfill_errors"]
-    session.run("CREATE TABLE failing AS " + " UNION ALL ".join(found))
+    session.run("CREATE TABLE failing AS SELECT relation, embedding_column, key, sqlstate FROM clip_failures")
 
 
 def model_of(session, t):
