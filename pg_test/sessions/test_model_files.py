@@ -218,6 +218,5 @@ with golden_models({"small": "tiny-openclip-native"}) as installed:
     changes(small, db)
     harmless(small, db)
 with golden_models({}) as installed, Session(db) as session:
-    share = session.one("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'")
-    while_it_runs(os.path.join(share, "pg_clip", "models", "pictograms"), db)
+    while_it_runs(os.path.join(session.one("SHOW clip.model_dir"), "pictograms"), db)
     assert "signal" not in server_log()[len(before):]
