@@ -57,11 +57,15 @@ DECLARE
 	enqueues name;
 	forgets name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
-	sources text := CASE WHEN clip.names_columns(t) THEN 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
-		FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL) END;
+	sources text;
 	enabled "char" := (SELECT min(g.tgenabled) FROM clip.triggers_of(t.relation, old_column) g);
 BEGIN
 	PERFORM clip.drop_triggers(t.relation, old_column);
+	-- Under the lock that this took: until then rows may begin to wait.
+	IF clip.names_columns(t) THEN
+		sources := 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
+			FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL);
+	END IF;
 	-- A partition gets its parent's triggers under their names, which must not be those of its own.
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
 		number := 'p' || number;
