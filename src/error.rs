@@ -97,6 +97,11 @@ pub fn sqlstate(e: &Error) -> i32 {
     code(e.kind) as i32
 }
 
+/// A SQLSTATE's five characters, which PostgreSQL packs into six bits each.
+pub fn sqlstate_text(code: i32) -> String {
+    (0..5).map(|i| char::from(b'0' + (code >> (6 * i) & 0x3f) as u8)).collect()
+}
+
 pub fn code(kind: ErrorKind) -> PgSqlErrorCode {
     use pg_sys::errcodes::PgSqlErrorCode::*;
     match kind {

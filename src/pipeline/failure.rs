@@ -6,6 +6,7 @@ use pgrx::spi;
 
 use super::retry_policy::Cause;
 use crate::attachment::UnknownModality;
+use crate::error::sqlstate_text;
 
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -18,7 +19,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
-        Self { sqlstate: sqlstate(code), message: message.into(), cause: Cause::Row, modality: None }
+        Self { sqlstate: sqlstate_text(code as i32), message: message.into(), cause: Cause::Row, modality: None }
     }
 
     pub fn unknown_modality(modality: String) -> Self {
@@ -56,9 +57,4 @@ impl From<spi::Error> for Failure {
     fn from(e: spi::Error) -> Self {
         Self::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, e.to_string())
     }
-}
-
-/// The five characters of a code, six bits each (PostgreSQL's `unpack_sql_state`).
-fn sqlstate(code: PgSqlErrorCode) -> String {
-    (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
 }

@@ -7,6 +7,8 @@ pub mod shared;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::error::sqlstate_text;
+
 use clip_core::Modality;
 
 /// Different SQLSTATEs counted apart; the engine has fewer.
@@ -90,14 +92,9 @@ impl Counters {
     /// `{"22P03": 2}`
     pub fn errors_by_sqlstate(&self) -> String {
         let counts = self.errors.iter().filter(|e| e.count > 0);
-        let pairs: Vec<String> = counts.map(|e| format!("\"{}\": {}", unpack(e.sqlstate), e.count)).collect();
+        let pairs: Vec<String> = counts.map(|e| format!("\"{}\": {}", sqlstate_text(e.sqlstate), e.count)).collect();
         format!("{{{}}}", pairs.join(", "))
     }
-}
-
-/// PostgreSQL packs the five characters of a SQLSTATE into six bits each.
-pub fn unpack(sqlstate: i32) -> String {
-    (0..5).map(|i| char::from(b'0' + (sqlstate >> (6 * i) & 0x3f) as u8)).collect()
 }
 
 pub type Row = (String, Modality, Counters);
