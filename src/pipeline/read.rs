@@ -53,8 +53,10 @@ enum Read {
 
 /// What the statement gives.
 struct Row {
-    modality: Option<String>,
-    is_image: bool,
+    /// As it is written in the row.
+    named: Option<String>,
+    /// As the rule has it.
+    modality: Modality,
     length: Option<i32>,
     bytes: Option<Vec<u8>>,
     embedded: bool,
@@ -164,10 +166,10 @@ impl<'a> Reader<'a> {
         if row.embedded {
             return Ok(Read::ClearImage);
         }
-        let modality = if row.is_image { Modality::Image } else { Modality::Text };
+        let modality = row.modality;
         match (row.bytes, row.length) {
-            (Some(bytes), _) => Ok(source(row.is_image, bytes)),
-            (None, None) => Ok(match row.modality.filter(|name| Modality::from_name(name).is_none()) {
+            (Some(bytes), _) => Ok(source(modality, bytes)),
+            (None, None) => Ok(match row.named.filter(|name| Modality::from_name(name).is_none()) {
                 None => Read::Nothing,
                 Some(unknown) => Read::Source {
                     modality,
@@ -185,7 +187,7 @@ impl<'a> Reader<'a> {
                 let again = watch.attempt(|| self.fetch(client, std::slice::from_ref(job), limit))?.pop().flatten();
                 Ok(match again {
                     Some(Row { was_locked: true, .. }) => Read::Locked,
-                    Some(Row { embedded: false, bytes: Some(bytes), is_image, .. }) => source(is_image, bytes),
+                    Some(Row { embedded: false, bytes: Some(bytes), modality, .. }) => source(modality, bytes),
                     _ => Read::Full,
                 })
             }
@@ -212,8 +214,8 @@ impl<'a> Reader<'a> {
             };
             if let Some(place) = place(&row, &mut rows)? {
                 *place = Some(Row {
-                    modality: row.text(2),
-                    is_image: row.get(3)?.unwrap_or_default(),
+                    named: row.text(2),
+                    modality: if row.get(3)?.unwrap_or_default() { Modality::Image } else { Modality::Text },
                     length: row.get(4)?,
                     bytes,
                     embedded: row.get(6)?.unwrap_or_default(),
@@ -255,7 +257,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn source(is_image: bool, bytes: Vec<u8>) -> Read {
-    let (modality, digest) = (if is_image { Modality::Image } else { Modality::Text }, Sha256::digest(&bytes).to_vec());
+fn source(modality: Modality, bytes: Vec<u8>) -> Read {
+    let digest = Sha256::digest(&bytes).to_vec();
     Read::Source { modality, input: Ok(bytes), digest }
 }
