@@ -54,11 +54,8 @@ BEGIN
 	WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column RETURNING k.* INTO t;
 	IF t.text_column IS NULL AND t.image_column IS NULL THEN
 		RAISE NOTICE 'column "%" of relation "%" is not embedded any more: what it was made of is gone', t.embedding_column, clip.name_of(t.relation);
-		DELETE FROM clip.queue q WHERE q.relation = t.relation AND q.embedding_column = t.embedding_column;
-		DELETE FROM clip.failures f WHERE f.relation = t.relation AND f.embedding_column = t.embedding_column;
-		DELETE FROM clip.model_changes c WHERE c.relation = t.relation AND t.embedding_column IN (c.embedding_column, c.new_column);
-		DELETE FROM clip.tables k WHERE k.relation = t.relation AND k.embedding_column = t.embedding_column;
 		PERFORM clip.drop_triggers(t.relation, t.embedding_column);
+		PERFORM clip.unregister(t.relation, t.embedding_column);
 	ELSE
 		PERFORM clip.create_triggers(t, t.embedding_column);
 	END IF;
