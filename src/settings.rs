@@ -37,6 +37,18 @@ pub fn set(name: &CStr, value: &CStr) {
     }
 }
 
+/// Runs `f` with [`set_canonical_output`] where that is needed: to change settings takes a writer longer than to enqueue a row.
+pub fn with_canonical_output<R>(needed: bool, f: impl FnOnce() -> R) -> R {
+    if !needed {
+        return f();
+    }
+    let level = SettingsLevel::enter();
+    set_canonical_output();
+    let result = f();
+    level.leave();
+    result
+}
+
 /// Settings under which values are written so that every later session reads them alike, until the end of the enclosing level.
 pub fn set_canonical_output() {
     for (setting, value) in [

@@ -5,5 +5,5 @@ mod varlena;
 mod vector;
 
 pub use text::{copy, from_server, text_argument, to_server, to_utf8, utf8_all};
-pub use varlena::{VarlenaCopy, argument, array_of};
+pub use varlena::{VarlenaCopy, argument, array_of, text_array};
 pub use vector::{Vector, VectorArray, is_vector_type};

@@ -1,6 +1,8 @@
 //! A value that outlives its transaction.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
+
 use clip_core::memory;
 use pgrx::datum::{DatumWithOid, IntoDatum};
 use pgrx::{pg_sys, varlena::varsize_any};
@@ -78,5 +80,16 @@ pub unsafe fn array_of(values: &mut [pg_sys::Datum], nulls: &mut [bool], element
             align,
         );
         pg_sys::Datum::from(array)
+    }
+}
+
+/// A `text[]` of C strings in the encoding of the server, of which one that is NULL is empty; copied into PostgreSQL's memory.
+pub fn text_array<'a>(texts: impl Iterator<Item = Option<&'a CStr>>) -> pg_sys::Datum {
+    // SAFETY: C strings; an array of texts.
+    unsafe {
+        let text = |text: Option<&CStr>| pg_sys::cstring_to_text(text.unwrap_or_default().as_ptr());
+        let mut values: Vec<_> = texts.map(|given| pg_sys::Datum::from(text(given))).collect();
+        let mut nulls = vec![false; values.len()];
+        array_of(&mut values, &mut nulls, pg_sys::TEXTOID)
     }
 }

@@ -9,7 +9,7 @@ use std::ptr;
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use crate::datum::array_of;
+use crate::datum::text_array;
 use crate::error::{SqlState, raise};
 
 unsafe extern "C-unwind" {
@@ -88,10 +88,7 @@ impl Inserter {
             let memory = (*(*self.executor).es_per_tuple_exprcontext).ecxt_per_tuple_memory;
             pg_sys::MemoryContextReset(memory);
             let outside = pg_sys::MemoryContextSwitchTo(memory);
-            let mut key: Vec<Datum> =
-                key.map(|text| Datum::from(pg_sys::cstring_to_text(text.unwrap_or_default().as_ptr()))).collect();
-            let mut nulls = vec![false; key.len()];
-            let key = array_of(&mut key, &mut nulls, pg_sys::TEXTOID);
+            let key = text_array(key);
             let name = pg_sys::palloc0(size_of::<pg_sys::NameData>()).cast::<pg_sys::NameData>();
             pg_sys::namestrcpy(name, embedding.as_ptr());
             let id: i64 = pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(self.sequence, false));

@@ -6,11 +6,11 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use clip_core::{Error, Modality};
 use pgrx::pg_sys;
 
+use super::failed::Key;
 use super::row::{Column, Row, Side};
 use crate::attachment::Sources;
 use crate::datum::{from_server, to_server};
 use crate::error::OrRaise;
-use crate::pipeline::primary_key;
 
 /// Bytes of a text that stands for the row's key.
 const LONGEST: usize = 100;
@@ -20,13 +20,13 @@ unsafe extern "C-unwind" {
 }
 
 /// The error, with the row in its CONTEXT: table, key or else text, and the column.
-pub fn raise(row: &Row, sources: &Sources<Column>, column: Column, error: Error) -> ! {
+pub fn raise(row: &Row, key: &Key, sources: &Sources<Column>, column: Column, error: Error) -> ! {
     // SAFETY: the relation of the running call.
     let (table, column) = unsafe {
         let relation = &*(*row.relation()).rd_rel;
         (from_server(CStr::from_ptr(relation.relname.data.as_ptr())), row.name(column))
     };
-    let key = key(row, sources).map_or_else(String::new, |key| format!(", row {key}"));
+    let key = shown(row, key, sources).map_or_else(String::new, |key| format!(", row {key}"));
     let context = to_server(&format!("table \"{table}\"{key}, column \"{column}\"")).unwrap_or_default();
     // SAFETY: copied into memory that is there when the error is reported; the report takes the callback from the stack.
     unsafe {
@@ -52,25 +52,23 @@ unsafe extern "C-unwind" fn tell(text: *mut c_void) {
 
 /// The primary key as PostgreSQL's own messages write one, else the text beside an image. `None` where there is neither, or the
 /// caller may not read it.
-fn key(row: &Row, sources: &Sources<Column>) -> Option<String> {
-    // SAFETY: the relation of the running call.
-    let key = unsafe { primary_key(row.relation()) };
-    let columns: Vec<Column> = match key {
-        Some(numbers) => numbers.into_iter().map(|number| row.column(number)).collect(),
-        None => vec![*sources.column(Modality::Text)?],
-    };
+fn shown(row: &Row, key: &Key, sources: &Sources<Column>) -> Option<String> {
+    let mut columns: Vec<Column> = key.columns().copied().collect();
+    if columns.is_empty() {
+        columns.push(*sources.column(Modality::Text)?);
+    }
     if !columns.iter().all(|column| row.may_be_shown(*column)) {
         return None;
     }
     let names: Vec<_> = columns.iter().map(|column| row.name(*column)).collect();
-    let values: Option<Vec<_>> = columns.iter().map(|column| short(row.as_string(*column, Side::New)?)).collect();
+    let values: Option<Vec<_>> = columns.iter().map(|column| row.as_string(*column, Side::New).map(short)).collect();
     Some(format!("({})=({})", names.join(", "), values?.join(", ")))
 }
 
-fn short(mut value: String) -> Option<String> {
+fn short(mut value: String) -> String {
     if let Some(end) = value.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST) {
         value.truncate(end);
         value += "...";
     }
-    Some(value)
+    value
 }

@@ -12,12 +12,13 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{pg_guard, pg_sys};
 
-use super::failed::{Key, canonical};
+use super::failed::Key;
 use super::row::{self, Column, Row, Side, Timing, arguments, number_of};
 use crate::attachment::{Sources, source_columns, wrong};
 use crate::error::{SqlState, raise};
 use crate::pipeline::primary_key;
 use crate::queue::Inserter;
+use crate::settings::with_canonical_output;
 use crate::wake;
 
 #[unsafe(no_mangle)]
@@ -49,7 +50,6 @@ pub unsafe extern "C-unwind" fn clip_enqueue_trigger(fcinfo: pg_sys::FunctionCal
     }
     // SAFETY: the running call's own.
     let row = unsafe { Row::from_fcinfo(fcinfo, Timing::After) };
-    let row = row.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e, None));
     row.kept(|| Columns::of(&row)).enqueue(&row);
     pg_sys::Datum::from(0)
 }
@@ -72,7 +72,7 @@ impl Columns {
         if key.is_empty() {
             no_key();
         }
-        let is_plain = key.columns().chain(&sources.modality).all(Column::is_plain);
+        let is_plain = key.is_plain() && sources.modality.as_ref().is_none_or(Column::is_plain);
         Self {
             embedding: row.any_column(&embedding_name),
             is_plain,
@@ -96,12 +96,14 @@ impl Columns {
         if has_vector || !is_new {
             return;
         }
-        let level = (!self.is_plain).then(canonical);
-        // Somebody has to be told of a modality that nobody knows.
-        let waits = row
-            .source(&self.sources, Side::New)
-            .map_or(true, |source| source.is_some_and(|(_, column)| !row.is_null(column, Side::New)));
-        if waits {
+        with_canonical_output(!self.is_plain, || {
+            // Somebody has to be told of a modality that nobody knows.
+            let waits = row
+                .source(&self.sources, Side::New)
+                .map_or(true, |source| source.is_some_and(|(_, column)| !row.is_null(column, Side::New)));
+            if !waits {
+                return;
+            }
             let key = self.key.text(row, Side::New).into_iter();
             if row.is_kept_by_executor() {
                 self.queue.get_or_init(Inserter::open).insert(row.relation_oid(), &self.embedding_name, key);
@@ -109,10 +111,7 @@ impl Columns {
                 Inserter::open().insert(row.relation_oid(), &self.embedding_name, key);
             }
             wake::wake_at_commit();
-        }
-        if let Some(level) = level {
-            level.leave();
-        }
+        });
     }
 
     /// Does an UPDATE make the row wait, or wait anew? Most leave alone what a vector is made of, and what the row waits under; who
@@ -130,9 +129,9 @@ pub fn enqueue(row: &Row, key: &Key, embedding: &CStr) {
     if key.is_empty() {
         return;
     }
-    let level = canonical();
-    Inserter::open().insert(row.relation_oid(), embedding, key.text(row, Side::New).into_iter());
-    level.leave();
+    with_canonical_output(!key.is_plain(), || {
+        Inserter::open().insert(row.relation_oid(), embedding, key.text(row, Side::New).into_iter());
+    });
     wake::wake_at_commit();
 }
 
@@ -208,11 +207,7 @@ impl<'a> Statement<'a> {
             return;
         }
         let is_plain = self.key.iter().chain(&self.sources.modality).all(|column| row::is_plain(column.oid));
-        let level = (!is_plain).then(canonical);
-        self.enqueue_rows();
-        if let Some(level) = level {
-            level.leave();
-        }
+        with_canonical_output(!is_plain, || self.enqueue_rows());
         if let Some(queue) = self.queue.into_inner() {
             drop(queue);
             // SAFETY: a plain call; what was written is to be seen by what follows.

@@ -4,12 +4,10 @@
 use std::cell::OnceCell;
 use std::ffi::CStr;
 
-use pgrx::pg_sys::{self, Datum};
-
 use super::row::{Column, Row, Side};
-use crate::datum::array_of;
+use crate::datum::text_array;
 use crate::pipeline::{failures, primary_key};
-use crate::settings::{SettingsLevel, set_canonical_output};
+use crate::settings::with_canonical_output;
 
 /// The columns that rows wait and fail under, of one table in one statement.
 pub struct Key {
@@ -32,6 +30,10 @@ impl Key {
         self.columns.is_empty()
     }
 
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     pub fn columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter()
     }
@@ -51,23 +53,10 @@ impl Key {
         if self.is_empty() || !self.has_failures.get_or_init(|| failures::any(row.relation_oid(), embedding)) {
             return;
         }
-        let level = (!self.is_plain).then(canonical);
-        // SAFETY: C strings of the row, in memory that lives as long as the call; an array of texts.
-        unsafe {
-            let text = |text: Option<&CStr>| Datum::from(pg_sys::cstring_to_text(text.unwrap_or_default().as_ptr()));
-            let mut key: Vec<Datum> = self.text(row, side).into_iter().map(text).collect();
-            let mut nulls = vec![false; key.len()];
-            failures::forget(row.relation_oid(), embedding, array_of(&mut key, &mut nulls, pg_sys::TEXTOID));
-        }
-        if let Some(level) = level {
-            level.leave();
-        }
+        with_canonical_output(!self.is_plain, || {
+            let key = text_array(self.text(row, side).into_iter());
+            // SAFETY: a `text[]`.
+            unsafe { failures::forget(row.relation_oid(), embedding, key) };
+        });
     }
-}
-
-/// Settings under which values are written so that every later session reads them alike.
-pub fn canonical() -> SettingsLevel {
-    let level = SettingsLevel::enter();
-    set_canonical_output();
-    level
 }

@@ -9,7 +9,6 @@ use pgrx::{pg_guard, pg_sys};
 use super::failed::Key;
 use super::row::{Column, Row, Side, Timing};
 use crate::attachment::wrong;
-use crate::error::{SqlState, raise};
 use crate::pipeline::failures;
 use crate::wake;
 
@@ -35,7 +34,6 @@ pub unsafe extern "C-unwind" fn clip_wake_trigger(fcinfo: pg_sys::FunctionCallIn
         pg_sys::TRIGGER_EVENT_DELETE => {
             // SAFETY: the running call's own.
             let row = unsafe { Row::from_fcinfo(fcinfo, Timing::AfterDelete) };
-            let row = row.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e, None));
             row.kept(|| Deleted::of(&row)).forget(&row);
         }
         pg_sys::TRIGGER_EVENT_TRUNCATE => {

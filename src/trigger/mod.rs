@@ -39,7 +39,6 @@ pub extern "C" fn pg_finfo_clip_embed_trigger() -> *const pg_sys::Pg_finfo_recor
 pub unsafe extern "C-unwind" fn clip_embed_trigger(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: PostgreSQL calls a trigger function with its own fcinfo; `Row` checks that it is a trigger's.
     let row = unsafe { Row::from_fcinfo(fcinfo, Timing::Before) };
-    let row = row.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e, None));
     let columns = row.kept(|| Columns::of(&row));
     pg_sys::Datum::from(if row.is_update() { columns.update(&row) } else { columns.insert(&row) })
 }
@@ -86,7 +85,9 @@ impl Columns {
 
     fn update(&self, row: &Row) -> pg_sys::HeapTuple {
         let source = self.source(row);
-        let (old, new) = (row.state(&self.sources, Side::Old), row.state(&self.sources, Side::New));
+        // A modality that nobody knows says nothing.
+        let was = row.source(&self.sources, Side::Old).unwrap_or_default();
+        let (old, new) = (row.state(was, Side::Old), row.state(source, Side::New));
         let has_vector = !row.is_null(self.embedding, Side::New);
         let change = attachment::Change {
             old,
@@ -188,7 +189,7 @@ impl Columns {
             Modality::Image => session::embed_one(&model, modality, bytes),
             Modality::Text => session::embed_one(&model, modality, to_utf8(bytes).as_bytes()),
         };
-        let embedding = embedded.unwrap_or_else(|e| context::raise(row, &self.sources, column, e));
+        let embedding = embedded.unwrap_or_else(|e| context::raise(row, &self.key, &self.sources, column, e));
         row.check_dimensions(self.embedding, embedding.len());
         embedding
     }

@@ -30,8 +30,7 @@ impl Column {
     }
 }
 
-/// Are values of the type written alike under all settings? Most are, and to change the settings takes a writer longer than to
-/// enqueue a row.
+/// Are values of the type written alike under all settings? Most are.
 pub fn is_plain(oid: pg_sys::Oid) -> bool {
     use pg_sys::{BOOLOID, BPCHAROID, INT2OID, INT4OID, INT8OID, NAMEOID, OIDOID, TEXTOID, UUIDOID, VARCHAROID};
     const PLAIN: [pg_sys::Oid; 10] =
@@ -94,7 +93,15 @@ impl Row {
     /// # Safety
     ///
     /// `fcinfo` is that of the running call.
-    pub unsafe fn from_fcinfo(fcinfo: pg_sys::FunctionCallInfo, timing: Timing) -> Result<Self, &'static str> {
+    pub unsafe fn from_fcinfo(fcinfo: pg_sys::FunctionCallInfo, timing: Timing) -> Self {
+        // SAFETY: as the caller promised.
+        unsafe { Self::find(fcinfo, timing) }.unwrap_or_else(|e| raise(SqlState::TriggerProtocol, e, None))
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Row::from_fcinfo`].
+    unsafe fn find(fcinfo: pg_sys::FunctionCallInfo, timing: Timing) -> Result<Self, &'static str> {
         let (expected, wrong) = match timing {
             Timing::Before => {
                 (pg_sys::TRIGGER_EVENT_BEFORE, "clip_embed_trigger must be fired BEFORE INSERT OR UPDATE FOR EACH ROW")
@@ -182,12 +189,12 @@ impl Row {
         Ok(found.map(|(modality, column)| (modality, *column)))
     }
 
-    /// The same without the column, as the rule for an UPDATE asks. A modality that nobody knows says nothing.
-    pub fn state(&self, sources: &Sources<Column>, side: Side) -> Source {
-        match self.source(sources, side) {
-            Ok(Some((modality, column))) if self.is_null(column, side) => Source::Absent(modality),
-            Ok(Some((modality, _))) => Source::Present(modality),
-            Ok(None) | Err(_) => Source::None,
+    /// What was found as the row's source, as the rule for an UPDATE asks.
+    pub fn state(&self, source: Option<(Modality, Column)>, side: Side) -> Source {
+        match source {
+            Some((modality, column)) if self.is_null(column, side) => Source::Absent(modality),
+            Some((modality, _)) => Source::Present(modality),
+            None => Source::None,
         }
     }
 
