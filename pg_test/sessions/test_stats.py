@@ -51,7 +51,7 @@ try:
         # many sessions count at once, and nothing is lost
         sessions = [Session(db) for _ in range(6)]
         for session in sessions:
-            session.send("SELECT count(clip_embed_text('the same')) FROM generate_series(1, 500)")
+            session.send("SELECT count(clip_embed_text('text ' || i % 2)) FROM generate_series(1, 500) i")
         for session in sessions:
             session.wait()
             session.close()
