@@ -17,7 +17,8 @@ SET client_min_messages = error;
 \pset fieldsep '\t'
 CREATE EXTENSION pg_clip CASCADE;
 SELECT set_config('bench.rounds', :'rounds', false), set_config('bench.storage', :'storage', false) \g /dev/null
-CREATE TABLE base AS SELECT i, (SELECT l2_normalize(array_agg(random() - 0.5 + 0 * i)::real[]::vector) FROM generate_series(1, 512)) v FROM generate_series(1, 1000) i;
+CREATE TABLE base AS SELECT i, l2_normalize(a::real[]::vector) v
+	FROM generate_series(1, 1000) i, LATERAL (SELECT array_agg(random() - 0.5) a FROM generate_series(1, 512 + 0 * i)) numbers;
 CREATE TABLE times (rows int, round int, what text, ms double precision);
 CREATE TABLE plans (rows int, plan text);
 -- A kept plan, as a driver has it, and one made anew.

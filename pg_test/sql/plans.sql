@@ -5,6 +5,17 @@ ANALYZE plans;
 
 EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_embed_text('x') LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM plans ORDER BY embedding <=> clip_query('plans', 'x') LIMIT 5;
+-- rows that a filter leaves few of are all looked at, instead of the index's nearest ones, which may be none of them
+EXPLAIN (COSTS OFF) SELECT id FROM plans WHERE id <= 20 ORDER BY embedding <=> clip_query('plans', 'x') LIMIT 5;
+-- what the planner is told: a call that is the same for all rows costs little for each, one of a column much
+CREATE FUNCTION cost_of(query text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+	RETURN plan->0->'Plan'->>'Total Cost';
+END $$;
+SELECT cost_of($$SELECT clip_embed_text('x') FROM plans$$) < 200 + 1000 * 0.25 AS same, cost_of($$SELECT clip_embed_text(content_ref) FROM plans$$) > 2000 AS column,
+	cost_of($$SELECT clip_embed_text('x' || random()) FROM plans$$) > 2000 AS changing, cost_of($$SELECT clip_embed_text(content_ref, 'pictograms') FROM plans$$) > 2000 AS named;
 PREPARE nearest(text) AS SELECT id FROM plans ORDER BY embedding <=> clip_embed_text($1) LIMIT 5;
 EXPLAIN (COSTS OFF) EXECUTE nearest('x');
 -- a driver's plan for any parameter

@@ -26,6 +26,7 @@ INSERT INTO entries VALUES
 	('clip.check_every_row_is_seen(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.check_is_owner(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.check_restored()', 'everybody', 'pinned', 'whoever writes', 'nothing'),
+	('clip.cost(internal)', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.counters(boolean)', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.create_table(name, name, text, boolean, boolean, text)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.create_triggers(clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),

@@ -6,5 +6,5 @@ COMMENT ON FUNCTION @extschema@.clip_combine(vector[], real[]) IS 'unit vector o
 
 -- A function's result has no length: say bit(64) for the column or the index.
 CREATE OR REPLACE FUNCTION @extschema@.clip_image_hash(image bytea) RETURNS bit
-	AS 'MODULE_PATHNAME', 'clip_image_hash_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000;
+	AS 'MODULE_PATHNAME', 'clip_image_hash_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000 SUPPORT clip.cost;
 COMMENT ON FUNCTION @extschema@.clip_image_hash(bytea) IS 'perceptual hash of 64 bits (pHash, as ImageHash computes it): copies of a picture differ in few bits';

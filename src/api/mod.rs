@@ -4,6 +4,7 @@ mod arguments;
 mod batch;
 mod classify;
 mod combine;
+mod cost;
 mod embed;
 mod image_hash;
 mod info;
