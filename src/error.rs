@@ -24,6 +24,8 @@ pub enum SqlState {
     ProgramLimitExceeded,
     NotInPrerequisiteState,
     ActiveTransaction,
+    InvalidParameter,
+    ArrayElement,
 }
 
 pub trait OrRaise<T> {
@@ -69,6 +71,8 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
         SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
+        SqlState::InvalidParameter => ERRCODE_INVALID_PARAMETER_VALUE,
+        SqlState::ArrayElement => ERRCODE_ARRAY_ELEMENT_ERROR,
     }
 }
 
