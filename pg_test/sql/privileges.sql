@@ -31,6 +31,7 @@ INSERT INTO entries VALUES
 	('clip.create_triggers(clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.detach(regclass, name)', 'everybody', 'pinned', 'caller, who must be the owner', 'nothing'),
 	('clip.drop_triggers(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.enqueue_again(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.enqueue_trigger()', 'everybody', 'c', 'whoever writes', 'nothing'),
 	('clip.fire_last(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.follow_altered()', 'everybody', 'pinned', 'superuser, by an event trigger', 'nothing'),
@@ -38,6 +39,7 @@ INSERT INTO entries VALUES
 	('clip.follow_joined(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.follow_renamed(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_dropped()', 'everybody', 'pinned', 'superuser, by an event trigger', 'nothing'),
+	('clip.forget_keys(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_source(clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_trigger()', 'everybody', 'c', 'whoever writes', 'nothing'),
 	('clip.free_name(regclass, text)', 'everybody', 'pinned', 'caller', 'nothing'),
@@ -73,6 +75,7 @@ INSERT INTO entries VALUES
 	('clip.try_lock(regclass)', 'everybody', 'c', 'caller, an owner', 'nothing'),
 	('clip.unregister(regclass, name)', 'everybody', 'c', 'caller, an owner; one fixed statement as superuser', 'nothing'),
 	('clip.vacuum_gives_way(regclass)', 'everybody', 'c', 'caller, an owner; one fixed query as superuser', 'nothing'),
+	('clip.words_expression(regclass, name, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.wake_trigger()', 'everybody', 'c', 'whoever writes', 'nothing; wakes workers'),
 	('public.clip_abort_model_change(regclass, name)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing; ends index builds of the table'),
 	('public.clip_attach(regclass, name, name, name, text, name, boolean, text)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing'),
@@ -80,6 +83,7 @@ INSERT INTO entries VALUES
 	('public.clip_change_model(regclass, text, name, boolean, integer)', 'everybody', 'c', 'owner of the table, sandboxed', 'a worker that builds an index as the owner'),
 	('public.clip_classify(bytea, text[], text, text)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_create_table(text, text, boolean, boolean, text)', 'everybody', 'qualified', 'caller', 'nothing'),
+	('public.clip_create_words_index(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('public.clip_detach(regclass, name)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing'),
 	('public.clip_drain(regclass, bigint)', 'everybody', 'c', 'owner of each table, sandboxed', 'nothing'),
 	('public.clip_embed_image(bytea)', 'everybody', 'c', 'caller', 'nothing'),
@@ -97,10 +101,14 @@ INSERT INTO entries VALUES
 	('public.clip_query(regclass, text)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_query(regclass, text, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_retry(regclass, name, text)', 'everybody', 'c', 'caller, an owner; one fixed statement as superuser', 'nothing'),
+	('public.clip_search(regclass, bytea, integer, text, jsonb, jsonb, text, real, name)', 'everybody', 'c', 'caller', 'nothing'),
+	('public.clip_search(regclass, text, integer, text, jsonb, jsonb, text, real, name)', 'everybody', 'c', 'caller', 'nothing'),
+	('public.clip_search(regclass, vector, integer, text, jsonb, jsonb, text, real, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_set_mode(regclass, text, name)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing'),
 	('public.clip_stats_reset()', 'superuser', 'c', 'caller', 'nothing'),
 	('public.clip_token_count(text)', 'everybody', 'c', 'caller', 'nothing'),
-	('public.clip_token_count(text, text)', 'everybody', 'c', 'caller', 'nothing');
+	('public.clip_token_count(text, text)', 'everybody', 'c', 'caller', 'nothing'),
+	('public.clip_words(regconfig, text, jsonb)', 'everybody', 'qualified', 'caller', 'nothing');
 
 CREATE TEMP VIEW functions AS
 	SELECT p.oid, p.prosecdef, format('%s.%s(%s)', CASE n.nspname WHEN 'clip' THEN 'clip' ELSE 'public' END, p.proname, oidvectortypes(p.proargtypes)) AS function,

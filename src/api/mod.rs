@@ -6,5 +6,6 @@ mod embed;
 mod info;
 mod note;
 mod query;
+mod search;
 mod stats;
 mod tables;
