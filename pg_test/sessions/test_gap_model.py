@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The README's own queries, from its text, with a model whose texts and images lie in two cones: each gives the rows that it asks for."""
+"""A model whose texts and images lie in two cones: the README's own queries, from its text, give the rows that they ask for, and
+clip_search gives one list of both kinds."""
 import random
 import re
 
@@ -55,6 +56,33 @@ def kinds(session, statement):
     return session.run(f"SELECT i.modality, count(*) FROM ({statement}) q JOIN items i USING (content_ref) GROUP BY 1")
 
 
+def one_list(session):
+    """Both kinds have their place in it, each in the order of its distances; pages are cut from it; and a cut-off holds in each."""
+    columns = "key ->> 'id', modality, distance"
+    session.run("SET enable_indexscan = off")   # exact, so that pages are those of the list
+    for query in ("'sleeping cat'", hexed(next(pictures(1, seed=6)))):
+        nearest = session.run(f"SELECT modality FROM items ORDER BY embedding <=> clip_query('items', {query}) LIMIT 20")
+        assert len(set(map(tuple, nearest))) == 1, "by distance alone the other kind has no place"
+        found = session.run(f"SELECT {columns} FROM clip_search('items', {query}, k => 100) ORDER BY rank")
+        for kind in ("text", "image"):
+            assert sum(row[1] == kind for row in found[:20]) >= 5, found[:20]
+            given = [float(row[2]) for row in found if row[1] == kind]
+            assert given == sorted(given), given
+        paged, after = [], ""
+        for _ in range(7):   # of 15: more than ten, fewer than what the list is measured by twice over
+            page = session.run(f"SELECT {columns}, cursor FROM clip_search('items', {query}, k => 15{after}) ORDER BY rank")
+            paged, after = paged + [row[:3] for row in page], f", after => '{page[-1][3]}'"
+        assert paged[:100] == found, list(zip(paged, found))
+        small = session.run(f"SELECT {columns} FROM clip_search('items', {query}, k => 4) ORDER BY rank")
+        assert small == found[:4], (small, found[:4])
+        for kind in ("text", "image"):
+            distances = [float(row[2]) for row in found if row[1] == kind]
+            limit = distances[6] if distances[6] < distances[7] else distances[7]
+            given = session.run(f"SELECT modality, distance FROM clip_search('items', {query}, k => 100, modality => '{kind}', max_distance => {limit!r})")
+            assert len(given) >= 7 and all(row[0] == kind and float(row[1]) <= limit for row in given), (limit, given)
+    session.run("RESET enable_indexscan")
+
+
 assert statements("SELECT ';' -- a; comment\n, $$;$$; SELECT 2;") == ["SELECT ';' \n, $$;$$", "SELECT 2"]
 db = fresh_database("clip_gap")
 with installed() as models, Session() as admin:
@@ -79,4 +107,6 @@ with installed() as models, Session() as admin:
                     wrong.append(f"{given} instead of {owed} rows{f' of modality {modality}' if modality else ''}, "
                                  f"enable_seqscan = {setting}: {statement}")
         assert not wrong, "\n".join(wrong)
+        session.run("RESET enable_seqscan")
+        one_list(session)
         print(f"{len(queries)} queries of the README, mean distance {within[0]:.2f} among texts, {within[1]:.2f} among images, {across:.2f} across")

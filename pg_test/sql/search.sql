@@ -20,6 +20,15 @@ SELECT modality, count(*) FROM clip_search('items', 'a cat', modality => 'text')
 -- a filter is what metadata contains
 SELECT content_ref FROM clip_search('items', 'a cat', filter => '{"shelf": 2}') ORDER BY 1;
 SELECT count(*) FROM clip_search('items', 'a cat', filter => '{"shelf": 3}');
+-- what is further away than asked for is none of the answer, on no page; what has the words is
+SELECT content_ref FROM clip_search('items', 'a cat', max_distance => 1e-6);
+SELECT content_ref, rank FROM clip_search('items', 'a cat', k => 1, max_distance => 0.5);
+SELECT count(*) FROM clip_search('items', 'a cat', max_distance => 1e-6, after => (SELECT cursor FROM clip_search('items', 'a cat', k => 1, max_distance => 1e-6)));
+SELECT count(*) FILTER (WHERE distance > limits) AS too_far, count(*) = min(owed) AS all_others FROM (SELECT (percentile_cont(0.4) WITHIN GROUP (ORDER BY distance)) AS limits FROM clip_search('items', 'a cat')) l,
+	LATERAL (SELECT count(*) AS owed FROM clip_search('items', 'a cat') WHERE distance <= limits) o, LATERAL clip_search('items', 'a cat', max_distance => limits);
+SELECT count(*) FROM clip_search('items', 'a cat', max_distance => -1);
+SELECT count(*) FROM clip_search('items', 'a cat', max_distance => 'infinity');
+SELECT content_ref FROM clip_search('items', 'a cat', max_distance => 1e-6, words => 'bicycle') ORDER BY rank;
 -- as a column of another query
 SELECT i.content_ref, s.content_ref AS nearest FROM items i, LATERAL clip_search('items', i.embedding, k => 1) s WHERE i.modality = 'text' ORDER BY 1;
 SELECT (clip_search('items', 'a cat', k => 1)).content_ref;
@@ -42,7 +51,7 @@ END $$;
 SELECT arguments, pg_temp.refused(format('SELECT * FROM clip_search(%s)', arguments)) FROM (VALUES
 	($$NULL, 'x'$$), ($$'items', 'x', k => 0$$), ($$'items', 'x', k => -7$$), ($$'items', 'x', k => NULL$$), ($$'items', 'x', k => 2147483647$$),
 	($$'items', 'x', modality => 'video'$$), ($$'items', '[1, 2, 3]'::vector$$), ($$'items', (SELECT array_agg(0)::vector FROM generate_series(1, 256))$$),
-	($$'items', '\x00'::bytea$$), ($$'pg_class', 'x'$$), ($$'items', 'x', embedding_column => 'image'$$), ($$'items', 'x', min_score => 0.5$$),
+	($$'items', '\x00'::bytea$$), ($$'pg_class', 'x'$$), ($$'items', 'x', embedding_column => 'image'$$), ($$'items', 'x', max_distance => 'NaN'$$),
 	($$'items', 'x', words => 'y', after => '{}'$$),
 	($$'items', 'x', after => 'null'$$), ($$'items', 'x', after => '{"v": 1}'$$),
 	($$'items', 'x', after => (SELECT cursor FROM clip_search('items', 'y', k => 1))$$),

@@ -2,22 +2,22 @@
 -- RESTRICTED: the statements inside have settings of their own, and may have parallel workers of their own.
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_search(relation regclass, query text, k integer DEFAULT 10, modality text DEFAULT NULL,
-		filter jsonb DEFAULT NULL, after jsonb DEFAULT NULL, words text DEFAULT NULL, min_score real DEFAULT NULL, embedding_column name DEFAULT NULL)
+		filter jsonb DEFAULT NULL, after jsonb DEFAULT NULL, words text DEFAULT NULL, max_distance double precision DEFAULT NULL, embedding_column name DEFAULT NULL)
 	RETURNS TABLE (key jsonb, modality text, content_ref text, metadata jsonb, distance double precision, rank bigint, cursor jsonb)
 	AS 'MODULE_PATHNAME', 'clip_search_text_wrapper' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 10;
-COMMENT ON FUNCTION @extschema@.clip_search(regclass, text, integer, text, jsonb, jsonb, text, real, name) IS 'the k rows of a table that are nearest to a text';
+COMMENT ON FUNCTION @extschema@.clip_search(regclass, text, integer, text, jsonb, jsonb, text, double precision, name) IS 'the k rows of a table that are nearest to a text';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_search(relation regclass, image bytea, k integer DEFAULT 10, modality text DEFAULT NULL,
-		filter jsonb DEFAULT NULL, after jsonb DEFAULT NULL, words text DEFAULT NULL, min_score real DEFAULT NULL, embedding_column name DEFAULT NULL)
+		filter jsonb DEFAULT NULL, after jsonb DEFAULT NULL, words text DEFAULT NULL, max_distance double precision DEFAULT NULL, embedding_column name DEFAULT NULL)
 	RETURNS TABLE (key jsonb, modality text, content_ref text, metadata jsonb, distance double precision, rank bigint, cursor jsonb)
 	AS 'MODULE_PATHNAME', 'clip_search_image_wrapper' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 10;
-COMMENT ON FUNCTION @extschema@.clip_search(regclass, bytea, integer, text, jsonb, jsonb, text, real, name) IS 'the k rows of a table that are nearest to an image';
+COMMENT ON FUNCTION @extschema@.clip_search(regclass, bytea, integer, text, jsonb, jsonb, text, double precision, name) IS 'the k rows of a table that are nearest to an image';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_search(relation regclass, embedding vector, k integer DEFAULT 10, modality text DEFAULT NULL,
-		filter jsonb DEFAULT NULL, after jsonb DEFAULT NULL, words text DEFAULT NULL, min_score real DEFAULT NULL, embedding_column name DEFAULT NULL)
+		filter jsonb DEFAULT NULL, after jsonb DEFAULT NULL, words text DEFAULT NULL, max_distance double precision DEFAULT NULL, embedding_column name DEFAULT NULL)
 	RETURNS TABLE (key jsonb, modality text, content_ref text, metadata jsonb, distance double precision, rank bigint, cursor jsonb)
 	AS 'MODULE_PATHNAME', 'clip_search_vector_wrapper' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 10;
-COMMENT ON FUNCTION @extschema@.clip_search(regclass, vector, integer, text, jsonb, jsonb, text, real, name) IS 'the k rows of a table that are nearest to a vector of its model';
+COMMENT ON FUNCTION @extschema@.clip_search(regclass, vector, integer, text, jsonb, jsonb, text, double precision, name) IS 'the k rows of a table that are nearest to a vector of its model';
 
 -- Joined letters and numbers count in parts, too: a parser takes the path of a file for one word.
 CREATE OR REPLACE FUNCTION @extschema@.clip_words(config regconfig, content text, metadata jsonb) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

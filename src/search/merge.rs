@@ -4,20 +4,29 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+/// The row of a list that its others are measured by, where lists are of two cones. The first alone would always be as good as
+/// the other list's first. Measured in `bench/CUTOFF.md`, beside ranks and the list's mean and spread.
+pub const BASE: usize = 10;
+
 /// What decides between rows of two modalities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Texts and images lie in one cone of the space, so distances say the same of both.
     Distance,
-    /// They lie in two, and any row of the query's own modality is nearer than all of the other: each list's best comes first,
-    /// then each list's second.
-    Rank,
+    /// They lie in two, and any row of the query's own modality is nearer than all of the other: what counts is how much nearer a
+    /// row is than its list's tenth.
+    Relative,
 }
 
-/// A list's next rows, nearest first, and how many of it were taken before.
+/// A list's next rows, nearest first, and the distance of its tenth.
 pub struct List<'a> {
     pub distances: &'a [f64],
-    pub seen: u64,
+    pub base: f64,
+}
+
+/// The distance that a list's rows are measured by, from its beginning: its tenth's, or the last one's of fewer.
+pub fn base(distances: &[f64]) -> f64 {
+    distances.iter().take(BASE).next_back().copied().unwrap_or(0.0)
 }
 
 /// The next `k` rows of all lists: number of the list, and of the row in it. Where the rule knows no difference, the first list
@@ -27,12 +36,11 @@ pub fn merge(rule: Rule, lists: &[List], k: usize) -> Vec<(usize, usize)> {
     let mut merged = Vec::new();
     while merged.len() < k {
         let heads = lists.iter().zip(&taken).enumerate();
-        let heads = heads.filter_map(|(i, (list, at))| Some((i, *list.distances.get(*at)?, list.seen + *at as u64)));
-        let next = heads.min_by(|(_, a_distance, a_rank), (_, b_distance, b_rank)| match rule {
-            Rule::Distance => a_distance.total_cmp(b_distance),
-            Rule::Rank => a_rank.cmp(b_rank),
+        let heads = heads.filter_map(|(i, (list, at))| {
+            let distance = *list.distances.get(*at)?;
+            Some((i, if rule == Rule::Relative { distance - list.base } else { distance }))
         });
-        let Some((list, ..)) = next else { break };
+        let Some((list, _)) = heads.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { break };
         merged.push((list, taken[list]));
         taken[list] += 1;
     }
@@ -61,23 +69,31 @@ fn first(a: (usize, usize), b: (usize, usize)) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use super::{List, Rule, fuse, merge};
+    use super::{BASE, List, Rule, base, fuse, merge};
 
-    fn merged(rule: Rule, seen: [u64; 2], k: usize) -> Vec<(usize, usize)> {
-        let lists: [&[f64]; 2] = [&[0.7, 0.8, 0.9], &[0.1, 0.75]];
-        let lists = [0, 1].map(|i| List { distances: lists[i], seen: seen[i] });
+    const LISTS: [&[f64]; 2] = [&[0.7, 0.8, 0.9], &[0.1, 0.75]];
+
+    fn merged(rule: Rule, bases: [f64; 2], k: usize) -> Vec<(usize, usize)> {
+        let lists = [0, 1].map(|i| List { distances: LISTS[i], base: bases[i] });
         merge(rule, &lists, k)
     }
 
     #[test]
     fn by_distance_the_nearest_comes_first() {
-        assert_eq!(merged(Rule::Distance, [0, 0], 4), [(1, 0), (0, 0), (1, 1), (0, 1)]);
+        assert_eq!(merged(Rule::Distance, [0.9, 0.2], 4), [(1, 0), (0, 0), (1, 1), (0, 1)]);
     }
 
     #[test]
-    fn by_rank_lists_take_turns_and_the_longer_one_goes_on() {
-        assert_eq!(merged(Rule::Rank, [0, 0], 9), [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]);
-        assert_eq!(merged(Rule::Rank, [2, 1], 2), [(1, 0), (0, 0)], "a page begins with whose turn it is");
+    fn in_two_cones_what_stands_out_in_its_list_comes_first() {
+        assert_eq!(merged(Rule::Relative, [0.9, 0.2], 4), [(0, 0), (0, 1), (1, 0), (0, 2)]);
+        assert_eq!(merged(Rule::Relative, [0.9, 0.8], 9), [(1, 0), (0, 0), (0, 1), (1, 1), (0, 2)]);
+        assert_eq!(merged(Rule::Relative, [0.7, 0.1], 1), [(0, 0)], "the first list's, of equals");
+    }
+
+    #[test]
+    fn a_list_is_measured_by_its_tenth_or_its_last() {
+        let distances: Vec<f64> = (1..=20).map(f64::from).collect();
+        assert_eq!([&distances[..], &distances[..BASE], &distances[..3], &[]].map(base), [10.0, 10.0, 3.0, 0.0]);
     }
 
     #[test]

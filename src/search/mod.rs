@@ -53,12 +53,7 @@ pub unsafe fn search(fcinfo: pg_sys::FunctionCallInfo, kind: Kind) {
     answered.unwrap_or_else(|e: spi::Error| raise(SqlState::DataException, format!("could not search: {e}"), None));
 }
 
-fn answer(
-    client: &SpiClient<'_>,
-    request: &Request<'_>,
-    function: pg_sys::Oid,
-    output: &Output,
-) -> spi::Result<()> {
+fn answer(client: &SpiClient<'_>, request: &Request<'_>, function: pg_sys::Oid, output: &Output) -> spi::Result<()> {
     let table = Table::find(client, request.relation, request.column)?;
     check(request, &table);
     let model = registry::checked(&table.model, &table.fingerprint);
@@ -82,18 +77,18 @@ fn answer(
     let seen = cursor.as_ref().map_or(0, |cursor| cursor.seen);
     let lists = lists(&runner, gap, cursor.as_ref(), request.k)?;
     let mut writer = Writer::new(&digest, seen);
-    for (list, _) in &lists {
+    for Part { list, .. } in &lists {
         let left = cursor.as_ref().and_then(|cursor| cursor.places.get(list.name()));
         if let (Some(place), Some(after)) = (left, request.after) {
             writer.left(list.name(), place, &key_of(after, list.name()));
         }
     }
-    for (i, (list, at)) in merged(&lists, gap, cursor.as_ref(), request.k).into_iter().enumerate() {
-        let (list, hits) = &lists[list];
+    for (i, (list, at)) in merged(&lists, gap, request.k).into_iter().enumerate() {
+        let Part { list, hits, base } = &lists[list];
         let hit = &hits[at];
         let before = cursor.as_ref().and_then(|cursor| cursor.places.get(list.name())).map_or(0, |place| place.seen);
         let cursor = hit.key().map(|key| {
-            let place = Place { distance: hit.distance, seen: before + at as u64 + 1 };
+            let place = Place { distance: hit.distance, seen: before + at as u64 + 1, base: *base };
             jsonb(writer.next(list.name(), &place, request::json_bytes(key).to_bytes()))
         });
         put(output, hit, seen + i as u64 + 1, cursor);
@@ -103,9 +98,6 @@ fn answer(
 
 /// What is wrong with a request for this table.
 fn check(request: &Request<'_>, table: &Table) {
-    if request.min_score.is_some() {
-        raise(SqlState::NotSupported, "min_score is not supported yet", Some("Leave it out."));
-    }
     if request.filter.is_some() && !table.metadata {
         raise(
             SqlState::UndefinedColumn,
@@ -205,24 +197,47 @@ pub fn words_expression(
     Ok(Document::new(&table, &from_server(schema)).expression(""))
 }
 
+/// The next rows of a list that the answer is merged of, those within `max_distance`.
+struct Part<'a> {
+    list: List,
+    hits: Vec<Hit<'a>>,
+    /// What its distances are measured by where lists lie in two cones.
+    base: f64,
+}
+
+fn lists<'a>(runner: &Runner<'a>, gap: bool, cursor: Option<&Cursor>, k: usize) -> spi::Result<Vec<Part<'a>>> {
+    let found = found(runner, gap, cursor, k)?;
+    let part = |(list, mut hits): (List, Vec<Hit<'a>>)| {
+        let place = cursor.and_then(|cursor| cursor.places.get(list.name()));
+        let base = place.map_or_else(|| merge::base(&distances(&hits)), |place| place.base);
+        hits.retain(|hit| runner.request.max_distance.is_none_or(|most| hit.distance <= most));
+        Part { list, hits, base }
+    };
+    Ok(found.into_iter().map(part).collect())
+}
+
+fn distances(hits: &[Hit]) -> Vec<f64> {
+    hits.iter().map(|hit| hit.distance).collect()
+}
+
 type Found<'a> = Vec<(List, Vec<Hit<'a>>)>;
 
-/// The next rows of each list that the answer is merged of.
-fn lists<'a>(runner: &Runner<'a>, gap: bool, cursor: Option<&Cursor>, k: usize) -> spi::Result<Found<'a>> {
+/// The next rows of each list, at least `k` where there are so many.
+fn found<'a>(runner: &Runner<'a>, gap: bool, cursor: Option<&Cursor>, k: usize) -> spi::Result<Found<'a>> {
     let place = |list: List| cursor.and_then(|cursor| cursor.places.get(list.name()));
-    let each = |lists: Vec<List>| -> spi::Result<Found<'a>> {
+    let each = |lists: Vec<List>, k: usize| -> spi::Result<Found<'a>> {
         lists.into_iter().map(|list| Ok((list, runner.nearest(list, place(list), k)?))).collect()
     };
     let modalities: Vec<_> = runner.table.modalities().into_iter().rev().map(List::Only).collect();
     if let Some(modality) = runner.request.modality {
         let list = List::Only(modality);
-        return each(if modalities.contains(&list) { vec![list] } else { Vec::new() });
+        return each(if modalities.contains(&list) { vec![list] } else { Vec::new() }, k);
     }
     if modalities.len() < 2 || place(List::All).is_some() {
-        return each(vec![List::All]);
+        return each(vec![List::All], k);
     }
     if gap || cursor.is_some() {
-        return each(modalities);
+        return each(modalities, k.max(merge::BASE));
     }
     // An index of all rows answers at once. Without any index, so does one scan.
     match runner.by_index(List::All, None, k)? {
@@ -245,16 +260,10 @@ fn lists<'a>(runner: &Runner<'a>, gap: bool, cursor: Option<&Cursor>, k: usize) 
 }
 
 /// Which rows of which lists come next.
-fn merged(lists: &Found<'_>, gap: bool, cursor: Option<&Cursor>, k: usize) -> Vec<(usize, usize)> {
-    let distances: Vec<Vec<f64>> =
-        lists.iter().map(|(_, hits)| hits.iter().map(|hit| hit.distance).collect()).collect();
-    let seen = |list: List| cursor.and_then(|cursor| cursor.places.get(list.name())).map_or(0, |place| place.seen);
-    let heads: Vec<_> = lists
-        .iter()
-        .zip(&distances)
-        .map(|((list, _), distances)| merge::List { distances, seen: seen(*list) })
-        .collect();
-    merge::merge(if gap { Rule::Rank } else { Rule::Distance }, &heads, k)
+fn merged(lists: &[Part<'_>], gap: bool, k: usize) -> Vec<(usize, usize)> {
+    let distances: Vec<Vec<f64>> = lists.iter().map(|part| distances(&part.hits)).collect();
+    let heads = lists.iter().zip(&distances).map(|(part, distances)| merge::List { distances, base: part.base });
+    merge::merge(if gap { Rule::Relative } else { Rule::Distance }, &heads.collect::<Vec<_>>(), k)
 }
 
 /// Rows that are near, and rows that have the words.
@@ -270,7 +279,7 @@ fn fused(runner: &Runner<'_>, words: &str, gap: bool, document: &Document, outpu
     };
     // Of equal scores, a row that has the words goes first.
     hits.push(with_words.iter().collect());
-    hits.push(merged(&lists, gap, None, depth).into_iter().map(|(list, at)| &lists[list].1[at]).collect());
+    hits.push(merged(&lists, gap, depth).into_iter().map(|(list, at)| &lists[list].hits[at]).collect());
     let places: Vec<Vec<String>> = hits.iter().map(|hits| hits.iter().map(|hit| hit.place()).collect()).collect();
     for (i, (list, at)) in merge::fuse(&places).into_iter().take(k).enumerate() {
         put(output, hits[list][at], i as u64 + 1, None);

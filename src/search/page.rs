@@ -15,6 +15,8 @@ pub struct Place {
     pub distance: f64,
     /// Rows of the list that were given.
     pub seen: u64,
+    /// What its distances are measured by, on all pages (`merge::base`).
+    pub base: f64,
 }
 
 /// What a page begins after.
@@ -51,9 +53,12 @@ impl Cursor {
             if values.len() != key.len() || key.iter().any(|column| values.get(*column).is_none_or(Value::is_null)) {
                 return Err(Wrong::Shape);
             }
-            let distance = place.get("distance").and_then(Value::as_f64).filter(|d| d.is_finite());
-            let (Some(distance), Some(seen)) = (distance, number(place, "n")) else { return Err(Wrong::Shape) };
-            places.insert(name.clone(), Place { distance, seen });
+            let distance = |name| place.get(name).and_then(Value::as_f64).filter(|distance| distance.is_finite());
+            let (Some(distance), Some(base), Some(seen)) = (distance("distance"), distance("base"), number(place, "n"))
+            else {
+                return Err(Wrong::Shape);
+            };
+            places.insert(name.clone(), Place { distance, seen, base });
         }
         if places.is_empty() {
             return Err(Wrong::Shape);
@@ -78,7 +83,9 @@ impl<'a> Writer<'a> {
     /// A list was left there by the page before.
     pub fn left(&mut self, list: &'static str, place: &Place, key: &[u8]) {
         let mut json = Vec::with_capacity(64 + key.len());
-        json.extend_from_slice(format!("{{\"distance\": {:?}, \"n\": {}, \"key\": ", place.distance, place.seen).as_bytes());
+        let Place { distance, seen, base } = place;
+        let numbers = format!("{{\"distance\": {distance:?}, \"base\": {base:?}, \"n\": {seen}, \"key\": ");
+        json.extend_from_slice(numbers.as_bytes());
         json.extend_from_slice(key);
         json.push(b'}');
         self.places.insert(list, json);
@@ -110,16 +117,17 @@ mod tests {
 
     fn written() -> String {
         let mut writer = Writer::new("0011", 20);
-        writer.left("text", &Place { distance: 0.1 + 0.2, seen: 12 }, br#"{"id": 7}"#);
-        String::from_utf8(writer.next("image", &Place { distance: 1e-7, seen: 9 }, br#"{"id": 8}"#)).unwrap()
+        writer.left("text", &Place { distance: 0.1 + 0.2, seen: 12, base: 0.5 }, br#"{"id": 7}"#);
+        String::from_utf8(writer.next("image", &Place { distance: 1e-7, seen: 9, base: -0.25 }, br#"{"id": 8}"#))
+            .unwrap()
     }
 
     #[test]
     fn a_cursor_is_read_as_it_was_written() {
         let cursor = Cursor::parse(&written(), "0011", &LISTS, &["id"]).unwrap();
         assert_eq!(cursor.seen, 21);
-        assert_eq!(cursor.places["text"], Place { distance: 0.1 + 0.2, seen: 12 });
-        assert_eq!(cursor.places["image"], Place { distance: 1e-7, seen: 9 });
+        assert_eq!(cursor.places["text"], Place { distance: 0.1 + 0.2, seen: 12, base: 0.5 });
+        assert_eq!(cursor.places["image"], Place { distance: 1e-7, seen: 9, base: -0.25 });
     }
 
     #[test]
@@ -132,7 +140,14 @@ mod tests {
         for json in ["", "null", "[]", "{}", "7", r#"{"v": 1}"#, r#"{"v": 2, "q": "0011", "n": 1, "at": {}}"#] {
             assert_eq!(parse(json), Wrong::Shape, "{json}");
         }
-        for (from, to) in [("1e-7", "null"), ("1e-7", "\"x\""), ("\"n\": 9", "\"n\": -1"), ("{\"id\": 8}", "8"), ("8}", "null}")] {
+        for (from, to) in [
+            ("1e-7", "null"),
+            ("1e-7", "\"x\""),
+            ("-0.25", "null"),
+            ("\"n\": 9", "\"n\": -1"),
+            ("{\"id\": 8}", "8"),
+            ("8}", "null}"),
+        ] {
             assert_eq!(parse(&written().replace(from, to)), Wrong::Shape, "{from} as {to}");
         }
         assert_eq!(parse(r#"{"v": 1, "q": "0011", "n": 1, "at": {}}"#), Wrong::Shape);

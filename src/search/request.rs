@@ -41,7 +41,8 @@ pub struct Request<'a> {
     /// A `jsonb`.
     pub after: Option<pg_sys::Datum>,
     pub words: Option<String>,
-    pub min_score: Option<f32>,
+    /// Rows that are further away are none of the answer.
+    pub max_distance: Option<f64>,
 }
 
 /// The arguments of the running call.
@@ -66,7 +67,7 @@ impl Given {
 }
 
 impl<'a> Request<'a> {
-    /// `None` where there is no query. `(relation, query, k, modality, filter, after, words, min_score, embedding_column)`
+    /// `None` where there is no query. `(relation, query, k, modality, filter, after, words, max_distance, embedding_column)`
     ///
     /// # Safety
     ///
@@ -93,7 +94,7 @@ impl<'a> Request<'a> {
             filter: given.varlena(4),
             after: given.varlena(5),
             words: given.bytes(6).map(|words| to_utf8(words).into_owned()).filter(|words| !words.trim().is_empty()),
-            min_score: given.datum(7).map(|datum| f32::from_bits(datum.value() as u32)),
+            max_distance: given.datum(7).map(|datum| distance(f64::from_bits(datum.value() as u64))),
         })
     }
 
@@ -144,6 +145,13 @@ fn modality(name: &str) -> Modality {
             Some("Leave it out to search all rows."),
         )
     })
+}
+
+fn distance(given: f64) -> f64 {
+    if given.is_nan() {
+        raise(SqlState::InvalidParameter, "max_distance is NaN: expected a number", Some("Distances are from 0 to 2."));
+    }
+    given
 }
 
 /// A `vector`'s components.
