@@ -53,12 +53,7 @@ pub unsafe fn search(fcinfo: pg_sys::FunctionCallInfo, kind: Kind) {
     answered.unwrap_or_else(|e: spi::Error| raise(SqlState::DataException, format!("could not search: {e}"), None));
 }
 
-fn answer(
-    client: &SpiClient<'_>,
-    request: &Request<'_>,
-    function: pg_sys::Oid,
-    output: &Output,
-) -> spi::Result<()> {
+fn answer(client: &SpiClient<'_>, request: &Request<'_>, function: pg_sys::Oid, output: &Output) -> spi::Result<()> {
     let table = Table::find(client, request.relation, request.column)?;
     check(request, &table);
     let model = registry::checked(&table.model, &table.fingerprint);
@@ -72,7 +67,7 @@ fn answer(
     let gap = !has_one_cone(&model);
     let is_far = |list: List| match list {
         List::All => false,
-        List::Only(modality) => gap && of_query != Some(modality) && table.modalities().len() > 1,
+        List::Only(modality) => gap && of_query.is_some_and(|query| query != modality) && table.modalities().len() > 1,
     };
     let vector = embedded(request, &table, &model);
     let runner = Runner { client, table: &table, request, vector, is_far: &is_far };

@@ -78,7 +78,9 @@ impl<'a> Writer<'a> {
     /// A list was left there by the page before.
     pub fn left(&mut self, list: &'static str, place: &Place, key: &[u8]) {
         let mut json = Vec::with_capacity(64 + key.len());
-        json.extend_from_slice(format!("{{\"distance\": {:?}, \"n\": {}, \"key\": ", place.distance, place.seen).as_bytes());
+        json.extend_from_slice(
+            format!("{{\"distance\": {:?}, \"n\": {}, \"key\": ", place.distance, place.seen).as_bytes(),
+        );
         json.extend_from_slice(key);
         json.push(b'}');
         self.places.insert(list, json);
@@ -132,7 +134,9 @@ mod tests {
         for json in ["", "null", "[]", "{}", "7", r#"{"v": 1}"#, r#"{"v": 2, "q": "0011", "n": 1, "at": {}}"#] {
             assert_eq!(parse(json), Wrong::Shape, "{json}");
         }
-        for (from, to) in [("1e-7", "null"), ("1e-7", "\"x\""), ("\"n\": 9", "\"n\": -1"), ("{\"id\": 8}", "8"), ("8}", "null}")] {
+        for (from, to) in
+            [("1e-7", "null"), ("1e-7", "\"x\""), ("\"n\": 9", "\"n\": -1"), ("{\"id\": 8}", "8"), ("8}", "null}")]
+        {
             assert_eq!(parse(&written().replace(from, to)), Wrong::Shape, "{from} as {to}");
         }
         assert_eq!(parse(r#"{"v": 1, "q": "0011", "n": 1, "at": {}}"#), Wrong::Shape);

@@ -12,8 +12,8 @@ use pgrx::{IntoDatum, pg_sys};
 use super::effort::{Effort, Learnt, Wanted};
 use super::page::Place;
 use super::request::Request;
-use super::statement::{List, Statements};
-use super::table::Table;
+use super::statement::{By, List, Statements};
+use super::table::{Table, is_null};
 use super::words::{Document, parted};
 use crate::datum::{argument, text_argument};
 use crate::plan::{self, Row, Rows};
@@ -133,7 +133,12 @@ impl<'a> Runner<'a> {
             let effort = learnt.effort(&wanted);
             kind.learn(learnt);
             let Effort::Index { ef_search, candidates, late } = effort else { return Ok(ByIndex::TooFew) };
-            let found = self.attempt(list, place, k, ef_search, candidates)?;
+            let attempt = |by: By| self.attempt(list, place, k, ef_search, candidates, by);
+            let numbered = late > 0;
+            let mut found = attempt(By { half: false, numbered })?;
+            if matches!(found, ByIndex::NoIndex) && self.table.may_cast && !self.table.vectors.half {
+                found = attempt(By { half: true, numbered })?;
+            }
             if let ByIndex::Found(hits) = &found
                 && learnt.has_missed(k, hits.iter().filter(|hit| hit.is_of_last(late, candidates)).count())
             {
@@ -151,9 +156,10 @@ impl<'a> Runner<'a> {
         k: usize,
         ef_search: usize,
         candidates: usize,
+        by: By,
     ) -> spi::Result<ByIndex<'a>> {
         let arguments = self.arguments(place, candidates);
-        let sql = self.statements(list, place).nearest();
+        let sql = self.statements(list, place).nearest(by);
         for_index(ef_search, || {
             let opened = plan::open(self.client, &sql, &arguments)?;
             let indexes = opened.ordering_indexes();
@@ -220,17 +226,7 @@ fn hits<'a>(rows: Rows<'a>) -> Vec<Hit<'a>> {
 }
 
 fn is_partial(index: pg_sys::Oid) -> bool {
-    // SAFETY: a row of PostgreSQL's cache, which is held while it is read.
-    unsafe {
-        let cache = pg_sys::SysCacheIdentifier::INDEXRELID as i32;
-        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(index));
-        if tuple.is_null() {
-            return false;
-        }
-        let partial = !pg_sys::heap_attisnull(tuple, pg_sys::Anum_pg_index_indpred as i32, std::ptr::null_mut());
-        pg_sys::ReleaseSysCache(tuple);
-        partial
-    }
+    !is_null(index, pg_sys::Anum_pg_index_indpred)
 }
 
 /// Planned and run with settings under which an index goes on until it has enough, as far as it is worth it. What the session has
