@@ -137,7 +137,7 @@ impl Columns {
         }
         if !self.spec.is_async
             && row.is_null(self.embedding, Side::Old)
-            && (has_vector || !change.is_same || !changes.is_empty())
+            && (has_vector || !change.is_same || !changes.is_empty() || self.key.is_changed(row))
         {
             self.key.forget_failure(row, Side::Old, &self.spec.embedding);
         }
