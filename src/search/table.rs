@@ -9,7 +9,7 @@ use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::attachment::Sources;
-use crate::datum::{from_server, text_argument};
+use crate::datum::{VectorType, from_server, text_argument};
 use crate::error::{SqlState, raise};
 pub use crate::pipeline::KeyColumn;
 use crate::pipeline::{key_columns, string};
@@ -177,40 +177,21 @@ impl Vectors {
     }
 
     fn of_type(oid: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: look-ups in PostgreSQL's caches with NUL-terminated names; a row is held while it is read.
+        let half = VectorType::of(oid)? == VectorType::Halfvec;
+        // SAFETY: look-ups in PostgreSQL's caches with a NUL-terminated name; a row is held while it is read.
         unsafe {
-            let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
-            if extension == pg_sys::InvalidOid || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
-            {
-                return None;
-            }
             let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
             let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(oid));
             if tuple.is_null() {
                 return None;
             }
-            let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
-            let (schema, name) = (form.typnamespace, string(form.typname.data.as_ptr()));
+            let schema = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>()).typnamespace;
             pg_sys::ReleaseSysCache(tuple);
-            let half = match name.as_str() {
-                "vector" => false,
-                "halfvec" => true,
-                _ => return None,
-            };
-            let vector = if half {
-                pg_sys::GetSysCacheOid(
-                    pg_sys::SysCacheIdentifier::TYPENAMENSP as i32,
-                    pg_sys::Anum_pg_type_oid as i16,
-                    c"vector".as_ptr().into(),
-                    schema.into(),
-                    pg_sys::Datum::from(0),
-                    pg_sys::Datum::from(0),
-                )
-            } else {
-                oid
-            };
+            let (zero, cache) = (pg_sys::Datum::from(0), pg_sys::SysCacheIdentifier::TYPENAMENSP as i32);
+            let vector = c"vector".as_ptr().into();
+            let oid = pg_sys::GetSysCacheOid(cache, pg_sys::Anum_pg_type_oid as i16, vector, schema.into(), zero, zero);
             let schema = quote_identifier(string(pg_sys::get_namespace_name(schema)));
-            Some(Self { schema, oid: vector, half })
+            Some(Self { schema, oid, half })
         }
     }
 }
