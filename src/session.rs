@@ -232,7 +232,7 @@ fn through_memo(
     let keys: Vec<memo::Key> =
         inputs.iter().map(|input| memo::key(model, modality, input, longest(modality))).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
-        s.memo.set_capacity(guc::cache_entries());
+        s.memo.set_capacity(guc::cache_entries(), guc::max_memory() / 4);
         keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
     });
     let mut missing: Vec<usize> = Vec::new();

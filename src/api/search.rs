@@ -34,7 +34,11 @@ search!(clip_search_image_wrapper, pg_finfo_clip_search_image_wrapper, Kind::Ima
 search!(clip_search_vector_wrapper, pg_finfo_clip_search_vector_wrapper, Kind::Vector);
 
 #[pg_extern(sql = false)]
-fn clip_words_expression(relation: Option<pg_sys::Oid>, column: Option<&CStr>, schema: Option<&CStr>) -> Option<Vec<u8>> {
+fn clip_words_expression(
+    relation: Option<pg_sys::Oid>,
+    column: Option<&CStr>,
+    schema: Option<&CStr>,
+) -> Option<Vec<u8>> {
     let (relation, schema) = (relation?, schema?);
     let expression = Spi::connect(|client| search::words_expression(client, relation, column, schema));
     let expression = expression.unwrap_or_else(|e| raise(SqlState::DataException, e.to_string(), None));

@@ -15,7 +15,7 @@ use pgrx::spi::{self, Spi, SpiClient};
 
 use crate::datum::to_server;
 use crate::settings::{SettingsLevel, set};
-pub use read::{open, read};
+pub use read::{look_up, open, read};
 pub use rows::{Row, Rows};
 
 /// Plans that a session keeps at most. When there are more, it begins anew.

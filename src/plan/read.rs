@@ -1,4 +1,5 @@
-//! Statements that only read, under the caller's snapshot, planned anew for each run: which way is the best depends on the values.
+//! Statements that only read, under the caller's snapshot. All but look-ups are planned anew for each run: which way is the best
+//! depends on the values.
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -15,6 +16,12 @@ const OPTIONS: u32 = pg_sys::CURSOR_OPT_CUSTOM_PLAN | pg_sys::CURSOR_OPT_NO_SCRO
 /// All rows of a statement, by parallel workers where they are of use.
 pub fn read<'a>(client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<'_>]) -> spi::Result<Rows<'a>> {
     Plan::find(OPTIONS | pg_sys::CURSOR_OPT_PARALLEL_OK, arguments, sql)?.run(client, arguments, true)
+}
+
+/// A look-up by a key, whose plan is kept.
+pub fn look_up<'a>(client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<'_>]) -> spi::Result<Rows<'a>> {
+    Plan::find(pg_sys::CURSOR_OPT_GENERIC_PLAN | pg_sys::CURSOR_OPT_NO_SCROLL, arguments, sql)?
+        .run(client, arguments, true)
 }
 
 /// A statement that is planned, and has not run yet.

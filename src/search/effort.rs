@@ -53,7 +53,8 @@ impl Learnt {
         // Some more than asked for: what comes late may be nearer.
         let enough = k + (k / 2).max(20);
         let candidates = if filtered || breadth <= MOST { enough } else { breadth.clamp(enough, MOST.max(4 * k)) };
-        let is_checked = seen == 0 && !is_last && (self.searches < CHECKED || self.searches.is_multiple_of(CHECKED_AGAIN));
+        let is_checked =
+            seen == 0 && !is_last && (self.searches < CHECKED || self.searches.is_multiple_of(CHECKED_AGAIN));
         self.searches = self.searches.wrapping_add(1);
         if !is_checked {
             return Effort::Index { ef_search, candidates, late: 0 };
@@ -107,7 +108,10 @@ mod tests {
         let mut learnt = Learnt { step: 9, searches: 0 };
         let many = Wanted { rows: 1e6, ..FEW };
         assert_eq!(learnt.effort(&many), Effort::Index { ef_search: 1000, candidates: 1000, late: 0 });
-        assert_eq!(learnt.effort(&Wanted { filtered: true, ..many }), Effort::Index { ef_search: 1000, candidates: 30, late: 0 });
+        assert_eq!(
+            learnt.effort(&Wanted { filtered: true, ..many }),
+            Effort::Index { ef_search: 1000, candidates: 30, late: 0 }
+        );
     }
 
     #[test]

@@ -18,7 +18,6 @@ mod words;
 
 use std::ffi::{CStr, CString};
 
-use clip_core::spec::Calibration;
 use clip_core::{Modality, Model};
 use pgrx::spi::{self, Spi, SpiClient};
 use pgrx::{IntoDatum, pg_sys};
@@ -64,10 +63,10 @@ fn answer(client: &SpiClient<'_>, request: &Request<'_>, function: pg_sys::Oid, 
         Query::Image(_) => Some(Modality::Image),
         Query::Vector(_) => None,
     };
-    let gap = !has_one_cone(&model);
+    let gap = !model.installed().has_one_cone();
     let is_far = |list: List| match list {
         List::All => false,
-        List::Only(modality) => gap && of_query != Some(modality) && table.modalities().len() > 1,
+        List::Only(modality) => gap && of_query.is_some_and(|query| query != modality) && table.modalities().len() > 1,
     };
     let vector = embedded(request, &table, &model);
     let runner = Runner { client, table: &table, request, vector, is_far: &is_far };
@@ -151,11 +150,6 @@ fn key_of(after: pg_sys::Datum, list: &str) -> Vec<u8> {
         let key = field(after, c"at").and_then(|at| field(at, &name)).and_then(|place| field(place, c"key"));
         key.map_or_else(Vec::new, |key| request::json_bytes(key).to_bytes().to_vec())
     }
-}
-
-/// Has the model texts and images in one cone of the space?
-fn has_one_cone(model: &Model) -> bool {
-    !matches!(model.installed().spec().calibration, Calibration::None)
 }
 
 /// The query as a `vector` of the table's space.

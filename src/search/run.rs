@@ -12,8 +12,8 @@ use pgrx::{IntoDatum, pg_sys};
 use super::effort::{Effort, Learnt, Wanted};
 use super::page::Place;
 use super::request::Request;
-use super::statement::{List, Statements};
-use super::table::Table;
+use super::statement::{By, List, Statements};
+use super::table::{Table, is_null};
 use super::words::{Document, parted};
 use crate::datum::{argument, text_argument};
 use crate::plan::{self, Row, Rows};
@@ -133,7 +133,17 @@ impl<'a> Runner<'a> {
             let effort = learnt.effort(&wanted);
             kind.learn(learnt);
             let Effort::Index { ef_search, candidates, late } = effort else { return Ok(ByIndex::TooFew) };
-            let found = self.attempt(list, place, k, ef_search, candidates)?;
+            // For who wants to know why a search takes long.
+            pgrx::debug1!(
+                "clip_search: list {}, ef_search {ef_search}, {candidates} candidates, {late} of them checked",
+                list.name()
+            );
+            let attempt = |by: By| self.attempt(list, place, k, ef_search, candidates, by);
+            let numbered = late > 0;
+            let mut found = attempt(By { half: false, numbered })?;
+            if matches!(found, ByIndex::NoIndex) && self.table.may_cast && !self.table.vectors.half {
+                found = attempt(By { half: true, numbered })?;
+            }
             if let ByIndex::Found(hits) = &found
                 && learnt.has_missed(k, hits.iter().filter(|hit| hit.is_of_last(late, candidates)).count())
             {
@@ -151,11 +161,17 @@ impl<'a> Runner<'a> {
         k: usize,
         ef_search: usize,
         candidates: usize,
+        by: By,
     ) -> spi::Result<ByIndex<'a>> {
         let arguments = self.arguments(place, candidates);
-        let sql = self.statements(list, place).nearest();
-        for_index(ef_search, || {
+        let sql = self.statements(list, place).nearest(by);
+        with_settings(|| {
+            iterate();
+            // So that the planner sees what an index is worth: it does not count that a scan of the table fetches vectors from
+            // elsewhere, nor that most of an index is in memory. And it would take none for how far this one is searched.
+            at_most(c"random_page_cost", 1.1);
             let opened = plan::open(self.client, &sql, &arguments)?;
+            at_least(c"hnsw.ef_search", ef_search);
             let indexes = opened.ordering_indexes();
             let found = if indexes.is_empty() {
                 ByIndex::NoIndex
@@ -180,7 +196,8 @@ impl<'a> Runner<'a> {
 
     pub fn exact(&self, list: List, place: Option<&Place>, k: usize) -> spi::Result<Vec<Hit<'a>>> {
         let sql = self.statements(list, place).exact();
-        exactly(|| Ok(hits(plan::read(self.client, &sql, &self.arguments(place, k))?)))
+        pgrx::debug1!("clip_search: list {}, exact", list.name());
+        with_settings(|| Ok(hits(plan::read(self.client, &sql, &self.arguments(place, k))?)))
     }
 
     /// The rows that have the words, best first.
@@ -188,7 +205,7 @@ impl<'a> Runner<'a> {
         let sql = self.statements(list, None).with_words(document);
         let mut arguments = self.arguments(None, k);
         arguments.extend([text_argument(words), text_argument(&parted(words))]);
-        exactly(|| Ok(hits(plan::read(self.client, &sql, &arguments)?)))
+        with_settings(|| Ok(hits(plan::read(self.client, &sql, &arguments)?)))
     }
 
     fn statements(&self, list: List, place: Option<&Place>) -> Statements<'_> {
@@ -220,45 +237,39 @@ fn hits<'a>(rows: Rows<'a>) -> Vec<Hit<'a>> {
 }
 
 fn is_partial(index: pg_sys::Oid) -> bool {
-    // SAFETY: a row of PostgreSQL's cache, which is held while it is read.
-    unsafe {
-        let cache = pg_sys::SysCacheIdentifier::INDEXRELID as i32;
-        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(index));
-        if tuple.is_null() {
-            return false;
-        }
-        let partial = !pg_sys::heap_attisnull(tuple, pg_sys::Anum_pg_index_indpred as i32, std::ptr::null_mut());
-        pg_sys::ReleaseSysCache(tuple);
-        partial
-    }
+    !is_null(index, pg_sys::Anum_pg_index_indpred)
 }
 
-/// Planned and run with settings under which an index goes on until it has enough, as far as it is worth it. What the session has
-/// set higher stays. An older pgvector lacks some of them.
-fn for_index<R>(ef_search: usize, f: impl FnOnce() -> R) -> R {
-    exactly(|| {
-        at_least(c"hnsw.ef_search", ef_search);
-        at_least(c"hnsw.max_scan_tuples", MOST_VISITED);
-        // SAFETY: a plain variable of the backend's one thread.
-        let work_mem = usize::try_from(unsafe { pg_sys::work_mem }).unwrap_or(1).max(1);
-        at_least(c"hnsw.scan_mem_multiplier", MOST_MEMORY.div_ceil(work_mem).min(1000));
-        at_least(c"ivfflat.probes", 10);
-        for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
-            if shown(name).is_some() {
-                set(name, c"relaxed_order");
-            }
-        }
-        f()
-    })
-}
-
-/// Compiling a plan takes longer than most of these statements run.
-fn exactly<R>(f: impl FnOnce() -> R) -> R {
+/// Statements have settings of their own. To compile a plan takes longer than most of them run.
+fn with_settings<R>(f: impl FnOnce() -> R) -> R {
     let level = SettingsLevel::enter();
     set(c"jit", c"off");
     let result = f();
     level.leave();
     result
+}
+
+/// An index goes on until it has enough, as far as it is worth it. What the session has set higher stays. An older pgvector lacks
+/// some of the settings.
+fn iterate() {
+    at_least(c"hnsw.max_scan_tuples", MOST_VISITED);
+    // SAFETY: a plain variable of the backend's one thread.
+    let work_mem = usize::try_from(unsafe { pg_sys::work_mem }).unwrap_or(1).max(1);
+    at_least(c"hnsw.scan_mem_multiplier", MOST_MEMORY.div_ceil(work_mem).min(1000));
+    at_least(c"ivfflat.probes", 10);
+    for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
+        if shown(name).is_some() {
+            set(name, c"relaxed_order");
+        }
+    }
+}
+
+fn at_most(name: &CStr, value: f64) {
+    if shown(name).and_then(|present| present.parse::<f64>().ok()).is_some_and(|present| present > value)
+        && let Ok(value) = CString::new(value.to_string())
+    {
+        set(name, &value);
+    }
 }
 
 fn at_least(name: &CStr, value: usize) {

@@ -27,6 +27,15 @@ impl List {
     }
 }
 
+/// How an index is looked for.
+#[derive(Clone, Copy)]
+pub struct By {
+    /// By vectors cast to `halfvec`; the rows are sorted by their own.
+    pub half: bool,
+    /// Rows are numbered as they come.
+    pub numbered: bool,
+}
+
 /// What the statements of a list have in common.
 pub struct Statements<'a> {
     pub table: &'a Table,
@@ -40,18 +49,28 @@ pub struct Statements<'a> {
 impl Statements<'_> {
     /// The nearest rows, in an order that an index may serve: of as many as `$3` says, sorted. Its last column is the number under
     /// which the index gave the row.
-    pub fn nearest(&self) -> String {
-        let after = if self.after { format!(" AND {}", self.is_after(&self.distance("t"), |c| format!("t.{c}"))) } else { String::new() };
+    pub fn nearest(&self, by: By) -> String {
+        let after = if self.after {
+            format!(" AND {}", self.is_after(&self.distance("t"), |name| format!("t.{name}")))
+        } else {
+            String::new()
+        };
+        let order = if by.half { self.distance_of_half("t") } else { "distance".to_owned() };
         let inner = format!(
-            "SELECT {}, {} AS distance FROM {} t WHERE {}{after} ORDER BY distance LIMIT $3",
+            "SELECT {}, {} AS distance FROM {} t WHERE {}{after} ORDER BY {order} LIMIT $3",
             self.columns(),
             self.distance("t"),
             self.table.rows,
             self.conditions(),
         );
-        let numbered = format!("SELECT i.*, pg_catalog.row_number() OVER () AS n FROM ({inner}) i");
         let result = self.result("c.distance");
-        format!("SELECT {result}, c.n FROM ({numbered}) c ORDER BY c.distance{}", self.by_key())
+        let by_key = self.by_key();
+        if by.numbered {
+            let numbered = format!("SELECT i.*, pg_catalog.row_number() OVER () AS n FROM ({inner}) i");
+            format!("SELECT {result}, c.n FROM ({numbered}) c ORDER BY c.distance{by_key}")
+        } else {
+            format!("SELECT {result}, NULL::pg_catalog.int8 FROM ({inner}) c ORDER BY c.distance{by_key}")
+        }
     }
 
     /// The same, so that no index of vectors can serve: exact, with rows of one distance in the order of their keys.
@@ -67,10 +86,8 @@ impl Statements<'_> {
             self.conditions(),
         );
         let by_key = self.by_key();
-        let sorted = format!(
-            "SELECT s.* FROM ({inner}) s{after} ORDER BY s.distance{} LIMIT $3",
-            by_key.replace("c.k", "s.k")
-        );
+        let sorted =
+            format!("SELECT s.* FROM ({inner}) s{after} ORDER BY s.distance{} LIMIT $3", by_key.replace("c.k", "s.k"));
         format!("SELECT {} FROM ({sorted}) c ORDER BY c.distance{by_key}", self.result("c.distance"))
     }
 
@@ -97,6 +114,14 @@ impl Statements<'_> {
 
     fn distance(&self, alias: &str) -> String {
         format!("({alias}.{} {})", quote_identifier(&self.table.embedding), self.to_query())
+    }
+
+    /// As an index on a `vector` column cast to `halfvec` has it.
+    fn distance_of_half(&self, alias: &str) -> String {
+        let (schema, dimensions) = (&self.table.vectors.schema, self.table.dimensions);
+        let embedding = quote_identifier(&self.table.embedding);
+        let half = format!("{schema}.halfvec({dimensions})");
+        format!("({alias}.{embedding}::{half} OPERATOR({schema}.<=>) $1::{half})")
     }
 
     /// Which rows are searched.
@@ -162,8 +187,11 @@ impl Statements<'_> {
         let table = self.table;
         let key = table.key.iter().enumerate().map(|(i, key)| format!("{}, c.k{}", quote_literal(&key.name), i + 1));
         let key = key.collect::<Vec<_>>().join(", ");
-        let key =
-            if key.is_empty() { "NULL::pg_catalog.jsonb".to_owned() } else { format!("pg_catalog.jsonb_build_object({key})") };
+        let key = if key.is_empty() {
+            "NULL::pg_catalog.jsonb".to_owned()
+        } else {
+            format!("pg_catalog.jsonb_build_object({key})")
+        };
         let modality = match (&table.sources.modality, self.list) {
             (_, List::Only(modality)) => format!("'{modality}'::pg_catalog.text"),
             (Some(_), List::All) => "pg_catalog.format('%s', c.modality)".to_owned(),

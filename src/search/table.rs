@@ -9,7 +9,7 @@ use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::attachment::Sources;
-use crate::datum::{from_server, text_argument};
+use crate::datum::{VectorType, from_server, text_argument};
 use crate::error::{SqlState, raise};
 pub use crate::pipeline::KeyColumn;
 use crate::pipeline::{key_columns, string};
@@ -30,6 +30,8 @@ pub struct Table {
     pub model: String,
     pub fingerprint: String,
     pub dimensions: i32,
+    /// An index may be on the vectors cast to `halfvec`.
+    pub may_cast: bool,
     /// Policies may hide rows.
     pub policies: bool,
     /// Rows, as the planner estimates them.
@@ -54,7 +56,11 @@ impl Table {
         unsafe {
             let open = pg_sys::try_relation_open(relation, pg_sys::AccessShareLock as i32);
             if open.is_null() {
-                raise(SqlState::UndefinedTable, format!("relation with OID {} does not exist", relation.to_u32()), None);
+                raise(
+                    SqlState::UndefinedTable,
+                    format!("relation with OID {} does not exist", relation.to_u32()),
+                    None,
+                );
             }
             let form = &*(*open).rd_rel;
             let schema = quote_identifier(string(pg_sys::get_namespace_name(form.relnamespace)));
@@ -72,6 +78,7 @@ impl Table {
                 model,
                 fingerprint,
                 dimensions,
+                may_cast: has_expression_index(open),
                 policies: form.relrowsecurity,
                 tuples: f64::from(form.reltuples),
             };
@@ -103,7 +110,7 @@ fn registered(client: &SpiClient<'_>, relation: pg_sys::Oid, column: Option<&CSt
             named.unwrap_or_else(|| DatumWithOid::new(None::<String>, <String as IntoDatum>::type_oid())),
         ]
     };
-    let rows = registry::as_catalog(|| plan::read(client, SQL, &arguments))?;
+    let rows = registry::as_catalog(|| plan::look_up(client, SQL, &arguments))?;
     let mut found: Vec<_> = rows.iter().collect();
     let (Some(row), true) = (found.pop(), found.is_empty()) else { registry::not_one(relation, column, rows.count()) };
     if !may_read {
@@ -126,6 +133,37 @@ fn type_of(relation: pg_sys::Oid, column: &str) -> Option<pg_sys::Oid> {
     }
 }
 
+/// # Safety
+///
+/// `relation` is open.
+unsafe fn has_expression_index(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the caller's promise; a list of oids, and rows of PostgreSQL's cache.
+    unsafe {
+        let list = pg_sys::RelationGetIndexList(relation);
+        let Some(indexes) = list.as_ref() else { return false };
+        let count = usize::try_from(indexes.length).unwrap_or(0);
+        let index = |i| (*indexes.elements.add(i)).oid_value;
+        let found = (0..count).any(|i| !is_null(index(i), pg_sys::Anum_pg_index_indexprs));
+        pg_sys::list_free(list);
+        found
+    }
+}
+
+/// Is an attribute of an index's entry in `pg_index` NULL?
+pub fn is_null(index: pg_sys::Oid, attribute: u32) -> bool {
+    // SAFETY: a row of PostgreSQL's cache, which is held while it is read.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::INDEXRELID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(index));
+        if tuple.is_null() {
+            return true;
+        }
+        let null = pg_sys::heap_attisnull(tuple, attribute as i32, std::ptr::null_mut());
+        pg_sys::ReleaseSysCache(tuple);
+        null
+    }
+}
+
 impl Vectors {
     fn of(relation: pg_sys::Oid, column: &str) -> Self {
         let found = type_of(relation, column).and_then(Self::of_type);
@@ -139,41 +177,21 @@ impl Vectors {
     }
 
     fn of_type(oid: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: look-ups in PostgreSQL's caches with NUL-terminated names; a row is held while it is read.
+        let half = VectorType::of(oid)? == VectorType::Halfvec;
+        // SAFETY: look-ups in PostgreSQL's caches with a NUL-terminated name; a row is held while it is read.
         unsafe {
-            let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
-            if extension == pg_sys::InvalidOid
-                || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
-            {
-                return None;
-            }
             let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
             let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(oid));
             if tuple.is_null() {
                 return None;
             }
-            let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
-            let (schema, name) = (form.typnamespace, string(form.typname.data.as_ptr()));
+            let schema = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>()).typnamespace;
             pg_sys::ReleaseSysCache(tuple);
-            let half = match name.as_str() {
-                "vector" => false,
-                "halfvec" => true,
-                _ => return None,
-            };
-            let vector = if half {
-                pg_sys::GetSysCacheOid(
-                    pg_sys::SysCacheIdentifier::TYPENAMENSP as i32,
-                    pg_sys::Anum_pg_type_oid as i16,
-                    c"vector".as_ptr().into(),
-                    schema.into(),
-                    pg_sys::Datum::from(0),
-                    pg_sys::Datum::from(0),
-                )
-            } else {
-                oid
-            };
+            let (zero, cache) = (pg_sys::Datum::from(0), pg_sys::SysCacheIdentifier::TYPENAMENSP as i32);
+            let vector = c"vector".as_ptr().into();
+            let oid = pg_sys::GetSysCacheOid(cache, pg_sys::Anum_pg_type_oid as i16, vector, schema.into(), zero, zero);
             let schema = quote_identifier(string(pg_sys::get_namespace_name(schema)));
-            Some(Self { schema, oid: vector, half })
+            Some(Self { schema, oid, half })
         }
     }
 }
