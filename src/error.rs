@@ -11,6 +11,8 @@ pub enum SqlState {
     /// A table and a model, or a vector and a column, do not belong together.
     DataException,
     NullNotAllowed,
+    InvalidParameter,
+    NotSupported,
     UndefinedTable,
     UndefinedColumn,
     DatatypeMismatch,
@@ -58,6 +60,8 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
     match state {
         SqlState::DataException => ERRCODE_DATA_EXCEPTION,
         SqlState::NullNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
+        SqlState::InvalidParameter => ERRCODE_INVALID_PARAMETER_VALUE,
+        SqlState::NotSupported => ERRCODE_FEATURE_NOT_SUPPORTED,
         SqlState::UndefinedTable => ERRCODE_UNDEFINED_TABLE,
         SqlState::UndefinedColumn => ERRCODE_UNDEFINED_COLUMN,
         SqlState::DatatypeMismatch => ERRCODE_DATATYPE_MISMATCH,

@@ -34,6 +34,8 @@ static MAX_IMAGE_BYTES: Setting<i32> = Setting::new(c"clip.max_image_bytes", Guc
 static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", GucSetting::<i32>::new(89_478_485));
 /// In kilobytes.
 static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
+static TEXT_SEARCH_CONFIG: Setting<Option<CString>> =
+    Setting::new(c"clip.text_search_config", GucSetting::<Option<CString>>::new(Some(c"")));
 static WORKERS: Setting<i32> = Setting::new(c"clip.workers", GucSetting::<i32>::new(1));
 static WORKER_TIMEOUT: Setting<i32> = Setting::new(c"clip.worker_timeout", GucSetting::<i32>::new(60_000));
 static PRELOAD: Setting<Option<CString>> = Setting::new(c"clip.preload", GucSetting::<Option<CString>>::new(Some(c"")));
@@ -132,6 +134,14 @@ pub fn register() -> bool {
         &CACHE_ENTRIES.value,
         0,
         1_000_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        TEXT_SEARCH_CONFIG.name,
+        c"Text search configuration of clip_search's words.",
+        c"Such as \"english\". Default: that of default_text_search_config. An index of clip_create_words_index serves the one that it was made with.",
+        &TEXT_SEARCH_CONFIG.value,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -353,6 +363,11 @@ pub fn model_dir() -> PathBuf {
         dir if dir.is_empty() => share_dir().join("pg_clip/models"),
         dir => dir.into(),
     }
+}
+
+/// `None`: PostgreSQL's own.
+pub fn text_search_config() -> Option<CString> {
+    CString::new(string(&TEXT_SEARCH_CONFIG)).ok().filter(|name| !name.is_empty())
 }
 
 pub fn workers() -> usize {

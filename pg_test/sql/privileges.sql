@@ -97,6 +97,7 @@ INSERT INTO entries VALUES
 	('clip.unregister(regclass, name)', 'everybody', 'c', 'caller, an owner; one fixed statement as superuser', 'nothing'),
 	('clip.vacuum_gives_way(regclass)', 'everybody', 'c', 'caller, an owner; one fixed query as superuser', 'nothing'),
 	('clip.vector_bytes(regclass, name, integer)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.words_expression(regclass, name, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.wake_trigger()', 'everybody', 'c', 'whoever writes', 'nothing; wakes workers'),
 	('public.clip_abort_model_change(regclass, name)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing; ends index builds of the table'),
 	('public.clip_attach(regclass, name, name, name, text, name, boolean, text)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing'),
@@ -106,6 +107,7 @@ INSERT INTO entries VALUES
 	('public.clip_combine(vector[], real[])', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_create_index(regclass, name, text, boolean, text, integer, integer, boolean)', 'everybody', 'c', 'owner of the table, sandboxed', 'a worker that builds an index as the owner'),
 	('public.clip_create_table(text, text, boolean, boolean, text, boolean, text)', 'everybody', 'qualified', 'caller', 'nothing'),
+	('public.clip_create_words_index(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('public.clip_detach(regclass, name)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing'),
 	('public.clip_drain(regclass, bigint)', 'everybody', 'c', 'owner of each table, sandboxed', 'nothing'),
 	('public.clip_embed_image(bytea)', 'everybody', 'c', 'caller', 'nothing'),
@@ -124,10 +126,14 @@ INSERT INTO entries VALUES
 	('public.clip_query(regclass, text)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_query(regclass, text, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_retry(regclass, name, text)', 'everybody', 'c', 'caller, an owner; one fixed statement as superuser', 'nothing'),
+	('public.clip_search(regclass, bytea, integer, text, jsonb, jsonb, text, real, name)', 'everybody', 'c', 'caller', 'nothing'),
+	('public.clip_search(regclass, text, integer, text, jsonb, jsonb, text, real, name)', 'everybody', 'c', 'caller', 'nothing'),
+	('public.clip_search(regclass, vector, integer, text, jsonb, jsonb, text, real, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('public.clip_set_mode(regclass, text, name)', 'everybody', 'c', 'owner of the table, sandboxed', 'nothing'),
 	('public.clip_stats_reset()', 'superuser', 'c', 'caller', 'nothing'),
 	('public.clip_token_count(text)', 'everybody', 'c', 'caller', 'nothing'),
-	('public.clip_token_count(text, text)', 'everybody', 'c', 'caller', 'nothing');
+	('public.clip_token_count(text, text)', 'everybody', 'c', 'caller', 'nothing'),
+	('public.clip_words(regconfig, text, jsonb)', 'everybody', 'qualified', 'caller', 'nothing');
 
 CREATE TEMP VIEW functions AS
 	SELECT p.oid, p.prosecdef, format('%s.%s(%s)', CASE n.nspname WHEN 'clip' THEN 'clip' ELSE 'public' END, p.proname, oidvectortypes(p.proargtypes)) AS function,

@@ -11,5 +11,6 @@ mod info;
 mod note;
 mod once;
 mod query;
+mod search;
 mod stats;
 mod tables;
