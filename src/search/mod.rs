@@ -100,7 +100,7 @@ fn check(request: &Request<'_>, table: &Table) {
     if request.min_score.is_some() {
         raise(SqlState::NotSupported, "min_score is not supported yet", Some("Leave it out."));
     }
-    if request.filter.is_some() && !table.metadata {
+    if request.filter.is_some() && !table.has_metadata {
         raise(
             SqlState::UndefinedColumn,
             format!("relation \"{}\" has no column \"metadata\" of type jsonb", table.name),
