@@ -29,8 +29,7 @@ impl VectorType {
         // SAFETY: plain catalog look-ups with NUL-terminated names; format_type_be gives a palloc'd C string.
         unsafe {
             let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
-            if extension == pg_sys::InvalidOid
-                || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
+            if extension == pg_sys::InvalidOid || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
             {
                 return None;
             }
