@@ -26,7 +26,6 @@ pub enum SqlState {
     ProgramLimitExceeded,
     NotInPrerequisiteState,
     ActiveTransaction,
-    InvalidParameter,
     ArrayElement,
 }
 
@@ -75,7 +74,6 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
         SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
-        SqlState::InvalidParameter => ERRCODE_INVALID_PARAMETER_VALUE,
         SqlState::ArrayElement => ERRCODE_ARRAY_ELEMENT_ERROR,
     }
 }
