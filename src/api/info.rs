@@ -80,3 +80,9 @@ fn clip_model_info(
     let Installed { name, manifest, .. } = model.installed();
     TableIterator::once((name.clone(), manifest.spec.dimensions as i32, manifest.fingerprint.clone()))
 }
+
+/// `(model text)`: do texts and images of the model, the session's where none is named, lie in one cone of the space?
+#[pg_extern(sql = false)]
+fn clip_has_one_cone(model: Option<&str>) -> bool {
+    session::model_or_default(model).or_raise().installed().has_one_cone()
+}

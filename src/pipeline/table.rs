@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::{pg_sys, spi::quote_identifier};
 
-use crate::datum::from_server;
+use crate::datum::{VectorType, from_server, to_server};
 
 pub struct Table {
     pub owner: pg_sys::Oid,
@@ -45,6 +45,20 @@ impl Table {
             Some(table)
         }
     }
+}
+
+/// Type of a column's values, where that is one of pgvector's.
+pub fn vector_type(relation: pg_sys::Oid, column: &str) -> Option<(pg_sys::Oid, VectorType)> {
+    let column = to_server(column)?;
+    // SAFETY: look-ups in PostgreSQL's caches; 0 is no column's number.
+    let oid = unsafe {
+        let number = pg_sys::get_attnum(relation, column.as_ptr());
+        if number <= 0 {
+            return None;
+        }
+        pg_sys::getBaseType(pg_sys::get_atttype(relation, number))
+    };
+    VectorType::of(oid).map(|vectors| (oid, vectors))
 }
 
 /// Numbers of the columns of an index that is unique.
