@@ -19,6 +19,7 @@ SELECT count(*), wrong('small') FROM small;
 
 -- asked like any other: the cast of the question is pgvector's, and the index serves
 ANALYZE small;
+SET enable_seqscan = off;  -- a small table is read faster
 EXPLAIN (COSTS OFF) SELECT content_ref FROM small WHERE modality = 'text' ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 3;
 EXPLAIN (COSTS OFF) SELECT content_ref FROM small ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 3;
 SELECT content_ref FROM small ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 1;
