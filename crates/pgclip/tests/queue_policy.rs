@@ -8,3 +8,7 @@ mod retry_policy;
 #[allow(dead_code)]
 #[path = "../../../src/wake/heap_look.rs"]
 mod heap_look;
+
+#[allow(dead_code)]
+#[path = "../../../src/datum/half.rs"]
+mod half;
