@@ -26,6 +26,7 @@ pub enum SqlState {
     ProgramLimitExceeded,
     NotInPrerequisiteState,
     ActiveTransaction,
+    ArrayElement,
 }
 
 pub trait OrRaise<T> {
@@ -73,6 +74,7 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
         SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
+        SqlState::ArrayElement => ERRCODE_ARRAY_ELEMENT_ERROR,
     }
 }
 

@@ -51,7 +51,12 @@ impl Build {
     }
 
     /// `part` and `half` as `clip.index_next` has them.
-    pub fn new(column: [u8; pg_sys::NAMEDATALEN as usize], part: i32, half: bool, parameters: [Option<i32>; 2]) -> Self {
+    pub fn new(
+        column: [u8; pg_sys::NAMEDATALEN as usize],
+        part: i32,
+        half: bool,
+        parameters: [Option<i32>; 2],
+    ) -> Self {
         let [m, ef_construction] = parameters.map(|number| number.unwrap_or(0));
         Self { old_index: pg_sys::InvalidOid, column, part, half: half.into(), m, ef_construction }
     }

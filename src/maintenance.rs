@@ -96,7 +96,7 @@ fn clip_change_model(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCall
 #[pg_extern(sql = false)]
 fn clip_create_index(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
     let arguments = kept(fcinfo, &[REGCLASSOID, NAMEOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, INT4OID, BOOLOID]);
-    if !arguments[7].datum().is_some_and(|concurrently| concurrently.value() != 0) {
+    if arguments[7].datum().is_none_or(|concurrently| concurrently.value() == 0) {
         step(owned(relation), c"SELECT clip.create_indexes($1, $2, $3, $4, $5, $6, $7)", &arguments[..7], |_| ());
         return;
     }
@@ -113,7 +113,8 @@ fn clip_create_index(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCall
     if let Some(column) = procedure.transaction(|| step(relation, BEGIN, &arguments[..5], Kept::name)) {
         let name = column.name();
         let arguments = &with_column(arguments, 1, column)[..5];
-        let next = || step(relation, c"SELECT clip.index_next($1, $2, $3, $4, $5)", arguments, |part| part.value() as i32);
+        let next =
+            || step(relation, c"SELECT clip.index_next($1, $2, $3, $4, $5)", arguments, |part| part.value() as i32);
         while let Some(part) = procedure.transaction(next) {
             if part >= 0 {
                 index_worker::build(relation, Build::new(name, part, is_half, parameters));
@@ -226,7 +227,9 @@ impl Kept {
         // SAFETY: the copy is of a text, detoasted, and lives as long as it is read.
         let read = |text: &VarlenaCopy| unsafe { <&[u8]>::from_datum(text.as_ptr().into(), false) }.map(<[u8]>::to_vec);
         match &self.value {
-            Some(Value::Text(text)) => read(text).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
+            Some(Value::Text(text)) => {
+                read(text).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+            }
             _ => String::new(),
         }
     }

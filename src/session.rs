@@ -211,6 +211,12 @@ fn counted<T>(model: &Model, modality: Modality, work: impl FnOnce(&mut Call) ->
     result
 }
 
+/// The perceptual hash of an image; no model has a part in it.
+pub fn image_hash(image: &[u8]) -> Result<u64> {
+    memory::prepare()?;
+    here(|ctx| clip_core::image_hash(image, &guc::limits(), ctx))
+}
+
 pub fn check_batch(inputs: usize) -> Result<()> {
     if inputs > MAX_BATCH {
         return Err(Error::limit(format!("batch of {inputs} inputs exceeds the limit of {MAX_BATCH}"))

@@ -199,6 +199,18 @@ def through_changes():
         assert session.fails("CALL clip_change_model('wide', 'widest')") == "54000"
         session.run("DROP TABLE widest")
 
+        # without an index vectors of which two fit a page lie in line, and nothing else is moved out for them
+        storage = ("SELECT attstorage, reloptions, pg_relation_size(reltoastrelid) > 0 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid "
+                   "WHERE attrelid = '{}'::regclass AND attname = 'embedding'")
+        for table, options, expected in (("exact", "type => 'halfvec', index => false", ["m", "{toast_tuple_target=4080}", "f"]),
+                                         ("large", "index => false", ["e", "NULL", "t"]), ("indexed", "type => 'halfvec'", ["e", "NULL", "t"])):
+            session.run(f"SELECT clip_create_table('{table}', model => 'wide', {options})")
+            session.run(f"INSERT INTO {table} (modality, content_ref) VALUES ('text', 'a text that is longer than what a pointer takes')")
+            assert session.run(storage.format(table)) == [expected], (table, session.run(storage.format(table)))
+        session.run("CALL clip_change_model('exact', 'tiny-eps')")
+        assert session.run(storage.format("exact")) == [["m", "NULL", "f"]]
+        session.run("DROP TABLE exact, large, indexed")
+
 
 def dumped():
     tables = ("items", "halves", "wide")

@@ -19,8 +19,10 @@ SELECT count(*), wrong('small') FROM small;
 
 -- asked like any other: the cast of the question is pgvector's, and the index serves
 ANALYZE small;
+SET enable_sort = off;  -- a hundred rows need no index
 EXPLAIN (COSTS OFF) SELECT content_ref FROM small WHERE modality = 'text' ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 3;
 EXPLAIN (COSTS OFF) SELECT content_ref FROM small ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 3;
+RESET enable_sort;
 SELECT content_ref FROM small ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 1;
 SELECT content_ref FROM small ORDER BY embedding <=> clip_query('small', :red::bytea) LIMIT 1;
 
@@ -84,9 +86,11 @@ INSERT INTO narrow VALUES ('cat');
 
 -- a bit for each dimension: the index finds candidates, and the vectors sort them
 CREATE INDEX small_bits_idx ON small USING hnsw ((binary_quantize(embedding)::bit(256)) bit_hamming_ops);
+SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT content_ref FROM (
 	SELECT content_ref, embedding FROM small ORDER BY binary_quantize(embedding)::bit(256) <~> binary_quantize(clip_query('small', 'number 7')) LIMIT 40
 ) candidates ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 3;
+RESET enable_seqscan;
 SELECT content_ref FROM (
 	SELECT content_ref, embedding FROM small ORDER BY binary_quantize(embedding)::bit(256) <~> binary_quantize(clip_query('small', 'number 7')) LIMIT 40
 ) candidates ORDER BY embedding <=> clip_query('small', 'number 7') LIMIT 1;

@@ -35,7 +35,7 @@ BEGIN
 	EXECUTE format('COMMENT ON COLUMN %s.embedding IS %L', relation, format('unit vector of model %s', m.name));
 	EXECUTE format('SELECT %I.clip_attach($1, ''embedding'', ''content_ref'', ''image'', $2, ''modality'', $3, $4)', own)
 		USING relation, model, keep_images, mode;
-	PERFORM clip.keep_in_line(relation, 'embedding', m.dimensions), clip.fit_rows(relation);
+	PERFORM clip.keep_in_line(relation, 'embedding', m.dimensions, index), clip.fit_rows(relation);
 	IF index THEN
 		PERFORM clip.create_indexes(relation, 'embedding', NULL, combined_index, NULL, NULL, NULL);
 		IF combined_index IS NULL AND NOT clip.has_one_cone(m.name) THEN

@@ -1,6 +1,8 @@
 -- Storage -------------------------------------------------------------------------------------------------------------
--- A vector of more than 2 kB goes to TOAST, as any value, and each costs a look-up there. In line it is read with its row. It stays
--- there where two rows fit a page; larger ones would leave half of each page empty.
+-- A value of more than 2 kB goes to TOAST, and each costs a look-up there: of a vector(512) that is half the time of an exact scan. In
+-- line it is read with its row. But pages of two or three large rows have no room for another version of one, so that an UPDATE of
+-- any column puts that on another page, and a new entry into each index: an HNSW index takes milliseconds for it. So vectors
+-- lie in line where they are small, and in tables that are made without an index, where two rows fit a page.
 
 CREATE OR REPLACE FUNCTION clip.vector_bytes(relation regclass, col name, dimensions integer) RETURNS integer LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
@@ -8,14 +10,16 @@ CREATE OR REPLACE FUNCTION clip.vector_bytes(relation regclass, col name, dimens
 $$;
 COMMENT ON FUNCTION clip.vector_bytes(regclass, name, integer) IS 'internal: how large a vector of a column is';
 
-CREATE OR REPLACE FUNCTION clip.keep_in_line(relation regclass, col name, dimensions integer) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION clip.keep_in_line(relation regclass, col name, dimensions integer, index boolean) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	limit_bytes integer := CASE WHEN index THEN 1100 ELSE 3500 END;
 BEGIN
-	IF clip.vector_bytes(relation, col, dimensions) <= 3500 THEN
+	IF clip.vector_bytes(relation, col, dimensions) <= limit_bytes THEN
 		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE MAIN', relation, col);
 	END IF;
 END $$;
-COMMENT ON FUNCTION clip.keep_in_line(regclass, name, integer) IS 'internal: lets the vectors of a column lie in their rows';
+COMMENT ON FUNCTION clip.keep_in_line(regclass, name, integer, boolean) IS 'internal: lets the vectors of a column lie in their rows';
 
 -- A row that is larger than the target has its other values moved to TOAST, in vain where the vector alone is too large. So the
 -- target leaves them their place. While a model changes there are two vectors.

@@ -205,7 +205,8 @@ BEGIN
 		clip.embedding_type(c.relation, c.embedding_column), c.dimensions);
 	PERFORM clip.note('change: attach', c.relation, c.embedding_column, '');
 	IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.relation AND a.attname = c.embedding_column AND a.attstorage = 'm') THEN
-		PERFORM clip.keep_in_line(c.relation, c.new_column, c.dimensions), clip.fit_rows(c.relation);
+		PERFORM clip.keep_in_line(c.relation, c.new_column, c.dimensions, EXISTS (SELECT FROM clip.indexes_of(c.relation, c.embedding_column))),
+			clip.fit_rows(c.relation);
 	END IF;
 	-- Fires before the trigger of the old column, by its name: that one may clear the image.
 	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.new_column;

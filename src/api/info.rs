@@ -4,6 +4,7 @@ use clip_core::{Context, Installed};
 use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
 
+use super::once::once_functions;
 use crate::datum::to_utf8;
 use crate::error::{OrRaise, warn};
 use crate::{interrupts, session};
@@ -55,17 +56,12 @@ fn clip_models() -> TableIterator<
     TableIterator::new(rows)
 }
 
+once_functions! {
+    clip_token_count_wrapper(Varlena), Settings, |given| count(None, given.bytes(0));
+    clip_token_count_model_wrapper(Varlena, Varlena), Settings, |given| count(Some(&given.text(1)), given.bytes(0));
+}
+
 /// Tokens of the whole text, begin and end included, before it is cut to the model's context.
-#[pg_extern(sql = false)]
-fn clip_token_count(content: &[u8]) -> i32 {
-    count(None, content)
-}
-
-#[pg_extern(sql = false)]
-fn clip_token_count_model(content: &[u8], model: &str) -> i32 {
-    count(Some(model), content)
-}
-
 fn count(model: Option<&str>, content: &[u8]) -> i32 {
     let model = session::immutable_or_default(model).or_raise();
     let compute = session::compute().or_raise();

@@ -6,4 +6,4 @@ mod vector;
 
 pub use text::{copy, from_server, text_argument, to_server, to_utf8, utf8_all};
 pub use varlena::{VarlenaCopy, argument, array_of, text_array};
-pub use vector::{Vector, VectorArray, VectorType};
+pub use vector::{Vector, VectorArray, VectorType, vector_slice};

@@ -29,8 +29,7 @@ impl VectorType {
         // SAFETY: plain catalog look-ups with NUL-terminated names; format_type_be gives a palloc'd C string.
         unsafe {
             let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
-            if extension == pg_sys::InvalidOid
-                || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
+            if extension == pg_sys::InvalidOid || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
             {
                 return None;
             }
@@ -144,20 +143,15 @@ impl VectorArray {
     }
 }
 
-// SAFETY: the datum is a well-formed array value of the function's declared return type.
-#[allow(unsafe_code)]
-unsafe impl BoxRet for VectorArray {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        // SAFETY: flinfo is set for every call from SQL.
-        unsafe {
-            let function = (*(*fcinfo.as_mut_ptr()).flinfo).fn_oid;
-            let array = self.into_array(pg_sys::get_element_type(pg_sys::get_func_rettype(function)));
-            fcinfo.return_raw_datum(pg_sys::Datum::from(array))
-        }
-    }
-}
-
 impl VectorArray {
+    /// A value of the type that a function is declared to return.
+    #[allow(unsafe_code)]
+    pub fn into_datum(self, function: pg_sys::Oid) -> pg_sys::Datum {
+        // SAFETY: look-ups in PostgreSQL's caches.
+        let element = unsafe { pg_sys::get_element_type(pg_sys::get_func_rettype(function)) };
+        pg_sys::Datum::from(self.into_array(element))
+    }
+
     /// Written at once: `construct_md_array` would need all vectors a second time, as values of their own.
     ///
     /// Layout (`utils/array.h`): header, lengths, lower bounds, a bit for each element that is there, and from a multiple of
@@ -199,6 +193,25 @@ impl VectorArray {
             }
             header
         }
+    }
+}
+
+/// The numbers of a `vector`, in the current memory context where it lies there or is not toasted.
+///
+/// # Safety
+///
+/// A value of that type, which stays as long as `'a`.
+#[allow(unsafe_code)]
+pub unsafe fn vector_slice<'a>(datum: pg_sys::Datum) -> &'a [f32] {
+    // SAFETY: the caller's promise; a `vector` has as many numbers as it says, within the length of its varlena.
+    unsafe {
+        let start = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<u8>();
+        let dim = usize::try_from(start.add(4).cast::<i16>().read()).unwrap_or(0);
+        let bytes = pgrx::varlena::varsize_any(start.cast());
+        if bytes != HEADER + dim * size_of::<f32>() {
+            raise(SqlState::DataException, format!("a vector of {dim} dimensions has {bytes} bytes"), None);
+        }
+        std::slice::from_raw_parts(start.add(HEADER).cast::<f32>(), dim)
     }
 }
 

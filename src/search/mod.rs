@@ -97,7 +97,7 @@ fn answer(client: &SpiClient<'_>, request: &Request<'_>, function: pg_sys::Oid, 
 
 /// What is wrong with a request for this table.
 fn check(request: &Request<'_>, table: &Table) {
-    if request.filter.is_some() && !table.metadata {
+    if request.filter.is_some() && !table.has_metadata {
         raise(
             SqlState::UndefinedColumn,
             format!("relation \"{}\" has no column \"metadata\" of type jsonb", table.name),

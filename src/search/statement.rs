@@ -176,8 +176,8 @@ impl Statements<'_> {
             (None, List::All) => table.sources.is_image("t"),
         };
         columns.push(format!("{modality} AS modality"));
-        columns.push(format!("{} AS content", content(table, "t.")));
-        columns.push(format!("{} AS metadata", metadata(table, "t.")));
+        columns.push(format!("{} AS content", table.content("t.")));
+        columns.push(format!("{} AS metadata", table.metadata("t.")));
         columns.push("t.tableoid AS part, t.ctid AS place".to_owned());
         columns.join(", ")
     }
@@ -207,16 +207,4 @@ impl Statements<'_> {
         let column = |(i, key): (usize, &super::table::KeyColumn)| format!(", c.k{} USING {}", i + 1, key.less());
         self.table.key.iter().enumerate().map(column).collect()
     }
-}
-
-/// What stands beside a vector in words: the text, or where an image lies.
-pub fn content(table: &Table, prefix: &str) -> String {
-    match table.sources.column(Modality::Text) {
-        Some(column) => format!("{prefix}{}::pg_catalog.text", quote_identifier(column)),
-        None => "NULL::pg_catalog.text".to_owned(),
-    }
-}
-
-pub fn metadata(table: &Table, prefix: &str) -> String {
-    if table.metadata { format!("{prefix}metadata::pg_catalog.jsonb") } else { "NULL::pg_catalog.jsonb".to_owned() }
 }

@@ -26,7 +26,7 @@ pub struct Table {
     pub vectors: Vectors,
     pub sources: Sources<String>,
     /// It has a column `metadata` of type `jsonb`.
-    pub metadata: bool,
+    pub has_metadata: bool,
     pub model: String,
     pub fingerprint: String,
     pub dimensions: i32,
@@ -74,7 +74,7 @@ impl Table {
                 vectors: Vectors::of(relation, &embedding),
                 embedding,
                 sources,
-                metadata: type_of(relation, "metadata") == Some(pg_sys::JSONBOID),
+                has_metadata: type_of(relation, "metadata") == Some(pg_sys::JSONBOID),
                 model,
                 fingerprint,
                 dimensions,
@@ -84,6 +84,22 @@ impl Table {
             };
             pg_sys::relation_close(open, pg_sys::NoLock as i32);
             Ok(table)
+        }
+    }
+
+    /// What stands beside a row's vector in words: the text, or where an image lies. `prefix`: the row's name with a point, or nothing.
+    pub fn content(&self, prefix: &str) -> String {
+        match self.sources.column(Modality::Text) {
+            Some(column) => format!("{prefix}{}::pg_catalog.text", quote_identifier(column)),
+            None => "NULL::pg_catalog.text".to_owned(),
+        }
+    }
+
+    /// As [`Self::content`].
+    pub fn metadata(&self, prefix: &str) -> String {
+        match self.has_metadata {
+            true => format!("{prefix}metadata::pg_catalog.jsonb"),
+            false => "NULL::pg_catalog.jsonb".to_owned(),
         }
     }
 

@@ -4,7 +4,6 @@
 use pgrx::pg_sys;
 use pgrx::spi::quote_identifier;
 
-use super::statement::{content, metadata};
 use super::table::Table;
 use crate::guc;
 use crate::pipeline::string;
@@ -29,8 +28,8 @@ impl<'a> Document<'a> {
             "{}.clip_words({}, {}, {})",
             self.schema,
             self.config(),
-            content(self.table, prefix),
-            metadata(self.table, prefix)
+            self.table.content(prefix),
+            self.table.metadata(prefix)
         )
     }
 

@@ -21,6 +21,7 @@ mod jpeg;
 mod jpeg_scan;
 mod normalize;
 mod orient;
+mod phash;
 mod png;
 mod preprocess;
 mod reader;
@@ -31,9 +32,10 @@ mod webp;
 mod ycc;
 
 pub use decode::{decode, is_decoding};
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, estimate, estimate_hash};
 pub use format::{Format, sniff};
 pub use normalize::normalize;
+pub use phash::perceptual_hash;
 pub use preprocess::preprocess;
 
 use crate::memory::zeroed;
