@@ -1,0 +1,112 @@
+//! Blocks of progressive scans in Huffman coding. Follows `jdphuff.c`.
+
+use crate::bits::Bits;
+use crate::block::Block;
+use crate::coder::Band;
+use crate::huffman::{Next, Table};
+
+pub fn dc_first(bits: &mut Bits, table: &Table, last: &mut i32, low: u32, mut block: Block<'_>) {
+    bits.refill();
+    *last = last.wrapping_add(table.difference(bits));
+    block.set(0, (*last << low) as i16);
+}
+
+pub fn dc_refine(bits: &mut Bits, low: u32, mut block: Block<'_>) {
+    if bits.next_bit() {
+        block.set(0, block.get(0) | 1 << low);
+    }
+}
+
+#[inline(never)]
+pub fn ac_first(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
+    if *end_run > 0 {
+        *end_run -= 1;
+        return;
+    }
+    let mut bits = *state;
+    let mut k = band.first;
+    while k <= band.last {
+        bits.refill();
+        match table.next(&mut bits) {
+            Next::Value { run, value } => {
+                k += run;
+                block.set(k, (value << band.low) as i16);
+                k += 1;
+            }
+            Next::Run(15) => k += 16,
+            Next::Run(size) => {
+                *end_run = blocks(&mut bits, size) - 1;
+                break;
+            }
+        }
+    }
+    *state = bits;
+}
+
+/// How many blocks a run of blocks without new coefficients has, this one among them.
+fn blocks(bits: &mut Bits, size: u32) -> u32 {
+    if size == 0 {
+        return 1;
+    }
+    bits.refill();
+    (1 << size) + bits.take(size)
+}
+
+#[inline(never)]
+pub fn ac_refine(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
+    let mut bits = *state;
+    let one = 1i16 << band.low;
+    let mut k = band.first;
+    if *end_run == 0 {
+        while k <= band.last {
+            bits.refill();
+            // A new coefficient has one bit, its sign, whatever its symbol says of its size.
+            let (mut run, new) = match table.symbol(&mut bits) {
+                (15, 0) => (15, 0),
+                (size, 0) => {
+                    *end_run = blocks(&mut bits, size);
+                    break;
+                }
+                (run, size) => {
+                    bits.bad_code |= size != 1;
+                    (run, if bits.bit() { one } else { -one })
+                }
+            };
+            // Over so many zeros, and the coefficients between them, of each of which there is a bit.
+            while k <= band.last {
+                if block.get(k) != 0 {
+                    refine(&mut bits, &mut block, k, one);
+                } else if run == 0 {
+                    break;
+                } else {
+                    run -= 1;
+                }
+                k += 1;
+            }
+            if new != 0 {
+                block.set(k, new);
+            }
+            k += 1;
+        }
+    }
+    if *end_run > 0 {
+        while k <= band.last {
+            if block.get(k) != 0 {
+                refine(&mut bits, &mut block, k, one);
+            }
+            k += 1;
+        }
+        *end_run -= 1;
+    }
+    *state = bits;
+}
+
+#[inline(always)]
+fn refine(bits: &mut Bits, block: &mut Block<'_>, k: usize, one: i16) {
+    if bits.next_bit() {
+        let value = block.get(k);
+        if value & one == 0 {
+            block.set(k, value.wrapping_add(if value >= 0 { one } else { -one }));
+        }
+    }
+}
