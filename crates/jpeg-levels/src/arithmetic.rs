@@ -68,6 +68,7 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
     fn begin(&mut self) -> bool {
         if self.restarts.is_due() {
             self.corrupt |= !self.restarts.pass(&mut self.input);
+            self.truncated |= self.input.ended;
             self.reset();
         }
         !self.failed

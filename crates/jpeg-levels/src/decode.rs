@@ -131,7 +131,7 @@ impl<'a> Job<'_, 'a, '_> {
         let unknown = |p: &Progress| p.now.iter().any(|&k| k != 0);
         warnings.incomplete =
             if frame.progressive { progress.iter().any(unknown) } else { steps.contains(&None) };
-        self.pixels(store, &steps, &progress, good)
+        self.pixels(store, &steps, &progress, (good, first_scan))
     }
 
     fn pixels(
@@ -139,13 +139,13 @@ impl<'a> Job<'_, 'a, '_> {
         mut store: Store,
         steps: &[Option<Steps>],
         progress: &[Progress],
-        good: usize,
+        reached: (usize, bool),
     ) -> Result<Vec<u8>> {
         let frame = &self.frame;
         let line = self.output.channels(self.colour) * frame.width;
         let factors: Vec<Factors> = steps.iter().map(|s| idct::factors(s.as_ref())).collect();
         let smooth = match frame.progressive {
-            true => Smooth::new(frame, steps, progress, good, &store, self.env)?,
+            true => Smooth::new(frame, steps, progress, reached, &store, self.env)?,
             false => None,
         };
         let mut rows = Rows::new(frame, self.output, self.colour, self.env)?;

@@ -57,6 +57,24 @@ pub struct Frame {
     pub units_down: usize,
 }
 
+/// What a frame header's marker tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    progressive: bool,
+    arithmetic: bool,
+}
+
+impl Kind {
+    pub fn new(marker: u8) -> Result<Self> {
+        match marker {
+            0xc0 | 0xc1 | 0xc2 | 0xc9 | 0xca => {}
+            0xc3 | 0xcb => return Err(Error::Unsupported(Unsupported::Lossless)),
+            _ => return Err(Error::Unsupported(Unsupported::Hierarchical)),
+        }
+        Ok(Self { progressive: matches!(marker, 0xc2 | 0xca), arithmetic: marker >= 0xc9 })
+    }
+}
+
 /// What the APP0 and APP14 segments say of the colours.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints {
@@ -65,12 +83,7 @@ pub struct Hints {
 }
 
 impl Frame {
-    pub fn read(marker: u8, segment: Option<&[u8]>) -> Result<Self> {
-        match marker {
-            0xc0 | 0xc1 | 0xc2 | 0xc9 | 0xca => {}
-            0xc3 | 0xcb => return Err(Error::Unsupported(Unsupported::Lossless)),
-            _ => return Err(Error::Unsupported(Unsupported::Hierarchical)),
-        }
+    pub fn read(kind: Kind, segment: Option<&[u8]>) -> Result<Self> {
         const SHORT: Error = Error::Damaged("frame header is too short");
         let segment = segment.ok_or(SHORT)?;
         let ([precision, h1, h0, w1, w0, count], table) = segment.split_first_chunk().ok_or(SHORT)?;
@@ -96,11 +109,10 @@ impl Frame {
         if width > MOST || height > MOST {
             return Err(Error::Damaged("picture is more than 65500 pixels wide or high"));
         }
-        let (progressive, arithmetic) = (matches!(marker, 0xc2 | 0xca), marker >= 0xc9);
-        Self::new(width, height, table, progressive, arithmetic)
+        Self::new(width, height, table, kind)
     }
 
-    fn new(width: usize, height: usize, table: &[u8], progressive: bool, arithmetic: bool) -> Result<Self> {
+    fn new(width: usize, height: usize, table: &[u8], kind: Kind) -> Result<Self> {
         let mut factors: Vec<_> =
             table.as_chunks::<3>().0.iter().map(|c| (usize::from(c[1] >> 4), usize::from(c[1] & 15))).collect();
         if factors.iter().any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v)) {
@@ -131,8 +143,8 @@ impl Frame {
             width,
             height,
             components,
-            progressive,
-            arithmetic,
+            progressive: kind.progressive,
+            arithmetic: kind.arithmetic,
             unit_rows: 8 * down,
             units_across: width.div_ceil(8 * across),
             units_down: height.div_ceil(8 * down),

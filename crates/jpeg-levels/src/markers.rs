@@ -2,7 +2,7 @@
 //! `consume_markers` of `jdinput.c`.
 
 use crate::error::{Error, Result, Warnings};
-use crate::frame::{Frame, Hints};
+use crate::frame::{Frame, Hints, Kind};
 use crate::huffman::{Spec, standard};
 use crate::input::{EOI, Input, SOI};
 
@@ -120,11 +120,11 @@ impl<'a> Reader<'a> {
                 0xcc => self.conditioning()?,
                 0xc8 => return Err(Error::Damaged("unknown marker")),
                 0xc0..=0xcf => {
-                    let segment = self.input.segment()?;
+                    let kind = Kind::new(marker)?;
                     if self.frame.is_some() {
                         return Err(Error::Damaged("more than one frame header"));
                     }
-                    self.frame = Some(Frame::read(marker, segment)?);
+                    self.frame = Some(Frame::read(kind, self.input.segment()?)?);
                 }
                 0xdb => self.steps()?,
                 0xdd => match self.input.segment()? {

@@ -89,7 +89,8 @@ impl Scan {
                 coder.end();
             }
             if coder.is_done() {
-                break;
+                // A bad arithmetic code is no end of data to libjpeg.
+                return Ok(if coder.has_data() { (self.down - 1) / rows } else { good });
             }
         }
         Ok(good)

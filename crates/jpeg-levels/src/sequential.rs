@@ -148,6 +148,7 @@ impl Huffman<'_> {
         let bad_code = self.bits.bad_code;
         self.bits.leave(&mut self.input);
         self.corrupt |= !self.restarts.pass(&mut self.input) || bad_code;
+        self.truncated |= self.input.ended;
         self.last = [0; 4];
         self.end_run = 0;
         // Right before another marker the segment is an empty one.

@@ -161,7 +161,7 @@ const MEAN: Window = [
 pub struct Smooth<'a> {
     frame: &'a Frame,
     steps: &'a [Option<Steps>],
-    progress: &'a [Progress],
+    progress: Vec<Progress>,
     /// The last row of units that the last scan had data for.
     good: usize,
     /// Means of each component's blocks, those that fill up the last units among them.
@@ -173,8 +173,8 @@ impl<'a> Smooth<'a> {
     pub fn new(
         frame: &'a Frame,
         steps: &'a [Option<Steps>],
-        progress: &'a [Progress],
-        good: usize,
+        progress: &[Progress],
+        (good, only_scan): (usize, bool),
         store: &Store,
         env: &Env<'_>,
     ) -> Result<Option<Self>> {
@@ -190,6 +190,10 @@ impl<'a> Smooth<'a> {
         }
         if !useful {
             return Ok(None);
+        }
+        let mut progress = progress.to_vec();
+        if only_scan {
+            progress.iter_mut().for_each(|p| p.before = [-1; 64]);
         }
         let mut means = Vec::with_capacity(4);
         for (index, c) in frame.components.iter().enumerate() {
