@@ -31,51 +31,81 @@ const PIECE: usize = 64;
 
 /// `lines` are as long as the row has pixels.
 #[inline(always)]
-pub fn convert(output: Output, colour: Colour, lines: [&[u8]; 4], out: &mut [u8]) {
+pub fn convert(mix: impl Interleave, output: Output, colour: Colour, lines: [&[u8]; 4], out: &mut [u8]) {
+    let [a, b, c, _] = lines;
     match (output, colour) {
-        (Output::Stored | Output::Native, Colour::Grey) => out.copy_from_slice(lines[0]),
-        (Output::Rgb, Colour::Grey) => interleave([lines[0]; 3], out),
-        (Output::Stored, Colour::YCbCr) | (_, Colour::Rgb) => interleave([lines[0], lines[1], lines[2]], out),
-        (_, Colour::Unknown) => interleave([lines[0], lines[1]], out),
+        (Output::Stored | Output::Native, Colour::Grey) => out.copy_from_slice(a),
+        (Output::Rgb, Colour::Grey) => mix.three([a; 3], out),
+        (Output::Stored, Colour::YCbCr) | (_, Colour::Rgb) => mix.three([a, b, c], out),
+        (_, Colour::Unknown) => interleave([a, b], out),
         (Output::Stored, _) | (Output::Native, Colour::Cmyk) => interleave(lines, out),
-        (_, Colour::YCbCr) => pieces::<3>(lines, out, |levels| {
-            let [y, cb, cr, _] = levels;
-            to_rgb(y, cb, cr)
+        (_, Colour::YCbCr) => pieces(mix, 3, lines, out, to_rgb),
+        (Output::Native, Colour::Ycck) => pieces(mix, 4, lines, out, |levels| {
+            to_rgb(levels);
+            levels[..3].iter_mut().for_each(invert);
         }),
-        (Output::Native, Colour::Ycck) => pieces::<4>(lines, out, |[y, cb, cr, k]| {
-            let [r, g, b] = to_rgb(y, cb, cr).map(|level| level.map(|v| 255 - v));
-            [r, g, b, k]
+        (Output::Rgb, Colour::Ycck) => pieces(mix, 3, lines, out, |levels| {
+            to_rgb(levels);
+            inks(levels);
         }),
-        (Output::Rgb, Colour::Ycck) => pieces::<3>(lines, out, |[y, cb, cr, k]| inks(to_rgb(y, cb, cr), k)),
-        (Output::Rgb, Colour::Cmyk) => pieces::<3>(lines, out, |[c, m, y, k]| {
-            inks([c, m, y].map(|ink| ink.map(|v| 255 - v)), k)
+        (Output::Rgb, Colour::Cmyk) => pieces(mix, 3, lines, out, |levels| {
+            levels[..3].iter_mut().for_each(invert);
+            inks(levels);
         }),
+    }
+}
+
+/// How three lines become pixels.
+pub trait Interleave: Copy {
+    fn three(self, lines: [&[u8]; 3], out: &mut [u8]);
+}
+
+#[derive(Clone, Copy)]
+pub struct Portable;
+
+impl Interleave for Portable {
+    #[inline(always)]
+    fn three(self, lines: [&[u8]; 3], out: &mut [u8]) {
+        interleave(lines, out);
     }
 }
 
 #[inline(always)]
 fn interleave<const N: usize>(lines: [&[u8]; N], out: &mut [u8]) {
-    for (x, out) in out.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-        *out = lines.map(|line| line.get(x).copied().unwrap_or(0));
+    let pixels = out.as_chunks_mut::<N>().0;
+    for (i, line) in lines.iter().enumerate() {
+        let line = &line[..pixels.len()];
+        for x in 0..line.len() {
+            pixels[x][i] = line[x];
+        }
     }
 }
 
 type Piece = [u8; PIECE];
 
+/// Converts levels in place; the first three lines of each piece go out, or all four.
 #[inline(always)]
-fn pieces<const N: usize>(lines: [&[u8]; 4], out: &mut [u8], convert: impl Fn([Piece; 4]) -> [Piece; N]) {
-    for (i, out) in out.chunks_mut(N * PIECE).enumerate() {
-        let pixels = out.len() / N;
+fn pieces(mix: impl Interleave, n: usize, lines: [&[u8]; 4], out: &mut [u8], convert: impl Fn(&mut [Piece; 4])) {
+    let mut at = 0;
+    for out in out.chunks_mut(n * PIECE) {
         let mut levels = [[0; PIECE]; 4];
-        for (levels, line) in levels.iter_mut().zip(lines) {
-            let line = line.get(i * PIECE..i * PIECE + pixels).unwrap_or_default();
-            match <&Piece>::try_from(line) {
-                Ok(whole) => *levels = *whole,
-                Err(_) => levels.iter_mut().zip(line).for_each(|(l, v)| *l = *v),
+        for i in 0..4 {
+            let line = lines[i].get(at..).unwrap_or_default();
+            match line.first_chunk() {
+                Some(whole) => levels[i] = *whole,
+                None => levels[i][..line.len()].copy_from_slice(line),
             }
         }
-        let levels = convert(levels);
-        interleave(levels.each_ref().map(|l| &l[..pixels]), out);
+        convert(&mut levels);
+        let [a, b, c, d] = &levels;
+        let pixels = out.len() / n;
+        let lines = [&a[..pixels], &b[..pixels], &c[..pixels], &d[..pixels]];
+        if n == 3 {
+            mix.three([lines[0], lines[1], lines[2]], out);
+        } else {
+            interleave(lines, out);
+        }
+        at += PIECE;
     }
 }
 
@@ -84,33 +114,36 @@ fn pieces<const N: usize>(lines: [&[u8]; 4], out: &mut [u8], convert: impl Fn([P
 /// In 16-bit arithmetic, which fills vector registers: whole multiples of the chroma are taken out of the factors of red
 /// and blue, and the rest of 2^16 · factor fits 16 bits. `(⌊2xf / 2^16⌋ + 1) >> 1` is `(xf + 2^15) >> 16`.
 #[inline(always)]
-fn to_rgb(y: Piece, cb: Piece, cr: Piece) -> [Piece; 3] {
-    let high = |x: i16, factor: i16| ((i32::from(x) * i32::from(factor)) >> 16) as i16;
-    let rounded = |x: i16, factor: i16| (high(2 * x, factor) + 1) >> 1;
-    let mut out = [[0; PIECE]; 3];
-    let [red, green, blue] = &mut out;
+fn to_rgb([a, b, c, _]: &mut [Piece; 4]) {
     for i in 0..PIECE {
-        let (y, cb, cr) = (i16::from(y[i]), i16::from(cb[i]) - 128, i16::from(cr[i]) - 128);
-        let mixed = (-22554 * i32::from(cb) - 46802 * i32::from(cr) + (1 << 15)) >> 16;
-        red[i] = (y + cr + rounded(cr, (91881 - 65536) as i16)).clamp(0, 255) as u8;
-        green[i] = (y + mixed as i16).clamp(0, 255) as u8;
-        blue[i] = (y + 2 * cb + rounded(cb, (116130 - 2 * 65536) as i16)).clamp(0, 255) as u8;
+        let (y, cb, cr) = (i16::from(a[i]), i16::from(b[i]) - 128, i16::from(c[i]) - 128);
+        let green = (-22554 * i32::from(cb) - 46802 * i32::from(cr) + (1 << 15)) >> 16;
+        a[i] = (y + cr + rounded(cr, (91881 - 65536) as i16)).clamp(0, 255) as u8;
+        b[i] = (y + green as i16).clamp(0, 255) as u8;
+        c[i] = (y + 2 * cb + rounded(cb, (116130 - 2 * 65536) as i16)).clamp(0, 255) as u8;
     }
-    out
 }
 
-/// `cmyk2rgb` of Pillow: level = white - ink × white / 255, with white what black ink leaves. `black` is as stored, inverted.
 #[inline(always)]
-fn inks(inks: [Piece; 3], black: Piece) -> [Piece; 3] {
-    let mut out = inks;
-    for levels in &mut out {
-        for (level, &white) in levels.iter_mut().zip(&black) {
-            let white = u32::from(white);
-            let product = u32::from(*level) * white + 128;
-            *level = white.wrapping_sub(((product >> 8) + product) >> 8) as u8;
+fn rounded(x: i16, factor: i16) -> i16 {
+    (((i32::from(2 * x) * i32::from(factor)) >> 16) as i16 + 1) >> 1
+}
+
+#[inline(always)]
+fn invert(levels: &mut Piece) {
+    levels.iter_mut().for_each(|level| *level = 255 - *level);
+}
+
+/// `cmyk2rgb` of Pillow: level = white - ink × white / 255, with white what black ink leaves: black as stored, inverted.
+#[inline(always)]
+fn inks([c, m, y, black]: &mut [Piece; 4]) {
+    for levels in [c, m, y] {
+        for i in 0..PIECE {
+            let white = u32::from(black[i]);
+            let product = u32::from(levels[i]) * white + 128;
+            levels[i] = white.wrapping_sub(((product >> 8) + product) >> 8) as u8;
         }
     }
-    out
 }
 
 #[cfg(test)]
@@ -124,7 +157,7 @@ mod tests {
         for y in [0, 1, 100, 128, 254, 255] {
             let luma = vec![y; cb.len()];
             let mut out = vec![0; 3 * luma.len()];
-            convert(Output::Rgb, Colour::YCbCr, [&luma, &cb, &cr, &[]], &mut out);
+            convert(Portable, Output::Rgb, Colour::YCbCr, [&luma, &cb, &cr, &[]], &mut out);
             for (rgb, [cb, cr]) in out.as_chunks::<3>().0.iter().zip(&pairs) {
                 let (y, cb, cr) = (i32::from(y), i32::from(*cb) - 128, i32::from(*cr) - 128);
                 let r = y + ((91881 * cr + 32768) >> 16);

@@ -4,6 +4,7 @@
 use pulp::bytemuck;
 
 use crate::arithmetic::Arithmetic;
+use crate::block;
 use crate::coder::Coder;
 use crate::color::Output;
 use crate::error::{Error, Result};
@@ -67,7 +68,7 @@ impl<'a> Job<'_, 'a, '_> {
             self.env.look()?;
             for from in (0..scan.across).step_by(UNITS) {
                 let count = UNITS.min(scan.across - from);
-                units.read(&mut coder, count);
+                read_units(&mut units, &mut coder, count);
                 units.transform(&mut rows, from, count);
             }
             give(&mut self.target, &mut rows, self.frame.width * channels, &mut pixels, &mut strip, self.env)?;
@@ -149,7 +150,7 @@ impl<'a> Job<'_, 'a, '_> {
             false => None,
         };
         let mut rows = Rows::new(frame, self.output, self.colour, self.env)?;
-        let (mut strip, mut smoothed) = (Vec::new(), Vec::new());
+        let (mut strip, mut smoothed, mut sorted) = (Vec::new(), Vec::new(), [[0; 64]; UNITS]);
         for unit in 0..frame.units_down {
             self.env.look()?;
             for (index, component) in frame.components.iter().enumerate() {
@@ -161,7 +162,15 @@ impl<'a> Job<'_, 'a, '_> {
                             smooth.row(index, unit, y, blocks, &mut smoothed);
                             idct::run(bytemuck::cast_slice(&smoothed), &factors[index], out, stride);
                         }
-                        None => idct::run(blocks, &factors[index], out, stride),
+                        None => {
+                            for (i, blocks) in blocks.chunks(UNITS).enumerate() {
+                                for (sorted, block) in sorted.iter_mut().zip(blocks) {
+                                    *sorted = block::rows(block);
+                                }
+                                let blocks = bytemuck::cast_slice(&sorted[..blocks.len()]);
+                                idct::run(blocks, &factors[index], &mut out[8 * UNITS * i..], stride);
+                            }
+                        }
                     }
                 }
             }
@@ -231,6 +240,18 @@ fn give(
     Ok(())
 }
 
+/// With the shifts of newer processors.
+fn read_units<'a, C: Coder<'a>>(units: &mut Units, coder: &mut C, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return simd.vectorize(
+            #[inline(always)]
+            || units.read(coder, count),
+        );
+    }
+    units.read(coder, count);
+}
+
 /// Blocks of some units side by side, each component's rows of blocks by themselves.
 struct Units {
     blocks: Vec<[i16; 64]>,
@@ -251,8 +272,9 @@ impl Units {
         Self { blocks: vec![[0; 64]; len], parts, factors }
     }
 
+    #[inline(always)]
     fn read<'a, C: Coder<'a>>(&mut self, coder: &mut C, count: usize) {
-        self.blocks.fill([0; 64]);
+        self.blocks.as_flattened_mut().fill(0);
         for unit in 0..count {
             if !coder.begin() {
                 continue;

@@ -62,9 +62,11 @@ pub fn portable(blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], strid
 #[inline(always)]
 pub fn flat(block: &[u8; BLOCK], factors: &Factors) -> Option<u8> {
     let words: &[[u8; 8]; 16] = bytemuck::cast_ref(block);
-    let words = words.map(u64::from_ne_bytes);
-    let first = words[0].to_le() & !0xffff;
-    if words[1..].iter().fold(first, |all, word| all | word) != 0 {
+    let mut any = u64::from_le_bytes(words[0]) & !0xffff;
+    for word in &words[1..] {
+        any |= u64::from_ne_bytes(*word);
+    }
+    if any != 0 {
         return None;
     }
     let mean = i16::from_ne_bytes([block[0], block[1]]).wrapping_mul(factors[0]) << 2;

@@ -44,6 +44,8 @@ mod bits;
 mod block;
 mod coder;
 mod color;
+#[cfg(target_arch = "x86_64")]
+mod color_avx2;
 mod decode;
 mod error;
 mod frame;

@@ -56,12 +56,14 @@ fn blocks(bits: &mut Bits, size: u32) -> u32 {
 pub fn ac_refine(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
     let mut bits = *state;
     let one = 1i16 << band.low;
+    let present = block.present();
+    let all = u64::MAX >> (63 - band.last);
     let mut k = band.first;
     if *end_run == 0 {
         while k <= band.last {
             bits.refill();
             // A new coefficient has one bit, its sign, whatever its symbol says of its size.
-            let (mut run, new) = match table.symbol(&mut bits) {
+            let (run, new) = match table.symbol(&mut bits) {
                 (15, 0) => (15, 0),
                 (size, 0) => {
                     *end_run = blocks(&mut bits, size);
@@ -72,41 +74,47 @@ pub fn ac_refine(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32,
                     (run, if bits.bit() { one } else { -one })
                 }
             };
-            // Over so many zeros, and the coefficients between them, of each of which there is a bit.
-            while k <= band.last {
-                if block.get(k) != 0 {
-                    refine(&mut bits, &mut block, k, one);
-                } else if run == 0 {
-                    break;
-                } else {
-                    run -= 1;
-                }
-                k += 1;
+            // Over so many zeros, and the coefficients between them.
+            let mut zeros = !present & all & u64::MAX << k;
+            for _ in 0..run {
+                zeros &= zeros.wrapping_sub(1);
             }
+            let end = (zeros.trailing_zeros() as usize).min(band.last + 1);
+            refine(&mut bits, &mut block, present & bits_of(k, end), one);
             if new != 0 {
-                block.set(k, new);
+                block.set(end, new);
             }
-            k += 1;
+            k = end + 1;
         }
     }
     if *end_run > 0 {
-        while k <= band.last {
-            if block.get(k) != 0 {
-                refine(&mut bits, &mut block, k, one);
-            }
-            k += 1;
-        }
+        refine(&mut bits, &mut block, present & bits_of(k, band.last + 1), one);
         *end_run -= 1;
     }
     *state = bits;
 }
 
+/// Bits from a place up to another one, which is 64 at most.
 #[inline(always)]
-fn refine(bits: &mut Bits, block: &mut Block<'_>, k: usize, one: i16) {
-    if bits.next_bit() {
-        let value = block.get(k);
-        if value & one == 0 {
-            block.set(k, value.wrapping_add(if value >= 0 { one } else { -one }));
+fn bits_of(from: usize, end: usize) -> u64 {
+    if from < end { (u64::MAX << from) & (u64::MAX >> (64 - end)) } else { 0 }
+}
+
+/// A bit for each of these coefficients: one that is set moves it away from zero, unless it has moved already.
+#[inline(always)]
+fn refine(bits: &mut Bits, block: &mut Block<'_>, mut places: u64, one: i16) {
+    while places != 0 {
+        bits.refill();
+        let count = places.count_ones().min(32);
+        let mut moves = bits.take(count) << (32 - count);
+        for _ in 0..count {
+            let k = places.trailing_zeros() as usize;
+            places &= places - 1;
+            let value = block.get(k);
+            let step = if value >= 0 { one } else { -one };
+            let moved = moves >> 31 == 1 && value & one == 0;
+            block.set(k, value.wrapping_add(if moved { step } else { 0 }));
+            moves <<= 1;
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Rows of units on their way to pixels: samples of one row of units, and the row of samples before it, which the triangle filter
 //! down needs. Follows `jdmainct.c`, whose context rows are clamped to the picture.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::NullaryFnOnce;
 
 use crate::Env;
-use crate::color::{Output, convert};
+use crate::color::{Interleave, Output, Portable, convert};
 use crate::error::Result;
 use crate::frame::{Colour, Component, Frame, Upsampling};
 use crate::upsample;
@@ -19,7 +19,6 @@ pub struct Rows<'f> {
     planes: Vec<Plane>,
     /// A row of each component, as wide as the picture.
     lines: Vec<Vec<u8>>,
-    sums: Vec<u16>,
     /// The row of units whose samples are here.
     unit: usize,
     /// Its last row of pixels needs the next one.
@@ -34,7 +33,7 @@ struct Plane {
 /// Bytes that the rows take beside the picture.
 pub fn size(frame: &Frame) -> usize {
     let samples = |c: &Component| 8 * c.h * frame.units_across * (8 * c.v + 1);
-    let lines = frame.components.len() + 2;
+    let lines = frame.components.len();
     frame.components.iter().map(samples).sum::<usize>() + lines * (frame.width + SPARE)
 }
 
@@ -49,13 +48,9 @@ impl<'f> Rows<'f> {
         for _ in 0..frame.components.len() {
             lines.push(env.zeroed(frame.width + SPARE)?);
         }
-        let mut sums = Vec::new();
-        let wide = frame.width / 2 + SPARE;
-        sums.try_reserve_exact(wide).map_err(|_| crate::Error::OutOfMemory(2 * wide))?;
-        sums.resize(wide, 0);
         let late = |c: &Component| matches!(c.upsampling, Upsampling::Down | Upsampling::Both);
         let late = usize::from(frame.components.iter().any(late));
-        Ok(Self { frame, output, colour, planes, lines, sums, unit: 0, late })
+        Ok(Self { frame, output, colour, planes, lines, unit: 0, late })
     }
 
     /// A component's samples of a row of blocks, from a column of blocks on; and how long its rows are.
@@ -74,9 +69,17 @@ impl<'f> Rows<'f> {
         (first.min(self.frame.height), end)
     }
 
+    fn write_only(&mut self, out: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            return simd.vectorize(Write { mix: crate::color_avx2::Avx2(simd), rows: self, out });
+        }
+        Write { mix: Portable, rows: self, out }.call();
+    }
+
     /// Writes these rows, and makes room for the next row of units.
     pub fn write(&mut self, out: &mut [u8]) {
-        Arch::new().dispatch(Write { rows: self, out });
+        self.write_only(out);
         for plane in &mut self.planes {
             let last = plane.samples.len() - plane.stride;
             plane.samples.copy_within(last.., 0);
@@ -85,23 +88,24 @@ impl<'f> Rows<'f> {
     }
 }
 
-struct Write<'a, 'f> {
+struct Write<'a, 'f, M> {
+    mix: M,
     rows: &'a mut Rows<'f>,
     out: &'a mut [u8],
 }
 
-impl WithSimd for Write<'_, '_> {
+impl<M: Interleave> NullaryFnOnce for Write<'_, '_, M> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { rows, out } = self;
+    fn call(self) {
+        let Self { mix, rows, out } = self;
         let (first, end) = rows.ready();
-        let Rows { frame, output, colour, planes, lines, sums, unit, .. } = rows;
+        let Rows { frame, output, colour, planes, lines, unit, .. } = rows;
         let width = frame.width;
         for (y, out) in (first..end).zip(out.chunks_exact_mut(width * output.channels(*colour))) {
             for ((component, plane), line) in frame.components.iter().zip(&*planes).zip(&mut *lines) {
-                fill(component, plane, *unit, y, sums, line);
+                fill(component, plane, *unit, y, line);
             }
             let mut whole = [&[][..]; 4];
             for (i, (slot, line)) in whole.iter_mut().zip(&*lines).enumerate() {
@@ -111,7 +115,7 @@ impl WithSimd for Write<'_, '_> {
                     _ => &line[..width],
                 };
             }
-            convert(*output, *colour, whole, out);
+            convert(mix, *output, *colour, whole, out);
         }
     }
 }
@@ -125,7 +129,7 @@ fn plane_row<'p>(component: &Component, plane: &'p Plane, unit: usize, y: usize)
 
 /// The row of pixels `y` of a component that is smaller than the picture.
 #[inline(always)]
-fn fill(component: &Component, plane: &Plane, unit: usize, y: usize, sums: &mut [u16], line: &mut [u8]) {
+fn fill(component: &Component, plane: &Plane, unit: usize, y: usize, line: &mut [u8]) {
     let row = |y: usize| plane_row(component, plane, unit, y);
     let above = y.is_multiple_of(2);
     let far = || row(if above { (y / 2).saturating_sub(1) } else { y / 2 + 1 });
@@ -133,7 +137,7 @@ fn fill(component: &Component, plane: &Plane, unit: usize, y: usize, sums: &mut 
         Upsampling::None => {}
         Upsampling::Across => upsample::across(row(y), line),
         Upsampling::Down => upsample::down(row(y / 2), far(), above, line),
-        Upsampling::Both => upsample::both(row(y / 2), far(), sums, line),
+        Upsampling::Both => upsample::both(row(y / 2), far(), line),
         Upsampling::Repeat(h, v) => upsample::repeat(row(y / v), h, line),
     }
 }

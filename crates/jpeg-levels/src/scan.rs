@@ -2,7 +2,7 @@
 //! `consume_data` of `jdcoefct.c`.
 
 use crate::Env;
-use crate::block::Block;
+use crate::block::{BLOCK, Block, rows};
 use crate::coder::Coder;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -58,16 +58,31 @@ impl Scan {
         env: &Env<'_>,
     ) -> Result<usize> {
         // Rows of units of the scan in one of the frame.
-        let rows = match &self.slots[..] {
+        let in_unit = match &self.slots[..] {
             [only] => frame.components[only.index].v,
             _ => 1,
         };
         let mut good = 0;
         for row in 0..self.down {
             env.look()?;
+            if let [Slot { index, .. }] = self.slots[..] {
+                for block in store.run(index, row, 0, self.across) {
+                    if coder.has_data() {
+                        good = row / in_unit;
+                    }
+                    if coder.begin() {
+                        one(coder, frame, 0, block);
+                        coder.end();
+                    }
+                }
+                if let Some(good) = self.end(coder, good, in_unit) {
+                    return Ok(good);
+                }
+                continue;
+            }
             for column in 0..self.across {
                 if coder.has_data() {
-                    good = row / rows;
+                    good = row / in_unit;
                 }
                 if !coder.begin() {
                     continue;
@@ -75,24 +90,33 @@ impl Scan {
                 for (slot, &Slot { index, h, v }) in self.slots.iter().enumerate() {
                     for y in row * v..(row + 1) * v {
                         for block in store.run(index, y, column * h, h) {
-                            let mut block = Block(block);
-                            if frame.progressive {
-                                coder.part(slot, block);
-                            } else {
-                                let mut coefficients = block.load();
-                                coder.whole(slot, &mut coefficients);
-                                block.store(&coefficients);
-                            }
+                            one(coder, frame, slot, block);
                         }
                     }
                 }
                 coder.end();
             }
-            if coder.is_done() {
-                // A bad arithmetic code is no end of data to libjpeg.
-                return Ok(if coder.has_data() { (self.down - 1) / rows } else { good });
+            if let Some(good) = self.end(coder, good, in_unit) {
+                return Ok(good);
             }
         }
         Ok(good)
+    }
+
+    /// Nothing can come any more: what [`read`](Self::read) would return.
+    fn end<'a, C: Coder<'a>>(&self, coder: &C, good: usize, in_unit: usize) -> Option<usize> {
+        // A bad arithmetic code is no end of data to libjpeg.
+        coder.is_done().then(|| if coder.has_data() { (self.down - 1) / in_unit } else { good })
+    }
+}
+
+#[inline(always)]
+fn one<'a, C: Coder<'a>>(coder: &mut C, frame: &Frame, slot: usize, block: &mut [u8; BLOCK]) {
+    if frame.progressive {
+        coder.part(slot, Block(block));
+    } else {
+        let mut coefficients = rows(block);
+        coder.whole(slot, &mut coefficients);
+        Block(block).store(&coefficients);
     }
 }

@@ -1,7 +1,7 @@
 //! Low coefficients of a progressive picture that no scan has brought, estimated from the means of blocks around. Follows
 //! `smoothing_ok` and `decompress_smooth_data` of `jdcoefct.c`.
 
-use crate::block::load;
+use crate::block::rows;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::markers::Steps;
@@ -220,17 +220,17 @@ impl<'a> Smooth<'a> {
         let Some(steps) = &self.steps[index] else { return };
         let known = if unit > self.good { progress.before } else { progress.now };
         let alone = known[1..=9].iter().all(|&k| k == -1);
-        let rows = self.rows(index, unit, y);
+        let around = self.rows(index, unit, y);
         out.clear();
         for (x, block) in blocks.iter().take(c.blocks_across).enumerate() {
             let mut window = [0; 25];
-            for (line, means) in window.as_chunks_mut::<5>().0.iter_mut().zip(rows) {
+            for (line, means) in window.as_chunks_mut::<5>().0.iter_mut().zip(around) {
                 for (i, mean) in line.iter_mut().enumerate() {
                     let x = (x + i).saturating_sub(2).min(c.blocks_across - 1);
                     *mean = i16::from_ne_bytes(means[x]).into();
                 }
             }
-            let mut block = load(block);
+            let mut block = rows(block);
             let kernels: &[(usize, Window)] = if alone { &MEANS_ALONE } else { &MEANS_AND_MORE };
             for &(k, ref weights) in kernels {
                 let place = PLACES[k - 1];
