@@ -1,7 +1,7 @@
 //! From scans to pixels: in one go where the only scan has all components, else with the coefficients of the whole picture in
 //! between. Follows `jdcoefct.c` and `jdapistd.c`.
 
-use pulp::bytemuck;
+use pulp::{NullaryFnOnce, bytemuck};
 
 use crate::arithmetic::Arithmetic;
 use crate::block;
@@ -16,7 +16,7 @@ use crate::scan::Scan;
 use crate::sequential::Huffman;
 use crate::smooth::{Progress, Smooth};
 use crate::store::Store;
-use crate::{Env, Picture, Target};
+use crate::{Env, Picture, Target, vectors};
 
 /// Units decoded before their blocks are transformed: they stay in the nearest cache.
 const UNITS: usize = 16;
@@ -68,7 +68,7 @@ impl<'a> Job<'_, 'a, '_> {
             self.env.look()?;
             for from in (0..scan.across).step_by(UNITS) {
                 let count = UNITS.min(scan.across - from);
-                read_units(&mut units, &mut coder, count);
+                vectors::run(ReadUnits { units: &mut units, coder: &mut coder, count });
                 units.transform(&mut rows, from, count);
             }
             give(&mut self.target, &mut rows, self.frame.width * channels, &mut pixels, &mut strip, self.env)?;
@@ -105,7 +105,7 @@ impl<'a> Job<'_, 'a, '_> {
             latch(&self.reader, frame, &header, &mut steps)?;
             work = scan.blocks().and_then(|blocks| work.checked_sub(blocks)).ok_or(Error::TooManyScans)?;
             let args = (&scan, frame, &header, &mut store, self.env);
-            let begin = |_: &mut Reader<'a>| {
+            let begin = || {
                 for component in &header.components {
                     let progress = &mut progress[component.index];
                     progress.note(header.band, header.low, first_scan);
@@ -204,12 +204,12 @@ type Args<'s> = (&'s Scan, &'s Frame, &'s ScanHeader, &'s mut Store, &'s Env<'s>
 
 fn read<'a, C: Coder<'a>>(
     reader: &mut Reader<'a>,
-    (scan, frame, header, store, env): Args<'_>,
-    begin: impl FnOnce(&mut Reader<'a>),
+    args: Args<'_>,
+    begin: impl FnOnce(),
 ) -> Result<usize> {
-    let mut coder = C::new(reader, header)?;
-    begin(reader);
-    let good = scan.read(&mut coder, frame, store, env)?;
+    let mut coder = C::new(reader, args.2)?;
+    begin();
+    let good = vectors::run(ReadScan(&mut coder, args))?;
     coder.leave(reader);
     Ok(good)
 }
@@ -240,16 +240,31 @@ fn give(
     Ok(())
 }
 
-/// With the shifts of newer processors.
-fn read_units<'a, C: Coder<'a>>(units: &mut Units, coder: &mut C, count: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return simd.vectorize(
-            #[inline(always)]
-            || units.read(coder, count),
-        );
+struct ReadUnits<'u, C> {
+    units: &'u mut Units,
+    coder: &'u mut C,
+    count: usize,
+}
+
+impl<'a, C: Coder<'a>> NullaryFnOnce for ReadUnits<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.units.read(self.coder, self.count);
     }
-    units.read(coder, count);
+}
+
+struct ReadScan<'s, C>(&'s mut C, Args<'s>);
+
+impl<'a, C: Coder<'a>> NullaryFnOnce for ReadScan<'_, C> {
+    type Output = Result<usize>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        let Self(coder, (scan, frame, _, store, env)) = self;
+        scan.read(coder, frame, store, env)
+    }
 }
 
 /// Blocks of some units side by side, each component's rows of blocks by themselves.

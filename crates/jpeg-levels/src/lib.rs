@@ -62,6 +62,7 @@ mod sequential;
 mod smooth;
 mod store;
 mod upsample;
+mod vectors;
 
 pub use color::Output;
 pub use error::{Error, Result, Unsupported, Warnings};

@@ -5,19 +5,21 @@ use crate::block::Block;
 use crate::coder::Band;
 use crate::huffman::{Next, Table};
 
+#[inline(always)]
 pub fn dc_first(bits: &mut Bits, table: &Table, last: &mut i32, low: u32, mut block: Block<'_>) {
     bits.refill();
     *last = last.wrapping_add(table.difference(bits));
     block.set(0, (*last << low) as i16);
 }
 
+#[inline(always)]
 pub fn dc_refine(bits: &mut Bits, low: u32, mut block: Block<'_>) {
     if bits.next_bit() {
         block.set(0, block.get(0) | 1 << low);
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 pub fn ac_first(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
     if *end_run > 0 {
         *end_run -= 1;
@@ -52,7 +54,7 @@ fn blocks(bits: &mut Bits, size: u32) -> u32 {
     (1 << size) + bits.take(size)
 }
 
-#[inline(never)]
+#[inline(always)]
 pub fn ac_refine(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
     let mut bits = *state;
     let one = 1i16 << band.low;

@@ -50,6 +50,7 @@ impl Scan {
     }
 
     /// Reads all of it into the store. Returns the last row of the frame's units that had data.
+    #[inline(always)]
     pub fn read<'a, C: Coder<'a>>(
         &self,
         coder: &mut C,

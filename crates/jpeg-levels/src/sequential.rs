@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::huffman::{Next, Spec, Table};
 use crate::input::Input;
 use crate::markers::{NATURAL, Reader, ScanHeader};
+use crate::progressive::{ac_first, ac_refine, dc_first, dc_refine};
 
 pub struct Huffman<'a> {
     input: Input<'a>,
@@ -94,18 +95,22 @@ impl<'a> Coder<'a> for Huffman<'a> {
         reached.min(63) as u8
     }
 
+    #[inline(always)]
     fn part(&mut self, slot: usize, block: Block<'_>) {
         match (self.band.first == 0, self.band.refines) {
             (true, false) => {
                 if let Some(table) = self.dc.get(self.slots[slot & 3].0) {
-                    crate::progressive::dc_first(&mut self.bits, table, &mut self.last[slot & 3], self.band.low, block);
+                    dc_first(&mut self.bits, table, &mut self.last[slot & 3], self.band.low, block);
                 }
             }
-            (true, true) => crate::progressive::dc_refine(&mut self.bits, self.band.low, block),
+            (true, true) => dc_refine(&mut self.bits, self.band.low, block),
             (false, refines) => {
                 let Some(table) = self.ac.first() else { return };
-                let ac = if refines { crate::progressive::ac_refine } else { crate::progressive::ac_first };
-                ac(&mut self.bits, table, self.band, &mut self.end_run, block);
+                if refines {
+                    ac_refine(&mut self.bits, table, self.band, &mut self.end_run, block);
+                } else {
+                    ac_first(&mut self.bits, table, self.band, &mut self.end_run, block);
+                }
             }
         }
     }

@@ -52,6 +52,7 @@ impl Store {
     }
 
     /// Blocks of a component, side by side.
+    #[inline]
     pub fn run(&mut self, index: usize, y: usize, x: usize, count: usize) -> &mut [[u8; BLOCK]] {
         let place = self.place(index, y, x);
         self.bytes.get_mut(place..place + count * BLOCK).unwrap_or_default().as_chunks_mut().0
