@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
                 match decode(&std::fs::read(name?)?, Output::Rgb) {
                     Ok(p) => {
                         let w = p.warnings;
-                        writeln!(out, "{} {} {} {} {} {}", p.width, p.height, p.channels, w.truncated, w.corrupt, w.incomplete)?;
+                        writeln!(out, "{} {} {} {} {} {} {}", p.width, p.height, p.channels, w.truncated, w.corrupt, w.lost, w.incomplete)?;
                         out.write_all(&p.pixels)?;
                     }
                     Err(error) => writeln!(out, "error {error}")?,

@@ -27,6 +27,7 @@ pub struct Arithmetic<'a> {
     failed: bool,
     corrupt: bool,
     truncated: bool,
+    lost: bool,
     last: [i32; 4],
     context: [usize; 4],
     slots: [(usize, usize); 4],
@@ -55,6 +56,7 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
             failed: false,
             corrupt: false,
             truncated: false,
+            lost: false,
             last: [0; 4],
             context: [0; 4],
             slots,
@@ -71,6 +73,7 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
             self.truncated |= self.input.ended;
             self.reset();
         }
+        self.lost |= self.failed;
         !self.failed
     }
 
@@ -115,10 +118,15 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
         self.note(result.is_ok());
     }
 
+    #[inline(always)]
     fn end(&mut self) {}
 
     fn has_data(&self) -> bool {
         true
+    }
+
+    fn lose(&mut self) {
+        self.lost = true;
     }
 
     fn is_done(&self) -> bool {
@@ -129,6 +137,7 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
         reader.input = self.input;
         reader.warnings.corrupt |= self.corrupt;
         reader.warnings.truncated |= self.truncated;
+        reader.warnings.lost |= self.lost;
     }
 }
 

@@ -129,9 +129,9 @@ impl<'a> Job<'_, 'a, '_> {
         }
         let warnings = &mut self.reader.warnings;
         warnings.truncated |= self.reader.input.ended;
-        let unknown = |p: &Progress| p.now.iter().any(|&k| k != 0);
-        warnings.incomplete =
-            if frame.progressive { progress.iter().any(unknown) } else { steps.contains(&None) };
+        let unknown = |p: &Progress| p.now.iter().any(|&bits| bits != 0);
+        warnings.missing = steps.contains(&None);
+        warnings.incomplete = frame.progressive && progress.iter().any(unknown);
         self.pixels(store, &steps, &progress, (good, first_scan))
     }
 

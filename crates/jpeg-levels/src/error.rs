@@ -76,8 +76,12 @@ pub struct Warnings {
     pub truncated: bool,
     /// A code that no table has, a segment that ends early, a restart marker that is not the expected one.
     pub corrupt: bool,
+    /// There are blocks for which a scan has no data, since its segment ended before them: they are flat, or less sharp.
+    pub lost: bool,
     /// Bytes between segments that belong to none.
     pub stray_bytes: bool,
-    /// Not every component has a scan, or not every coefficient is known to its last bit.
+    /// A component has no scan: it is flat.
+    pub missing: bool,
+    /// Not every coefficient of a progressive picture is known to its last bit.
     pub incomplete: bool,
 }

@@ -70,6 +70,7 @@ pub use frame::Colour;
 
 use decode::{Job, is_single};
 use frame::Frame;
+use input::{EOI, Input, SOI};
 use markers::{Reader, ScanHeader};
 
 /// Where memory comes from, and whether to go on.
@@ -159,6 +160,11 @@ impl<'a> Decoder<'a> {
         self.colour
     }
 
+    /// The segments before the first scan, by their markers: those of applications (0xe0 to 0xef) hold metadata.
+    pub fn segments(&self) -> Segments<'a> {
+        Segments(Input { pos: 2, marker: 0, ..self.reader.input })
+    }
+
     /// Progressive, or with components in scans of their own: there are coefficients to keep.
     pub fn has_several_scans(&self) -> bool {
         !is_single(&self.frame, &self.first)
@@ -198,6 +204,30 @@ impl<'a> Decoder<'a> {
             return Err(Error::Unsupported(Unsupported::Components(2)));
         }
         Job { reader, frame, first, colour, output, env, target }.run()
+    }
+}
+
+/// The markers and bodies of segments.
+#[derive(Clone, Debug)]
+pub struct Segments<'a>(Input<'a>);
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let marker = self.0.seek_marker();
+            match marker {
+                EOI if self.0.ended => return None,
+                0xda => return None,
+                // Markers without a segment; a stream of tables may come before the picture's.
+                EOI | SOI | 0xd0..=0xd7 | 0x01 => self.0.marker = 0,
+                _ => {
+                    self.0.marker = 0;
+                    return Some((marker, self.0.segment().ok()?.unwrap_or_default()));
+                }
+            }
+        }
     }
 }
 

@@ -76,8 +76,8 @@ impl Scan {
                         coder.end();
                     }
                 }
-                if let Some(good) = self.end(coder, good, in_unit) {
-                    return Ok(good);
+                if coder.is_done() && row + 1 < self.down {
+                    return Ok(self.leave(coder, good, in_unit));
                 }
                 continue;
             }
@@ -97,17 +97,18 @@ impl Scan {
                 }
                 coder.end();
             }
-            if let Some(good) = self.end(coder, good, in_unit) {
-                return Ok(good);
+            if coder.is_done() && row + 1 < self.down {
+                return Ok(self.leave(coder, good, in_unit));
             }
         }
         Ok(good)
     }
 
-    /// Nothing can come any more: what [`read`](Self::read) would return.
-    fn end<'a, C: Coder<'a>>(&self, coder: &C, good: usize, in_unit: usize) -> Option<usize> {
+    /// Nothing can come any more, and there are rows left: what [`read`](Self::read) would return.
+    fn leave<'a, C: Coder<'a>>(&self, coder: &mut C, good: usize, in_unit: usize) -> usize {
+        coder.lose();
         // A bad arithmetic code is no end of data to libjpeg.
-        coder.is_done().then(|| if coder.has_data() { (self.down - 1) / in_unit } else { good })
+        if coder.has_data() { (self.down - 1) / in_unit } else { good }
     }
 }
 

@@ -17,6 +17,7 @@ pub struct Huffman<'a> {
     out_of_data: bool,
     corrupt: bool,
     truncated: bool,
+    lost: bool,
     /// Of each slot, the DC coefficient before.
     pub last: [i32; 4],
     /// Of each slot, its tables' places among `dc` and `ac`.
@@ -41,6 +42,7 @@ impl<'a> Coder<'a> for Huffman<'a> {
             out_of_data: false,
             corrupt: false,
             truncated: false,
+            lost: false,
             last: [0; 4],
             slots: [(0, 0); 4],
             dc: Vec::new(),
@@ -65,6 +67,7 @@ impl<'a> Coder<'a> for Huffman<'a> {
         if self.restarts.is_due() {
             self.restart();
         }
+        self.lost |= self.out_of_data;
         !self.out_of_data
     }
 
@@ -126,6 +129,10 @@ impl<'a> Coder<'a> for Huffman<'a> {
         !self.out_of_data
     }
 
+    fn lose(&mut self) {
+        self.lost = true;
+    }
+
     fn is_done(&self) -> bool {
         self.out_of_data && self.restarts.interval == 0
     }
@@ -135,6 +142,7 @@ impl<'a> Coder<'a> for Huffman<'a> {
         reader.input = self.input;
         reader.warnings.corrupt |= self.corrupt || self.bits.bad_code;
         reader.warnings.truncated |= self.truncated;
+        reader.warnings.lost |= self.lost;
     }
 }
 

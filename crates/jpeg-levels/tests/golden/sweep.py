@@ -29,7 +29,7 @@ class Ours:
             raise SystemExit(f"{path}: the decoder ended")
         if head.startswith("error"):
             return None, head, None
-        w, h, n, truncated, corrupt, incomplete = head.split()
+        w, h, n, truncated, *_ = head.split()
         return (int(w), int(h)), self.p.stdout.read(int(w) * int(h) * int(n)), truncated == "true"
 
 
