@@ -177,6 +177,28 @@ INSERT INTO loses VALUES (2, 'dog');
 CALL clip_drain('loses');
 SELECT sqlstate, message, state FROM clip_failures;
 \set VERBOSITY default
+ALTER TABLE loses ADD COLUMN "the Key" timestamptz NOT NULL DEFAULT '2026-03-04 05:06:07.891+02', ADD PRIMARY KEY ("the Key", id);
+SELECT key FROM clip.queue;
+CALL clip_drain('loses');
+SELECT id, embedding = clip_embed_text(title) AS embedded FROM loses;
+SELECT count(*) FROM clip_failures;
+
+-- a key of the same columns in another order, and one of others, at once or in two steps, of partitions, too
+CREATE TABLE pairs (a int, b int, c int, title text, embedding vector, PRIMARY KEY (a, b)) PARTITION BY LIST (a);
+CREATE TABLE pairs_1 PARTITION OF pairs FOR VALUES IN (1);
+CREATE TABLE pairs_2 PARTITION OF pairs DEFAULT;
+SELECT clip_attach('pairs', text_column => 'title', mode => 'async');
+INSERT INTO pairs VALUES (1, 2, 5, 'cat'), (2, 1, 6, NULL), (2, 3, 7, 'dog'), (3, 3, 8, 'bird');
+ALTER TABLE pairs DROP CONSTRAINT pairs_pkey, ADD PRIMARY KEY (b, a);
+SELECT relation, key FROM clip.queue ORDER BY 1, 2;
+INSERT INTO pairs VALUES (1, 3, 9, 'fish');
+ALTER TABLE pairs DROP CONSTRAINT pairs_pkey;
+CALL clip_drain('pairs');
+SELECT relation, key FROM clip.queue ORDER BY 1, 2;
+ALTER TABLE pairs ADD PRIMARY KEY (a, c);
+CALL clip_drain('pairs');
+SELECT a, b, embedding = clip_embed_text(title) AS embedded FROM pairs ORDER BY a, b;
+SELECT count(*) FROM clip.queue;
 
 -- partitioned: rows of every partition, however they come
 CREATE TABLE parted (id int PRIMARY KEY, title text, embedding vector) PARTITION BY RANGE (id);
@@ -226,7 +248,7 @@ SELECT what FROM seen WHERE what LIKE '% rows';
 SELECT id FROM parents WHERE embedding IS NULL ORDER BY id;
 SELECT count(*), bool_and(embedding = clip_embed_text(title)) FROM parents WHERE embedding IS NOT NULL;
 DROP TABLE children, seen;
-DROP TABLE parents, keyed, keyless, loses, parted CASCADE;
+DROP TABLE parents, keyed, keyless, loses, pairs, parted CASCADE;
 DROP FUNCTION see(), count_rows();
 DROP SCHEMA elsewhere CASCADE;
 DROP TYPE colour;

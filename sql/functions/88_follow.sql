@@ -2,6 +2,40 @@
 -- What a user does to a table must not make its rows fail, nor leave them without vectors. Event triggers of an extension run
 -- as its owner; they call nothing of the table's own.
 
+-- What rows wait under names the columns of a primary key by their places alone. Where that key goes, one job with an empty key says
+-- that rows of the table wait, until there is a key again.
+CREATE OR REPLACE FUNCTION clip.forget_keys(relation regclass) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	col name;
+BEGIN
+	FOR col IN SELECT q.embedding_column FROM clip.queue q WHERE q.relation = forget_keys.relation
+		UNION SELECT f.embedding_column FROM clip.failures f WHERE f.relation = forget_keys.relation AND f.key IS NOT NULL
+	LOOP
+		DELETE FROM clip.queue q WHERE q.relation = forget_keys.relation AND q.embedding_column = col;
+		DELETE FROM clip.failures f WHERE f.relation = forget_keys.relation AND f.embedding_column = col AND f.key IS NOT NULL;
+		INSERT INTO clip.queue (relation, embedding_column, key) VALUES (relation, col, '{}');
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.forget_keys(regclass) IS 'internal: the primary key that rows wait under is dropped';
+
+-- Rows that wait are found again by what they lack. The new key's index took a pass over the table, too.
+CREATE OR REPLACE FUNCTION clip.enqueue_again(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex' AS $$
+DECLARE
+	key text := (SELECT string_agg(format('format(''%%s'', r.%I)', a.attname), ', ' ORDER BY k.n)
+		FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k (number, n), pg_attribute a
+		WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts AND a.attrelid = relation AND a.attnum = k.number);
+BEGIN
+	IF key IS NOT NULL THEN
+		DELETE FROM clip.queue q WHERE q.relation = enqueue_again.relation AND q.embedding_column = enqueue_again.embedding_column AND q.key = '{}';
+		DELETE FROM clip.failures f WHERE f.relation = enqueue_again.relation AND f.embedding_column = enqueue_again.embedding_column AND f.key = '{}';
+		EXECUTE format('INSERT INTO clip.queue (relation, embedding_column, key) SELECT %L::regclass, %L, ARRAY[%s] FROM ONLY %s r WHERE r.%I IS NULL AND %s',
+			relation::oid, embedding_column, key, relation, embedding_column, clip.source_condition(relation, embedding_column));
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.enqueue_again(regclass, name) IS 'internal: rows that waited under a primary key that was dropped';
+
 -- What is dropped takes its bookkeeping along, whatever it was dropped by: a column may go with its type, a table with its
 -- access method.
 CREATE OR REPLACE FUNCTION clip.forget_dropped() RETURNS event_trigger LANGUAGE plpgsql
@@ -31,6 +65,10 @@ BEGIN
 		DELETE FROM clip.queue q USING pg_event_trigger_dropped_objects() d
 		WHERE d.object_type = 'table' AND NOT d.is_temporary AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.relation::oid;
 	END IF;
+	-- A primary key has an index of its name.
+	PERFORM clip.forget_keys(c.oid) FROM pg_event_trigger_dropped_objects() d JOIN pg_event_trigger_dropped_objects() i
+		ON i.object_type = 'index' AND i.address_names = ARRAY[d.address_names[1], d.address_names[3]]
+	JOIN pg_class c ON c.oid = to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) WHERE d.object_type = 'table constraint';
 	PERFORM clip.forget_source(t, d.address_names[array_upper(d.address_names, 1)]::name)
 	FROM clip.tables t JOIN pg_event_trigger_dropped_objects() d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.relation::oid
 	WHERE d.objsubid <> 0 AND d.address_names[array_upper(d.address_names, 1)] IN (t.text_column, t.image_column, t.modality_column);
@@ -178,6 +216,8 @@ BEGIN
 				PERFORM clip.create_triggers(t, t.embedding_column);
 			END IF;
 			PERFORM clip.fire_last(t.relation);
+			PERFORM clip.enqueue_again(q.relation, q.embedding_column) FROM clip.queue q WHERE q.key = '{}'
+				AND (q.relation = altered.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(altered.relation)));
 			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
 				PERFORM clip.follow_detached(t);
 				PERFORM clip.follow_joined(t);

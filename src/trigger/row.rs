@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString};
 use clip_core::Modality;
 use pgrx::{FromDatum, PgMemoryContexts, pg_sys};
 
-use super::stored;
+use super::stored::Stored;
 use crate::attachment::{Source, Sources, UnknownModality};
 use crate::datum::{from_server, is_vector_type, to_utf8};
 use crate::error::{SqlState, raise};
@@ -19,6 +19,7 @@ use crate::error::{SqlState, raise};
 pub struct Column {
     number: i32,
     oid: pg_sys::Oid,
+    pub stored: Stored,
     typmod: i32,
     /// The type that the table says, where that is a domain.
     domain: Option<pg_sys::Oid>,
@@ -176,11 +177,19 @@ impl Row {
         self.old
     }
 
-    /// Does the UPDATE name the column?
+    /// Does the UPDATE name the column? As `bms_is_member`, which takes longer to call than to run.
     pub fn is_named(&self, column: Column) -> bool {
-        let member = column.number - pg_sys::FirstLowInvalidHeapAttributeNumber;
-        // SAFETY: the set is the trigger data's own, or NULL, which is the empty set.
-        unsafe { pg_sys::bms_is_member(member, (*self.data).tg_updatedcols) }
+        const BITS: usize = pg_sys::bitmapword::BITS as usize;
+        let member = (column.number - pg_sys::FirstLowInvalidHeapAttributeNumber) as usize;
+        // SAFETY: the set is the trigger data's own, with as many words as it says, or NULL, which is the empty set.
+        unsafe {
+            let set = (*self.data).tg_updatedcols;
+            if set.is_null() {
+                return false;
+            }
+            let words = (*set).words.as_slice(usize::try_from((*set).nwords).unwrap_or(0));
+            words.get(member / BITS).is_some_and(|word| word >> (member % BITS) & 1 == 1)
+        }
     }
 
     /// What the row's vector is made of, with the column that has it.
@@ -231,7 +240,8 @@ impl Row {
             let attribute = number as pg_sys::AttrNumber;
             pg_sys::get_atttypetypmodcoll(self.relation_oid(), attribute, &mut oid, &mut typmod, &mut collation);
             let base = pg_sys::getBaseTypeAndTypmod(oid, &mut typmod);
-            Column { number, oid: base, typmod, domain: (base != oid).then_some(oid) }
+            let stored = Stored::of(self.descriptor, number);
+            Column { number, oid: base, stored, typmod, domain: (base != oid).then_some(oid) }
         }
     }
 
@@ -295,7 +305,7 @@ impl Row {
         match (self.value(column, Side::Old), self.value(column, Side::New)) {
             _ if self.old.is_none() => true,
             (None, None) => false,
-            (Some(a), Some(b)) => !stored::same(a, b, column.oid),
+            (Some(a), Some(b)) => !column.stored.same(a, b),
             _ => true,
         }
     }
@@ -325,7 +335,7 @@ impl Row {
     fn value(&self, column: Column, side: Side) -> Option<pg_sys::Datum> {
         let mut null = false;
         // SAFETY: the tuple is of the descriptor, the column's number was found in it.
-        let value = unsafe { pg_sys::SPI_getbinval(self.tuple(side), self.descriptor, column.number, &mut null) };
+        let value = unsafe { pg_sys::heap_getattr(self.tuple(side), column.number, self.descriptor, &mut null) };
         (!null).then_some(value)
     }
 
