@@ -20,7 +20,11 @@ fn main() -> io::Result<()> {
                 match decode(&std::fs::read(name?)?, Output::Rgb) {
                     Ok(p) => {
                         let w = p.warnings;
-                        writeln!(out, "{} {} {} {} {} {} {}", p.width, p.height, p.channels, w.truncated, w.corrupt, w.lost, w.incomplete)?;
+                        writeln!(
+                            out,
+                            "{} {} {} {} {} {} {}",
+                            p.width, p.height, p.channels, w.truncated, w.corrupt, w.lost, w.incomplete
+                        )?;
                         out.write_all(&p.pixels)?;
                     }
                     Err(error) => writeln!(out, "error {error}")?,
@@ -39,7 +43,9 @@ fn main() -> io::Result<()> {
             }
             writeln!(out, "{best:.2}")?;
         }
-        ["--native", name] => out.write_all(&decode(&std::fs::read(name)?, Output::Native).map_err(io::Error::other)?.pixels)?,
+        ["--native", name] => {
+            out.write_all(&decode(&std::fs::read(name)?, Output::Native).map_err(io::Error::other)?.pixels)?
+        }
         [name] => out.write_all(&decode(&std::fs::read(name)?, Output::Rgb).map_err(io::Error::other)?.pixels)?,
         _ => eprintln!("usage: decode [--native | --time N] FILE, or decode --list"),
     }

@@ -28,7 +28,7 @@ impl Block<'_> {
         for (i, word) in self.0.as_chunks().0.iter().enumerate() {
             let word = u64::from_le_bytes(*word);
             // The top bit of each 16.
-            let any = ((word & 0x7fff_7fff_7fff_7fff) + 0x7fff_7fff_7fff_7fff | word) & 0x8000_8000_8000_8000;
+            let any = (((word & 0x7fff_7fff_7fff_7fff) + 0x7fff_7fff_7fff_7fff) | word) & 0x8000_8000_8000_8000;
             present |= ((any >> 15).wrapping_mul(0x0001_0002_0004_0008) >> 48 & 15) << (4 * i);
         }
         present

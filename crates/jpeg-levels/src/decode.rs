@@ -16,10 +16,8 @@ use crate::scan::Scan;
 use crate::sequential::Huffman;
 use crate::smooth::{Progress, Smooth};
 use crate::store::Store;
+use crate::units::{UNITS, Units};
 use crate::{Env, Picture, Target, vectors};
-
-/// Units decoded before their blocks are transformed: they stay in the nearest cache.
-const UNITS: usize = 16;
 
 /// How often all blocks of a picture may be gone through. Encoders need some ten scans.
 const MOST_WORK: usize = 200;
@@ -68,7 +66,7 @@ impl<'a> Job<'_, 'a, '_> {
             self.env.look()?;
             for from in (0..scan.across).step_by(UNITS) {
                 let count = UNITS.min(scan.across - from);
-                vectors::run(ReadUnits { units: &mut units, coder: &mut coder, count });
+                units.read(&mut coder, count);
                 units.transform(&mut rows, from, count);
             }
             give(&mut self.target, &mut rows, self.frame.width * channels, &mut pixels, &mut strip, self.env)?;
@@ -202,11 +200,7 @@ fn latch(reader: &Reader, frame: &Frame, header: &ScanHeader, steps: &mut [Optio
 
 type Args<'s> = (&'s Scan, &'s Frame, &'s ScanHeader, &'s mut Store, &'s Env<'s>);
 
-fn read<'a, C: Coder<'a>>(
-    reader: &mut Reader<'a>,
-    args: Args<'_>,
-    begin: impl FnOnce(),
-) -> Result<usize> {
+fn read<'a, C: Coder<'a>>(reader: &mut Reader<'a>, args: Args<'_>, begin: impl FnOnce()) -> Result<usize> {
     let mut coder = C::new(reader, args.2)?;
     begin();
     let good = vectors::run(ReadScan(&mut coder, args))?;
@@ -240,21 +234,6 @@ fn give(
     Ok(())
 }
 
-struct ReadUnits<'u, C> {
-    units: &'u mut Units,
-    coder: &'u mut C,
-    count: usize,
-}
-
-impl<'a, C: Coder<'a>> NullaryFnOnce for ReadUnits<'_, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.units.read(self.coder, self.count);
-    }
-}
-
 struct ReadScan<'s, C>(&'s mut C, Args<'s>);
 
 impl<'a, C: Coder<'a>> NullaryFnOnce for ReadScan<'_, C> {
@@ -264,55 +243,5 @@ impl<'a, C: Coder<'a>> NullaryFnOnce for ReadScan<'_, C> {
     fn call(self) -> Self::Output {
         let Self(coder, (scan, frame, _, store, env)) = self;
         scan.read(coder, frame, store, env)
-    }
-}
-
-/// Blocks of some units side by side, each component's rows of blocks by themselves.
-struct Units {
-    blocks: Vec<[i16; 64]>,
-    /// Of each component: its place in the frame, its blocks in a unit, and where its blocks are.
-    parts: Vec<(usize, usize, usize, usize)>,
-    factors: Vec<Factors>,
-}
-
-impl Units {
-    fn new(scan: &Scan, steps: &[Option<Steps>]) -> Self {
-        let mut len = 0;
-        let mut parts = Vec::with_capacity(4);
-        for slot in &scan.slots {
-            parts.push((slot.index, slot.h, slot.v, len));
-            len += UNITS * slot.h * slot.v;
-        }
-        let factors = parts.iter().map(|p| idct::factors(steps[p.0].as_ref())).collect();
-        Self { blocks: vec![[0; 64]; len], parts, factors }
-    }
-
-    #[inline(always)]
-    fn read<'a, C: Coder<'a>>(&mut self, coder: &mut C, count: usize) {
-        self.blocks.as_flattened_mut().fill(0);
-        for unit in 0..count {
-            if !coder.begin() {
-                continue;
-            }
-            for (slot, &(_, h, v, offset)) in self.parts.iter().enumerate() {
-                for y in 0..v {
-                    let from = offset + (y * UNITS + unit) * h;
-                    for block in &mut self.blocks[from..from + h] {
-                        coder.whole(slot, block);
-                    }
-                }
-            }
-            coder.end();
-        }
-    }
-
-    fn transform(&self, rows: &mut Rows<'_>, from: usize, count: usize) {
-        for (&(index, h, v, offset), factors) in self.parts.iter().zip(&self.factors) {
-            for y in 0..v {
-                let at = offset + y * UNITS * h;
-                let (out, stride) = rows.block_row(index, y, from * h);
-                idct::run(bytemuck::cast_slice(&self.blocks[at..at + count * h]), factors, out, stride);
-            }
-        }
     }
 }

@@ -106,9 +106,6 @@ impl Frame {
         if !(1..=4).contains(count) {
             return Err(Error::Unsupported(Unsupported::Components(*count)));
         }
-        if width > MOST || height > MOST {
-            return Err(Error::Damaged("picture is more than 65500 pixels wide or high"));
-        }
         Self::new(width, height, table, kind)
     }
 
@@ -178,7 +175,7 @@ impl Frame {
 }
 
 /// libjpeg's `JPEG_MAX_DIMENSION`.
-const MOST: usize = 65500;
+pub const MOST: usize = 65500;
 
 fn upsampling((h, v): (usize, usize), (across, down): (usize, usize), width: usize) -> Result<Upsampling> {
     Ok(match (h == across, 2 * h == across, v == down, 2 * v == down) {

@@ -80,11 +80,8 @@ fn transform(coefficients: &[i16; 64], factors: &Factors) -> [[u8; 8]; 8] {
         *value = c.wrapping_mul(*f);
     }
     // Of the coefficients, not of the products.
-    let columns = if coefficients[8..].iter().all(|&c| c == 0) {
-        [rows[0].map(|v| v << 2); 8]
-    } else {
-        pass::<COLUMNS>(&rows)
-    };
+    let columns =
+        if coefficients[8..].iter().all(|&c| c == 0) { [rows[0].map(|v| v << 2); 8] } else { pass::<COLUMNS>(&rows) };
     let samples = transposed(&pass::<ROWS>(&transposed(&columns)));
     samples.map(|row| row.map(|v| (v.clamp(-128, 127) + 128) as u8))
 }
@@ -110,18 +107,16 @@ fn pass<const SHIFT: i32>(rows: &[[i16; 8]; 8]) -> [[i16; 8]; 8] {
         let (a, b) = (sum(7, 3), sum(1, 5));
         let z3 = a.wrapping_mul(F_1_175 - F_1_961).wrapping_add(b.wrapping_mul(F_1_175));
         let z4 = a.wrapping_mul(F_1_175).wrapping_add(b.wrapping_mul(F_1_175 - F_0_390));
-        let mixed = |a: i32, f: i32, b: i32, g: i32, z: i32| {
-            a.wrapping_mul(f).wrapping_add(b.wrapping_mul(g)).wrapping_add(z)
-        };
+        let mixed =
+            |a: i32, f: i32, b: i32, g: i32, z: i32| a.wrapping_mul(f).wrapping_add(b.wrapping_mul(g)).wrapping_add(z);
         let rest = [
             mixed(r(7), -F_0_899, r(1), F_1_501 - F_0_899, z4),
             mixed(r(5), -F_2_562, r(3), F_3_072 - F_2_562, z3),
             mixed(r(5), F_2_053 - F_2_562, r(3), -F_2_562, z4),
             mixed(r(7), F_0_298 - F_0_899, r(1), -F_0_899, z3),
         ];
-        let rounded = |v: i32| {
-            (v.wrapping_add(1 << (SHIFT - 1)) >> SHIFT).clamp(i16::MIN.into(), i16::MAX.into()) as i16
-        };
+        let rounded =
+            |v: i32| (v.wrapping_add(1 << (SHIFT - 1)) >> SHIFT).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         for y in 0..4 {
             out[y][x] = rounded(half[y].wrapping_add(rest[y]));
             out[7 - y][x] = rounded(half[y].wrapping_sub(rest[y]));
@@ -144,9 +139,9 @@ mod tests {
         let blocks = (0..999).map(|i| {
             let (density, size) = (random() % 65, 1 << (random() % 16));
             let mut block = [0i16; 64];
-            for place in 0..64 {
+            for (place, value) in block.iter_mut().enumerate() {
                 if random() % 64 < density && (i % 5 != 0 || place < 8) {
-                    block[place] = (random() % (2 * size) as u32).wrapping_sub(size as u32) as i16;
+                    *value = (random() % (2 * size) as u32).wrapping_sub(size as u32) as i16;
                 }
             }
             block

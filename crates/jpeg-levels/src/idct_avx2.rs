@@ -59,8 +59,8 @@ fn transform(simd: V3, a: &[u8; BLOCK], b: &[u8; BLOCK], factors: &[__m256i; 8])
     let avx2 = simd.avx2;
     let (a, b) = (a.as_chunks::<16>().0, b.as_chunks::<16>().0);
     let mut rows = [cast([0u64; 4]); 8];
-    for (row, (a, b)) in rows.iter_mut().zip(a.iter().zip(b)) {
-        *row = cast([*a, *b]);
+    for i in 0..8 {
+        rows[i] = cast([a[i], b[i]]);
     }
     // Which of the blocks have nothing below their first row.
     let mut any = rows[1];

@@ -61,6 +61,7 @@ mod scan;
 mod sequential;
 mod smooth;
 mod store;
+mod units;
 mod upsample;
 mod vectors;
 
@@ -69,7 +70,7 @@ pub use error::{Error, Result, Unsupported, Warnings};
 pub use frame::Colour;
 
 use decode::{Job, is_single};
-use frame::Frame;
+use frame::{Frame, MOST};
 use input::{EOI, Input, SOI};
 use markers::{Reader, ScanHeader};
 
@@ -147,7 +148,7 @@ impl<'a> Decoder<'a> {
         Ok(Self { reader, frame, first, colour })
     }
 
-    /// In pixels, 1 to 65500.
+    /// In pixels, at least 1. Pictures of more than 65500 are refused by [`decode`](Self::decode), as by libjpeg.
     pub fn width(&self) -> usize {
         self.frame.width
     }
@@ -200,6 +201,9 @@ impl<'a> Decoder<'a> {
 
     fn job(self, output: Output, env: &Env<'_>, target: Target<'_>) -> Result<Picture> {
         let Self { reader, frame, first, colour } = self;
+        if frame.width > MOST || frame.height > MOST {
+            return Err(Error::Damaged("picture is more than 65500 pixels wide or high"));
+        }
         if output == Output::Rgb && colour == Colour::Unknown {
             return Err(Error::Unsupported(Unsupported::Components(2)));
         }

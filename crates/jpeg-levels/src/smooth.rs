@@ -1,12 +1,12 @@
 //! Low coefficients of a progressive picture that no scan has brought, estimated from the means of blocks around. Follows
 //! `smoothing_ok` and `decompress_smooth_data` of `jdcoefct.c`.
 
+use crate::Env;
 use crate::block::rows;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::markers::Steps;
 use crate::store::Store;
-use crate::Env;
 
 /// Of each coefficient of a component, how many of its low bits are unknown; -1 where no scan has brought it.
 pub type Known = [i8; 64];

@@ -70,8 +70,9 @@ fn between(
         }
         at += PIECE;
     }
-    for x in at + 1..count - 1 {
-        out[x] = [level(one(x), one(x - 1), 0) as u8, level(one(x), one(x + 1), 1) as u8];
+    for (i, out) in out[at + 1..count - 1].iter_mut().enumerate() {
+        let x = at + 1 + i;
+        *out = [level(one(x), one(x - 1), 0) as u8, level(one(x), one(x + 1), 1) as u8];
     }
     // The first and the last sample are their own neighbours.
     out[0] = [level(one(0), one(0), 0) as u8, level(one(0), one(1), 1) as u8];
