@@ -81,9 +81,10 @@ def by_hand(rng, size, tables, progressive=False, arithmetic=False):
         out += segment(0xDB, bytes([i]) + bytes(rng.randint(1, top) for _ in range(64)))
     if rng.random() < 0.2:
         out += segment(0xDB, b"\x11" + b"".join(struct.pack(">H", rng.choice([1, 9, 300, 40000, 65535])) for _ in range(64)))
-    marker = (0xC9 if arithmetic else rng.choice([0xC0, 0xC1])) + (progressive and (1 if arithmetic else 0))
     if progressive:
         marker = 0xCA if arithmetic else 0xC2
+    else:
+        marker = 0xC9 if arithmetic else rng.choice([0xC0, 0xC1])
     out += segment(marker, bytes([8]) + struct.pack(">HHB", h, w, n)
                    + b"".join(bytes([i, a << 4 | b, rng.randint(0, 1)]) for i, (a, b) in zip(ids, factors)))
     out += tables
@@ -110,8 +111,7 @@ def by_hand(rng, size, tables, progressive=False, arithmetic=False):
 
     if progressive:
         single = sum(a * b for a, b in factors) > 10
-        for lo in (2, 1, 0) if rng.random() < 0.5 else (0,):
-            hi = 0 if lo == 2 or lo == 0 and out.count(b"\xff\xda") == 0 else lo + 1
+        for hi, lo in [(0, 2), (2, 1), (1, 0)] if rng.random() < 0.5 else [(0, 0)]:
             for cs in [[c] for c in range(n)] if single else [list(range(n))]:
                 out += sos(cs, 0, 0, hi, lo)
             for c in range(n):

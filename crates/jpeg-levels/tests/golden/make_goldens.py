@@ -96,7 +96,7 @@ def main():
     for old in HERE.glob("*.jpg"):
         old.unlink()
     images = pictures()
-    files = list(made(images, 150, 11, 40))
+    files = list(made(images, 110, 11, 40))
     base = images[1].crop((0, 0, 37, 29))
     for s in dict.fromkeys(SAMPLINGS):
         for extra in ([], ["-progressive"], ["-arithmetic"]):
