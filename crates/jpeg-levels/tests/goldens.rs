@@ -166,3 +166,14 @@ fn damage_is_survived() {
         }
     }
 }
+
+/// Time goes with the file and the picture: scans that bring nothing may not repeat without an end.
+#[test]
+fn scans_without_end_are_refused() {
+    let bytes = goldens().into_iter().find(|g| g.name == "script_prog_1x1_1x1_1x1").unwrap().bytes;
+    let last = bytes.windows(2).rposition(|w| w == [0xff, 0xda]).unwrap();
+    let scan = &bytes[last..bytes.len() - 2];
+    let repeated = |times: usize| [&bytes[..last], &scan.repeat(times), &[0xff, 0xd9]].concat();
+    assert_eq!(decode(&repeated(9)), decode(&bytes));
+    assert_eq!(decode(&repeated(601)), Err(Error::TooManyScans));
+}
