@@ -39,7 +39,7 @@ install-extension:
 	scripts/extension-sql.sh "$(VERSION)" "$(SHAREDIR)/extension"
 
 installcheck: ## Regression tests against your running server (PGHOST, PGPORT, PGUSER)
-	"$$(dirname "$$($(PG_CONFIG) --pgxs)")/../test/regress/pg_regress" --bindir="$$($(PG_CONFIG) --bindir)" \
+	PG_ABS_SRCDIR="$(CURDIR)/pg_test" "$$(dirname "$$($(PG_CONFIG) --pgxs)")/../test/regress/pg_regress" --bindir="$$($(PG_CONFIG) --bindir)" \
 		--inputdir=pg_test --outputdir="$(TARGET)/regress" --dbname=contrib_regression_pg_clip \
 		--load-extension=vector --load-extension=pg_clip $(REGRESS)
 

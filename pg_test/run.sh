@@ -17,6 +17,7 @@ names=("$@")
 # pg_regress, like the server, runs as the server's user, who may not be able to read this checkout.
 regress=$CLUSTER_DIR/regress
 mkdir "$regress"
+export PG_ABS_SRCDIR=$regress  # where files include others from, as pg_regress says from PostgreSQL 15 on
 cp -r "$here/sql" "$here/expected" "$regress/"
 for file in "$here"/sql/*.sql; do touch "$regress/expected/$(basename "$file" .sql).out"; done  # a file without expected output fails, with a diff
 chmod -R a+rX "$regress"

@@ -11,6 +11,8 @@ pub enum SqlState {
     /// A table and a model, or a vector and a column, do not belong together.
     DataException,
     NullNotAllowed,
+    InvalidParameter,
+    NotSupported,
     UndefinedTable,
     UndefinedColumn,
     DatatypeMismatch,
@@ -24,6 +26,7 @@ pub enum SqlState {
     ProgramLimitExceeded,
     NotInPrerequisiteState,
     ActiveTransaction,
+    ArrayElement,
 }
 
 pub trait OrRaise<T> {
@@ -56,6 +59,8 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
     match state {
         SqlState::DataException => ERRCODE_DATA_EXCEPTION,
         SqlState::NullNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
+        SqlState::InvalidParameter => ERRCODE_INVALID_PARAMETER_VALUE,
+        SqlState::NotSupported => ERRCODE_FEATURE_NOT_SUPPORTED,
         SqlState::UndefinedTable => ERRCODE_UNDEFINED_TABLE,
         SqlState::UndefinedColumn => ERRCODE_UNDEFINED_COLUMN,
         SqlState::DatatypeMismatch => ERRCODE_DATATYPE_MISMATCH,
@@ -69,6 +74,7 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
         SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
+        SqlState::ArrayElement => ERRCODE_ARRAY_ELEMENT_ERROR,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clip_core::Precision;
@@ -34,6 +34,8 @@ static MAX_IMAGE_BYTES: Setting<i32> = Setting::new(c"clip.max_image_bytes", Guc
 static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", GucSetting::<i32>::new(89_478_485));
 /// In kilobytes.
 static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
+static TEXT_SEARCH_CONFIG: Setting<Option<CString>> =
+    Setting::new(c"clip.text_search_config", GucSetting::<Option<CString>>::new(Some(c"")));
 static WORKERS: Setting<i32> = Setting::new(c"clip.workers", GucSetting::<i32>::new(1));
 static WORKER_TIMEOUT: Setting<i32> = Setting::new(c"clip.worker_timeout", GucSetting::<i32>::new(60_000));
 static PRELOAD: Setting<Option<CString>> = Setting::new(c"clip.preload", GucSetting::<Option<CString>>::new(Some(c"")));
@@ -46,6 +48,30 @@ struct Setting<T: GucValue> {
 }
 
 static DEFINED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+
+/// How often a setting that a vector or a hash follows was set.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// A number that is another one as soon as a setting has changed by which the same input may give another result: model,
+/// precision, directory of models, limits of images. `None` where another copy of the library is told of changes.
+pub fn changes() -> Option<u64> {
+    (!DEFINED_ELSEWHERE.load(Relaxed)).then(|| CHANGES.load(Relaxed))
+}
+
+/// Hooks that PostgreSQL calls whenever it sets a value, also when a transaction or a function takes it back. They cannot fail.
+#[allow(unsafe_code)]
+mod assigned {
+    use super::{CHANGES, Relaxed};
+    use std::ffi::{c_char, c_int, c_void};
+
+    pub unsafe extern "C-unwind" fn string(_value: *const c_char, _extra: *mut c_void) {
+        CHANGES.fetch_add(1, Relaxed);
+    }
+
+    pub unsafe extern "C-unwind" fn number(_value: c_int, _extra: *mut c_void) {
+        CHANGES.fetch_add(1, Relaxed);
+    }
+}
 
 impl<T: GucValue> Setting<T> {
     const fn new(name: &'static CStr, value: GucSetting<T>) -> Self {
@@ -83,22 +109,7 @@ pub fn register() -> bool {
         DEFINED_ELSEWHERE.store(true, Relaxed);
         return false;
     }
-    GucRegistry::define_string_guc(
-        MODEL.name,
-        c"Name of the model that embeds where a call names none.",
-        c"An installed model, see clip_models(). Default: the model that comes with the extension.",
-        &MODEL.value,
-        GucContext::Userset,
-        GucFlags::default(),
-    );
-    GucRegistry::define_enum_guc(
-        PRECISION.name,
-        c"Number format to compute with.",
-        c"\"auto\" takes the fastest installed format whose embeddings agree with f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
-        &PRECISION.value,
-        GucContext::Userset,
-        GucFlags::default(),
-    );
+    register_what_results_follow();
     // SAFETY: the hook cannot panic but by PostgreSQL's errors, which its guard passes on.
     #[allow(unsafe_code)]
     unsafe {
@@ -119,7 +130,7 @@ pub fn register() -> bool {
     GucRegistry::define_int_guc(
         CACHE_ENTRIES.name,
         c"Recent inputs whose embeddings a session remembers.",
-        c"A sequential scan evaluates clip_embed_text('...') once per row: the model then runs once. One entry takes the bytes of a vector. 0 remembers nothing.",
+        c"What was embedded before, by this or another statement, is not computed again. One entry takes the bytes of a vector. 0 remembers nothing.",
         &CACHE_ENTRIES.value,
         0,
         1_000_000,
@@ -127,31 +138,11 @@ pub fn register() -> bool {
         GucFlags::default(),
     );
     GucRegistry::define_string_guc(
-        MODEL_DIR.name,
-        c"Directory of installed models.",
-        c"Empty: pg_clip/models in PostgreSQL's share directory, where \"pgclip import\" puts them.",
-        &MODEL_DIR.value,
-        GucContext::Suset,
-        GucFlags::SUPERUSER_ONLY,
-    );
-    GucRegistry::define_int_guc(
-        MAX_IMAGE_BYTES.name,
-        c"Largest encoded image that is accepted, in bytes.",
-        c"Checked before anything is read. Photographs of 50 megapixels have about 20 MB.",
-        &MAX_IMAGE_BYTES.value,
-        1,
-        i32::MAX,
-        GucContext::Suset,
-        GucFlags::UNIT_BYTE,
-    );
-    GucRegistry::define_int_guc(
-        MAX_IMAGE_PIXELS.name,
-        c"Largest image that is decoded, in pixels.",
-        c"Checked in the header, before decoding. What a picture takes while it is decoded is limited by clip.max_memory. Default: as in Pillow.",
-        &MAX_IMAGE_PIXELS.value,
-        1,
-        i32::MAX,
-        GucContext::Suset,
+        TEXT_SEARCH_CONFIG.name,
+        c"Text search configuration of clip_search's words.",
+        c"Such as \"english\". Default: that of default_text_search_config. An index of clip_create_words_index serves the one that it was made with.",
+        &TEXT_SEARCH_CONFIG.value,
+        GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
@@ -196,6 +187,73 @@ pub fn register() -> bool {
     );
     reserve_prefix();
     true
+}
+
+/// Those by which the same input may give another result.
+#[allow(unsafe_code)]
+fn register_what_results_follow() {
+    // SAFETY: the hooks cannot panic.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            MODEL.name,
+            c"Name of the model that embeds where a call names none.",
+            c"An installed model, see clip_models(). Default: the model that comes with the extension.",
+            &MODEL.value,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assigned::string),
+            None,
+        );
+        GucRegistry::define_enum_guc_with_hooks(
+            PRECISION.name,
+            c"Number format to compute with.",
+            c"\"auto\" takes the fastest installed format whose embeddings agree with f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
+            &PRECISION.value,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assigned::number),
+            None,
+        );
+        GucRegistry::define_string_guc_with_hooks(
+            MODEL_DIR.name,
+            c"Directory of installed models.",
+            c"Empty: pg_clip/models in PostgreSQL's share directory, where \"pgclip import\" puts them.",
+            &MODEL_DIR.value,
+            GucContext::Suset,
+            GucFlags::SUPERUSER_ONLY,
+            None,
+            Some(assigned::string),
+            None,
+        );
+        GucRegistry::define_int_guc_with_hooks(
+            MAX_IMAGE_BYTES.name,
+            c"Largest encoded image that is accepted, in bytes.",
+            c"Checked before anything is read. Photographs of 50 megapixels have about 20 MB.",
+            &MAX_IMAGE_BYTES.value,
+            1,
+            i32::MAX,
+            GucContext::Suset,
+            GucFlags::UNIT_BYTE,
+            None,
+            Some(assigned::number),
+            None,
+        );
+        GucRegistry::define_int_guc_with_hooks(
+            MAX_IMAGE_PIXELS.name,
+            c"Largest image that is decoded, in pixels.",
+            c"Checked in the header, before decoding. What a picture takes while it is decoded is limited by clip.max_memory. Default: as in Pillow.",
+            &MAX_IMAGE_PIXELS.value,
+            1,
+            i32::MAX,
+            GucContext::Suset,
+            GucFlags::default(),
+            None,
+            Some(assigned::number),
+            None,
+        );
+    }
 }
 
 /// More threads than processors take memory and nobody's time but others', so that only a superuser may ask for them; whoever
@@ -305,6 +363,11 @@ pub fn model_dir() -> PathBuf {
         dir if dir.is_empty() => share_dir().join("pg_clip/models"),
         dir => dir.into(),
     }
+}
+
+/// `None`: PostgreSQL's own.
+pub fn text_search_config() -> Option<CString> {
+    CString::new(string(&TEXT_SEARCH_CONFIG)).ok().filter(|name| !name.is_empty())
 }
 
 pub fn workers() -> usize {

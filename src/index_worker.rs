@@ -1,32 +1,108 @@
-//! CREATE INDEX CONCURRENTLY for a change of model. It commits several times and so runs at the top level of a session
+//! CREATE INDEX CONCURRENTLY, for a change of model and for `clip_create_index`. It commits several times and so runs at the top level of a session
 //! alone: this is the session, a background worker that connects as the table's owner and has no other rights to fall back on.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
+use std::mem;
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{PgTryBuilder, Spi, pg_extern, pg_guard, pg_sys};
+use pgrx::{PgTryBuilder, Spi, pg_extern, pg_guard, pg_sys, spi};
 
+use crate::datum::{from_server, text_argument};
 use crate::error::{SqlState, raise};
 use crate::interrupts::pqsignal;
 use crate::pipeline::as_superuser;
 use crate::{locks, registry};
 
-/// What the worker is told: it looks up by itself what it builds, so that nobody can hand it a statement.
+/// What the worker is told, in numbers and a name: it makes the statement by itself, so that nobody can hand it one.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Order {
     database: pg_sys::Oid,
     owner: pg_sys::Oid,
     relation: pg_sys::Oid,
-    old_index: pg_sys::Oid,
+    build: Build,
+    /// The caller's `maintenance_work_mem` and `max_parallel_maintenance_workers`: what a build takes is his to say.
+    memory: i32,
+    workers: i32,
 }
 
-/// Has a worker build the index that will take the place of `old_index`, an index of a table whose owner the caller may act
-/// as, and waits for its end. What went wrong is in `clip.index_failures` then.
+const _: () = assert!(size_of::<Order>() <= pg_sys::BGW_EXTRALEN as usize);
+
+/// An index that is to be built.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Build {
+    /// That whose place it will take, in a change of model. Without one the others say what it is.
+    old_index: pg_sys::Oid,
+    column: [u8; pg_sys::NAMEDATALEN as usize],
+    part: i32,
+    /// 1 where the values are cast to halfvec.
+    half: i32,
+    /// 0 where the default is meant.
+    m: i32,
+    ef_construction: i32,
+}
+
+impl Build {
+    pub fn successor(old_index: pg_sys::Oid) -> Self {
+        let column = [0; pg_sys::NAMEDATALEN as usize];
+        Self { old_index, column, part: 0, half: 0, m: 0, ef_construction: 0 }
+    }
+
+    /// `part` and `half` as `clip.index_next` has them.
+    pub fn new(
+        column: [u8; pg_sys::NAMEDATALEN as usize],
+        part: i32,
+        half: bool,
+        parameters: [Option<i32>; 2],
+    ) -> Self {
+        let [m, ef_construction] = parameters.map(|number| number.unwrap_or(0));
+        Self { old_index: pg_sys::InvalidOid, column, part, half: half.into(), m, ef_construction }
+    }
+
+    fn is_successor(&self) -> bool {
+        self.old_index != pg_sys::InvalidOid
+    }
+
+    /// `(embedding_column, part, type)`
+    fn arguments(&self) -> [DatumWithOid<'static>; 3] {
+        let column = CStr::from_bytes_until_nul(&self.column).map(from_server).unwrap_or_default();
+        [text_argument(&column), self.part.into(), (self.half != 0).then_some("halfvec").into()]
+    }
+
+    /// The statement that builds it. Whoever asked has committed what it is looked up by.
+    fn statement(&self, relation: pg_sys::Oid) -> Option<CString> {
+        let in_bytes = |call: &str| format!("SELECT pg_catalog.convert_to({call}, pg_catalog.getdatabaseencoding())");
+        let statement = if self.is_successor() {
+            let sql = in_bytes("clip.begin_index_build($1)");
+            Spi::get_one_with_args::<Vec<u8>>(&sql, &[self.old_index.into()])
+        } else {
+            let sql = in_bytes("clip.begin_new_index($1, $2::pg_catalog.name, $3, $4, nullif($5, 0), nullif($6, 0))");
+            let [column, part, half] = self.arguments();
+            let arguments = [relation.into(), column, part, half, self.m.into(), self.ef_construction.into()];
+            Spi::get_one_with_args(&sql, &arguments)
+        };
+        statement.ok().flatten().and_then(|statement| CString::new(statement).ok())
+    }
+
+    /// Tells whoever asked why it was not built, and takes away what is there of it.
+    fn failed(&self, relation: pg_sys::Oid, message: String) -> spi::Result<()> {
+        if self.is_successor() {
+            let arguments = [self.old_index.into(), message.into()];
+            return Spi::run_with_args("SELECT clip.index_build_failed($1, $2)", &arguments);
+        }
+        let [column, part, half] = self.arguments();
+        let arguments = [relation.into(), column, part, half, message.into()];
+        Spi::run_with_args("SELECT clip.new_index_failed($1, $2::pg_catalog.name, $3, $4, $5)", &arguments)
+    }
+}
+
+/// Has a worker build an index of a table whose owner the caller may act as, and waits for its end. What went wrong is in
+/// `clip.index_failures` then.
 ///
-/// No SQL function does this: only the procedure that changes the model, outside of whatever code of the owner's it runs.
-pub fn build(relation: pg_sys::Oid, old_index: pg_sys::Oid) {
+/// No SQL function does this: only procedures, outside of whatever code of the owner's they run.
+pub fn build(relation: pg_sys::Oid, build: Build) {
     registry::check_owner(relation);
     let mut worker = pg_sys::BackgroundWorker {
         bgw_flags: (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION) as i32,
@@ -43,15 +119,23 @@ pub fn build(relation: pg_sys::Oid, old_index: pg_sys::Oid) {
         // Nothing that runs in another's name may get at a session of its own.
         assert!(!pg_sys::InSecurityRestrictedOperation() && !pg_sys::InLocalUserIdChange(), "called in another's name");
         worker.bgw_notify_pid = pg_sys::MyProcPid;
-        let order = Order { database: pg_sys::MyDatabaseId, owner: registry::owner(relation), relation, old_index };
-        const { assert!(size_of::<Order>() <= pg_sys::BGW_EXTRALEN as usize) };
+        let order = Order {
+            database: pg_sys::MyDatabaseId,
+            owner: registry::owner(relation),
+            relation,
+            build,
+            memory: pg_sys::maintenance_work_mem,
+            workers: pg_sys::max_parallel_maintenance_workers,
+        };
         worker.bgw_extra.as_mut_ptr().cast::<Order>().write_unaligned(order);
         let mut handle = std::ptr::null_mut();
         let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
         if registered {
             // The build waits for snapshots that are older than it, and so would for that of the look-ups above.
             pg_sys::InvalidateCatalogSnapshot();
+            let cancel = (!build.is_successor()).then(|| Cancel(handle));
             pg_sys::WaitForBackgroundWorkerShutdown(handle);
+            mem::forget(cancel);
         }
         registered
     };
@@ -59,8 +143,26 @@ pub fn build(relation: pg_sys::Oid, old_index: pg_sys::Oid) {
         raise(
             SqlState::ConfigurationLimitExceeded,
             "could not start a background worker to build an index",
-            Some("Raise max_worker_processes, or call clip_change_model again when other workers have ended."),
+            Some("Raise max_worker_processes, or call again when other workers have ended."),
         );
+    }
+}
+
+/// Who is cancelled while he waits for an index wants no index. (A change of model goes on with it when it is called again.)
+struct Cancel(*mut pg_sys::BackgroundWorkerHandle);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        let mut pid = 0;
+        // SAFETY: a handle that lives as long as the transaction, and the process that it is of. A worker that has not begun
+        // will not.
+        unsafe {
+            if pg_sys::GetBackgroundWorkerPid(self.0, &mut pid) == pg_sys::BgwHandleStatus::BGWH_STARTED {
+                libc::kill(pid, libc::SIGINT);
+            } else {
+                pg_sys::TerminateBackgroundWorker(self.0);
+            }
+        }
     }
 }
 
@@ -127,15 +229,15 @@ pub unsafe extern "C-unwind" fn clip_index_build_main(_arg: pg_sys::Datum) {
         pg_sys::BackgroundWorkerInitializeConnectionByOid(order.database, order.owner, NO_LOGIN_IS_NEEDED);
         order
     };
+    set_for_session(c"maintenance_work_mem", order.memory);
+    set_for_session(c"max_parallel_maintenance_workers", order.workers);
     let statement = in_transaction(|| {
         if !locks::try_lock_index_build(order.relation) {
             return None; // another session builds; whoever asked for this one looks again
         }
-        let args = [order.old_index.into()];
-        let sql = "SELECT pg_catalog.convert_to(clip.begin_index_build($1), pg_catalog.getdatabaseencoding())";
-        Spi::get_one_with_args::<Vec<u8>>(sql, &args).ok().flatten()
+        order.build.statement(order.relation)
     });
-    let Some(statement) = statement.and_then(|statement| CString::new(statement).ok()) else { return };
+    let Some(statement) = statement else { return };
     let failure = PgTryBuilder::new(|| {
         // SAFETY: no transaction is open.
         unsafe { run_at_top_level(&statement) };
@@ -147,12 +249,15 @@ pub unsafe extern "C-unwind" fn clip_index_build_main(_arg: pg_sys::Datum) {
     if let Some(message) = failure {
         // SAFETY: after an error the transaction is to be aborted, whatever state it is in.
         unsafe { pg_sys::AbortCurrentTransaction() };
-        let noted = in_transaction(|| {
-            let args = [order.old_index.into(), message.into()];
-            Spi::run_with_args("SELECT clip.index_build_failed($1, $2)", &args)
-        });
-        drop(noted);
+        drop(in_transaction(|| order.build.failed(order.relation, message)));
     }
+}
+
+fn set_for_session(name: &CStr, value: i32) {
+    let value = CString::new(value.to_string()).unwrap_or_default();
+    let (context, source) = (pg_sys::GucContext::PGC_USERSET, pg_sys::GucSource::PGC_S_SESSION);
+    // SAFETY: a setting of PostgreSQL's, and a value that another session has it at.
+    unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source) };
 }
 
 fn message(error: pgrx::pg_sys::panic::CaughtError) -> String {

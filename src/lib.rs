@@ -18,6 +18,7 @@ mod plan;
 mod procedure;
 mod queue;
 mod registry;
+mod search;
 mod session;
 mod settings;
 mod stats;

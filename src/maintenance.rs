@@ -7,13 +7,13 @@
 
 use std::ffi::CStr;
 
-use pgrx::{Spi, pg_extern, pg_sys};
+use pgrx::{FromDatum, Spi, pg_extern, pg_sys};
 
 use crate::backfill;
 use crate::datum::{VarlenaCopy, from_server};
 use crate::error::{SqlState, raise};
-use crate::index_worker;
-use crate::locks;
+use crate::index_worker::{self, Build};
+use crate::locks::{self, hold_index_request};
 use crate::pipeline::{as_owner, constraints_at_once};
 use crate::procedure::Procedure;
 use crate::registry;
@@ -84,7 +84,40 @@ fn clip_change_model(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCall
             if next == is_walking {
                 walk(&procedure, relation, &arguments, limit);
             } else if next != 0 {
-                index_worker::build(relation, pg_sys::Oid::from(next as u32));
+                index_worker::build(relation, Build::successor(pg_sys::Oid::from(next as u32)));
+            }
+        }
+    }
+    procedure.end();
+}
+
+/// `(relation regclass, embedding_column name, modality text, combined boolean, type text, m integer, ef_construction integer,
+/// concurrently boolean)`
+#[pg_extern(sql = false)]
+fn clip_create_index(relation: Option<pg_sys::Oid>, fcinfo: pg_sys::FunctionCallInfo) {
+    let arguments = kept(fcinfo, &[REGCLASSOID, NAMEOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, INT4OID, BOOLOID]);
+    if arguments[7].datum().is_none_or(|concurrently| concurrently.value() == 0) {
+        step(owned(relation), c"SELECT clip.create_indexes($1, $2, $3, $4, $5, $6, $7)", &arguments[..7], |_| ());
+        return;
+    }
+    let procedure = Procedure::begin_or(fcinfo, || {
+        let message = "clip_create_index builds concurrently, which cannot be done inside a transaction".to_owned();
+        (message, "Call it outside of a transaction block and not from a function, or pass concurrently => false.")
+    });
+    let relation = owned(relation);
+    let Some(_held) = hold_index_request(relation) else {
+        raise(SqlState::ObjectInUse, "another session is building indexes of the relation", None)
+    };
+    let (is_half, parameters) = (arguments[4].text() == "halfvec", [&arguments[5], &arguments[6]].map(Kept::number));
+    const BEGIN: &CStr = c"SELECT clip.index_begin($1, $2, $3, $4, $5)";
+    if let Some(column) = procedure.transaction(|| step(relation, BEGIN, &arguments[..5], Kept::name)) {
+        let name = column.name();
+        let arguments = &with_column(arguments, 1, column)[..5];
+        let next =
+            || step(relation, c"SELECT clip.index_next($1, $2, $3, $4, $5)", arguments, |part| part.value() as i32);
+        while let Some(part) = procedure.transaction(next) {
+            if part >= 0 {
+                index_worker::build(relation, Build::new(name, part, is_half, parameters));
             }
         }
     }
@@ -182,7 +215,23 @@ impl Kept {
 
     /// Of a number that was checked not to be NULL.
     fn integer(&self) -> i32 {
-        self.datum().map_or(0, |datum| datum.value() as i32)
+        self.number().unwrap_or(0)
+    }
+
+    fn number(&self) -> Option<i32> {
+        self.datum().map(|datum| datum.value() as i32)
+    }
+
+    /// Of a short text; empty where it is NULL.
+    fn text(&self) -> String {
+        // SAFETY: the copy is of a text, detoasted, and lives as long as it is read.
+        let read = |text: &VarlenaCopy| unsafe { <&[u8]>::from_datum(text.as_ptr().into(), false) }.map(<[u8]>::to_vec);
+        match &self.value {
+            Some(Value::Text(text)) => {
+                read(text).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+            }
+            _ => String::new(),
+        }
     }
 
     fn name(datum: pg_sys::Datum) -> Value {
@@ -192,6 +241,14 @@ impl Kept {
 }
 
 impl Value {
+    /// Of a name.
+    fn name(&self) -> [u8; NAME] {
+        match self {
+            Self::Name(name) => **name,
+            _ => [0; NAME],
+        }
+    }
+
     /// Of a name.
     fn text(&self) -> String {
         match self {

@@ -1,7 +1,6 @@
 //! The memory of recent inputs: a STABLE function is evaluated once per row of a sequential scan, and the second call
 //! with the same input must not run the model again.
 
-use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 use clip_core::{Embedding, Modality, Model};
@@ -15,6 +14,9 @@ use crate::interrupts;
 ///
 /// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
+
+/// What an entry takes beside the embedding's numbers.
+const ENTRY: usize = 200;
 
 /// Bytes that are hashed between two looks for interrupts, some milliseconds.
 const PIECE: usize = 1 << 20;
@@ -43,23 +45,20 @@ pub fn key(model: &Model, modality: Modality, input: &[u8], longest: usize) -> K
 pub struct Memo {
     entries: LruCache<Key, Rc<Embedding>>,
     capacity: usize,
+    /// What the entries take, and may take: anybody may ask for many of them.
+    bytes: usize,
+    max_bytes: usize,
 }
 
 impl Memo {
     pub fn new() -> Self {
-        Self { entries: LruCache::unbounded(), capacity: 0 }
+        Self { entries: LruCache::unbounded(), capacity: 0, bytes: 0, max_bytes: 0 }
     }
 
-    /// Follows the setting, which may change between two calls.
-    pub fn set_capacity(&mut self, capacity: usize) {
-        if capacity == self.capacity {
-            return;
-        }
-        self.capacity = capacity;
-        match NonZeroUsize::new(capacity) {
-            Some(capacity) => self.entries.resize(capacity),
-            None => self.entries.clear(),
-        }
+    /// Follows the settings, which may change between two calls.
+    pub fn set_capacity(&mut self, capacity: usize, max_bytes: usize) {
+        (self.capacity, self.max_bytes) = (capacity, max_bytes);
+        self.shrink();
     }
 
     pub fn get(&mut self, key: &Key) -> Option<Rc<Embedding>> {
@@ -67,8 +66,24 @@ impl Memo {
     }
 
     pub fn put(&mut self, key: Key, embedding: Rc<Embedding>) {
-        if self.capacity > 0 {
-            self.entries.put(key, embedding);
+        if self.capacity == 0 {
+            return;
+        }
+        self.bytes += size(&embedding);
+        if let Some(before) = self.entries.put(key, embedding) {
+            self.bytes -= size(&before);
+        }
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.entries.len() > self.capacity || self.bytes > self.max_bytes {
+            let Some((_, embedding)) = self.entries.pop_lru() else { return };
+            self.bytes -= size(&embedding);
         }
     }
+}
+
+fn size(embedding: &Embedding) -> usize {
+    ENTRY + size_of::<f32>() * embedding.len()
 }

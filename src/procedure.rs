@@ -11,13 +11,18 @@ pub struct Procedure(());
 impl Procedure {
     /// An error where the call is part of a transaction that is not its own.
     pub fn begin(name: &str, fcinfo: pg_sys::FunctionCallInfo) -> Self {
+        Self::begin_or(fcinfo, || {
+            let message = format!("{name} commits after each batch and cannot run inside a transaction");
+            (message, "Call it outside of a transaction block and not from a function.")
+        })
+    }
+
+    /// As [`begin`](Self::begin), with another message and hint.
+    pub fn begin_or(fcinfo: pg_sys::FunctionCallInfo, refusal: impl FnOnce() -> (String, &'static str)) -> Self {
         // SAFETY: a plain call without arguments.
         if is_atomic(fcinfo) || unsafe { pg_sys::InSecurityRestrictedOperation() } {
-            raise(
-                SqlState::ActiveTransaction,
-                format!("{name} commits after each batch and cannot run inside a transaction"),
-                Some("Call it outside of a transaction block and not from a function."),
-            );
+            let (message, hint) = refusal();
+            raise(SqlState::ActiveTransaction, message, Some(hint));
         }
         // SAFETY: a procedure that is not called atomically may commit; each commit begins the next transaction.
         unsafe { pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) };

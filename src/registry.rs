@@ -15,7 +15,14 @@ pub fn model_of(relation: pg_sys::Oid, column: Option<&CStr>) -> Rc<Model> {
     let found = attached(relation, column);
     match found.as_slice() {
         [[_, model, fingerprint]] => checked(model, fingerprint),
-        [] => raise(
+        _ => not_one(relation, column, found.len()),
+    }
+}
+
+/// An error: of the columns that are meant there are none, or many.
+pub fn not_one(relation: pg_sys::Oid, column: Option<&CStr>, found: usize) -> ! {
+    match found {
+        0 => raise(
             SqlState::UndefinedObject,
             match column.map(CStr::to_string_lossy) {
                 Some(column) => {
@@ -27,8 +34,8 @@ pub fn model_of(relation: pg_sys::Oid, column: Option<&CStr>) -> Rc<Model> {
         ),
         _ => raise(
             SqlState::AmbiguousParameter,
-            format!("relation \"{}\" has {} embedding columns", name(relation), found.len()),
-            Some("Name the column as the third argument of clip_query."),
+            format!("relation \"{}\" has {found} embedding columns", name(relation)),
+            Some("Name the column that is meant as embedding_column."),
         ),
     }
 }
@@ -85,29 +92,30 @@ fn attached(relation: pg_sys::Oid, column: Option<&CStr>) -> Vec<[String; 3]> {
     })
 }
 
-/// Whoever may not read the table gets no lock on it, and has nothing to compare a vector with.
+/// Whoever may not read the table gets no lock on it, and has nothing to compare a vector with: false.
 #[allow(unsafe_code)]
-fn hold(relation: pg_sys::Oid) {
+pub fn hold(relation: pg_sys::Oid) -> bool {
     const SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;
     // SAFETY: plain calls; of an oid that is no relation's the checks fail, or it is locked for nothing.
     unsafe {
         if pg_sys::get_rel_name(relation).is_null() {
-            return;
+            return false;
         }
         let user = pg_sys::GetUserId();
         let ok = pg_sys::AclResult::ACLCHECK_OK;
         let any = pg_sys::AclMaskHow::ACLMASK_ANY;
-        if pg_sys::pg_class_aclcheck(relation, user, SELECT) == ok
-            || pg_sys::pg_attribute_aclcheck_all(relation, user, SELECT, any) == ok
-        {
+        let may_read = pg_sys::pg_class_aclcheck(relation, user, SELECT) == ok
+            || pg_sys::pg_attribute_aclcheck_all(relation, user, SELECT, any) == ok;
+        if may_read {
             pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         }
+        may_read
     }
 }
 
 /// Runs queries of `f` on what is committed now. (`GetLatestSnapshot` would do the same, but not in parallel workers.)
 #[allow(unsafe_code)]
-fn as_catalog<R>(f: impl FnOnce() -> R) -> R {
+pub fn as_catalog<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the active snapshot is a copy of the catalog's; if `f` fails, the transaction's abort pops it.
     unsafe {
         pg_sys::PushActiveSnapshot(pg_sys::GetCatalogSnapshot(pg_sys::InvalidOid));
@@ -149,7 +157,7 @@ pub fn owner(relation: pg_sys::Oid) -> pg_sys::Oid {
 }
 
 #[allow(unsafe_code)]
-fn name(relation: pg_sys::Oid) -> String {
+pub fn name(relation: pg_sys::Oid) -> String {
     // SAFETY: get_rel_name gives a palloc'd C string, or NULL where there is no such relation.
     unsafe {
         let name = pg_sys::get_rel_name(relation);

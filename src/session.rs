@@ -211,6 +211,12 @@ fn counted<T>(model: &Model, modality: Modality, work: impl FnOnce(&mut Call) ->
     result
 }
 
+/// The perceptual hash of an image; no model has a part in it.
+pub fn image_hash(image: &[u8]) -> Result<u64> {
+    memory::prepare()?;
+    here(|ctx| clip_core::image_hash(image, &guc::limits(), ctx))
+}
+
 pub fn check_batch(inputs: usize) -> Result<()> {
     if inputs > MAX_BATCH {
         return Err(Error::limit(format!("batch of {inputs} inputs exceeds the limit of {MAX_BATCH}"))
@@ -232,7 +238,7 @@ fn through_memo(
     let keys: Vec<memo::Key> =
         inputs.iter().map(|input| memo::key(model, modality, input, longest(modality))).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
-        s.memo.set_capacity(guc::cache_entries());
+        s.memo.set_capacity(guc::cache_entries(), guc::max_memory() / 4);
         keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
     });
     let mut missing: Vec<usize> = Vec::new();

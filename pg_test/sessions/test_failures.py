@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Entries of clip_failures and those who repair their rows: no transaction fails by them, whatever its isolation, and nobody waits
 for one that is still open."""
-from pg import Session, fresh_database, hexed, png
+from pg import TWO_MODELS, Session, fresh_database, golden_models, hexed, png, until
 
 db = fresh_database("clip_failing")
 GOOD = hexed(png(9, 7))
@@ -48,3 +48,29 @@ with Session(db) as session, Session(db) as writer:
     # a key of a type that the column had before
     session.run("INSERT INTO clip.failures (relation, embedding_column, key, sqlstate, message, state) VALUES ('t', 'embedding', '{x}', '22000', '', 'dead')")
     assert failed(session) == ["x"]
+
+    # a row that fails in mode async and gets another key in mode sync; its old one is free for others
+    session.run("CREATE TABLE u (id int PRIMARY KEY, photo bytea, embedding vector)")
+    session.run("SELECT clip_attach('u', image_column => 'photo', mode => 'async')")
+    session.run("INSERT INTO u VALUES (1, 'no image'); CALL clip_drain('u'); SELECT clip_set_mode('u', 'sync')")
+    session.run(f"UPDATE u SET id = 2 WHERE id = 1; INSERT INTO u VALUES (1, {GOOD})")
+    session.run("CALL clip_drain('u')")
+    assert session.one("SELECT string_agg(key ->> 'id', ',') FROM clip_failures WHERE relation = 'u'::regclass") == "2"
+
+# rows that a change of model failed at, and that are gone before it ends
+with golden_models(TWO_MODELS) as models:
+    with Session() as admin:
+        admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'; ALTER DATABASE {db} SET clip.model = 'tiny'")
+    with Session(db) as session, Session(db) as changer, Session(db) as holder:
+        session.run("CREATE TABLE v (id int PRIMARY KEY, photo bytea, embedding vector)")
+        session.run("SELECT clip_attach('v', image_column => 'photo'); ALTER TABLE v DISABLE TRIGGER ALL")
+        session.run("INSERT INTO v SELECT i, 'no image', array_fill(0.1, ARRAY[(SELECT dimensions FROM clip_models() WHERE name = 'tiny')])::vector "
+                    "FROM generate_series(1, 3) i; ALTER TABLE v ENABLE TRIGGER ALL")
+        holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM pg_class LIMIT 1")
+        changer.send("CALL clip_change_model('v', 'tiny-eps', skip_missing => true)")
+        until(lambda: session.one("SELECT count(*) FROM clip_failures WHERE relation = 'v'::regclass") == "3", 30, "failures of the change")
+        session.run(f"DELETE FROM v WHERE id < 3; INSERT INTO v VALUES (1, {GOOD})")
+        holder.run("COMMIT")
+        changer.wait()
+        found = session.one("SELECT string_agg(embedding_column || ' ' || (key ->> 'id'), ',') FROM clip_failures WHERE relation = 'v'::regclass")
+        assert found == "embedding 3", found

@@ -48,10 +48,18 @@ try:
         b.run("RESET ROLE")
         b.run("REVOKE ALL ON FUNCTION clip_stats_reset() FROM clip_nobody")
         b.run("DROP ROLE clip_nobody")
+        # a parallel scan calls a function once in each of its processes
+        b.run("CREATE TABLE t AS SELECT i, clip_embed_text('x') v FROM generate_series(1, 5000) i; ANALYZE t")
+        b.run("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2")
+        b.run("SELECT clip_stats_reset()")
+        plan = b.run("EXPLAIN (ANALYZE, COSTS OFF) SELECT count(*) FROM t WHERE v <=> clip_embed_text('x') < 0.5")
+        assert any("Workers Launched: 2" in line for [line] in plan), plan
+        assert b.one("SELECT sum(calls) BETWEEN 1 AND 3 FROM clip_stats") == "t", b.run(ROW + "'text'")
+        b.run("SELECT clip_stats_reset()")
         # many sessions count at once, and nothing is lost
         sessions = [Session(db) for _ in range(6)]
         for session in sessions:
-            session.send("SELECT count(clip_embed_text('the same')) FROM generate_series(1, 500)")
+            session.send("SELECT count(clip_embed_text('text ' || i % 2)) FROM generate_series(1, 500) i")
         for session in sessions:
             session.wait()
             session.close()

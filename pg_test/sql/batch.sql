@@ -37,6 +37,15 @@ RESET clip.cache_entries;
 SET clip.cache_entries = 3;
 SELECT count(v) FROM (SELECT clip_embed_texts(array_agg('many ' || i)) AS vectors FROM generate_series(1, 50) i) q, unnest(vectors) v;
 RESET clip.cache_entries;
+-- however many are asked for, they take a quarter of clip.max_memory at most
+SET clip.cache_entries = 1000000;
+SET clip.max_memory = '16MB';
+SELECT cardinality(clip_embed_texts(array_agg('one of ' || i))) FROM generate_series(1, 4000) i;
+SELECT model_runs() AS before \gset
+SELECT vector_dims(clip_embed_text('one of 4000')) > 0 AS known, vector_dims(clip_embed_text('one of 1')) > 0 AS forgotten;
+SELECT model_runs() - :before AS model_runs;
+RESET clip.max_memory;
+RESET clip.cache_entries;
 
 -- nothing to do; arrays of other shapes keep their shape
 SELECT clip_embed_texts('{}') = '{}' AS empty_texts, clip_embed_images('{}') = '{}' AS empty_images,

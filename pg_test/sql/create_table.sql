@@ -1,6 +1,6 @@
 -- The one table: made, filled, searched by words and by picture in one ORDER BY.
 SELECT clip_create_table('things');
-SELECT attname, format_type(atttypid, NULL) AS type, attnotnull FROM pg_attribute
+SELECT attname, format_type(atttypid, NULL) AS type, attnotnull, attstorage FROM pg_attribute
 WHERE attrelid = 'things'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT indexdef FROM pg_indexes WHERE tablename = 'things' ORDER BY 1;
 SELECT relation, embedding_column, text_column, image_column, modality_column, keep_images, model FROM clip.tables WHERE relation = 'things'::regclass;

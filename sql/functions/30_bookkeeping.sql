@@ -25,6 +25,10 @@ CREATE OR REPLACE FUNCTION clip.model_info(model text, OUT name text, OUT dimens
 	AS 'MODULE_PATHNAME', 'clip_model_info_wrapper' LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION clip.model_info(text) IS 'internal: the named model, or the session''s where the name is NULL';
 
+CREATE OR REPLACE FUNCTION clip.has_one_cone(model text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clip_has_one_cone_wrapper' LANGUAGE C STABLE;
+COMMENT ON FUNCTION clip.has_one_cone(text) IS 'internal: do texts and images of a model, or of the session''s where the name is NULL, lie in one cone of the space?';
+
 CREATE OR REPLACE FUNCTION clip.schema_of(extension text) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension
 $$;

@@ -79,11 +79,9 @@ BEGIN
 		EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
 			enqueues, t.relation, t.embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
 	END IF;
-	IF NOT t.pending THEN
-		EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION clip.forget_trigger(%L)', forgets, t.relation, t.embedding_column);
-		EXECUTE format('CREATE TRIGGER %I AFTER TRUNCATE ON %s EXECUTE FUNCTION clip.forget_trigger(%L)',
-			clip.free_name(t.relation, format('zz_clip_truncate_%s', number)), t.relation, t.embedding_column);
-	END IF;
+	EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION clip.forget_trigger(%L)', forgets, t.relation, t.embedding_column);
+	EXECUTE format('CREATE TRIGGER %I AFTER TRUNCATE ON %s EXECUTE FUNCTION clip.forget_trigger(%L)',
+		clip.free_name(t.relation, format('zz_clip_truncate_%s', number)), t.relation, t.embedding_column);
 	IF enabled <> 'O' THEN
 		FOR embeds IN SELECT g.tgname FROM clip.triggers_of(t.relation, t.embedding_column) g LOOP
 			EXECUTE format('ALTER TABLE %s %s TRIGGER %I', t.relation,

@@ -39,24 +39,36 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.check_column(regclass, name, text[], text) IS 'internal: a column exists and has one of the expected types';
 
-CREATE OR REPLACE FUNCTION clip.only_vector_column(relation regclass, vector_type text) RETURNS name LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION clip.embedding_type(relation regclass, col name) RETURNS text LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT b.typname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+	WHERE a.attrelid = relation AND a.attnum = clip.number_of(relation, col)
+$$;
+COMMENT ON FUNCTION clip.embedding_type(regclass, name) IS 'internal: vector or halfvec, as an embedding column is';
+
+CREATE OR REPLACE FUNCTION clip.embedding_types() RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT array_agg(format_type(format('%I.%I', clip.schema_of('vector'), t)::regtype, NULL) ORDER BY n) FROM unnest('{vector,halfvec}'::text[]) WITH ORDINALITY u (t, n)
+$$;
+COMMENT ON FUNCTION clip.embedding_types() IS 'internal: the types that an embedding column may have';
+
+CREATE OR REPLACE FUNCTION clip.only_vector_column(relation regclass) RETURNS name LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found name[] := ARRAY(SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-			AND format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL) = vector_type
+			AND format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL) = ANY (clip.embedding_types())
 			AND NOT EXISTS (SELECT FROM clip.tables k WHERE k.relation = only_vector_column.relation AND k.embedding_column = a.attname AND k.pending));
 BEGIN
 	IF cardinality(found) = 1 THEN
 		RETURN found[1];
 	ELSIF cardinality(found) = 0 THEN
-		RAISE EXCEPTION 'relation "%" has no column of type %', clip.name_of(relation), vector_type USING ERRCODE = 'undefined_column',
+		RAISE EXCEPTION 'relation "%" has no column of type vector or halfvec', clip.name_of(relation) USING ERRCODE = 'undefined_column',
 			HINT = 'Add one for the embeddings: ALTER TABLE ... ADD COLUMN embedding vector.';
 	END IF;
-	RAISE EXCEPTION 'relation "%" has % columns of type %', clip.name_of(relation), cardinality(found), vector_type
+	RAISE EXCEPTION 'relation "%" has % columns of type vector or halfvec', clip.name_of(relation), cardinality(found)
 		USING ERRCODE = 'ambiguous_parameter', HINT = 'Name the embedding column.';
 END $$;
-COMMENT ON FUNCTION clip.only_vector_column(regclass, text) IS 'internal: the embedding column that an owner means who names none';
+COMMENT ON FUNCTION clip.only_vector_column(regclass) IS 'internal: the embedding column that an owner means who names none';
 
 CREATE OR REPLACE FUNCTION clip.attach(relation regclass, embedding_column name, text_column name, image_column name,
 		modality_column name, keep_images boolean, model text, mode text) RETURNS void
@@ -66,7 +78,6 @@ DECLARE
 	kind "char";
 	width integer;
 	found_model text;
-	vector_type text := format_type(format('%I.vector', clip.schema_of('vector'))::regtype, NULL);
 BEGIN
 	PERFORM clip.check_is_owner(relation);
 	SELECT c.relkind INTO kind FROM pg_class c WHERE c.oid = relation;
@@ -78,8 +89,8 @@ BEGIN
 		RAISE EXCEPTION 'images can only be cleared where a modality column tells what a row is' USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Name the modality column, or keep the images.';
 	END IF;
-	embedding_column := coalesce(embedding_column, clip.only_vector_column(relation, vector_type));
-	PERFORM clip.check_column(relation, embedding_column, ARRAY[vector_type], 'embedding');
+	embedding_column := coalesce(embedding_column, clip.only_vector_column(relation));
+	PERFORM clip.check_column(relation, embedding_column, clip.embedding_types(), 'embedding');
 	IF text_column IS NOT NULL THEN
 		PERFORM clip.check_column(relation, text_column, ARRAY['text', 'character varying', 'character'], 'text');
 	END IF;

@@ -1,6 +1,7 @@
 -- Making a table ------------------------------------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION clip.create_table(schema name, name name, model text, keep_images boolean, index boolean, mode text) RETURNS regclass
+CREATE OR REPLACE FUNCTION clip.create_table(schema name, name name, model text, keep_images boolean, index boolean, mode text,
+		combined_index boolean, type text) RETURNS regclass
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	m record;
@@ -9,9 +10,11 @@ DECLARE
 	own name := clip.schema_of('pg_clip');
 BEGIN
 	SELECT * INTO STRICT m FROM clip.model_info(model);
-	IF index AND m.dimensions > 2000 THEN
-		RAISE EXCEPTION 'an HNSW index on vector holds 2000 dimensions at most, model "%" makes %', m.name, m.dimensions
-			USING ERRCODE = 'program_limit_exceeded', HINT = 'Pass index => false and create an index on the column cast to halfvec.';
+	IF type IS NULL OR type NOT IN ('vector', 'halfvec') THEN
+		RAISE EXCEPTION 'type "%" is unknown: expected vector or halfvec', coalesce(type, 'null') USING ERRCODE = 'invalid_parameter_value';
+	ELSIF index AND m.dimensions > clip.hnsw_limit(type) THEN
+		RAISE EXCEPTION 'an HNSW index on % holds % dimensions at most, model "%" makes %', type, clip.hnsw_limit(type), m.name, m.dimensions
+			USING ERRCODE = 'program_limit_exceeded', HINT = CASE type WHEN 'vector' THEN 'Pass type => ''halfvec''.' ELSE 'Pass index => false.' END;
 	END IF;
 	EXECUTE format($sql$
 		CREATE TABLE %1$I.%2$I (
@@ -20,35 +23,40 @@ BEGIN
 			content_ref text,
 			metadata jsonb,
 			image bytea,
-			embedding %3$I.vector(%4$s),
+			embedding %3$I.%6$I(%4$s),
 			CHECK (modality <> 'text' OR (content_ref IS NOT NULL AND image IS NULL)),
 			CHECK (modality <> 'image' OR image IS NOT NULL OR embedding IS NOT NULL)
-		)$sql$, schema, name, vectors, m.dimensions, own);
+		)$sql$, schema, name, vectors, m.dimensions, own, type);
 	relation := format('%I.%I', schema, name)::regclass;
 	EXECUTE format('ALTER TABLE %s ALTER COLUMN image SET STORAGE EXTERNAL', relation);  -- images are compressed already
 	EXECUTE format('COMMENT ON COLUMN %s.content_ref IS %L', relation, 'the text itself, or the image''s URL or path');
 	EXECUTE format('COMMENT ON COLUMN %s.image IS %L', relation, CASE WHEN keep_images THEN 'the encoded image'
 		ELSE 'input only: the encoded image, set to NULL once it is embedded' END);
 	EXECUTE format('COMMENT ON COLUMN %s.embedding IS %L', relation, format('unit vector of model %s', m.name));
-	IF index THEN
-		EXECUTE format('CREATE INDEX ON %s USING hnsw (embedding %I.vector_cosine_ops)', relation, vectors);
-	END IF;
 	EXECUTE format('SELECT %I.clip_attach($1, ''embedding'', ''content_ref'', ''image'', $2, ''modality'', $3, $4)', own)
 		USING relation, model, keep_images, mode;
+	PERFORM clip.keep_in_line(relation, 'embedding', m.dimensions, index), clip.fit_rows(relation);
+	IF index THEN
+		PERFORM clip.create_indexes(relation, 'embedding', NULL, combined_index, NULL, NULL, NULL);
+		IF combined_index IS NULL AND NOT clip.has_one_cone(m.name) THEN
+			RAISE NOTICE 'indexes of relation "%" serve queries that name the modality', clip.name_of(relation)
+				USING HINT = 'Add WHERE modality = ''image'' or ''text'', or pass combined_index => true.';
+		END IF;
+	END IF;
 	RETURN relation;
 END $$;
-COMMENT ON FUNCTION clip.create_table(name, name, text, boolean, boolean, text) IS 'internal: behind clip_create_table';
+COMMENT ON FUNCTION clip.create_table(name, name, text, boolean, boolean, text, boolean, text) IS 'internal: behind clip_create_table';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_create_table(name text, model text DEFAULT NULL, keep_images boolean DEFAULT false, index boolean DEFAULT true,
-		mode text DEFAULT 'sync')
+		mode text DEFAULT 'sync', combined_index boolean DEFAULT NULL, type text DEFAULT 'vector')
 	RETURNS regclass LANGUAGE plpgsql AS $$
 DECLARE
 	parts text[] := pg_catalog.parse_ident(name);
+	schema name := CASE pg_catalog.cardinality(parts) WHEN 1 THEN pg_catalog.current_schema() WHEN 2 THEN parts[1]::pg_catalog.name END;
 BEGIN
-	CASE pg_catalog.cardinality(parts)
-		WHEN 1 THEN RETURN clip.create_table(pg_catalog.current_schema(), parts[1]::pg_catalog.name, model, keep_images, index, mode);
-		WHEN 2 THEN RETURN clip.create_table(parts[1]::pg_catalog.name, parts[2]::pg_catalog.name, model, keep_images, index, mode);
-		ELSE RAISE EXCEPTION 'improper relation name (too many dotted names): %', name USING ERRCODE = 'syntax_error';
-	END CASE;
+	IF pg_catalog.cardinality(parts) OPERATOR(pg_catalog.>) 2 THEN
+		RAISE EXCEPTION 'improper relation name (too many dotted names): %', name USING ERRCODE = 'syntax_error';
+	END IF;
+	RETURN clip.create_table(schema, parts[pg_catalog.cardinality(parts)]::pg_catalog.name, model, keep_images, index, mode, combined_index, type);
 END $$;
-COMMENT ON FUNCTION @extschema@.clip_create_table(text, text, boolean, boolean, text) IS 'makes a table of texts and images in one vector space, embedded on insert';
+COMMENT ON FUNCTION @extschema@.clip_create_table(text, text, boolean, boolean, text, boolean, text) IS 'makes a table of texts and images in one vector space, embedded on insert';

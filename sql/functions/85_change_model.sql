@@ -118,6 +118,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.rows_without(regclass, clip.tables, name) IS 'internal: rows whose vectors a change of model would lose';
 
+-- Who builds an index connects as the owner.
+CREATE OR REPLACE FUNCTION clip.check_owner_connects(relation regclass, advice text) RETURNS void LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT (has_database_privilege(current_database(), 'CONNECT')
+			AND (current_setting('server_version_num')::integer >= 170000 OR (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = current_user))) THEN
+		RAISE EXCEPTION 'the owner of relation "%" cannot connect to the database, as it takes to build its indexes', clip.name_of(relation)
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Give the role %I LOGIN and CONNECT %s', current_user, advice);
+	END IF;
+END $$;
+COMMENT ON FUNCTION clip.check_owner_connects(regclass, text) IS 'internal: can a background worker connect as the owner of a table?';
+
 CREATE OR REPLACE FUNCTION clip.change_begin(relation regclass, model text, embedding_column name, skip_missing boolean, batch_size integer)
 	RETURNS name LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -154,17 +166,14 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported', HINT = 'Attach a second embedding column, call clip_backfill, and drop the old one.';
 	ELSIF clip.number_of(relation, new_column) IS NOT NULL THEN
 		RAISE EXCEPTION 'column "%" of relation "%" already exists', new_column, clip.name_of(relation) USING ERRCODE = 'duplicate_column';
-	ELSIF m.dimensions > 2000 AND EXISTS (SELECT FROM clip.indexes_of(relation, t.embedding_column) x JOIN pg_index i ON i.indexrelid = x
+	ELSIF m.dimensions > clip.hnsw_limit(clip.embedding_type(relation, t.embedding_column)) AND EXISTS (SELECT FROM clip.indexes_of(relation, t.embedding_column) x JOIN pg_index i ON i.indexrelid = x
 			JOIN pg_class k ON k.oid = x JOIN pg_am a ON a.oid = k.relam
 			WHERE a.amname IN ('hnsw', 'ivfflat') AND clip.number_of(relation, t.embedding_column) = ANY (i.indkey)) THEN
-		RAISE EXCEPTION 'an index on vector holds 2000 dimensions at most, model "%" makes %', m.name, m.dimensions
-			USING ERRCODE = 'program_limit_exceeded', HINT = 'Drop the index, and create one on the column cast to halfvec after the change.';
+		RAISE EXCEPTION 'an index on % holds % dimensions at most, model "%" makes %', clip.embedding_type(relation, t.embedding_column),
+			clip.hnsw_limit(clip.embedding_type(relation, t.embedding_column)), m.name, m.dimensions USING ERRCODE = 'program_limit_exceeded', HINT = 'Drop the index, and create one on the column cast to halfvec after the change.';
 	END IF;
-	IF EXISTS (SELECT FROM clip.indexes_of(relation, t.embedding_column)) AND NOT (has_database_privilege(current_database(), 'CONNECT')
-			AND (current_setting('server_version_num')::integer >= 170000 OR (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = current_user))) THEN
-		RAISE EXCEPTION 'the owner of relation "%" cannot connect to the database, as it takes to build its indexes', clip.name_of(relation)
-			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Give the role %I LOGIN and CONNECT until the change is done, '
-				'or drop the indexes and create them again after it.', current_user);
+	IF EXISTS (SELECT FROM clip.indexes_of(relation, t.embedding_column)) THEN
+		PERFORM clip.check_owner_connects(relation, 'until the change is done, or drop the indexes and create them again after it.');
 	END IF;
 	PERFORM clip.check_dependents(relation, t.embedding_column);
 	PERFORM clip.check_every_row_is_seen(relation);
@@ -177,7 +186,8 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_publication_tables p JOIN pg_class k ON k.relname = p.tablename JOIN pg_namespace n ON n.oid = k.relnamespace
 			AND n.nspname = p.schemaname WHERE k.oid = change_begin.relation) THEN
 		RAISE WARNING 'relation "%" is published, and subscribers need the column "%" until the change is done', clip.name_of(relation), new_column
-			USING HINT = format('Add it there as vector(%s), or publish a list of columns without it, before rows are written.', m.dimensions);
+			USING HINT = format('Add it there as %s(%s), or publish a list of columns without it, before rows are written.',
+				clip.embedding_type(relation, t.embedding_column), m.dimensions);
 	END IF;
 	PERFORM clip.note('change: begin', t.relation, t.embedding_column, new_column, m.name, m.fingerprint, m.dimensions::text,
 		coalesce(skip_missing, false)::text);
@@ -191,8 +201,13 @@ BEGIN
 	IF NOT clip.lock_briefly(c.relation) THEN
 		RETURN false;
 	END IF;
-	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %I.vector(%s)', c.relation, c.new_column, clip.schema_of('vector'), c.dimensions);
+	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %I.%I(%s)', c.relation, c.new_column, clip.schema_of('vector'),
+		clip.embedding_type(c.relation, c.embedding_column), c.dimensions);
 	PERFORM clip.note('change: attach', c.relation, c.embedding_column, '');
+	IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.relation AND a.attname = c.embedding_column AND a.attstorage = 'm') THEN
+		PERFORM clip.keep_in_line(c.relation, c.new_column, c.dimensions, EXISTS (SELECT FROM clip.indexes_of(c.relation, c.embedding_column))),
+			clip.fit_rows(c.relation);
+	END IF;
 	-- Fires before the trigger of the old column, by its name: that one may clear the image.
 	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.new_column;
 	RETURN true;
@@ -322,6 +337,7 @@ BEGIN
 	PERFORM clip.note('change: forget failures', c.relation, c.embedding_column, '');
 	PERFORM clip.note('change: keep failures', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: switch', c.relation, c.embedding_column, '');
+	PERFORM clip.fit_rows(c.relation);
 	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.embedding_column;
 	PERFORM clip.note('change: stage', c.relation, c.embedding_column, 'validating', c.skip_missing::text, NULL);
 	RAISE NOTICE 'relation "%" is embedded with model "%" now; it was locked for % ms', clip.name_of(c.relation), c.model,

@@ -22,6 +22,7 @@ BEGIN
 	PERFORM clip.drop_triggers(c.relation, c.new_column);
 	PERFORM clip.note('change: end', c.relation, c.embedding_column, '');
 	PERFORM clip.unregister(c.relation, c.new_column);
+	PERFORM clip.fit_rows(c.relation);
 	IF clip.number_of(c.relation, c.new_column) IS NOT NULL AND c.stage <> 'preparing' THEN
 		EXECUTE format('ALTER TABLE %s DROP COLUMN %I', c.relation, c.new_column);
 	END IF;

@@ -20,6 +20,9 @@ DROP FUNCTION clip.index_build_running();
 DROP FUNCTION clip.drop_change_trigger(regclass, name);
 DROP FUNCTION clip.change_index(clip.model_changes);
 DROP FUNCTION clip.change_step(regclass, name, integer);
+-- Those that take more arguments.
+DROP FUNCTION @extschema@.clip_create_table(text, text, boolean, boolean, text);
+DROP FUNCTION clip.create_table(name, name, text, boolean, boolean, text);
 -- What the row pipeline does now. Views and functions name the tables that go.
 DROP VIEW @extschema@.clip_queue, @extschema@.clip_dead_letters, @extschema@.clip_backfill_errors;
 DROP FUNCTION clip.backfill_step(regclass, name, integer);

@@ -1,30 +1,18 @@
 //! `clip_embed_texts`, `clip_embed_images`: one forward pass for many inputs, order and shape kept, NULL in gives NULL out.
 
 use clip_core::{Error, Modality};
-use pgrx::{Array, pg_extern};
+use pgrx::Array;
 
+use super::once::once_functions;
 use crate::datum::{VectorArray, utf8_all};
 use crate::error::OrRaise;
 use crate::session;
 
-#[pg_extern(sql = false)]
-fn clip_embed_texts(contents: Array<&[u8]>) -> VectorArray {
-    many(Modality::Text, None, contents)
-}
-
-#[pg_extern(sql = false)]
-fn clip_embed_texts_model(contents: Array<&[u8]>, model: &str) -> VectorArray {
-    many(Modality::Text, Some(model), contents)
-}
-
-#[pg_extern(sql = false)]
-fn clip_embed_images(images: Array<&[u8]>) -> VectorArray {
-    many(Modality::Image, None, images)
-}
-
-#[pg_extern(sql = false)]
-fn clip_embed_images_model(images: Array<&[u8]>, model: &str) -> VectorArray {
-    many(Modality::Image, Some(model), images)
+once_functions! {
+    clip_embed_texts_wrapper(Varlena), Settings, |given| many(Modality::Text, None, given.array(0));
+    clip_embed_texts_model_wrapper(Varlena, Varlena), Settings, |given| many(Modality::Text, Some(&given.text(1)), given.array(0));
+    clip_embed_images_wrapper(Varlena), Settings, |given| many(Modality::Image, None, given.array(0));
+    clip_embed_images_model_wrapper(Varlena, Varlena), Settings, |given| many(Modality::Image, Some(&given.text(1)), given.array(0));
 }
 
 fn many(modality: Modality, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {

@@ -1,30 +1,17 @@
 //! `clip_embed_text`, `clip_embed_image`, with the session's model or a named one.
 
 use clip_core::Modality;
-use pgrx::pg_extern;
 
+use super::once::once_functions;
 use crate::datum::{Vector, to_utf8};
 use crate::error::OrRaise;
 use crate::session;
 
-#[pg_extern(sql = false)]
-fn clip_embed_text(content: &[u8]) -> Vector {
-    one(Modality::Text, None, content)
-}
-
-#[pg_extern(sql = false)]
-fn clip_embed_text_model(content: &[u8], model: &str) -> Vector {
-    one(Modality::Text, Some(model), content)
-}
-
-#[pg_extern(sql = false)]
-fn clip_embed_image(image: &[u8]) -> Vector {
-    one(Modality::Image, None, image)
-}
-
-#[pg_extern(sql = false)]
-fn clip_embed_image_model(image: &[u8], model: &str) -> Vector {
-    one(Modality::Image, Some(model), image)
+once_functions! {
+    clip_embed_text_wrapper(Varlena), Settings, |given| one(Modality::Text, None, given.bytes(0));
+    clip_embed_text_model_wrapper(Varlena, Varlena), Settings, |given| one(Modality::Text, Some(&given.text(1)), given.bytes(0));
+    clip_embed_image_wrapper(Varlena), Settings, |given| one(Modality::Image, None, given.bytes(0));
+    clip_embed_image_model_wrapper(Varlena, Varlena), Settings, |given| one(Modality::Image, Some(&given.text(1)), given.bytes(0));
 }
 
 fn one(modality: Modality, model: Option<&str>, input: &[u8]) -> Vector {

@@ -4,6 +4,7 @@ use clip_core::{Context, Installed};
 use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
 
+use super::once::once_functions;
 use crate::datum::to_utf8;
 use crate::error::{OrRaise, warn};
 use crate::{interrupts, session};
@@ -55,17 +56,12 @@ fn clip_models() -> TableIterator<
     TableIterator::new(rows)
 }
 
+once_functions! {
+    clip_token_count_wrapper(Varlena), Settings, |given| count(None, given.bytes(0));
+    clip_token_count_model_wrapper(Varlena, Varlena), Settings, |given| count(Some(&given.text(1)), given.bytes(0));
+}
+
 /// Tokens of the whole text, begin and end included, before it is cut to the model's context.
-#[pg_extern(sql = false)]
-fn clip_token_count(content: &[u8]) -> i32 {
-    count(None, content)
-}
-
-#[pg_extern(sql = false)]
-fn clip_token_count_model(content: &[u8], model: &str) -> i32 {
-    count(Some(model), content)
-}
-
 fn count(model: Option<&str>, content: &[u8]) -> i32 {
     let model = session::immutable_or_default(model).or_raise();
     let compute = session::compute().or_raise();
@@ -83,4 +79,10 @@ fn clip_model_info(
     let model = session::model_or_default(model).or_raise();
     let Installed { name, manifest, .. } = model.installed();
     TableIterator::once((name.clone(), manifest.spec.dimensions as i32, manifest.fingerprint.clone()))
+}
+
+/// `(model text)`: do texts and images of the model, the session's where none is named, lie in one cone of the space?
+#[pg_extern(sql = false)]
+fn clip_has_one_cone(model: Option<&str>) -> bool {
+    session::model_or_default(model).or_raise().installed().has_one_cone()
 }

@@ -30,6 +30,12 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
         c"INSERT INTO clip.index_failures (relation, old_index, message) VALUES ($2, ($4)[1]::pg_catalog.oid, ($4)[2]) \
           ON CONFLICT (relation, old_index) DO UPDATE SET message = excluded.message",
     ),
+    // What is no index's number is a part of clip_create_index's.
+    (
+        "index: begin",
+        c"DELETE FROM clip.index_failures WHERE relation OPERATOR(pg_catalog.=) $2 \
+          AND old_index OPERATOR(pg_catalog.<) '16384'::pg_catalog.oid",
+    ),
     (
         "change: attach",
         c"INSERT INTO clip.tables (relation, embedding_column, text_column, image_column, modality_column, keep_images, \

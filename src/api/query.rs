@@ -1,30 +1,22 @@
 //! `clip_query`: embeds with the model that a table's rows were embedded with.
 
 use clip_core::Modality;
-use pgrx::{pg_extern, pg_sys};
+use pgrx::pg_sys;
 
 use super::embed::embed_one;
+use super::once::once_functions;
 use crate::datum::Vector;
 use crate::registry;
 
-#[pg_extern(sql = false)]
-fn clip_query_text(relation: pg_sys::Oid, content: &[u8]) -> Vector {
-    query(relation, None, Modality::Text, content)
-}
-
-#[pg_extern(sql = false)]
-fn clip_query_text_column(relation: pg_sys::Oid, content: &[u8], embedding_column: &core::ffi::CStr) -> Vector {
-    query(relation, Some(embedding_column), Modality::Text, content)
-}
-
-#[pg_extern(sql = false)]
-fn clip_query_image(relation: pg_sys::Oid, image: &[u8]) -> Vector {
-    query(relation, None, Modality::Image, image)
-}
-
-#[pg_extern(sql = false)]
-fn clip_query_image_column(relation: pg_sys::Oid, image: &[u8], embedding_column: &core::ffi::CStr) -> Vector {
-    query(relation, Some(embedding_column), Modality::Image, image)
+once_functions! {
+    clip_query_text_wrapper(Value, Varlena), Attachments, |given| query(given.oid(0), None, Modality::Text, given.bytes(1));
+    clip_query_text_column_wrapper(Value, Varlena, Name), Attachments, |given| {
+        query(given.oid(0), Some(given.name(2)), Modality::Text, given.bytes(1))
+    };
+    clip_query_image_wrapper(Value, Varlena), Attachments, |given| query(given.oid(0), None, Modality::Image, given.bytes(1));
+    clip_query_image_column_wrapper(Value, Varlena, Name), Attachments, |given| {
+        query(given.oid(0), Some(given.name(2)), Modality::Image, given.bytes(1))
+    };
 }
 
 fn query(relation: pg_sys::Oid, column: Option<&core::ffi::CStr>, modality: Modality, input: &[u8]) -> Vector {

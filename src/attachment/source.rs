@@ -70,6 +70,11 @@ fn column(alias: &str, name: &str) -> String {
 }
 
 impl Sources<String> {
+    /// The modalities that rows may have.
+    pub fn modalities(&self) -> Vec<Modality> {
+        Modality::ALL.into_iter().filter(|modality| self.column(*modality).is_some()).collect()
+    }
+
     /// The value of the modality column as it is written, `NULL` where there is no such column.
     pub fn modality(&self, alias: &str) -> String {
         self.modality.as_ref().map_or_else(
@@ -93,6 +98,16 @@ impl Sources<String> {
             conditions.push(format!("{} IS NOT NULL", column(alias, &self.columns[at].1)));
         }
         if conditions.is_empty() { "true".to_owned() } else { format!("({})", conditions.join(" AND ")) }
+    }
+
+    /// The rows of one modality, as whoever makes an index of them says it: an index with this predicate serves this condition.
+    /// `None` where there are no such rows.
+    pub fn condition(&self, alias: &str, modality: Modality) -> Option<String> {
+        match &self.modality {
+            // A literal has the type of the column, whichever that is.
+            Some(name) => Some(format!("{} OPERATOR(pg_catalog.=) '{modality}'", column(alias, name))),
+            None => self.column(modality).map(|_| self.is(alias, modality)),
+        }
     }
 
     /// Is the row an image?

@@ -4,8 +4,11 @@
 //! Each step is two transactions, and the model runs in the second one before it has a snapshot. A table has a lock for who
 //! walks, held by each step, so that a call can be aborted between two of them.
 
+mod batch;
+mod look;
 mod past;
 mod progress;
+mod row;
 mod walk;
 
 use pgrx::pg_sys::Oid;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
-use super::walk::{Row, find};
+use super::row::{Row, find};
 use crate::datum::{VarlenaCopy, text_argument};
 use crate::pipeline::{Attachment, By, Located, Locator, Place, Version, Watch, locators, place};
 use crate::plan;

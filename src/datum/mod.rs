@@ -1,4 +1,4 @@
-//! PostgreSQL values from and to Rust: pgvector's `vector`, arrays of it, text in the server's encoding.
+//! PostgreSQL values from and to Rust: pgvector's `vector` and `halfvec`, arrays of them, text in the server's encoding.
 
 mod text;
 mod varlena;
@@ -6,4 +6,4 @@ mod vector;
 
 pub use text::{copy, from_server, text_argument, to_server, to_utf8, utf8_all};
 pub use varlena::{VarlenaCopy, argument, array_of, text_array};
-pub use vector::{Vector, VectorArray, is_vector_type};
+pub use vector::{Vector, VectorArray, VectorType, vector_slice};

@@ -1,4 +1,5 @@
-//! pgvector's `vector`: a varlena of `int16 dim, int16 unused, float4 x[dim]` (pgvector, `src/vector.h`).
+//! pgvector's `vector`: a varlena of `int16 dim, int16 unused, float4 x[dim]` (pgvector, `src/vector.h`). Its `halfvec` is the same
+//! of 16 bits a value (`src/halfvec.h`).
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -13,6 +14,39 @@ use crate::error::{SqlState, raise};
 /// The varlena's length word, then two 16-bit integers.
 const HEADER: usize = 8;
 
+/// What an embedding column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VectorType {
+    Vector,
+    Halfvec,
+}
+
+impl VectorType {
+    /// Of a type of pgvector's, `None` for any other. Asked of the extension, not of `search_path`, where anybody may have put a
+    /// type of that name.
+    #[allow(unsafe_code)]
+    pub fn of(oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: plain catalog look-ups with NUL-terminated names; format_type_be gives a palloc'd C string.
+        unsafe {
+            let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
+            if extension == pg_sys::InvalidOid || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension
+            {
+                return None;
+            }
+            // The extension has other types too: sparsevec, arrays. The name may carry its schema.
+            let name = CStr::from_ptr(pg_sys::format_type_be(oid)).to_string_lossy();
+            [Self::Vector, Self::Halfvec].into_iter().find(|one| name.rsplit('.').next() == Some(one.name()))
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vector => "vector",
+            Self::Halfvec => "halfvec",
+        }
+    }
+}
+
 pub struct Vector(pub Rc<Embedding>);
 
 impl Vector {
@@ -26,6 +60,42 @@ impl Vector {
             pg_sys::Datum::from(start)
         }
     }
+
+    /// As a value of a column, its numbers rounded as pgvector's cast rounds them.
+    #[allow(unsafe_code)]
+    pub fn into_datum_of(self, column: VectorType) -> pg_sys::Datum {
+        if column == VectorType::Vector {
+            return self.into_datum();
+        }
+        let x = self.0.as_slice();
+        let size = HEADER + size_of::<u16>() * x.len();
+        // SAFETY: palloc gives as many bytes, aligned for any type, or raises an error. Every byte is written: the header, and
+        // as many halves as there are numbers.
+        unsafe {
+            let start = pg_sys::palloc(size).cast::<u8>();
+            write_header(start, x.len(), size);
+            let halves = start.add(HEADER).cast::<u16>();
+            for (i, x) in x.iter().enumerate() {
+                halves.add(i).write(half(*x));
+            }
+            pg_sys::Datum::from(start)
+        }
+    }
+}
+
+/// The nearest number of 16 bits, a tie to the even one (IEEE 754's binary16). Numbers of unit vectors are not too large for it.
+fn half(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let (sign, magnitude) = ((bits >> 16) as u16 & 0x8000, bits & 0x7fff_ffff);
+    let rounded = if magnitude < 0x3880_0000 {
+        // Below 2^-14 the steps are 2^-24 wide. Adding a number whose own last bit is that wide rounds to them.
+        (f32::from_bits(magnitude) + 0.5).to_bits() - 0.5f32.to_bits()
+    } else {
+        // The last 13 bits go; a carry goes into the exponent, whose bias is 112 less.
+        let odd = (magnitude >> 13) & 1;
+        ((magnitude + 0xfff + odd) >> 13).saturating_sub(112 << 10).min(0x7c00)
+    };
+    sign | rounded as u16
 }
 
 // SAFETY: the datum is a palloc'd varlena of the layout of `vector`, which is what the SQL declaration returns.
@@ -73,20 +143,15 @@ impl VectorArray {
     }
 }
 
-// SAFETY: the datum is a well-formed array value of the function's declared return type.
-#[allow(unsafe_code)]
-unsafe impl BoxRet for VectorArray {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        // SAFETY: flinfo is set for every call from SQL.
-        unsafe {
-            let function = (*(*fcinfo.as_mut_ptr()).flinfo).fn_oid;
-            let array = self.into_array(pg_sys::get_element_type(pg_sys::get_func_rettype(function)));
-            fcinfo.return_raw_datum(pg_sys::Datum::from(array))
-        }
-    }
-}
-
 impl VectorArray {
+    /// A value of the type that a function is declared to return.
+    #[allow(unsafe_code)]
+    pub fn into_datum(self, function: pg_sys::Oid) -> pg_sys::Datum {
+        // SAFETY: look-ups in PostgreSQL's caches.
+        let element = unsafe { pg_sys::get_element_type(pg_sys::get_func_rettype(function)) };
+        pg_sys::Datum::from(self.into_array(element))
+    }
+
     /// Written at once: `construct_md_array` would need all vectors a second time, as values of their own.
     ///
     /// Layout (`utils/array.h`): header, lengths, lower bounds, a bit for each element that is there, and from a multiple of
@@ -131,37 +196,78 @@ impl VectorArray {
     }
 }
 
+/// The numbers of a `vector`, in the current memory context where it lies there or is not toasted.
+///
+/// # Safety
+///
+/// A value of that type, which stays as long as `'a`.
+#[allow(unsafe_code)]
+pub unsafe fn vector_slice<'a>(datum: pg_sys::Datum) -> &'a [f32] {
+    // SAFETY: the caller's promise; a `vector` has as many numbers as it says, within the length of its varlena.
+    unsafe {
+        let start = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<u8>();
+        let dim = usize::try_from(start.add(4).cast::<i16>().read()).unwrap_or(0);
+        let bytes = pgrx::varlena::varsize_any(start.cast());
+        if bytes != HEADER + dim * size_of::<f32>() {
+            raise(SqlState::DataException, format!("a vector of {dim} dimensions has {bytes} bytes"), None);
+        }
+        std::slice::from_raw_parts(start.add(HEADER).cast::<f32>(), dim)
+    }
+}
+
 /// Writes a `vector` and gives its length; `at` is aligned to four bytes and has room for it.
 #[allow(unsafe_code)]
 unsafe fn write_vector(x: &[f32], at: *mut u8) -> usize {
     let size = HEADER + size_of_val(x);
-    // An installed model has at most 16,000 dimensions, which import and loading check.
-    let (Ok(dim), Ok(length)) = (i16::try_from(x.len()), i32::try_from(size)) else {
-        raise(SqlState::DataException, format!("a vector cannot have {} dimensions", x.len()), None);
-    };
-    // SAFETY: the caller's promise. Every byte is written: length word, dimensions, the unused field and `x`, whose bytes end
-    // exactly at `size`.
+    // SAFETY: the caller's promise. Every byte is written: the header and `x`, whose bytes end exactly at `size`.
     unsafe {
-        pgrx::set_varsize_4b(at.cast(), length);
-        at.add(4).cast::<i16>().write(dim);
-        at.add(6).cast::<i16>().write(0);
+        write_header(at, x.len(), size);
         std::ptr::copy_nonoverlapping(x.as_ptr(), at.add(HEADER).cast::<f32>(), x.len());
     }
     size
 }
 
-/// Is this type pgvector's `vector`? Asked of the extension, not of `search_path`, where anybody may have put a type of
-/// that name.
+/// Length word, dimensions, the unused field; `at` is aligned to four bytes and has room for them.
 #[allow(unsafe_code)]
-pub fn is_vector_type(oid: pg_sys::Oid) -> bool {
-    // SAFETY: plain catalog look-ups with NUL-terminated names; format_type_be gives a palloc'd C string.
+unsafe fn write_header(at: *mut u8, dimensions: usize, size: usize) {
+    // An installed model has at most 16,000 dimensions, which import and loading check.
+    let (Ok(dim), Ok(length)) = (i16::try_from(dimensions), i32::try_from(size)) else {
+        raise(SqlState::DataException, format!("a vector cannot have {dimensions} dimensions"), None);
+    };
+    // SAFETY: the caller's promise.
     unsafe {
-        let extension = pg_sys::get_extension_oid(c"vector".as_ptr(), true);
-        if extension == pg_sys::InvalidOid || pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != extension {
-            return false;
+        pgrx::set_varsize_4b(at.cast(), length);
+        at.add(4).cast::<i16>().write(dim);
+        at.add(6).cast::<i16>().write(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::half;
+
+    #[test]
+    fn a_half_is_the_nearest_one_and_of_two_the_even_one() {
+        for (x, expected) in [
+            (0.0, 0x0000),
+            (-0.0, 0x8000),
+            (1.0, 0x3c00),
+            (-1.0, 0xbc00),
+            (0.333_333_34, 0x3555),
+            (1.0 + 2f32.powi(-11), 0x3c00),
+            (1.0 + 3.0 * 2f32.powi(-11), 0x3c02),
+            (1.0 + 2f32.powi(-11) + 2f32.powi(-20), 0x3c01),
+            (1.0 - 2f32.powi(-13), 0x3c00),
+            (2f32.powi(-14), 0x0400),
+            (2f32.powi(-14) - 2f32.powi(-25), 0x0400),
+            (2f32.powi(-24), 0x0001),
+            (2f32.powi(-25), 0x0000),
+            (3.0 * 2f32.powi(-25), 0x0002),
+            (2f32.powi(-25) + 2f32.powi(-40), 0x0001),
+            (65504.0, 0x7bff),
+            (f32::INFINITY, 0x7c00),
+        ] {
+            assert_eq!(half(x), expected, "{x}");
         }
-        // The extension has other types too: halfvec, sparsevec, arrays. The name may carry its schema.
-        let name = CStr::from_ptr(pg_sys::format_type_be(oid)).to_string_lossy();
-        name.rsplit('.').next() == Some("vector")
     }
 }

@@ -5,9 +5,9 @@ use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{datum::DatumWithOid, pg_sys};
 
 use super::locator::By;
-use super::table::Table;
+use super::table::{Table, vector_type};
 use crate::attachment::Sources;
-use crate::datum::text_argument;
+use crate::datum::{VectorType, text_argument};
 use crate::plan::{self, Row};
 
 /// An embedded column of a table or of one of its partitions.
@@ -29,8 +29,9 @@ pub struct Attachment {
     key_matches: String,
     /// The key of a row `t` as `text[]`.
     pub key: Option<String>,
-    /// Type of the column's values.
+    /// Type of the column's values. Where the column is of no type of pgvector's, its assignment cast decides.
     pub vector_type: pg_sys::Oid,
+    pub vectors: VectorType,
 }
 
 impl Attachment {
@@ -51,6 +52,8 @@ impl Attachment {
         )?;
         let (Some(row), Some(table)) = (rows.iter().next(), Table::find(relation)) else { return Ok(None) };
         let columns = [(Modality::Text, row.text(3)), (Modality::Image, row.text(4))];
+        let any = (row.get(7)?.unwrap_or(pg_sys::InvalidOid), VectorType::Vector);
+        let (vector_type, vectors) = vector_type(relation, column).unwrap_or(any);
         let columns = columns.into_iter().filter_map(|(modality, column)| Some((modality, column?))).collect();
         Ok(Some(Self {
             relation,
@@ -65,7 +68,8 @@ impl Attachment {
             key_columns: table.key_columns,
             key_matches: table.key_matches,
             key: table.key,
-            vector_type: row.get(7)?.unwrap_or(pg_sys::InvalidOid),
+            vector_type,
+            vectors,
         }))
     }
 

@@ -22,7 +22,7 @@ pub use embed::{Embed, Embedded, embed};
 pub use failure::Failure;
 pub use locator::{By, Located, Locator, Place, Version, locators};
 pub use read::{Found, Item, Reader};
-pub use table::primary_key;
+pub use table::{KeyColumn, key_columns, primary_key, string};
 pub use watch::{Watch, gave_up, not_cancelled, pause};
 pub use write::{Outcome, Writer, try_lock_table};
 

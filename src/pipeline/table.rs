@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::{pg_sys, spi::quote_identifier};
 
-use crate::datum::from_server;
+use crate::datum::{VectorType, from_server, to_server};
 
 pub struct Table {
     pub owner: pg_sys::Oid,
@@ -31,9 +31,14 @@ impl Table {
             let form = &*(*open).rd_rel;
             let schema = quote_identifier(string(pg_sys::get_namespace_name(form.relnamespace)));
             let name = quote_identifier(string(form.relname.data.as_ptr()));
-            let (conditions, columns): (Vec<_>, Vec<_>) = key_columns(open).into_iter().unzip();
-            let written = |column: String| format!("pg_catalog.format('%s', {column})");
-            let columns: Vec<_> = columns.into_iter().map(written).collect();
+            let columns = key_columns(open);
+            let condition = |(i, column): (usize, &KeyColumn)| {
+                let (name, equal, kind) = (&column.quoted, column.equal(), &column.type_name);
+                format!("t.{name} {equal} (k.key[{}])::{kind}", i + 1)
+            };
+            let conditions: Vec<_> = columns.iter().enumerate().map(condition).collect();
+            let written = |column: &KeyColumn| format!("pg_catalog.format('%s', t.{})", column.quoted);
+            let columns: Vec<_> = columns.iter().map(written).collect();
             let table = Self {
                 owner: form.relowner,
                 name: format!("{schema}.{name}"),
@@ -45,6 +50,20 @@ impl Table {
             Some(table)
         }
     }
+}
+
+/// Type of a column's values, where that is one of pgvector's.
+pub fn vector_type(relation: pg_sys::Oid, column: &str) -> Option<(pg_sys::Oid, VectorType)> {
+    let column = to_server(column)?;
+    // SAFETY: look-ups in PostgreSQL's caches; 0 is no column's number.
+    let oid = unsafe {
+        let number = pg_sys::get_attnum(relation, column.as_ptr());
+        if number <= 0 {
+            return None;
+        }
+        pg_sys::getBaseType(pg_sys::get_atttype(relation, number))
+    };
+    VectorType::of(oid).map(|vectors| (oid, vectors))
 }
 
 /// Numbers of the columns of an index that is unique.
@@ -92,33 +111,79 @@ pub unsafe fn primary_key(relation: pg_sys::Relation) -> Option<Vec<i32>> {
     unsafe { with_primary_key(relation, |index| columns(index).into_iter().map(i32::from).collect()) }
 }
 
-/// Of each column of the key the condition, and its name in a row `t`.
+/// A column of a primary key.
+pub struct KeyColumn {
+    pub name: String,
+    pub quoted: String,
+    /// With its schema and modifier.
+    pub type_name: String,
+    collation: pg_sys::Oid,
+    family: pg_sys::Oid,
+    of: pg_sys::Oid,
+}
+
+impl KeyColumn {
+    /// An operator of the key's own index (`BT...StrategyNumber`), as a statement names it.
+    fn operator(&self, strategy: u32) -> String {
+        // SAFETY: a look-up in PostgreSQL's caches. What is not found is an empty name, which no statement can be made of.
+        operator(unsafe { pg_sys::get_opfamily_member(self.family, self.of, self.of, strategy as i16) })
+    }
+
+    pub fn equal(&self) -> String {
+        self.operator(pg_sys::BTEqualStrategyNumber)
+    }
+
+    pub fn less(&self) -> String {
+        self.operator(pg_sys::BTLessStrategyNumber)
+    }
+
+    pub fn greater(&self) -> String {
+        self.operator(pg_sys::BTGreaterStrategyNumber)
+    }
+
+    /// Its type and collation, as a list of columns declares them.
+    pub fn declared(&self) -> String {
+        // SAFETY: a row of PostgreSQL's cache, which is held while it is read.
+        unsafe {
+            let cache = pg_sys::SysCacheIdentifier::COLLOID as i32;
+            let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(self.collation));
+            if tuple.is_null() {
+                return self.type_name.clone();
+            }
+            let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_collation>();
+            let schema = quote_identifier(string(pg_sys::get_namespace_name(form.collnamespace)));
+            let name = quote_identifier(string(form.collname.data.as_ptr()));
+            pg_sys::ReleaseSysCache(tuple);
+            format!("{} COLLATE {schema}.{name}", self.type_name)
+        }
+    }
+}
+
+/// Columns of the primary key, in its order; none where there is no key.
 ///
 /// # Safety
 ///
 /// `relation` is open.
-unsafe fn key_columns(relation: pg_sys::Relation) -> Vec<(String, String)> {
+pub unsafe fn key_columns(relation: pg_sys::Relation) -> Vec<KeyColumn> {
     // SAFETY: look-ups in PostgreSQL's caches, for the columns of an open index, which has an operator family and a type for
-    // each of them. What is not found is an empty name, which no statement is made of that could be parsed.
+    // each of them.
     unsafe {
         let of_index = |index: pg_sys::Relation| {
-            let condition = |(i, number): (usize, i16)| {
-                let (family, of) = (*(*index).rd_opfamily.add(i), *(*index).rd_opcintype.add(i));
-                let equal = pg_sys::get_opfamily_member(family, of, of, pg_sys::BTEqualStrategyNumber as i16);
+            let column = |(i, number): (usize, i16)| {
                 let (mut oid, mut modifier, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
                 pg_sys::get_atttypetypmodcoll((*relation).rd_id, number, &mut oid, &mut modifier, &mut collation);
                 let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
-                let name = quote_identifier(string(pg_sys::get_attname((*relation).rd_id, number, true)));
-                let column = format!("t.{name}");
-                let condition = format!(
-                    "{column} {} (k.key[{}])::{}",
-                    operator(equal),
-                    i + 1,
-                    string(pg_sys::format_type_extended(oid, modifier, flags as u16)),
-                );
-                (condition, column)
+                let name = string(pg_sys::get_attname((*relation).rd_id, number, true));
+                KeyColumn {
+                    quoted: quote_identifier(&name),
+                    name,
+                    type_name: string(pg_sys::format_type_extended(oid, modifier, flags as u16)),
+                    collation,
+                    family: *(*index).rd_opfamily.add(i),
+                    of: *(*index).rd_opcintype.add(i),
+                }
             };
-            columns(index).into_iter().enumerate().map(condition).collect()
+            columns(index).into_iter().enumerate().map(column).collect()
         };
         with_primary_key(relation, of_index).unwrap_or_default()
     }
@@ -143,7 +208,7 @@ fn operator(oid: pg_sys::Oid) -> String {
 /// # Safety
 ///
 /// NULL or a C string.
-unsafe fn string(c: *const c_char) -> String {
+pub unsafe fn string(c: *const c_char) -> String {
     // SAFETY: as the caller promised.
     if c.is_null() { String::new() } else { from_server(unsafe { CStr::from_ptr(c) }) }
 }

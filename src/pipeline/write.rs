@@ -190,9 +190,10 @@ impl Writer {
 
     #[allow(unsafe_code)]
     fn vectors<'a>(&self, embeddings: impl Iterator<Item = &'a Rc<Embedding>>) -> DatumWithOid<'static> {
-        let mut vectors: Vec<_> = embeddings.map(|embedding| Vector(embedding.clone()).into_datum()).collect();
+        let value = |embedding: &Rc<Embedding>| Vector(embedding.clone()).into_datum_of(self.table.vectors);
+        let mut vectors: Vec<_> = embeddings.map(value).collect();
         let mut nulls = vec![false; vectors.len()];
-        // SAFETY: the values are of pgvector's type, and the array is of theirs.
+        // SAFETY: the values are of this type of pgvector's, and the array is of theirs.
         unsafe { argument(array_of(&mut vectors, &mut nulls, self.table.vector_type), self.vector_array) }
     }
 }

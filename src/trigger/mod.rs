@@ -18,7 +18,7 @@ use clip_core::{Embedding, Modality};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::attachment::{self, Images, Source, Sources, TriggerSpec};
-use crate::datum::{Vector, to_utf8};
+use crate::datum::{Vector, VectorType, to_utf8};
 use crate::error::{SqlState, raise};
 use crate::registry;
 use crate::session;
@@ -46,6 +46,7 @@ pub unsafe extern "C-unwind" fn clip_embed_trigger(fcinfo: pg_sys::FunctionCallI
 /// A trigger's arguments, their columns found in its table.
 struct Columns {
     embedding: Column,
+    vectors: VectorType,
     sources: Sources<Column>,
     spec: TriggerSpec,
     key: Key,
@@ -55,8 +56,10 @@ struct Columns {
 impl Columns {
     fn of(row: &Row) -> Self {
         let spec = TriggerSpec::parse(row.arguments());
+        let (embedding, vectors) = row.vector_column(&spec.embedding);
         Self {
-            embedding: row.vector_column(&spec.embedding),
+            embedding,
+            vectors,
             sources: row.columns(&spec.sources),
             spec,
             key: Key::of(row),
@@ -137,7 +140,7 @@ impl Columns {
         }
         if !self.spec.is_async
             && row.is_null(self.embedding, Side::Old)
-            && (has_vector || !change.is_same || !changes.is_empty())
+            && (has_vector || !change.is_same || !changes.is_empty() || self.key.is_changed(row))
         {
             self.key.forget_failure(row, Side::Old, &self.spec.embedding);
         }
@@ -179,7 +182,7 @@ impl Columns {
     }
 
     fn set(&self, embedding: &Rc<Embedding>) -> Change {
-        Change::to(self.embedding, Vector(embedding.clone()).into_datum())
+        Change::to(self.embedding, Vector(embedding.clone()).into_datum_of(self.vectors))
     }
 
     fn embed(&self, row: &Row, modality: Modality, column: Column, side: Side) -> Rc<Embedding> {
@@ -190,7 +193,7 @@ impl Columns {
             Modality::Text => session::embed_one(&model, modality, to_utf8(bytes).as_bytes()),
         };
         let embedding = embedded.unwrap_or_else(|e| context::raise(row, &self.key, &self.sources, column, e));
-        row.check_dimensions(self.embedding, embedding.len());
+        row.check_dimensions(self.embedding, self.vectors, embedding.len());
         embedding
     }
 }

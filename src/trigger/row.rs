@@ -11,7 +11,7 @@ use pgrx::{FromDatum, PgMemoryContexts, pg_sys};
 
 use super::stored::Stored;
 use crate::attachment::{Source, Sources, UnknownModality};
-use crate::datum::{from_server, is_vector_type, to_utf8};
+use crate::datum::{VectorType, from_server, to_utf8};
 use crate::error::{SqlState, raise};
 
 /// A column of the trigger's table, its type checked.
@@ -245,10 +245,11 @@ impl Row {
         }
     }
 
-    pub fn vector_column(&self, name: &CStr) -> Column {
+    pub fn vector_column(&self, name: &CStr) -> (Column, VectorType) {
         let column = self.any_column(name);
-        expect(is_vector_type(column.oid), name, column, "vector");
-        column
+        let vectors = VectorType::of(column.oid);
+        expect(vectors.is_some(), name, column, "vector");
+        (column, vectors.unwrap_or(VectorType::Vector))
     }
 
     fn bytea_column(&self, name: &CStr) -> Column {
@@ -286,11 +287,15 @@ impl Row {
         }
     }
 
-    pub fn check_dimensions(&self, column: Column, dimensions: usize) {
+    pub fn check_dimensions(&self, column: Column, vectors: VectorType, dimensions: usize) {
         if column.typmod >= 0 && column.typmod as usize != dimensions {
             raise(
                 SqlState::DataException,
-                format!("the embedding column is vector({}), the model makes {dimensions} dimensions", column.typmod),
+                format!(
+                    "the embedding column is {}({}), the model makes {dimensions} dimensions",
+                    vectors.name(),
+                    column.typmod
+                ),
                 None,
             );
         }

@@ -84,7 +84,10 @@ fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest)
     } else if target.exists() {
         let there = models.open(name)?;
         check_same(name, &there.manifest.fingerprint, new)?;
-        return Ok(Imported::AlreadyThere(there));
+        if there.manifest.one_cone == manifest.one_cone {
+            return Ok(Imported::AlreadyThere(there));
+        }
+        replace(temporary, &target)?; // of the same content, and what is said of it is new
     } else {
         fs::rename(temporary, &target).map_err(|e| cannot_write(&target, &e))?;
     }

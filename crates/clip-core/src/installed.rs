@@ -16,7 +16,7 @@ use crate::layout;
 use crate::packed::{self, FORMAT};
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{ModelSpec, Scoring};
+use crate::spec::{Calibration, ModelSpec, Scoring};
 use crate::tensor_file::{hex, missing_file};
 use crate::watched::sha256;
 
@@ -41,10 +41,18 @@ pub struct Manifest {
     pub fingerprint: String,
     pub licence: String,
     pub parameters: u64,
+    /// The model was trained to have texts and images in one cone of the space, without a calibration. Says nothing of the
+    /// vectors, only of what queries to expect, so it is no part of the fingerprint.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub one_cone: bool,
     /// SHA-256 over all tensors' names and values as f32.
     pub tensors: String,
     pub files: BTreeMap<String, FileEntry>,
     pub spec: ModelSpec,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -226,6 +234,12 @@ pub struct Installed {
 impl Installed {
     pub fn spec(&self) -> &ModelSpec {
         &self.manifest.spec
+    }
+
+    /// Do texts and images lie in one cone of the space, by training or by calibration? In every other CLIP they lie in two, and
+    /// the nearest rows of a mixed table are of the query's own modality.
+    pub fn has_one_cone(&self) -> bool {
+        self.manifest.one_cone || matches!(self.spec().calibration, Calibration::Means(_))
     }
 
     /// Number formats that weights are installed in.

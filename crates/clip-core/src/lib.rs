@@ -46,4 +46,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use installed::{Installed, ModelDir};
 pub use modality::Modality;
 pub use model::{Embedding, Model};
+pub use pixels::image_hash;
 pub use precision::Precision;

@@ -1,4 +1,4 @@
-//! Images of a batch to pixel values, several at once.
+//! Images of a batch to pixel values, several at once, and one image to its hash.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::compute::Context;
 use crate::detached::detached;
 use crate::error::Result;
-use crate::image::{Estimate, Limits, estimate, pixel_values};
+use crate::image::{Estimate, Limits, estimate, estimate_hash, perceptual_hash, pixel_values};
 use crate::memory::copied;
 use crate::spec::ImageSpec;
 
@@ -36,18 +36,36 @@ pub fn decode_each(
     decode_with(images.len(), false, ctx, |i, ctx| decode(images[i], room, limits, spec, ctx))
 }
 
+/// The [hash](perceptual_hash) of an image, by which copies of a picture find each other.
+pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
+    let (room, limits) = (ctx.compute.memory().limit(), *limits);
+    ctx.attend(|| make(image, room, estimate_hash(image, &limits), ctx, move |bytes| perceptual_hash(bytes, &limits)))
+}
+
 fn decode(bytes: &[u8], room: usize, limits: &Limits, spec: &ImageSpec, ctx: &Context) -> Result<Vec<f32>> {
-    let (Estimate { what, bytes: needed, deaf }, memory) = (estimate(bytes, limits, spec), ctx.compute.memory());
+    let (estimate, limits, spec) = (estimate(bytes, limits, spec), *limits, spec.clone());
+    make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, &limits, &spec))
+}
+
+/// What `work` makes of an image, within `room`, and where that does not look up, on a thread of its own.
+fn make<T: Send + 'static>(
+    bytes: &[u8],
+    room: usize,
+    Estimate { what, bytes: needed, deaf }: Estimate,
+    ctx: &Context,
+    work: impl Fn(&[u8]) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let memory = ctx.compute.memory();
     if needed > room {
         // Beside what the call has already.
         return Err(memory.exceeded(&what, needed.saturating_add(memory.limit().saturating_sub(room))));
     }
     let charge = memory.charge(needed, &what)?;
     if !deaf {
-        return charge.cover(|| pixel_values(bytes, limits, spec));
+        return charge.cover(|| work(bytes));
     }
-    let (bytes, limits, spec) = (copied(bytes)?, *limits, spec.clone());
-    detached(charge, move || pixel_values(&bytes, &limits, &spec))
+    let bytes = copied(bytes)?;
+    detached(charge, move || work(&bytes))
 }
 
 fn decode_with<T: Send>(

@@ -34,6 +34,9 @@ pub fn card(source: &Path) -> Result<()> {
     line("image reading", &image_reading(&spec["image"]));
     line("image resize", &resize(&spec["image"]));
     line("image levels", &levels(&spec["image"]));
+    if found.one_cone {
+        line("modality gap", "none, as trained");
+    }
     if spec["calibration"] != "none" {
         line("calibration", &words(&spec["calibration"]));
     }

@@ -8,3 +8,15 @@ mod retry_policy;
 #[allow(dead_code)]
 #[path = "../../../src/wake/heap_look.rs"]
 mod heap_look;
+
+#[allow(dead_code)]
+#[path = "../../../src/search/effort.rs"]
+mod effort;
+
+#[allow(dead_code)]
+#[path = "../../../src/search/merge.rs"]
+mod merge;
+
+#[allow(dead_code)]
+#[path = "../../../src/search/page.rs"]
+mod page;

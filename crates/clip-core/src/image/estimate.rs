@@ -1,13 +1,13 @@
 //! What an image will take, by its header.
 
 use super::format::{Format, sniff};
-use super::{Limits, bmp, gif, jpeg, png, preprocess, tiff, webp};
+use super::{Limits, bmp, gif, jpeg, phash, png, preprocess, tiff, webp};
 use crate::spec::ImageSpec;
 
 /// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of it.
 const PATIENCE: u64 = 3_000_000;
 
-/// What [`super::pixel_values`] will take, before it is called.
+/// What [`super::pixel_values`] or [`super::perceptual_hash`] will take, before it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Estimate {
     /// The image, for an error.
@@ -30,6 +30,16 @@ pub(super) struct Need {
 
 /// By the header alone. An image that is refused for another reason, or damaged, takes nothing.
 pub fn estimate(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Estimate {
+    estimate_with(bytes, limits, |width, height| preprocess::needed(width, height, spec))
+}
+
+/// The same for a hash.
+pub fn estimate_hash(bytes: &[u8], limits: &Limits) -> Estimate {
+    estimate_with(bytes, limits, phash::needed)
+}
+
+/// `needed`: bytes that a picture of so many columns and rows takes once it is decoded.
+fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) -> usize) -> Estimate {
     let nothing = Estimate { what: "image".to_owned(), bytes: 0, deaf: false };
     if bytes.len() > limits.max_bytes {
         return nothing;
@@ -48,8 +58,8 @@ pub fn estimate(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Estimate {
     if area == 0 || area > limits.max_pixels {
         return nothing;
     }
-    // The preprocessing has the picture, which is three bytes a pixel by then.
-    let (picture, rest) = (3 * area as usize, preprocess::needed(width, height, spec));
+    // Whatever follows has the picture, which is three bytes a pixel by then.
+    let (picture, rest) = (3 * area as usize, needed(width, height));
     let deaf = deaf && area > PATIENCE;
     let copy = if deaf { bytes.len() } else { 0 };
     Estimate {

@@ -20,6 +20,7 @@ mod gif;
 mod jpeg;
 mod normalize;
 mod orient;
+mod phash;
 mod png;
 mod preprocess;
 mod reader;
@@ -30,9 +31,10 @@ mod webp;
 mod ycc;
 
 pub use decode::{decode, is_decoding};
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, estimate, estimate_hash};
 pub use format::{Format, sniff};
 pub use normalize::normalize;
+pub use phash::perceptual_hash;
 pub use preprocess::preprocess;
 
 use crate::memory::zeroed;

@@ -44,6 +44,8 @@ pub struct Inspection {
     pub spec: ModelSpec,
     pub licence: String,
     pub parameters: u64,
+    /// See [`Manifest::one_cone`].
+    pub one_cone: bool,
     tokenizer: Vec<u8>,
     tensors: Vec<TensorShape>,
     checkpoint: Checkpoint,
@@ -59,10 +61,11 @@ impl Inspection {
 /// Reads and checks everything but the tensors' values. Nothing is written.
 pub fn inspect(dir: &Path) -> Result<Inspection> {
     let open_clip = is_open_clip(dir)?;
-    let mut spec = if open_clip {
-        openclip::resolve(&json(dir, openclip::FILE)?)?
+    let (mut spec, one_cone) = if open_clip {
+        (openclip::resolve(&json(dir, openclip::FILE)?)?, false)
     } else {
-        resolve::resolve(&json(dir, CONFIG)?, &preprocessor(dir)?)?
+        let config: raw::Config = json(dir, CONFIG)?;
+        (resolve::resolve(&config, &preprocessor(dir)?)?, config.modality_gap == Some(false))
     };
     let tokenizer = tokenizer::read(dir, &mut spec, open_clip)?;
     let checkpoint = if open_clip {
@@ -79,7 +82,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     spec.check().map_err(Error::invalid_model)?;
     let tensors = layout::tensors(&spec);
     let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
-    Ok(Inspection { spec, licence: licence(dir), parameters, tokenizer, tensors, checkpoint })
+    Ok(Inspection { spec, licence: licence(dir), parameters, one_cone, tokenizer, tensors, checkpoint })
 }
 
 /// Repositories may have both layouts; transformers' is taken where it is complete, else open_clip's. A `config.json`
@@ -137,6 +140,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
         fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
         licence: found.licence.clone(),
         parameters: found.parameters,
+        one_cone: found.one_cone,
         tensors,
         files,
         spec: found.spec.clone(),

@@ -9,6 +9,9 @@ pub struct Config {
     pub model_type: Option<String>,
     #[serde(default = "d::projection")]
     pub projection_dim: usize,
+    /// Ours: `false` where the model was trained to have texts and images in one cone of the space. Every other CLIP has two.
+    #[serde(default)]
+    pub modality_gap: Option<bool>,
     #[serde(default)]
     text_config: Option<Map<String, Value>>,
     #[serde(default)]
