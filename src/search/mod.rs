@@ -22,9 +22,10 @@ use clip_core::{Modality, Model};
 use pgrx::spi::{self, Spi, SpiClient};
 use pgrx::{IntoDatum, pg_sys};
 
-use crate::datum::{Vector, from_server, to_utf8};
+use crate::attachment::registry;
+use crate::backend::session;
 use crate::error::{OrRaise, SqlState, raise};
-use crate::{registry, session};
+use crate::pg::datum::{Vector, from_server, to_utf8};
 use merge::Rule;
 use output::Output;
 use page::{Cursor, Place, Writer, Wrong};

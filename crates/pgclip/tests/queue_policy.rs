@@ -22,5 +22,5 @@ mod merge;
 mod page;
 
 #[allow(dead_code)]
-#[path = "../../../src/datum/half.rs"]
+#[path = "../../../src/pg/datum/half.rs"]
 mod half;

@@ -13,7 +13,7 @@ use super::arguments::{Arguments, Kind};
 use super::buffer::Buffer;
 use super::circumstances::Circumstances;
 pub use super::circumstances::Follows;
-use crate::datum::{Vector, VectorArray};
+use crate::pg::datum::{Vector, VectorArray};
 
 /// Arguments of a function, at most.
 const MOST: usize = 3;
@@ -254,7 +254,7 @@ macro_rules! once_functions {
             #[allow(unsafe_code)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
-                use $crate::api::{arguments::Kind, once};
+                use $crate::functions::{arguments::Kind, once};
                 const KINDS: &[Kind] = &[$(Kind::$kind),+];
                 // SAFETY: PostgreSQL calls it with its own fcinfo, as sql/ declares it. What may fail is guarded.
                 unsafe {
