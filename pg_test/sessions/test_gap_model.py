@@ -30,6 +30,7 @@ def filled(session, db, image):
     texts = ", ".join(f"('{text}')" for text in sentences(ROWS))
     session.run(f"INSERT INTO items (modality, content_ref) SELECT 'text', t FROM (VALUES {texts}) v (t)")
     assert copy_rows(db, "items", pictures(ROWS)) == 0
+    session.run("""UPDATE items SET metadata = '{"album": "holiday"}' WHERE id % 3 = 0""")   # what the README filters by
     session.run("ANALYZE items")
 
 
@@ -43,12 +44,19 @@ def promised(statement):
     """(rows, modality or None) that a query owes, None for what is no query of `items`."""
     if not re.match(r"(SELECT|WITH)\b", statement) or not re.search(r"\bitems\b", statement):
         return None
-    limit = re.search(r"\bLIMIT (\d+)", statement)
+    limits = re.findall(r"\bLIMIT (\d+)", statement)   # the outermost stands last
     modality = re.search(r"\bmodality (?:=|=>) '(\w+)'", statement)
     if "clip_search(" in statement:
         k = re.search(r"\bk => (\d+)", statement)
-        return int((limit or k or [0, 10])[1]), modality and modality[1]
-    return limit and (int(limit[1]), modality and modality[1])
+        return int(limits[-1] if limits else k[1] if k else 10), modality and modality[1]
+    return (int(limits[-1]), modality and modality[1]) if limits else None
+
+
+def next_page(statement):
+    """With the cursor of the page before, where the statement asks for the next."""
+    before = re.search(r"clip_search\((.*), after => \$\d\)", statement)
+    cursor = before and f"(SELECT cursor FROM clip_search({before[1]}) ORDER BY rank DESC LIMIT 1)"
+    return re.sub(r"after => \$\d", lambda _: f"after => {cursor}", statement)
 
 
 def kinds(session, statement):
@@ -96,13 +104,15 @@ with installed() as models, Session() as admin:
         across = mean_distance(session, "text", "image")
         assert all(0.2 < x < 0.4 for x in within) and 0.9 < across < 1.05, (within, across)
 
-        queries = [(s, promised(s)) for _, s in readme() if promised(s)]
+        # The README's are of the bundled model's dimensions.
+        dimensions = session.one("SELECT vector_dims(clip_embed_text(''))")
+        queries = [(re.sub(r"\b(bit|halfvec|vector)\(256\)", rf"\1({dimensions})", s), promised(s)) for _, s in readme() if promised(s)]
         assert len(queries) >= 2 and any(owed[1] == "image" for _, owed in queries), queries
         wrong = []
         for setting in ("DEFAULT", "off"):
             session.run(f"SET enable_seqscan = {setting}")
             for statement, (owed, modality) in queries:
-                given = {kind: int(count) for kind, count in kinds(session, with_parameter(statement, hexed(image)))}
+                given = {kind: int(count) for kind, count in kinds(session, with_parameter(next_page(statement), hexed(image)))}
                 if sum(given.values()) != owed or modality and set(given) != {modality}:
                     wrong.append(f"{given} instead of {owed} rows{f' of modality {modality}' if modality else ''}, "
                                  f"enable_seqscan = {setting}: {statement}")

@@ -4,8 +4,8 @@ use core::ffi::CStr;
 
 use pgrx::{Spi, pg_extern, pg_sys};
 
-use crate::datum::to_server;
 use crate::error::{SqlState, raise};
+use crate::pg::datum::to_server;
 use crate::search::{self, Kind};
 
 /// A function that returns rows, with the arguments that its SQL declaration says.

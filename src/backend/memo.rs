@@ -8,7 +8,7 @@ use lru::LruCache;
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
 
-use crate::interrupts;
+use crate::pg::interrupts;
 
 /// SHA-256 of role, model, precision, modality and input: strangers choose the inputs, so the hash must not collide on purpose.
 ///

@@ -4,8 +4,8 @@
 use pgrx::pg_sys;
 
 use super::once::{Returned, once_functions};
+use crate::backend::session;
 use crate::error::OrRaise;
-use crate::session;
 
 once_functions! {
     clip_image_hash_wrapper(Varlena), Settings, |given| Bits(session::image_hash(given.bytes(0)).or_raise());

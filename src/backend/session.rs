@@ -15,10 +15,11 @@ use clip_core::{
 };
 use pgrx::pg_sys;
 
+use crate::backend::memo::{self, Memo};
+use crate::backend::stats::{self, Call, Stats};
 use crate::error::sqlstate;
-use crate::memo::{self, Memo};
-use crate::stats::{self, Call, Stats};
-use crate::{guc, interrupts};
+use crate::guc;
+use crate::pg::interrupts;
 
 /// Inputs of one call at most; their vectors have to fit into one array value.
 const MAX_BATCH: usize = 1 << 14;

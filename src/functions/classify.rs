@@ -5,10 +5,10 @@ use clip_core::{Context, Modality};
 use pgrx::iter::TableIterator;
 use pgrx::{Array, name, pg_extern};
 
-use crate::datum::{copy, to_utf8};
+use crate::backend::session;
 use crate::error::{OrRaise, SqlState, raise};
-use crate::interrupts;
-use crate::session;
+use crate::pg::datum::{copy, to_utf8};
+use crate::pg::interrupts;
 
 /// Bytes of prompts that are held at a time; so many labels as have them go through the model together.
 const MAX_PROMPTS: usize = 4 << 20;

@@ -5,8 +5,8 @@ use pgrx::pg_sys;
 
 use super::embed::embed_one;
 use super::once::once_functions;
-use crate::datum::Vector;
-use crate::registry;
+use crate::attachment::registry;
+use crate::pg::datum::Vector;
 
 once_functions! {
     clip_query_text_wrapper(Value, Varlena), Attachments, |given| query(given.oid(0), None, Modality::Text, given.bytes(1));

@@ -2,10 +2,10 @@
 
 use pgrx::{Spi, pg_extern, pg_sys};
 
-use crate::datum::from_server;
+use crate::attachment::registry;
 use crate::error::{SqlState, raise};
+use crate::pg::datum::from_server;
 use crate::pipeline::Attachment;
-use crate::registry;
 
 /// `(relation regclass, embedding_column name, text_column name, image_column name, modality_column name,
 /// keep_images boolean, model text, fingerprint text, dimensions integer)`: the columns of `clip.tables` in order.

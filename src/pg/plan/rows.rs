@@ -7,7 +7,7 @@ use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::spi::{self, SpiClient};
 
-use crate::datum::from_server;
+use crate::pg::datum::from_server;
 
 /// What a statement gave, as long as the SPI connection lasts.
 pub struct Rows<'a> {

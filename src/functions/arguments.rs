@@ -6,7 +6,7 @@ use std::ffi::CStr;
 
 use pgrx::{Array, FromDatum, pg_sys, varlena};
 
-use crate::datum::to_utf8;
+use crate::pg::datum::to_utf8;
 
 /// How a value lies in memory, by its type.
 #[derive(Clone, Copy, PartialEq, Eq)]

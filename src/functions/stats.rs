@@ -3,7 +3,8 @@
 use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
 
-use crate::{session, stats};
+use crate::backend::session;
+use crate::backend::stats;
 
 /// Counters of all sessions where they are shared, else, or where it is asked for, of this one.
 #[pg_extern(sql = false)]

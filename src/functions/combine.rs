@@ -7,9 +7,9 @@ use pgrx::pg_sys;
 
 use super::arguments::Arguments;
 use super::once::once_functions;
-use crate::datum::{Vector, vector_slice};
 use crate::error::{SqlState, raise};
-use crate::interrupts;
+use crate::pg::datum::{Vector, vector_slice};
+use crate::pg::interrupts;
 
 /// A sum so much shorter than its terms is what rounding has left of nothing.
 const NOTHING: f64 = 1e-6;

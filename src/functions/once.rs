@@ -10,60 +10,16 @@ use std::ptr;
 use pgrx::{pg_sys, varlena};
 
 use super::arguments::{Arguments, Kind};
-use crate::datum::{Vector, VectorArray};
-use crate::guc;
+use super::buffer::Buffer;
+use super::circumstances::Circumstances;
+pub use super::circumstances::Follows;
+use crate::pg::datum::{Vector, VectorArray};
 
 /// Arguments of a function, at most.
 const MOST: usize = 3;
 
 /// Bytes of an argument of which a copy is kept, to compare the next one with. A larger one is looked up by its hash, as without this.
 const LONGEST: usize = 16 << 20;
-
-/// What a result follows, beside the arguments.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Follows {
-    Settings,
-    /// And `clip.tables`, as the transaction has changed it, and a lock that goes with a subtransaction.
-    Attachments,
-}
-
-/// The circumstances of a result: while they are the same, so is what the same arguments give.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Circumstances {
-    settings: u64,
-    /// Files of a model are looked at anew in each transaction.
-    transaction: u32,
-    /// A role must not learn by the time that it takes what another one has embedded.
-    user: pg_sys::Oid,
-    subtransaction: u32,
-    command: u32,
-}
-
-unsafe extern "C-unwind" {
-    // Declared without the guard against errors, of which these have none, since they are called for each row.
-    fn GetUserId() -> pg_sys::Oid;
-    fn GetCurrentSubTransactionId() -> pg_sys::SubTransactionId;
-    fn GetCurrentCommandId(used: bool) -> pg_sys::CommandId;
-}
-
-impl Circumstances {
-    /// `None` where changes of settings are not noticed.
-    fn now(follows: Follows) -> Option<Self> {
-        let settings = guc::changes()?;
-        // SAFETY: a process that runs a function has its entry among the processes; the calls read variables of the process.
-        unsafe {
-            #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-            let transaction = (*pg_sys::MyProc).lxid;
-            #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
-            let transaction = (*pg_sys::MyProc).vxid.lxid;
-            let (subtransaction, command) = match follows {
-                Follows::Settings => (0, 0),
-                Follows::Attachments => (GetCurrentSubTransactionId(), GetCurrentCommandId(false)),
-            };
-            Some(Self { settings, transaction, user: GetUserId(), subtransaction, command })
-        }
-    }
-}
 
 /// A value of PostgreSQL's that a function makes.
 pub trait Returned {
@@ -89,51 +45,6 @@ impl Returned for Vector {
 impl Returned for VectorArray {
     fn datum(self, function: pg_sys::Oid) -> pg_sys::Datum {
         self.into_datum(function)
-    }
-}
-
-/// Memory of the expression's, used again for what comes next.
-#[derive(Clone, Copy)]
-struct Buffer {
-    bytes: *mut u8,
-    length: usize,
-    room: usize,
-}
-
-impl Buffer {
-    const NONE: Self = Self { bytes: ptr::null_mut(), length: 0, room: 0 };
-
-    /// Puts a copy of `length` bytes here; `false` where the system has no memory for it.
-    ///
-    /// # Safety
-    ///
-    /// As many bytes are at `from`, and what was here is not used any more.
-    unsafe fn fill(&mut self, from: *const u8, length: usize, context: pg_sys::MemoryContext) -> bool {
-        // SAFETY: the caller's promise; the memory is ours and has so much room.
-        unsafe {
-            if self.room < length {
-                if !self.bytes.is_null() {
-                    pg_sys::pfree(self.bytes.cast());
-                    *self = Self::NONE;
-                }
-                let bytes = pg_sys::MemoryContextAllocExtended(context, length, pg_sys::MCXT_ALLOC_NO_OOM as i32);
-                if bytes.is_null() {
-                    return false;
-                }
-                *self = Self { bytes: bytes.cast(), length, room: length };
-            }
-            ptr::copy_nonoverlapping(from, self.bytes, length);
-            self.length = length;
-            true
-        }
-    }
-
-    /// # Safety
-    ///
-    /// So many bytes are at `other`.
-    unsafe fn equals(&self, other: *const u8, length: usize) -> bool {
-        // SAFETY: the caller's promise; the buffer holds `self.length` bytes.
-        self.length == length && unsafe { libc::memcmp(self.bytes.cast(), other.cast(), length) == 0 }
     }
 }
 
@@ -343,7 +254,7 @@ macro_rules! once_functions {
             #[allow(unsafe_code)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
-                use $crate::api::{arguments::Kind, once};
+                use $crate::functions::{arguments::Kind, once};
                 const KINDS: &[Kind] = &[$(Kind::$kind),+];
                 // SAFETY: PostgreSQL calls it with its own fcinfo, as sql/ declares it. What may fail is guarded.
                 unsafe {

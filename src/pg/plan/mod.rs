@@ -13,8 +13,8 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::{self, Spi, SpiClient};
 
-use crate::datum::to_server;
-use crate::settings::{SettingsLevel, set};
+use crate::pg::datum::to_server;
+use crate::pg::settings::{SettingsLevel, set};
 pub use read::{look_up, open, read};
 pub use rows::{Row, Rows};
 

@@ -2,6 +2,8 @@
 
 mod arguments;
 mod batch;
+mod buffer;
+mod circumstances;
 mod classify;
 mod combine;
 mod cost;

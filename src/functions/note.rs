@@ -3,8 +3,9 @@
 
 use pgrx::{pg_extern, pg_sys};
 
+use crate::attachment::registry;
 use crate::error::{SqlState, raise};
-use crate::{registry, upgrade};
+use crate::upgrade;
 
 /// Statements by name. $2 and $3 are the relation and its embedding column, $4 the other values as text.
 const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use clip_core::Model;
 use pgrx::{Spi, pg_sys};
 
+use crate::backend::session;
 use crate::error::{OrRaise, SqlState, raise};
-use crate::session;
 
 /// The model of a table's embedding column, refused where the installed one is not the one that made the vectors.
 /// `column` may be left out where the table has one such column.

@@ -9,6 +9,7 @@ use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::{Array, IntoDatum, pg_sys};
 
+use super::half::half;
 use crate::error::{SqlState, raise};
 
 /// The varlena's length word, then two 16-bit integers.
@@ -81,21 +82,6 @@ impl Vector {
             pg_sys::Datum::from(start)
         }
     }
-}
-
-/// The nearest number of 16 bits, a tie to the even one (IEEE 754's binary16). Numbers of unit vectors are not too large for it.
-fn half(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let (sign, magnitude) = ((bits >> 16) as u16 & 0x8000, bits & 0x7fff_ffff);
-    let rounded = if magnitude < 0x3880_0000 {
-        // Below 2^-14 the steps are 2^-24 wide. Adding a number whose own last bit is that wide rounds to them.
-        (f32::from_bits(magnitude) + 0.5).to_bits() - 0.5f32.to_bits()
-    } else {
-        // The last 13 bits go; a carry goes into the exponent, whose bias is 112 less.
-        let odd = (magnitude >> 13) & 1;
-        ((magnitude + 0xfff + odd) >> 13).saturating_sub(112 << 10).min(0x7c00)
-    };
-    sign | rounded as u16
 }
 
 // SAFETY: the datum is a palloc'd varlena of the layout of `vector`, which is what the SQL declaration returns.
@@ -239,35 +225,5 @@ unsafe fn write_header(at: *mut u8, dimensions: usize, size: usize) {
         pgrx::set_varsize_4b(at.cast(), length);
         at.add(4).cast::<i16>().write(dim);
         at.add(6).cast::<i16>().write(0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::half;
-
-    #[test]
-    fn a_half_is_the_nearest_one_and_of_two_the_even_one() {
-        for (x, expected) in [
-            (0.0, 0x0000),
-            (-0.0, 0x8000),
-            (1.0, 0x3c00),
-            (-1.0, 0xbc00),
-            (0.333_333_34, 0x3555),
-            (1.0 + 2f32.powi(-11), 0x3c00),
-            (1.0 + 3.0 * 2f32.powi(-11), 0x3c02),
-            (1.0 + 2f32.powi(-11) + 2f32.powi(-20), 0x3c01),
-            (1.0 - 2f32.powi(-13), 0x3c00),
-            (2f32.powi(-14), 0x0400),
-            (2f32.powi(-14) - 2f32.powi(-25), 0x0400),
-            (2f32.powi(-24), 0x0001),
-            (2f32.powi(-25), 0x0000),
-            (3.0 * 2f32.powi(-25), 0x0002),
-            (2f32.powi(-25) + 2f32.powi(-40), 0x0001),
-            (65504.0, 0x7bff),
-            (f32::INFINITY, 0x7c00),
-        ] {
-            assert_eq!(half(x), expected, "{x}");
-        }
     }
 }

@@ -5,9 +5,10 @@ use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
 
 use super::once::once_functions;
-use crate::datum::to_utf8;
+use crate::backend::session;
 use crate::error::{OrRaise, warn};
-use crate::{interrupts, session};
+use crate::pg::datum::to_utf8;
+use crate::pg::interrupts;
 
 /// Every installed model; one that cannot be opened is a warning, not the end of the list.
 #[pg_extern(sql = false)]

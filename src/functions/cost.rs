@@ -5,10 +5,10 @@ use pgrx::{pg_guard, pg_sys};
 
 /// Of a call that computes, in PostgreSQL's operators, once where its arguments stay the same.
 const CALL: f64 = 1000.0;
-/// And of a row's. That takes 25 ns, but the distance that the result is for costs more than the single operator that pgvector says: the
-/// row's vector has to be fetched, mostly from TOAST. Too little, and a scan seems cheaper than an index; too much, as for a call of
-/// its own, and an index that finds none of the rows that a filter asks for seems cheaper than those few rows.
-const ROW: f64 = 50.0;
+/// And of a row's, which takes 25 ns: so a plan is the one that the same vector as a parameter would have. With the full cost for each row
+/// an index that finds none of the rows of a filter looked cheaper than to sort those few, and so did parallel workers, each of
+/// which has to embed.
+const ROW: f64 = 1.0;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_clip_cost() -> *const pg_sys::Pg_finfo_record {

@@ -4,9 +4,9 @@ use clip_core::{Error, Modality};
 use pgrx::Array;
 
 use super::once::once_functions;
-use crate::datum::{VectorArray, utf8_all};
+use crate::backend::session;
 use crate::error::OrRaise;
-use crate::session;
+use crate::pg::datum::{VectorArray, utf8_all};
 
 once_functions! {
     clip_embed_texts_wrapper(Varlena), Settings, |given| many(Modality::Text, None, given.array(0));

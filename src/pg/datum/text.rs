@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 
 use super::varlena::argument;
 use crate::error::{OrRaise, SqlState, raise};
-use crate::interrupts;
+use crate::pg::interrupts;
 
 /// The text as UTF-8; borrowed where the database's encoding is UTF-8.
 #[allow(unsafe_code)]

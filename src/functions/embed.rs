@@ -3,9 +3,9 @@
 use clip_core::Modality;
 
 use super::once::once_functions;
-use crate::datum::{Vector, to_utf8};
+use crate::backend::session;
 use crate::error::OrRaise;
-use crate::session;
+use crate::pg::datum::{Vector, to_utf8};
 
 once_functions! {
     clip_embed_text_wrapper(Varlena), Settings, |given| one(Modality::Text, None, given.bytes(0));

@@ -1,5 +1,6 @@
 //! PostgreSQL values from and to Rust: pgvector's `vector` and `halfvec`, arrays of them, text in the server's encoding.
 
+mod half;
 mod text;
 mod varlena;
 mod vector;
