@@ -3,7 +3,7 @@
 # is for its tests alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for crate in clip-core packed-gemm; do
+for crate in clip-core jpeg-levels packed-gemm; do
 	for forbidden in pgrx tokio hyper reqwest ureq hf-hub candle-transformers; do
 		if cargo tree -p "$crate" -e normal --prefix none | grep -qE "^$forbidden "; then
 			echo "$crate depends on $forbidden" >&2

@@ -8,11 +8,12 @@ use std::mem;
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgTryBuilder, Spi, pg_extern, pg_guard, pg_sys, spi};
 
-use crate::datum::{from_server, text_argument};
+use crate::attachment::registry;
 use crate::error::{SqlState, raise};
-use crate::interrupts::pqsignal;
+use crate::locks;
+use crate::pg::datum::{from_server, text_argument};
+use crate::pg::interrupts::pqsignal;
 use crate::pipeline::as_superuser;
-use crate::{locks, registry};
 
 /// What the worker is told, in numbers and a name: it makes the statement by itself, so that nobody can hand it one.
 #[derive(Clone, Copy)]

@@ -2,26 +2,19 @@
 //!
 //! The SQL declarations are hand-written, in `sql/`; each names its `*_wrapper` symbol here.
 
-mod api;
 mod attachment;
+mod backend;
 mod backfill;
-mod datum;
 mod error;
+mod functions;
 mod guc;
 mod index_worker;
-mod interrupts;
 mod locks;
 mod maintenance;
-mod memo;
+mod pg;
 mod pipeline;
-mod plan;
-mod procedure;
 mod queue;
-mod registry;
 mod search;
-mod session;
-mod settings;
-mod stats;
 mod trigger;
 mod upgrade;
 mod wake;
@@ -46,8 +39,8 @@ pub extern "C-unwind" fn _PG_init() {
     if !guc::register() {
         return upgrade::warn_of_another_copy();
     }
-    stats::shared::register();
-    session::preload();
+    backend::stats::shared::register();
+    backend::session::preload();
     worker::register();
 }
 

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 
 use pgrx::{pg_extern, pg_sys};
 
-use crate::registry;
+use crate::attachment::registry;
 
 /// What a lock keeps others from. Named after the table whose oid is its class.
 #[derive(Clone, Copy)]

@@ -9,14 +9,14 @@ use std::ffi::CStr;
 
 use pgrx::{FromDatum, Spi, pg_extern, pg_sys};
 
+use crate::attachment::registry;
 use crate::backfill;
-use crate::datum::{VarlenaCopy, from_server};
 use crate::error::{SqlState, raise};
 use crate::index_worker::{self, Build};
 use crate::locks::{self, hold_index_request};
+use crate::pg::datum::{VarlenaCopy, from_server};
+use crate::pg::procedure::Procedure;
 use crate::pipeline::{as_owner, constraints_at_once};
-use crate::procedure::Procedure;
-use crate::registry;
 use pg_sys::{BOOLOID, INT4OID, NAMEOID, REGCLASSOID, TEXTOID};
 
 #[pg_extern(sql = false)]

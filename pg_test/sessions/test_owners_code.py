@@ -89,6 +89,12 @@ def maintenance(admin):
     assert admin.one("SELECT count(*) FROM m.t WHERE embedding IS NULL") == "0", "a policy kept rows from being embedded"
     admin.run("SELECT clip_retry('m.t')")
     check(admin, "clip_retry")
+    for concurrently in ("false", "true"):
+        admin.run(f"CALL clip_create_index('m.t', type => 'halfvec', concurrently => {concurrently})")
+        assert admin.one("SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = 'm.t'::regclass AND i.indisvalid "
+                         "AND c.relname LIKE '%halfvec%' AND c.relowner = 'mallory'::regrole") == "1"
+        admin.run("DROP INDEX m.t_embedding_halfvec_idx")
+        check(admin, "clip_create_index")
     admin.run("CALL clip_change_model('m.t', 'tiny-eps')")
     check(admin, "clip_change_model", "trigger", "constraint on the vector", "index on the vector")
     assert admin.one("SELECT model FROM clip.tables WHERE relation = 'm.t'::regclass") == "tiny-eps"
@@ -123,11 +129,12 @@ def sandboxed(admin):
 
 
 def processes(admin):
-    """No role but an owner, and no call but the one that changes the model, starts a process."""
+    """No role but an owner, and no call but those that change the model or build indexes, starts a process."""
     admin.run("CREATE ROLE bob LOGIN; GRANT USAGE ON SCHEMA m TO bob; GRANT ALL ON m.t TO bob")
     workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip index build'"
     with Session(DB, PGUSER="bob") as bob:
         for call in ["SELECT clip.start_index_build('m.on_vector')", "CALL clip_change_model('m.t', 'tiny')", "CALL clip_backfill('m.t')",
+                     "CALL clip_create_index('m.t', type => 'halfvec')", "CALL clip_create_index('m.t', type => 'halfvec', concurrently => false)",
                      "SELECT clip_abort_model_change('m.t')", "SELECT clip.try_lock('m.t')", "SELECT clip.begin_index_build('m.on_vector'::regclass)",
                      "SELECT clip_set_mode('m.t', 'sync')", "CALL clip_drain('m.t')", "SELECT clip.vacuum_gives_way('m.t')"]:
             assert bob.fails(call) in ("42501", "42883", "42704"), call

@@ -153,7 +153,7 @@ with Session(db) as session:
         cursor = rows[-1][2]
     assert len(same) == len(set(same)) == 300 and same == sorted(same), len(set(same))
 
-# a model of two cones: of both modalities by turns, each by its own index, on every page; an exact text is among the first
+# a model of two cones: each modality by its own index, rows by how much nearer they are than the tenth of theirs, on every page
 with golden_models({"tiny": "tiny-clip"}) as models, contextlib.ExitStack() as stack:
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'; ALTER DATABASE {db} SET clip.model = 'tiny'")
@@ -164,9 +164,11 @@ with golden_models({"tiny": "tiny-clip"}) as models, contextlib.ExitStack() as s
         session.run(f"INSERT INTO mixed (modality, content_ref, image) VALUES ('image', 'image {i}', {hexed(png(8, 8, lambda x, y: (i * 20 % 256, x * 30 % 256, y * 9 % 256)))})")
     for setting in ("", "SET enable_seqscan = off"):
         session.run(setting or "SELECT 1")
-        turns = [row[0] for row in session.run("SELECT modality FROM clip_search('mixed', 'text 7', k => 30) ORDER BY rank")]
-        assert turns == ["image", "text"] * 10 + ["text"] * 10, turns
-        assert session.run("SELECT content_ref, rank FROM clip_search('mixed', 'text 7', k => 2) WHERE modality = 'text'") == [["text 7", "2"]]
+        rows = session.run("SELECT modality, distance, content_ref FROM clip_search('mixed', 'text 7', k => 50) ORDER BY rank")
+        tenth = {kind: sorted(float(row[1]) for row in rows if row[0] == kind)[9] for kind in ("text", "image")}
+        relative = [float(row[1]) - tenth[row[0]] for row in rows]
+        assert relative == sorted(relative) and len(rows) == 50, rows
+        assert "text 7" in [row[2] for row in rows if row[0] == "text"][:1], rows
         at_once = session.run("SELECT key, rank FROM clip_search('mixed', 'text 7', k => 50) ORDER BY rank")
         cursor, pages = None, []
         while True:

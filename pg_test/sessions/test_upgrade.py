@@ -59,6 +59,7 @@ def fill(session):
         ALTER TABLE waits ADD CONSTRAINT clip_change_not_null CHECK (embedding_next IS NOT NULL)""")
 
 
+HNSW = "SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'hnsw' AND i.indrelid = 'items'::regclass"
 DIMENSIONS = "SELECT dimensions FROM clip_models() WHERE name = 'tiny-eps'"
 FINGERPRINT = "SELECT fingerprint FROM clip_models() WHERE name = 'tiny-eps'"
 
@@ -124,6 +125,11 @@ def go_on(session, copied=False):
         assert session.run(f"SELECT conname FROM pg_constraint WHERE conrelid = '{table}'::regclass AND contype = 'c'") == []
         assert session.one(f"SELECT count(*) FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped") == "3"
     assert session.run("SELECT relation FROM clip.model_changes") == []
+
+    # the index of all rows that a table had is joined by one of each modality
+    assert session.one(f"SELECT count(*) FROM ({HNSW}) q") == "1"
+    session.run("CALL clip_create_index('items')")
+    assert session.one(f"SELECT count(*) FROM ({HNSW}) q") == "3"
 
     # triggers of the old version are replaced, and taken away
     session.run("SELECT clip_set_mode('items', 'async'), clip_set_mode('waiting', 'sync')")

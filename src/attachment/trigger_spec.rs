@@ -10,8 +10,8 @@ use clip_core::Modality;
 use serde::Deserialize;
 
 use super::Sources;
-use crate::datum::{from_server, to_server};
 use crate::error::{SqlState, raise};
+use crate::pg::datum::{from_server, to_server};
 
 /// The latest version that this library reads.
 const VERSION: u32 = 1;

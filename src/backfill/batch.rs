@@ -10,14 +10,15 @@ use pgrx::spi::{self, Spi, SpiClient};
 
 use super::progress::{self, Counts, Progress};
 use super::row::{Row, find, name, or_raise};
-use crate::datum::VarlenaCopy;
+use crate::backend::session;
 use crate::error::raise_code;
+use crate::pg::datum::VarlenaCopy;
+use crate::pg::plan;
+use crate::pg::settings::set_canonical_output;
 use crate::pipeline::{
     Attachment, By, Embedded, Item, Outcome, Place, Version, Watch, Writer, as_owner, as_superuser,
     constraints_at_once, embed, failures, locators, retry_policy,
 };
-use crate::settings::set_canonical_output;
-use crate::{plan, session};
 
 /// What a step found, between its two transactions.
 pub struct Batch {

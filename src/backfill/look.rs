@@ -5,10 +5,10 @@ use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::row::{Row, name};
-use crate::datum::text_argument;
+use crate::pg::datum::text_argument;
+use crate::pg::plan;
+use crate::pg::settings::{SettingsLevel, set};
 use crate::pipeline::{Attachment, By, Place, Version, as_owner, failures, locators};
-use crate::plan;
-use crate::settings::{SettingsLevel, set};
 
 /// Rows without a vector and with a source, or with a modality that nobody knows.
 pub fn look(client: &mut SpiClient<'_>, table: &Attachment, after: Place, limit: i32) -> spi::Result<Vec<Row>> {

@@ -13,9 +13,10 @@ mod walk;
 
 use pgrx::pg_sys::Oid;
 
+use crate::attachment::registry;
 use crate::error::{SqlState, raise};
-use crate::procedure::Procedure;
-use crate::{locks, registry};
+use crate::locks;
+use crate::pg::procedure::Procedure;
 
 use walk::Step;
 pub use walk::begin;

@@ -7,9 +7,9 @@ use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, SpiClient, quote_identifier};
 
 use super::row::{Row, find};
-use crate::datum::{VarlenaCopy, text_argument};
+use crate::pg::datum::{VarlenaCopy, text_argument};
+use crate::pg::plan;
 use crate::pipeline::{Attachment, By, Located, Locator, Place, Version, Watch, locators, place};
-use crate::plan;
 
 /// Entries that are looked at together.
 const AT_ONCE: i32 = 10_000;

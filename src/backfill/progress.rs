@@ -3,9 +3,9 @@
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{self, SpiClient};
 
-use crate::datum::text_argument;
+use crate::pg::datum::text_argument;
+use crate::pg::plan;
 use crate::pipeline::Place;
-use crate::plan;
 
 pub struct Progress {
     /// The table itself, or the partition that the walk has come to.

@@ -6,8 +6,8 @@ use std::ffi::CString;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, SpiClient};
 
-use crate::datum::to_server;
 use crate::error::{SqlState, raise};
+use crate::pg::datum::to_server;
 use crate::pipeline::{Attachment, Located, Locator, Place, Version};
 
 /// A row that the walk came to.

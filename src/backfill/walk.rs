@@ -12,10 +12,11 @@ use super::look::{look, without_failures};
 use super::past;
 use super::progress::{self, Counts, Progress};
 use super::row::{Row, find, or_raise};
-use crate::datum::to_server;
+use crate::attachment::registry;
 use crate::error::{SqlState, raise};
+use crate::pg::datum::to_server;
+use crate::pg::plan;
 use crate::pipeline::{Attachment, BATCH_BYTES, By, Embedded, Found, Place, Reader, Watch, as_owner, as_superuser};
-use crate::{plan, registry};
 
 pub enum Step {
     Batch(Box<Batch>),

@@ -7,8 +7,8 @@ use pgrx::{datum::DatumWithOid, pg_sys};
 use super::locator::By;
 use super::table::{Table, vector_type};
 use crate::attachment::Sources;
-use crate::datum::{VectorType, text_argument};
-use crate::plan::{self, Row};
+use crate::pg::datum::{VectorType, text_argument};
+use crate::pg::plan::{self, Row};
 
 /// An embedded column of a table or of one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::spi::{self, SpiClient};
 
 use super::failure::Failure;
-use crate::settings::{SettingsLevel, set};
+use crate::pg::settings::{SettingsLevel, set};
 use crate::upgrade;
 
 /// Runs `f` in a subtransaction. An error, raised or given as a value, undoes what `f` did in the database and comes back

@@ -6,7 +6,7 @@ use clip_core::{Embedding, Error, Modality, Model};
 
 use super::failure::Failure;
 use super::read::Item;
-use crate::session;
+use crate::backend::session;
 
 /// Embeds inputs of one modality: one result an input, or an error that is nobody's in particular.
 pub type Embed<'a> = &'a mut dyn FnMut(&Model, Modality, &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>, Error>>, Error>;

@@ -13,9 +13,9 @@ use pgrx::spi::{self, Spi, SpiClient};
 use super::Failure;
 use super::attempt::as_superuser;
 use super::locator::{Place, Version};
-use crate::datum::{from_server, text_argument};
 use crate::error::{SqlState, raise};
-use crate::plan;
+use crate::pg::datum::{from_server, text_argument};
+use crate::pg::plan;
 
 /// Is an entry `f` that of a job `j`?
 const SAME_ROW: &str = "f.relation OPERATOR(pg_catalog.=) j.relation AND f.embedding_column OPERATOR(pg_catalog.=) j.embedding_column \
@@ -74,7 +74,7 @@ pub fn record(
          'dead' AS state, pg_catalog.now() AS enqueued_at";
     // SAFETY: a key is a `text[]`.
     let key = key.map_or_else(DatumWithOid::null::<Vec<String>>, |key| unsafe {
-        crate::datum::argument(key, pg_sys::TEXTARRAYOID)
+        crate::pg::datum::argument(key, pg_sys::TEXTARRAYOID)
     });
     let arguments = [
         relation.into(),

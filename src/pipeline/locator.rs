@@ -4,7 +4,7 @@
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 
-use crate::datum::{VarlenaCopy, argument, array_of};
+use crate::pg::datum::{VarlenaCopy, argument, array_of};
 
 pub enum Locator {
     /// A whole `text[]`: the key's columns, each as its type writes it.

@@ -10,7 +10,7 @@ use super::attachment::{Attachment, place};
 use super::failure::Failure;
 use super::locator::{By, Located, locators};
 use super::watch::Watch;
-use crate::plan;
+use crate::pg::plan;
 
 /// A row that was read: its source, or why it has none that can be embedded.
 pub struct Item<J> {

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::{pg_sys, spi::quote_identifier};
 
-use crate::datum::{VectorType, from_server, to_server};
+use crate::pg::datum::{VectorType, from_server, to_server};
 
 pub struct Table {
     pub owner: pg_sys::Oid,

@@ -17,7 +17,8 @@ use super::attachment::Attachment;
 use super::attempt::{as_owner, attempt_or, failure_of, is_cancel};
 use super::failure::Failure;
 use super::retry_policy::{Cause, after_strikes};
-use crate::{guc, wake};
+use crate::guc;
+use crate::wake;
 
 /// From then on a worker counts as held up by what it runs.
 const HELD_UP: Duration = Duration::from_millis(500);

@@ -14,8 +14,8 @@ use super::failure::Failure;
 use super::locator::{By, Located, locators, xmins};
 use super::read::digest_without_source;
 use super::watch::Watch;
-use crate::datum::{Vector, argument, array_of};
-use crate::plan;
+use crate::pg::datum::{Vector, argument, array_of};
+use crate::pg::plan;
 
 /// What became of a row.
 #[derive(Clone, Debug)]

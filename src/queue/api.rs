@@ -3,9 +3,11 @@
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_extern, pg_sys};
 
-use crate::datum::{from_server, text_argument};
+use crate::attachment::registry;
+use crate::pg::datum::{from_server, text_argument};
 use crate::pipeline::as_superuser;
-use crate::{registry, upgrade, wake};
+use crate::upgrade;
+use crate::wake;
 
 /// `(relation regclass, embedding_column name, mode text)`
 #[pg_extern(sql = false)]

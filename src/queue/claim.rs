@@ -13,13 +13,13 @@ use pgrx::spi::{self, SpiClient};
 use super::job::Job;
 use super::turn::{self, Scope, Turn};
 use super::{BATCH, ledger};
-use crate::datum::VarlenaCopy;
+use crate::attachment::registry;
+use crate::pg::datum::VarlenaCopy;
+use crate::pg::plan;
 use crate::pipeline::{
     Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Locator, Reader, Watch, as_superuser, attempt,
     embed, hold_extension, pause, try_lock_table,
 };
-use crate::plan;
-use crate::registry;
 use crate::wake::{self, Barred};
 
 /// How often claims of processes that are gone are looked for, where there is always something to do.

@@ -4,10 +4,12 @@
 use pgrx::{PgLogLevel, ereport, pg_extern, pg_sys};
 
 use super::{BATCH, Group, Scope, Whose, claim, finish, hold, let_go, register_exit};
+use crate::attachment::registry;
+use crate::backend::session;
 use crate::error::{SqlState, raise};
-use crate::procedure::Procedure;
+use crate::pg::procedure::Procedure;
+use crate::upgrade;
 use crate::wake::Barred;
-use crate::{registry, session, upgrade};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 
 #[pg_extern(sql = false)]

@@ -9,8 +9,8 @@ use std::ptr;
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use crate::datum::text_array;
 use crate::error::{SqlState, raise};
+use crate::pg::datum::text_array;
 
 unsafe extern "C-unwind" {
     /// `commands/sequence.h`: the next value, with or without a look at the caller's privileges.

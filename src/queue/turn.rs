@@ -4,7 +4,7 @@
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{self, SpiClient};
 
-use crate::plan;
+use crate::pg::plan;
 use crate::wake::Barred;
 
 /// Whose jobs may be taken.

@@ -45,7 +45,7 @@ impl Learnt {
     pub fn effort(&mut self, wanted: &Wanted) -> Effort {
         let Wanted { k, seen, filtered, rows } = *wanted;
         let breadth = seen.saturating_add(k).saturating_mul(2).max(100).saturating_mul(1 << self.step.min(16));
-        let is_last = breadth > MOST.max(4 * k.saturating_add(seen));
+        let is_last = breadth > MOST.max(k.saturating_add(seen).saturating_mul(4));
         if is_last && rows <= SCANNED {
             return Effort::Scan;
         }

@@ -22,9 +22,10 @@ use clip_core::{Modality, Model};
 use pgrx::spi::{self, Spi, SpiClient};
 use pgrx::{IntoDatum, pg_sys};
 
-use crate::datum::{Vector, from_server, to_utf8};
+use crate::attachment::registry;
+use crate::backend::session;
 use crate::error::{OrRaise, SqlState, raise};
-use crate::{registry, session};
+use crate::pg::datum::{Vector, from_server, to_utf8};
 use merge::Rule;
 use output::Output;
 use page::{Cursor, Place, Writer, Wrong};
@@ -87,10 +88,10 @@ fn answer(client: &SpiClient<'_>, request: &Request<'_>, function: pg_sys::Oid, 
         let hit = &hits[at];
         let before = cursor.as_ref().and_then(|cursor| cursor.places.get(list.name())).map_or(0, |place| place.seen);
         let cursor = hit.key().map(|key| {
-            let place = Place { distance: hit.distance, seen: before + at as u64 + 1, base: *base };
+            let place = Place { distance: hit.distance, seen: before.saturating_add(at as u64 + 1), base: *base };
             jsonb(writer.next(list.name(), &place, request::json_bytes(key).to_bytes()))
         });
-        put(output, hit, seen + i as u64 + 1, cursor);
+        put(output, hit, seen.saturating_add(i as u64 + 1), cursor);
     }
     Ok(())
 }

@@ -94,7 +94,7 @@ impl<'a> Writer<'a> {
     /// The next row of the page: the one that the list is left at now.
     pub fn next(&mut self, list: &'static str, place: &Place, key: &[u8]) -> Vec<u8> {
         self.left(list, place, key);
-        self.seen += 1;
+        self.seen = self.seen.saturating_add(1);
         let mut head = String::new();
         let _ = write!(head, "{{\"v\": {VERSION}, \"q\": \"{}\", \"n\": {}, \"at\": {{", self.query, self.seen);
         let mut json = head.into_bytes();

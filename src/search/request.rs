@@ -7,8 +7,8 @@ use clip_core::Modality;
 use pgrx::{FromDatum, pg_sys};
 use sha2::{Digest, Sha256};
 
-use crate::datum::{from_server, to_utf8};
 use crate::error::{SqlState, raise};
+use crate::pg::datum::{from_server, to_utf8};
 
 /// Rows of one call at most: they are held in memory, and a list that is longer is better read in pages.
 pub const MOST_ROWS: usize = 10_000;

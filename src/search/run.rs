@@ -15,9 +15,9 @@ use super::request::Request;
 use super::statement::{By, List, Statements};
 use super::table::{Table, is_null};
 use super::words::{Document, parted};
-use crate::datum::{argument, text_argument};
-use crate::plan::{self, Row, Rows};
-use crate::settings::{SettingsLevel, set};
+use crate::pg::datum::{argument, text_argument};
+use crate::pg::plan::{self, Row, Rows};
+use crate::pg::settings::{SettingsLevel, set};
 
 /// Vectors that an index looks at before an exact scan is the better way.
 const MOST_VISITED: usize = 100_000;

@@ -9,12 +9,12 @@ use pgrx::spi::{self, SpiClient, quote_identifier};
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::attachment::Sources;
-use crate::datum::{VectorType, from_server, text_argument};
+use crate::attachment::registry;
 use crate::error::{SqlState, raise};
+use crate::pg::datum::{VectorType, from_server, text_argument};
+use crate::pg::plan;
 pub use crate::pipeline::KeyColumn;
 use crate::pipeline::{key_columns, string};
-use crate::plan;
-use crate::registry;
 
 pub struct Table {
     /// Without its schema, for messages.
@@ -122,7 +122,7 @@ fn registered(client: &SpiClient<'_>, relation: pg_sys::Oid, column: Option<&CSt
     // SAFETY: an oid as a `regclass`; a NULL of type text.
     let arguments = unsafe {
         [
-            crate::datum::argument(pg_sys::Datum::from(relation), pg_sys::REGCLASSOID),
+            crate::pg::datum::argument(pg_sys::Datum::from(relation), pg_sys::REGCLASSOID),
             named.unwrap_or_else(|| DatumWithOid::new(None::<String>, <String as IntoDatum>::type_oid())),
         ]
     };
@@ -141,7 +141,7 @@ fn registered(client: &SpiClient<'_>, relation: pg_sys::Oid, column: Option<&CSt
 
 /// What a column's type is made of; `None` where there is no such column.
 fn type_of(relation: pg_sys::Oid, column: &str) -> Option<pg_sys::Oid> {
-    let name = crate::datum::to_server(column)?;
+    let name = crate::pg::datum::to_server(column)?;
     // SAFETY: look-ups in PostgreSQL's caches with a NUL-terminated name.
     unsafe {
         let number = pg_sys::get_attnum(relation, name.as_ptr());

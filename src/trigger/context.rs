@@ -9,8 +9,8 @@ use pgrx::pg_sys;
 use super::failed::Key;
 use super::row::{Column, Row, Side};
 use crate::attachment::Sources;
-use crate::datum::{from_server, to_server};
 use crate::error::OrRaise;
+use crate::pg::datum::{from_server, to_server};
 
 /// Bytes of a text that stands for the row's key.
 const LONGEST: usize = 100;

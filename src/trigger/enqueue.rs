@@ -16,9 +16,9 @@ use super::failed::Key;
 use super::row::{self, Column, Row, Side, Timing, arguments, number_of};
 use crate::attachment::{Sources, source_columns, wrong};
 use crate::error::{SqlState, raise};
+use crate::pg::settings::with_canonical_output;
 use crate::pipeline::primary_key;
 use crate::queue::Inserter;
-use crate::settings::with_canonical_output;
 use crate::wake;
 
 #[unsafe(no_mangle)]

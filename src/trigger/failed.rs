@@ -5,9 +5,9 @@ use std::cell::OnceCell;
 use std::ffi::CStr;
 
 use super::row::{Column, Row, Side};
-use crate::datum::text_array;
+use crate::pg::datum::text_array;
+use crate::pg::settings::with_canonical_output;
 use crate::pipeline::{failures, primary_key};
-use crate::settings::with_canonical_output;
 
 /// The columns that rows wait and fail under, of one table in one statement.
 pub struct Key {

@@ -17,11 +17,11 @@ use std::rc::Rc;
 use clip_core::{Embedding, Modality};
 use pgrx::{pg_guard, pg_sys};
 
+use crate::attachment::registry;
 use crate::attachment::{self, Images, Source, Sources, TriggerSpec};
-use crate::datum::{Vector, VectorType, to_utf8};
+use crate::backend::session;
 use crate::error::{SqlState, raise};
-use crate::registry;
-use crate::session;
+use crate::pg::datum::{Vector, VectorType, to_utf8};
 use failed::Key;
 use row::{Change, Column, Row, Side, Timing};
 use upsert::Proposed;

@@ -11,8 +11,8 @@ use pgrx::{FromDatum, PgMemoryContexts, pg_sys};
 
 use super::stored::Stored;
 use crate::attachment::{Source, Sources, UnknownModality};
-use crate::datum::{VectorType, from_server, to_utf8};
 use crate::error::{SqlState, raise};
+use crate::pg::datum::{VectorType, from_server, to_utf8};
 
 /// A column of the trigger's table, its type checked.
 #[derive(Clone, Copy)]

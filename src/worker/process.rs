@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use pgrx::{PgTryBuilder, pg_guard, pg_sys, spi};
 
+use crate::backend::session;
 use crate::guc;
-use crate::interrupts::pqsignal;
+use crate::pg::interrupts::pqsignal;
+use crate::pg::settings::set;
 use crate::pipeline::{Attachment, Failure, failure_of, gave_up, is_cancel, pause};
 use crate::queue::{
     BATCH, Batch, Done, Group, Scope, Whose, claim, finish, give_back, hold, let_go, next_attempt, register_exit,
 };
-use crate::session;
-use crate::settings::set;
 use crate::upgrade;
 use crate::wake::shared::{Seat, Shared, Slot, shared};
 use crate::wake::{self, hints, taken_along};

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Golden {
-    hashes: BTreeMap<String, String>,
+    /// With the bits that the reference leaves to the rounding of its floats.
+    hashes: BTreeMap<String, (String, String)>,
 }
 
 /// Equal where decoders have no choice; a JPEG's levels, which may be rounded otherwise, move a bit or two near the median.
@@ -20,9 +21,10 @@ fn hashes_are_the_references() {
     let golden: Golden = serde_json::from_slice(&read("hashes.json")).unwrap();
     let (mut equal, mut near, mut failures) = (0, 0, Vec::new());
     for case in index().cases {
-        let expected = u64::from_str_radix(&golden.hashes[&case.file], 16).unwrap();
+        let (expected, undecided) = &golden.hashes[&case.file];
+        let [expected, undecided] = [expected, undecided].map(|bits| u64::from_str_radix(bits, 16).unwrap());
         let given = perceptual_hash(&case.bytes(), &Limits::default()).unwrap();
-        let bits = (given ^ expected).count_ones();
+        let bits = ((given ^ expected) & !undecided).count_ones();
         let allowed = if case.lossless { 0 } else { 2 };
         match bits {
             0 => equal += 1,

@@ -186,3 +186,21 @@ fn a_format_is_told_by_its_content() {
         assert_eq!(sniff(&images::read(file)).unwrap().name(), name, "{file}");
     }
 }
+
+/// EXIF data longer than a segment are split over several, as Pillow reads them.
+#[test]
+fn exif_data_are_put_together_again() {
+    let whole = images::case("orientation_6.jpg").bytes();
+    let at = memchr::memmem::find(&whole, b"Exif\0\0").unwrap() - 4;
+    let body = usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]])) - 2;
+    let data = &whole[at + 10..at + 4 + body];
+    let segment = |part: &[u8]| {
+        let length = (part.len() + 8) as u16;
+        [&[0xff, 0xe1][..], &length.to_be_bytes(), b"Exif\0\0", part].concat()
+    };
+    let (first, second) = data.split_at(data.len() / 2);
+    let split = [&whole[..at], &segment(first), &segment(second), &whole[at + 4 + body..]].concat();
+    let picture = decode(&split, &LIMITS).unwrap();
+    assert_eq!((picture.width, picture.height), (42, 60));
+    assert!(picture == decode(&whole, &LIMITS).unwrap());
+}

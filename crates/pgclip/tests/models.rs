@@ -91,6 +91,35 @@ fn licence_is_kept() {
     assert!(models.run(["list"]).ok().contains(" CC0-1.0 "));
 }
 
+/// What `config.json` says of the modality gap is kept beside the content, and comes new with an import of the same.
+#[test]
+fn a_model_without_a_modality_gap_is_kept_as_such() {
+    let models = Models::new();
+    let copied = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(source("tiny-clip")).unwrap() {
+        let path = file.unwrap().path();
+        fs::copy(&path, copied.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let says = |gap: &str| {
+        let plain = fs::read_to_string(source("tiny-clip").join("config.json")).unwrap();
+        fs::write(copied.path().join("config.json"), plain.replacen('{', &format!("{{ \"modality_gap\": {gap},"), 1))
+            .unwrap();
+        models.run(["import".as_ref(), copied.path().as_os_str(), "--name".as_ref(), "tiny".as_ref()]).ok()
+    };
+    let manifest = || fs::read_to_string(models.path().join("tiny/model.json")).unwrap();
+    let plain = models.import("tiny-clip", "tiny").ok();
+    assert!(!manifest().contains("one_cone"), "{}", manifest());
+    let output = says("false");
+    assert_eq!(fingerprint(&output), fingerprint(&plain));
+    assert!(manifest().contains("\"one_cone\": true"), "{}", manifest());
+    assert!(says("false").starts_with("tiny is already installed"));
+    assert!(models.run(["inspect".as_ref(), copied.path().as_os_str()]).ok().contains("modality gap     none"));
+    says("true");
+    assert!(!manifest().contains("one_cone"), "{}", manifest());
+    models.run(["verify", "tiny"]).ok();
+    assert_eq!(models.entries(), ["tiny"]);
+}
+
 #[test]
 fn inspect_tells_and_writes_nothing() {
     let models = Models::new();

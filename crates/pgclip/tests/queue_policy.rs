@@ -20,3 +20,7 @@ mod merge;
 #[allow(dead_code)]
 #[path = "../../../src/search/page.rs"]
 mod page;
+
+#[allow(dead_code)]
+#[path = "../../../src/pg/datum/half.rs"]
+mod half;

@@ -18,7 +18,6 @@ mod exif;
 mod format;
 mod gif;
 mod jpeg;
-mod jpeg_scan;
 mod normalize;
 mod orient;
 mod phash;
@@ -52,8 +51,8 @@ pub struct Limits {
     ///
     /// | format | bytes |
     /// |---|---|
-    /// | JPEG, baseline | 3; grey 4, CMYK 7 |
-    /// | JPEG, progressive | 6 at 4:2:0, 9 at 4:4:4; grey 6, CMYK 15 |
+    /// | JPEG in one scan | 3 |
+    /// | JPEG in several, as progressive ones | 3 at 4:2:0 and grey, 4 at 4:2:2, 6 at 4:4:4, 8 of CMYK |
     /// | PNG | 3; interlaced 3 and those of the file |
     /// | WebP | 5, lossy or not |
     /// | GIF, BMP with run lengths | 4 |

@@ -163,7 +163,7 @@ mod tests {
         };
         let level = |x: usize, y: usize| (x * 5 + y * y * 3) as u8;
         let upright = Rgb8 { width: 40, height: 24, pixels: pixels(40, 24, &level) };
-        // Orientation 6: stored with its first row at the right.
+        // Orientation 8: the first column that is stored is the lowest row.
         let turned = Rgb8 { width: 24, height: 40, pixels: pixels(24, 40, &|x, y| level(y, 23 - x)) };
         let of = |image, orientation| hash(&small(Decoded::rgb(image, orientation)).unwrap());
         assert_eq!(of(turned.clone(), 8), of(upright.clone(), 1));

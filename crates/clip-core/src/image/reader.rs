@@ -3,8 +3,6 @@
 
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
-use zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZCursor, ZSeekFrom};
-
 use super::decode::look;
 
 /// A decoder has so many bytes between two looks: deflated, they may be a thousand times as many.
@@ -45,70 +43,6 @@ impl<T: AsRef<[u8]>> Seek for Pieces<T> {
     }
 }
 
-/// The same for the JPEG decoder, which reads a few bytes at a time.
-pub(super) struct Bytewise<'a> {
-    bytes: ZCursor<&'a [u8]>,
-    reads: u32,
-}
-
-impl<'a> Bytewise<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes: ZCursor::new(bytes), reads: 0 }
-    }
-
-    #[inline(always)]
-    fn count(&mut self) {
-        self.reads = self.reads.wrapping_add(1);
-        if self.reads.is_multiple_of(1 << 11) {
-            look();
-        }
-    }
-}
-
-impl ZByteReaderTrait for Bytewise<'_> {
-    #[inline(always)]
-    fn read_byte_no_error(&mut self) -> u8 {
-        self.count();
-        self.bytes.read_byte_no_error()
-    }
-
-    #[inline(always)]
-    fn read_exact_bytes(&mut self, out: &mut [u8]) -> Result<(), ZByteIoError> {
-        self.count();
-        self.bytes.read_exact_bytes(out)
-    }
-
-    fn read_bytes(&mut self, out: &mut [u8]) -> Result<usize, ZByteIoError> {
-        self.bytes.read_bytes(out)
-    }
-
-    fn peek_bytes(&mut self, out: &mut [u8]) -> Result<usize, ZByteIoError> {
-        self.bytes.peek_bytes(out)
-    }
-
-    fn peek_exact_bytes(&mut self, out: &mut [u8]) -> Result<(), ZByteIoError> {
-        self.bytes.peek_exact_bytes(out)
-    }
-
-    #[inline(always)]
-    fn z_seek(&mut self, to: ZSeekFrom) -> Result<u64, ZByteIoError> {
-        self.bytes.z_seek(to)
-    }
-
-    #[inline(always)]
-    fn is_eof(&mut self) -> Result<bool, ZByteIoError> {
-        self.bytes.is_eof()
-    }
-
-    fn z_position(&mut self) -> Result<u64, ZByteIoError> {
-        self.bytes.z_position()
-    }
-
-    fn read_remaining(&mut self, sink: &mut Vec<u8>) -> Result<usize, ZByteIoError> {
-        self.bytes.read_remaining(sink)
-    }
-}
-
 /// The `N` bytes at `at`.
 pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
@@ -120,10 +54,6 @@ pub(super) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
 
 pub(super) fn u16_le(bytes: &[u8], at: usize) -> Option<u16> {
     array(bytes, at).map(u16::from_le_bytes)
-}
-
-pub(super) fn u16_be(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_be_bytes)
 }
 
 pub(super) fn u24_le(bytes: &[u8], at: usize) -> Option<u32> {

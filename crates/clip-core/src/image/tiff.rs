@@ -10,7 +10,7 @@ use tiff::{ColorType, TiffError};
 use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::Tiff;
-use super::jpeg::{self, cmyk_to_rgb};
+use super::jpeg;
 use super::png::unpack;
 use super::reader::{Pieces, slice};
 use super::tiff_tags::Directory;
@@ -103,7 +103,7 @@ fn largest_jpeg(directory: &Directory, bytes: &[u8]) -> usize {
         look();
         let (at, length) = (directory.value(offsets, i)?, directory.value(lengths, i)?);
         let piece = slice(bytes, at, length.min(bytes.len().saturating_sub(at)))?;
-        Some(jpeg::need(piece).map_or(0, |need| need.bytes.saturating_add(piece.len())))
+        Some(jpeg::need_of_others(piece).unwrap_or(0))
     });
     pieces.max().unwrap_or(0)
 }
@@ -232,4 +232,13 @@ impl<'a> Levels<'a> {
             Self::Clipped(v) => v.len(),
         }
     }
+}
+
+/// `cmyk2rgb` of Pillow's `src/libImaging/Convert.c`: level = (255 - k) - ink × (255 - k) / 255.
+fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let white = 255 - i32::from(k);
+    [c, m, y].map(|ink| {
+        let product = i32::from(ink) * white + 128;
+        (white - (((product >> 8) + product) >> 8)).clamp(0, 255) as u8
+    })
 }

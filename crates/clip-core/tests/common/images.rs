@@ -23,10 +23,8 @@ pub struct Case {
     pub expected: String,
     pub size: u32,
     pub resize: Resize,
-    /// Whether every decoder of the format gives the same levels.
-    pub lossless: bool,
-    /// Whether the decoder is known to differ visibly from the reference's.
-    pub deviates: bool,
+    /// Whether the decoder has to give the reference's levels.
+    pub exact: bool,
     pub note: String,
 }
 

@@ -1,0 +1,190 @@
+//! The frame header, and what follows from it. Follows `get_sof` of `jdmarker.c`, `initial_setup` of `jdinput.c`,
+//! `default_decompress_parms` of `jdapimin.c` and `_jinit_upsampler` of `jdsample.c`.
+
+use crate::error::{Error, Result, Unsupported};
+
+/// How the samples encode colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    Grey,
+    /// Two components, of which libjpeg does not know what they are.
+    Unknown,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+/// How a component becomes as large as the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upsampling {
+    None,
+    /// Triangle filter, across, down, or both ways.
+    Across,
+    Down,
+    Both,
+    /// Every sample so many times across and down.
+    Repeat(usize, usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct Component {
+    pub id: u8,
+    /// Blocks in a unit of all components, across and down.
+    pub h: usize,
+    pub v: usize,
+    /// Number of its quantization table.
+    pub table: u8,
+    /// Samples across and down, those that only fill up the last blocks not among them.
+    pub width: usize,
+    pub height: usize,
+    /// Blocks with at least one of these samples.
+    pub blocks_across: usize,
+    pub blocks_down: usize,
+    pub upsampling: Upsampling,
+}
+
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub width: usize,
+    pub height: usize,
+    pub components: Vec<Component>,
+    pub progressive: bool,
+    pub arithmetic: bool,
+    /// Rows of samples in a row of units: eight for each block.
+    pub unit_rows: usize,
+    pub units_across: usize,
+    pub units_down: usize,
+}
+
+/// What a frame header's marker tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    progressive: bool,
+    arithmetic: bool,
+}
+
+impl Kind {
+    pub fn new(marker: u8) -> Result<Self> {
+        match marker {
+            0xc0 | 0xc1 | 0xc2 | 0xc9 | 0xca => {}
+            0xc3 | 0xcb => return Err(Error::Unsupported(Unsupported::Lossless)),
+            _ => return Err(Error::Unsupported(Unsupported::Hierarchical)),
+        }
+        Ok(Self { progressive: matches!(marker, 0xc2 | 0xca), arithmetic: marker >= 0xc9 })
+    }
+}
+
+/// What the APP0 and APP14 segments say of the colours.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hints {
+    pub jfif: bool,
+    pub adobe: Option<u8>,
+}
+
+impl Frame {
+    pub fn read(kind: Kind, segment: Option<&[u8]>) -> Result<Self> {
+        const SHORT: Error = Error::Damaged("frame header is too short");
+        let segment = segment.ok_or(SHORT)?;
+        let ([precision, h1, h0, w1, w0, count], table) = segment.split_first_chunk().ok_or(SHORT)?;
+        let height = usize::from(u16::from_be_bytes([*h1, *h0]));
+        let width = usize::from(u16::from_be_bytes([*w1, *w0]));
+        if height == 0 && width > 0 && *count > 0 {
+            return Err(Error::Unsupported(Unsupported::LateHeight));
+        }
+        if width == 0 || *count == 0 {
+            return Err(Error::Damaged("picture is empty"));
+        }
+        if table.len() != 3 * usize::from(*count) {
+            return Err(Error::Damaged("frame header is of another length than its components need"));
+        }
+        match precision {
+            8 => {}
+            2..=16 => return Err(Error::Unsupported(Unsupported::Precision(*precision))),
+            _ => return Err(Error::Damaged("bits per sample are out of range")),
+        }
+        if !(1..=4).contains(count) {
+            return Err(Error::Unsupported(Unsupported::Components(*count)));
+        }
+        Self::new(width, height, table, kind)
+    }
+
+    fn new(width: usize, height: usize, table: &[u8], kind: Kind) -> Result<Self> {
+        let mut factors: Vec<_> =
+            table.as_chunks::<3>().0.iter().map(|c| (usize::from(c[1] >> 4), usize::from(c[1] & 15))).collect();
+        if factors.iter().any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v)) {
+            return Err(Error::Damaged("sampling factor is out of range"));
+        }
+        if let [only] = &mut factors[..] {
+            // Its blocks come one by one whatever the factors are.
+            *only = (1, 1);
+        }
+        let across = factors.iter().map(|f| f.0).max().unwrap_or(1);
+        let down = factors.iter().map(|f| f.1).max().unwrap_or(1);
+        let component = |(c, &(h, v)): (&[u8; 3], &(usize, usize))| {
+            let samples = ((width * h).div_ceil(across), (height * v).div_ceil(down));
+            Ok(Component {
+                id: c[0],
+                h,
+                v,
+                table: c[2],
+                width: samples.0,
+                height: samples.1,
+                blocks_across: (width * h).div_ceil(8 * across),
+                blocks_down: (height * v).div_ceil(8 * down),
+                upsampling: upsampling((h, v), (across, down), samples.0)?,
+            })
+        };
+        let components = table.as_chunks::<3>().0.iter().zip(&factors).map(component).collect::<Result<_>>()?;
+        Ok(Self {
+            width,
+            height,
+            components,
+            progressive: kind.progressive,
+            arithmetic: kind.arithmetic,
+            unit_rows: 8 * down,
+            units_across: width.div_ceil(8 * across),
+            units_down: height.div_ceil(8 * down),
+        })
+    }
+
+    pub fn colour(&self, hints: Hints) -> Colour {
+        let ids: Vec<u8> = self.components.iter().map(|c| c.id).collect();
+        match (&ids[..], hints.adobe) {
+            ([_], _) => Colour::Grey,
+            ([_, _, _], _) if hints.jfif => Colour::YCbCr,
+            ([_, _, _], Some(0)) => Colour::Rgb,
+            ([_, _, _], Some(_)) => Colour::YCbCr,
+            ([b'R', b'G', b'B'], None) => Colour::Rgb,
+            ([_, _, _], None) => Colour::YCbCr,
+            ([_, _, _, _], None | Some(0)) => Colour::Cmyk,
+            ([_, _, _, _], Some(_)) => Colour::Ycck,
+            _ => Colour::Unknown,
+        }
+    }
+
+    /// Bytes that a row of units has as coefficients.
+    pub fn coefficient_row(&self) -> usize {
+        self.components.iter().map(|c| 128 * c.h * c.v * self.units_across).sum()
+    }
+
+    /// Blocks of all components.
+    pub fn blocks(&self) -> usize {
+        self.components.iter().map(|c| c.blocks_across * c.blocks_down).sum()
+    }
+}
+
+/// libjpeg's `JPEG_MAX_DIMENSION`.
+pub const MOST: usize = 65500;
+
+fn upsampling((h, v): (usize, usize), (across, down): (usize, usize), width: usize) -> Result<Upsampling> {
+    Ok(match (h == across, 2 * h == across, v == down, 2 * v == down) {
+        (true, _, true, _) => Upsampling::None,
+        // Two samples and less are repeated.
+        (_, true, true, _) if width > 2 => Upsampling::Across,
+        (true, _, _, true) => Upsampling::Down,
+        (_, true, _, true) if width > 2 => Upsampling::Both,
+        _ if across.is_multiple_of(h) && down.is_multiple_of(v) => Upsampling::Repeat(across / h, down / v),
+        _ => return Err(Error::Unsupported(Unsupported::FractionalSampling)),
+    })
+}

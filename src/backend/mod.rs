@@ -1,0 +1,5 @@
+//! What one backend keeps: loaded models, threads, recent inputs, counters.
+
+mod memo;
+pub mod session;
+pub mod stats;

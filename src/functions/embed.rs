@@ -1,0 +1,33 @@
+//! `clip_embed_text`, `clip_embed_image`, with the session's model or a named one.
+
+use clip_core::Modality;
+
+use super::once::once_functions;
+use crate::backend::session;
+use crate::error::OrRaise;
+use crate::pg::datum::{Vector, to_utf8};
+
+once_functions! {
+    clip_embed_text_wrapper(Varlena), Settings, |given| one(Modality::Text, None, given.bytes(0));
+    clip_embed_text_model_wrapper(Varlena, Varlena), Settings, |given| one(Modality::Text, Some(&given.text(1)), given.bytes(0));
+    clip_embed_image_wrapper(Varlena), Settings, |given| one(Modality::Image, None, given.bytes(0));
+    clip_embed_image_model_wrapper(Varlena, Varlena), Settings, |given| one(Modality::Image, Some(&given.text(1)), given.bytes(0));
+}
+
+fn one(modality: Modality, model: Option<&str>, input: &[u8]) -> Vector {
+    let model = session::immutable_or_default(model).or_raise();
+    embed_one(&model, modality, input)
+}
+
+/// One input with a model; text comes in the database's encoding.
+pub(super) fn embed_one(model: &clip_core::Model, modality: Modality, input: &[u8]) -> Vector {
+    let text;
+    let input = match modality {
+        Modality::Image => input,
+        Modality::Text => {
+            text = to_utf8(input);
+            text.as_bytes()
+        }
+    };
+    Vector(session::embed_one(model, modality, input).or_raise())
+}

@@ -1,0 +1,89 @@
+//! `clip_models`, `clip_token_count`, and what the SQL side asks about a model.
+
+use clip_core::{Context, Installed};
+use pgrx::iter::TableIterator;
+use pgrx::{name, pg_extern};
+
+use super::once::once_functions;
+use crate::backend::session;
+use crate::error::{OrRaise, warn};
+use crate::pg::datum::to_utf8;
+use crate::pg::interrupts;
+
+/// Every installed model; one that cannot be opened is a warning, not the end of the list.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn clip_models() -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(architecture, String),
+        name!(dimensions, i32),
+        name!(precisions, Vec<String>),
+        name!(context_length, i32),
+        name!(image_size, i32),
+        name!(parameters, i64),
+        name!(bytes, i64),
+        name!(licence, String),
+        name!(fingerprint, String),
+        name!(loaded, bool),
+    ),
+> {
+    let dir = session::model_dir();
+    let mut rows = Vec::new();
+    for name in dir.names().or_raise() {
+        let model = match dir.open(&name) {
+            Ok(model) => model,
+            Err(e) => {
+                warn(e);
+                continue;
+            }
+        };
+        let spec = model.spec();
+        rows.push((
+            name.clone(),
+            spec.architecture.name().to_owned(),
+            spec.dimensions as i32,
+            model.precisions().into_iter().map(|p| p.name().to_owned()).collect(),
+            spec.text.context_length as i32,
+            spec.vision.image_size as i32,
+            model.manifest.parameters as i64,
+            model.bytes() as i64,
+            model.manifest.licence.clone(),
+            model.manifest.fingerprint.clone(),
+            session::is_loaded(&name),
+        ));
+    }
+    TableIterator::new(rows)
+}
+
+once_functions! {
+    clip_token_count_wrapper(Varlena), Settings, |given| count(None, given.bytes(0));
+    clip_token_count_model_wrapper(Varlena, Varlena), Settings, |given| count(Some(&given.text(1)), given.bytes(0));
+}
+
+/// Tokens of the whole text, begin and end included, before it is cut to the model's context.
+fn count(model: Option<&str>, content: &[u8]) -> i32 {
+    let model = session::immutable_or_default(model).or_raise();
+    let compute = session::compute().or_raise();
+    let ctx = Context { compute: &compute, stop: &interrupts::stop };
+    let count = model.count_tokens(&to_utf8(content), &ctx).or_raise();
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// Name, dimensions and fingerprint of a model, the session's where none is named: for the SQL functions that make
+/// tables.
+#[pg_extern(sql = false)]
+fn clip_model_info(
+    model: Option<&str>,
+) -> TableIterator<'static, (name!(name, String), name!(dimensions, i32), name!(fingerprint, String))> {
+    let model = session::model_or_default(model).or_raise();
+    let Installed { name, manifest, .. } = model.installed();
+    TableIterator::once((name.clone(), manifest.spec.dimensions as i32, manifest.fingerprint.clone()))
+}
+
+/// `(model text)`: do texts and images of the model, the session's where none is named, lie in one cone of the space?
+#[pg_extern(sql = false)]
+fn clip_has_one_cone(model: Option<&str>) -> bool {
+    session::model_or_default(model).or_raise().installed().has_one_cone()
+}

@@ -1,0 +1,8 @@
+//! PostgreSQL as the rest of the crate sees it: values, settings, statements with plans that are kept, interrupts, transactions
+//! of a procedure. Knows nothing of models and tables.
+
+pub mod datum;
+pub mod interrupts;
+pub mod plan;
+pub mod procedure;
+pub mod settings;
