@@ -20,9 +20,9 @@ WORST = {
 
 # Those of about the size that the limit just allows: name, picture by its sides, bytes a pixel as they are documented.
 FITTING = [
-    ("progressive JPEG", lambda side: large.jpeg(side, side, True), 9),
-    ("progressive JPEG, 4:2:0", lambda side: large.jpeg(side, side, True, sampling=0x22), 6),
-    ("grey JPEG", lambda side: large.jpeg(side, side, components=1), 4),
+    ("progressive JPEG", lambda side: large.jpeg(side, side, True), 6),
+    ("progressive JPEG, 4:2:0", lambda side: large.jpeg(side, side, True, sampling=0x22), 3),
+    ("grey JPEG", lambda side: large.jpeg(side, side, components=1), 3),
     ("turned PNG", lambda side: large.turned_png(side, side), 3),
     ("interlaced PNG of 16 bits", lambda side: large.png(side, side, 16, 6, interlaced=1), 11),
     ("WebP", lambda side: large.webp(side, side), 5),

@@ -25,9 +25,6 @@ pub trait Coder<'a>: Sized {
     /// The segment's data have not ended.
     fn has_data(&self) -> bool;
 
-    /// Units that follow are left out.
-    fn lose(&mut self);
-
     /// No unit that follows can change anything.
     fn is_done(&self) -> bool;
 

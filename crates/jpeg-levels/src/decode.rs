@@ -148,7 +148,8 @@ impl<'a> Job<'_, 'a, '_> {
             false => None,
         };
         let mut rows = Rows::new(frame, self.output, self.colour, self.env)?;
-        let (mut strip, mut smoothed, mut sorted) = (Vec::new(), Vec::new(), [[0; 64]; UNITS]);
+        let (mut strip, mut sorted) = (Vec::new(), [[0; 64]; UNITS]);
+        let mut smoothed = smooth.as_ref().map_or(Ok(Vec::new()), Smooth::room)?;
         for unit in 0..frame.units_down {
             self.env.look()?;
             for (index, component) in frame.components.iter().enumerate() {

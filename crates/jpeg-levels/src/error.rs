@@ -76,7 +76,7 @@ pub struct Warnings {
     pub truncated: bool,
     /// A code that no table has, a segment that ends early, a restart marker that is not the expected one.
     pub corrupt: bool,
-    /// There are blocks for which a scan has no data, since its segment ended before them: they are flat, or less sharp.
+    /// There are blocks for which a scan has no data, or not all, since its segment ended: they are flat, or less sharp.
     pub lost: bool,
     /// Bytes between segments that belong to none.
     pub stray_bytes: bool,

@@ -105,8 +105,7 @@ impl Scan {
     }
 
     /// Nothing can come any more, and there are rows left: what [`read`](Self::read) would return.
-    fn leave<'a, C: Coder<'a>>(&self, coder: &mut C, good: usize, in_unit: usize) -> usize {
-        coder.lose();
+    fn leave<'a, C: Coder<'a>>(&self, coder: &C, good: usize, in_unit: usize) -> usize {
         // A bad arithmetic code is no end of data to libjpeg.
         if coder.has_data() { (self.down - 1) / in_unit } else { good }
     }

@@ -67,7 +67,6 @@ impl<'a> Coder<'a> for Huffman<'a> {
         if self.restarts.is_due() {
             self.restart();
         }
-        self.lost |= self.out_of_data;
         !self.out_of_data
     }
 
@@ -129,10 +128,6 @@ impl<'a> Coder<'a> for Huffman<'a> {
         !self.out_of_data
     }
 
-    fn lose(&mut self) {
-        self.lost = true;
-    }
-
     fn is_done(&self) -> bool {
         self.out_of_data && self.restarts.interval == 0
     }
@@ -153,6 +148,7 @@ impl Huffman<'_> {
         if self.bits.overrun() {
             self.out_of_data = true;
             self.corrupt = true;
+            self.lost = true;
         }
     }
 

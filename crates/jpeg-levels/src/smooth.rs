@@ -2,8 +2,8 @@
 //! `smoothing_ok` and `decompress_smooth_data` of `jdcoefct.c`.
 
 use crate::Env;
-use crate::block::rows;
-use crate::error::Result;
+use crate::block::{BLOCK, rows};
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::markers::Steps;
 use crate::store::Store;
@@ -200,6 +200,7 @@ impl<'a> Smooth<'a> {
             let across = c.h * frame.units_across;
             let mut plane = env.zeroed(2 * across * c.v * frame.units_down)?;
             for (y, row) in plane.chunks_exact_mut(2 * across).enumerate() {
+                env.look()?;
                 for (mean, block) in row.as_chunks_mut::<2>().0.iter_mut().zip(store.blocks(index, y)) {
                     *mean = [block[0], block[1]];
                 }
@@ -211,7 +212,15 @@ impl<'a> Smooth<'a> {
 
     /// Bytes it takes.
     pub fn size(frame: &Frame) -> usize {
-        frame.coefficient_row() / 64 * frame.units_down
+        let row = frame.components.iter().map(|c| c.blocks_across).max().unwrap_or(0);
+        frame.coefficient_row() / 64 * frame.units_down + BLOCK * row
+    }
+
+    /// Room for a row of blocks.
+    pub fn room(&self) -> Result<Vec<[i16; 64]>> {
+        let (mut room, blocks) = (Vec::new(), self.frame.components.iter().map(|c| c.blocks_across).max().unwrap_or(0));
+        room.try_reserve_exact(blocks).map_err(|_| Error::OutOfMemory(BLOCK * blocks))?;
+        Ok(room)
     }
 
     /// A row of a component's blocks: row `y` of the row of units `unit`.

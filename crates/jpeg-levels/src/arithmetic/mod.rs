@@ -76,7 +76,6 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
             self.truncated |= self.input.ended;
             self.reset();
         }
-        self.lost |= self.failed;
         !self.failed
     }
 
@@ -126,10 +125,6 @@ impl<'a> Coder<'a> for Arithmetic<'a> {
         true
     }
 
-    fn lose(&mut self) {
-        self.lost = true;
-    }
-
     fn is_done(&self) -> bool {
         self.failed && self.restarts.interval == 0
     }
@@ -155,6 +150,7 @@ impl Arithmetic<'_> {
     fn note(&mut self, ok: bool) {
         self.failed |= !ok;
         self.corrupt |= !ok;
+        self.lost |= !ok;
     }
 
     /// A byte of the segment, or a zero after its end, which is legal.
