@@ -119,6 +119,9 @@ with installed() as models, Session() as admin:
                     wrong.append(f"{given} instead of {owed} rows{f' of modality {modality}' if modality else ''}, "
                                  f"enable_seqscan = {setting}: {statement}")
         assert not wrong, "\n".join(wrong)
+        # the README's way to a cut-off: a distance that a tenth of the searches without an answer reach
+        limits = [float(session.one(s)) for s in ours if "percentile_cont" in s]
+        assert len(limits) == 1 and 0 < limits[0] < 2, limits
         session.run("RESET enable_seqscan")
         one_list(session)
         print(f"{len(queries)} queries of the README, mean distance {within[0]:.2f} among texts, {within[1]:.2f} among images, {across:.2f} across")
