@@ -25,7 +25,7 @@ fn hashes_are_the_references() {
         let [expected, undecided] = [expected, undecided].map(|bits| u64::from_str_radix(bits, 16).unwrap());
         let given = perceptual_hash(&case.bytes(), &Limits::default()).unwrap();
         let bits = ((given ^ expected) & !undecided).count_ones();
-        let allowed = if case.lossless { 0 } else { 2 };
+        let allowed = if case.exact { 0 } else { 2 };
         match bits {
             0 => equal += 1,
             _ if bits <= allowed => near += 1,
