@@ -194,3 +194,8 @@ with golden_models({"tiny": "tiny-clip"}) as models, contextlib.ExitStack() as s
         assert any(f"Index Scan using {table}_embedding" in line[0] for line in lines), lines
         rows = [line for line in lines if len(line) == 2]
         assert rows[0] == ["text 7", "1"] and len(rows) == 3, rows
+    # words have their index, also after a dump, which names nothing by search_path
+    session.run("SELECT clip_create_words_index('half'); SET enable_seqscan = off; SET client_min_messages = log")
+    lines = session.run("SELECT content_ref, rank FROM clip_search('half', 'text 7', k => 1, words => '17')")
+    assert any("Bitmap Index Scan on half_clip_words_idx" in line[0] for line in lines) and ["text 17", "1"] in lines, lines
+    session.run("RESET client_min_messages; SET search_path = ''; REINDEX INDEX public.half_clip_words_idx")
