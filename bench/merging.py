@@ -27,9 +27,9 @@ def centred(vectors):
     return unit(vectors - vectors.mean(0))
 
 
-def with_gap(texts, images):
-    """Adds a mean to each kind."""
-    rng, share = generator("gap"), 1 - WITHIN        # of a unit vector's square that is the mean's
+def with_gap(texts, images, number=0):
+    """Adds a mean to each kind, in directions of chance."""
+    rng, share = generator("gap", number), 1 - WITHIN        # of a unit vector's square that is the mean's
     first, second = unit(rng.standard_normal((2, texts.shape[1])))
     second = unit(second - second @ first * first)
     cosine = (1 - ACROSS) / share

@@ -41,8 +41,10 @@ def mean_distance(session, one, other):
 
 
 def promised(statement):
-    """(rows, modality or None) that a query owes, None for what is no query of `items`."""
+    """(rows, modality or None) that a query owes, None for what is no query of `items`, shows no rows of it, or has a cut-off."""
     if not re.match(r"(SELECT|WITH)\b", statement) or not re.search(r"\bitems\b", statement):
+        return None
+    if not re.search(r"content_ref|\*", statement.split("FROM")[0]) or "max_distance" in statement:
         return None
     limits = re.findall(r"\bLIMIT (\d+)", statement)   # the outermost stands last
     modality = re.search(r"\bmodality (?:=|=>) '(\w+)'", statement)
@@ -117,6 +119,9 @@ with installed() as models, Session() as admin:
                     wrong.append(f"{given} instead of {owed} rows{f' of modality {modality}' if modality else ''}, "
                                  f"enable_seqscan = {setting}: {statement}")
         assert not wrong, "\n".join(wrong)
+        # the README's way to a cut-off: a distance that a tenth of the searches without an answer reach
+        limits = [float(session.one(s)) for _, s in readme() if "percentile_cont" in s]
+        assert len(limits) == 1 and 0 < limits[0] < 2, limits
         session.run("RESET enable_seqscan")
         one_list(session)
         print(f"{len(queries)} queries of the README, mean distance {within[0]:.2f} among texts, {within[1]:.2f} among images, {across:.2f} across")

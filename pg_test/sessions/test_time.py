@@ -26,6 +26,7 @@ CASES = [
     ("batch of WebPs", "SELECT clip_embed_images(array_agg(image || int4send(i))) FROM input, generate_series(1, 5000) i WHERE name = 'WebP'"),
     ("batch of texts", "SELECT clip_embed_texts(array_agg('text ' || i || repeat(' more', 30))) FROM generate_series(1, 16384) i"),
     ("classify", "SELECT * FROM clip_classify((SELECT image FROM input WHERE name = 'WebP'), ARRAY(SELECT 'label ' || i FROM generate_series(1, 16000) i))"),
+    *((f"hash, {name}", f"SELECT clip_image_hash(image) FROM input WHERE name = '{name}'") for name in IMAGES),
     ("large input", "SELECT clip_embed_image(large) FROM large"),
 ]
 

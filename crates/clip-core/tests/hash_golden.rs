@@ -15,7 +15,7 @@ struct Golden {
     hashes: BTreeMap<String, (String, String)>,
 }
 
-/// Equal where decoders have no choice; a JPEG's levels, which may be rounded otherwise, move a bit or two near the median.
+/// Equal where the decoder gives the reference's levels; others move a bit or two near the median.
 #[test]
 fn hashes_are_the_references() {
     let golden: Golden = serde_json::from_slice(&read("hashes.json")).unwrap();

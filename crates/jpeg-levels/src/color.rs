@@ -150,6 +150,21 @@ fn inks([c, m, y, black]: &mut [Piece; 4]) {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn vectors_mix_as_the_portable_code_does() {
+        let Some(simd) = pulp::x86::V3::try_new() else { return };
+        let line = |step: usize| (0..200).map(|i| (i * step) as u8).collect::<Vec<u8>>();
+        let (a, b, c) = (line(3), line(7), line(11));
+        for len in 0..200 {
+            let lines = [&a[..len], &b[..len], &c[..len]];
+            let (mut expected, mut given) = (vec![0; 3 * len], vec![0; 3 * len]);
+            Portable.three(lines, &mut expected);
+            crate::color_avx2::Avx2(simd).three(lines, &mut given);
+            assert_eq!(given, expected);
+        }
+    }
+
     #[test]
     fn colours_are_those_of_the_tables() {
         let pairs: Vec<[u8; 2]> = (0..=0xffffu16).map(u16::to_be_bytes).collect();

@@ -115,8 +115,8 @@ impl Frame {
         if factors.iter().any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v)) {
             return Err(Error::Damaged("sampling factor is out of range"));
         }
-        if let [only] = &mut factors[..] {
-            // Its blocks come one by one whatever the factors are.
+        if let ([only], false) = (&mut factors[..], kind.progressive) {
+            // Its blocks come one by one whatever the factors are. Of a progressive picture the smoothing looks at them.
             *only = (1, 1);
         }
         let across = factors.iter().map(|f| f.0).max().unwrap_or(1);
