@@ -24,3 +24,7 @@ mod page;
 #[allow(dead_code)]
 #[path = "../../../src/pg/datum/half.rs"]
 mod half;
+
+#[allow(dead_code)]
+#[path = "../../../src/attachment/update.rs"]
+mod update;
