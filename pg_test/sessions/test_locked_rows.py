@@ -42,9 +42,13 @@ try:
         # a short one
         longest = 0
         for i in range(3):
-            session.run(f"INSERT INTO held VALUES ({1000 + i}, 'early')")
-            until(lambda: session.one(WAITS) == "0")
-            holder.run(f"BEGIN; UPDATE held SET title = 'late' WHERE id = {1000 + i}; COMMIT; BEGIN; SELECT FROM held WHERE id = {1000 + i} FOR UPDATE")
+            for number in range(1000 + 20 * i, 1020 + 20 * i):
+                session.run(f"INSERT INTO held VALUES ({number}, 'early')")
+                until(lambda: session.one(WAITS) == "0")
+                holder.run(f"BEGIN; UPDATE held SET title = 'late' WHERE id = {number}; COMMIT; BEGIN; SELECT FROM held WHERE id = {number} FOR UPDATE")
+                if session.one(WAITS) == "1":
+                    break
+                holder.run("COMMIT")   # a worker was there between the two transactions
             time.sleep(1.5)
             assert session.one(WAITS) == "1"
             holder.run("COMMIT")

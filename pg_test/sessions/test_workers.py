@@ -47,7 +47,7 @@ try:
     with Session(db) as session, Session() as admin:
         until(lambda: admin.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip launcher'") == "1")
         # after its start the server looks into every database once, which may not have begun yet
-        until(lambda: all(admin.one(WORKERS) == "0" and not time.sleep(0.2) for _ in range(8)))
+        until(lambda: all(admin.one(WORKERS) == "0" and not time.sleep(0.2) for _ in range(15)))
         session.run("SELECT clip_create_table('loaded', mode => 'async', index => false), clip_create_table('other', mode => 'async')")
 
         # nothing is embedded before the commit, everything after it
