@@ -3,24 +3,38 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use clip_core::Model;
-use pgrx::{Spi, pg_sys};
+use clip_core::{Modality, Model};
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::{self, SpiClient};
+use pgrx::{IntoDatum, Spi, pg_sys};
 
+use super::Sources;
 use crate::backend::session;
 use crate::error::{OrRaise, SqlState, raise};
+use crate::pg::datum::{argument, from_server, text_argument};
+use crate::pg::plan;
+
+/// An embedding column, as `clip.tables` has it.
+pub struct Registered {
+    pub embedding: String,
+    pub model: String,
+    pub fingerprint: String,
+    pub sources: Sources<String>,
+    pub dimensions: i32,
+    /// The caller may read the table, which is held to the end of the transaction then.
+    pub may_read: bool,
+}
 
 /// The model of a table's embedding column, refused where the installed one is not the one that made the vectors.
 /// `column` may be left out where the table has one such column.
 pub fn model_of(relation: pg_sys::Oid, column: Option<&CStr>) -> Rc<Model> {
-    let found = attached(relation, column);
-    match found.as_slice() {
-        [[_, model, fingerprint]] => checked(model, fingerprint),
-        _ => not_one(relation, column, found.len()),
-    }
+    let found = Spi::connect(|client| registered(client, relation, column));
+    let found = found.unwrap_or_else(|e| raise(SqlState::UndefinedObject, e.to_string(), None));
+    checked(&found.model, &found.fingerprint)
 }
 
 /// An error: of the columns that are meant there are none, or many.
-pub fn not_one(relation: pg_sys::Oid, column: Option<&CStr>, found: usize) -> ! {
+fn not_one(relation: pg_sys::Oid, column: Option<&CStr>, found: usize) -> ! {
     match found {
         0 => raise(
             SqlState::UndefinedObject,
@@ -58,43 +72,45 @@ pub fn checked(model: &str, fingerprint: &str) -> Rc<Model> {
     found
 }
 
-/// Column, model and fingerprint of each attachment of a relation, without the new column of a model change.
+/// The embedding column that is meant, but for the new one of a model change.
 ///
 /// A change of model replaces the column and its row here in one transaction, under an exclusive lock on the table. So a
 /// statement must see the row that belongs to the column it has found: it reads the present state, as it does with the
 /// catalogs, whatever its transaction's snapshot, and keeps the table from being changed to the end of the transaction.
 #[allow(unsafe_code)]
-fn attached(relation: pg_sys::Oid, column: Option<&CStr>) -> Vec<[String; 3]> {
-    const SQL: &CStr = c"SELECT embedding_column, model, fingerprint FROM clip.tables \
+pub fn registered(client: &SpiClient<'_>, relation: pg_sys::Oid, column: Option<&CStr>) -> spi::Result<Registered> {
+    const SQL: &str = "SELECT embedding_column::pg_catalog.text, model, fingerprint, text_column::pg_catalog.text, \
+        image_column::pg_catalog.text, modality_column::pg_catalog.text, dimensions FROM clip.tables \
         WHERE relation OPERATOR(pg_catalog.=) $1 AND CASE WHEN $2 IS NULL THEN NOT pending \
         ELSE embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name END";
-    hold(relation);
-    let mut types = [pg_sys::REGCLASSOID, pg_sys::CSTRINGOID];
-    let mut values = [pg_sys::Datum::from(relation), column.map_or(pg_sys::Datum::from(0), |c| c.as_ptr().into())];
-    let nulls = [b' ', if column.is_some() { b' ' } else { b'n' }];
-    as_catalog(|| {
-        // SAFETY: two types, values and flags; a `name` is NUL-terminated. The rows of the result live until SPI is
-        // left; a value is a palloc'd C string, and none is NULL, as the columns are not.
-        Spi::connect(|_| unsafe {
-            // Read-only, so that the active snapshot is the one that counts.
-            let (types, values) = (types.as_mut_ptr(), values.as_mut_ptr());
-            pg_sys::SPI_execute_with_args(SQL.as_ptr(), 2, types, values, nulls.as_ptr().cast(), true, 0);
-            let rows = pg_sys::SPI_tuptable.as_ref();
-            let count = rows.map_or(0, |_| pg_sys::SPI_processed as usize);
-            let text = |row: usize, column: i32| {
-                rows.map_or_else(String::new, |rows| {
-                    let value = pg_sys::SPI_getvalue(*rows.vals.add(row), rows.tupdesc, column);
-                    if value.is_null() { String::new() } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
-                })
-            };
-            (0..count).map(|row| [text(row, 1), text(row, 2), text(row, 3)]).collect()
-        })
+    let may_read = hold(relation);
+    let named = column.map(|column| text_argument(&from_server(column)));
+    // SAFETY: an oid as a `regclass`; a NULL of type text.
+    let arguments = unsafe {
+        [
+            argument(pg_sys::Datum::from(relation), pg_sys::REGCLASSOID),
+            named.unwrap_or_else(|| DatumWithOid::new(None::<String>, <String as IntoDatum>::type_oid())),
+        ]
+    };
+    let rows = as_catalog(|| plan::look_up(client, SQL, &arguments))?;
+    let mut found: Vec<_> = rows.iter().collect();
+    let (Some(row), true) = (found.pop(), found.is_empty()) else { not_one(relation, column, rows.count()) };
+    let text = |column| row.text(column).unwrap_or_default();
+    let columns = [(Modality::Text, row.text(4)), (Modality::Image, row.text(5))];
+    let columns = columns.into_iter().filter_map(|(modality, column)| Some((modality, column?))).collect();
+    Ok(Registered {
+        embedding: text(1),
+        model: text(2),
+        fingerprint: text(3),
+        sources: Sources::new(row.text(6), columns),
+        dimensions: row.get(7)?.unwrap_or_default(),
+        may_read,
     })
 }
 
 /// Whoever may not read the table gets no lock on it, and has nothing to compare a vector with: false.
 #[allow(unsafe_code)]
-pub fn hold(relation: pg_sys::Oid) -> bool {
+fn hold(relation: pg_sys::Oid) -> bool {
     const SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;
     // SAFETY: plain calls; of an oid that is no relation's the checks fail, or it is locked for nothing.
     unsafe {
@@ -115,7 +131,7 @@ pub fn hold(relation: pg_sys::Oid) -> bool {
 
 /// Runs queries of `f` on what is committed now. (`GetLatestSnapshot` would do the same, but not in parallel workers.)
 #[allow(unsafe_code)]
-pub fn as_catalog<R>(f: impl FnOnce() -> R) -> R {
+fn as_catalog<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the active snapshot is a copy of the catalog's; if `f` fails, the transaction's abort pops it.
     unsafe {
         pg_sys::PushActiveSnapshot(pg_sys::GetCatalogSnapshot(pg_sys::InvalidOid));

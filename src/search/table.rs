@@ -4,15 +4,13 @@
 use std::ffi::CStr;
 
 use clip_core::Modality;
-use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
 use pgrx::spi::{self, SpiClient, quote_identifier};
-use pgrx::{IntoDatum, pg_sys};
 
 use crate::attachment::Sources;
-use crate::attachment::registry;
+use crate::attachment::registry::{self, Registered};
 use crate::error::{SqlState, raise};
-use crate::pg::datum::{VectorType, from_server, text_argument};
-use crate::pg::plan;
+use crate::pg::datum::{VectorType, to_server};
 pub use crate::pipeline::KeyColumn;
 use crate::pipeline::{key_columns, string};
 
@@ -51,7 +49,12 @@ pub struct Vectors {
 impl Table {
     /// The table is held to the end of the transaction, as `clip_query` does it.
     pub fn find(client: &SpiClient<'_>, relation: pg_sys::Oid, column: Option<&CStr>) -> spi::Result<Self> {
-        let (embedding, model, fingerprint, sources, dimensions) = registered(client, relation, column)?;
+        let Registered { embedding, model, fingerprint, sources, dimensions, may_read } =
+            registry::registered(client, relation, column)?;
+        if !may_read {
+            let message = format!("permission denied for table {}", registry::name(relation));
+            raise(SqlState::InsufficientPrivilege, message, None);
+        }
         // SAFETY: the relation is open while it is read, and stays locked.
         unsafe {
             let open = pg_sys::try_relation_open(relation, pg_sys::AccessShareLock as i32);
@@ -109,39 +112,9 @@ impl Table {
     }
 }
 
-type Registered = (String, String, String, Sources<String>, i32);
-
-/// What `clip.tables` has of the column that is meant.
-fn registered(client: &SpiClient<'_>, relation: pg_sys::Oid, column: Option<&CStr>) -> spi::Result<Registered> {
-    const SQL: &str = "SELECT embedding_column::pg_catalog.text, model, fingerprint, text_column::pg_catalog.text, \
-        image_column::pg_catalog.text, modality_column::pg_catalog.text, dimensions FROM clip.tables \
-        WHERE relation OPERATOR(pg_catalog.=) $1 AND CASE WHEN $2 IS NULL THEN NOT pending \
-        ELSE embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name END";
-    let may_read = registry::hold(relation);
-    let named = column.map(|column| text_argument(&from_server(column)));
-    // SAFETY: an oid as a `regclass`; a NULL of type text.
-    let arguments = unsafe {
-        [
-            crate::pg::datum::argument(pg_sys::Datum::from(relation), pg_sys::REGCLASSOID),
-            named.unwrap_or_else(|| DatumWithOid::new(None::<String>, <String as IntoDatum>::type_oid())),
-        ]
-    };
-    let rows = registry::as_catalog(|| plan::look_up(client, SQL, &arguments))?;
-    let mut found: Vec<_> = rows.iter().collect();
-    let (Some(row), true) = (found.pop(), found.is_empty()) else { registry::not_one(relation, column, rows.count()) };
-    if !may_read {
-        let message = format!("permission denied for table {}", registry::name(relation));
-        raise(SqlState::InsufficientPrivilege, message, None);
-    }
-    let text = |column| row.text(column).unwrap_or_default();
-    let columns = [(Modality::Text, row.text(4)), (Modality::Image, row.text(5))];
-    let columns = columns.into_iter().filter_map(|(modality, column)| Some((modality, column?))).collect();
-    Ok((text(1), text(2), text(3), Sources::new(row.text(6), columns), row.get(7)?.unwrap_or_default()))
-}
-
 /// What a column's type is made of; `None` where there is no such column.
 fn type_of(relation: pg_sys::Oid, column: &str) -> Option<pg_sys::Oid> {
-    let name = crate::pg::datum::to_server(column)?;
+    let name = to_server(column)?;
     // SAFETY: look-ups in PostgreSQL's caches with a NUL-terminated name.
     unsafe {
         let number = pg_sys::get_attnum(relation, name.as_ptr());
