@@ -183,16 +183,10 @@ def until(condition, seconds=30, what="what was waited for"):
 
 
 def crash(pid, dbname="postgres"):
-    """kill -9 of a process of the server; waits until the server has recovered."""
+    """kill -9 of a process of the server; waits until the server has recovered. False where the process was at its end already,
+    so that the server took it for an orderly one."""
     canary = Session(dbname)
     os.kill(pid, signal.SIGKILL)
-
-    def gone():
-        try:
-            canary.run("SELECT 1")
-            return False
-        except (SqlError, OSError):
-            return True
 
     def back():
         try:
@@ -201,5 +195,12 @@ def crash(pid, dbname="postgres"):
         except (SqlError, ValueError, OSError):
             return False
 
-    until(gone)
-    until(back)
+    # Reaped: from here on the server lets nobody in before it has ended all sessions and recovered.
+    until(lambda: not os.path.exists(f"/proc/{pid}"), what="the end of the killed process")
+    until(back, what="the server's recovery")
+    try:
+        canary.run("SELECT 1")
+    except (SqlError, OSError):
+        return True
+    canary.close()
+    return False

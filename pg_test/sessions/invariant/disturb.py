@@ -62,7 +62,8 @@ class Disturber:
             pids = [int(pid) for [pid] in session.run(WORKERS)]
         if pids:
             try:
-                crash(self.dice.choice(pids), self.dbname)
+                if not crash(self.dice.choice(pids), self.dbname):
+                    return  # it was about to leave
             except ProcessLookupError:
                 return  # it has left
             self.crashes -= 1
