@@ -15,9 +15,10 @@ use crate::error::raise_code;
 use crate::pg::datum::VarlenaCopy;
 use crate::pg::plan;
 use crate::pg::settings::set_canonical_output;
+use crate::pg::users::{as_owner, as_superuser};
 use crate::pipeline::{
-    Attachment, By, Embedded, Item, Outcome, Place, Version, Watch, Writer, as_owner, as_superuser,
-    constraints_at_once, embed, failures, locators, retry_policy,
+    Attachment, By, Embedded, Item, Outcome, Place, Version, Watch, Writer, constraints_at_once, embed, failures,
+    locators, retry_policy,
 };
 
 /// What a step found, between its two transactions.

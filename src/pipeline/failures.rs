@@ -11,11 +11,11 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{self, Spi, SpiClient};
 
 use super::Failure;
-use super::attempt::as_superuser;
 use super::locator::{Place, Version};
 use crate::error::{SqlState, raise};
 use crate::pg::datum::{from_server, text_argument};
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 
 /// Is an entry `f` that of a job `j`?
 const SAME_ROW: &str = "f.relation OPERATOR(pg_catalog.=) j.relation AND f.embedding_column OPERATOR(pg_catalog.=) j.embedding_column \

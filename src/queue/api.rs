@@ -5,7 +5,7 @@ use pgrx::{Spi, pg_extern, pg_sys};
 
 use crate::attachment::registry;
 use crate::pg::datum::{from_server, text_argument};
-use crate::pipeline::as_superuser;
+use crate::pg::users::as_superuser;
 use crate::upgrade;
 use crate::wake;
 

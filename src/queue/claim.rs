@@ -16,9 +16,10 @@ use super::{BATCH, ledger};
 use crate::attachment::registry;
 use crate::pg::datum::VarlenaCopy;
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 use crate::pipeline::{
-    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Locator, Reader, Watch, as_superuser, attempt,
-    embed, hold_extension, pause, try_lock_table,
+    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Locator, Reader, Watch, attempt, embed,
+    hold_extension, pause, try_lock_table,
 };
 use crate::wake::{self, Barred};
 

@@ -7,9 +7,8 @@ use pgrx::spi::{self, SpiClient};
 use super::claim::Done;
 use super::job::Job;
 use super::ledger;
-use crate::pipeline::{
-    Attachment, By, Outcome, Watch, Writer, as_superuser, constraints_at_once, hold_extension, try_lock_table,
-};
+use crate::pg::users::as_superuser;
+use crate::pipeline::{Attachment, By, Outcome, Watch, Writer, constraints_at_once, hold_extension, try_lock_table};
 
 /// What came of a group's rows.
 #[derive(Default)]

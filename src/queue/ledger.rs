@@ -9,8 +9,9 @@ use pgrx::spi::{self, SpiClient};
 use super::job::Job;
 use super::turn;
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 use crate::pipeline::retry_policy::{self, Cause, MAX_ATTEMPTS, Verdict};
-use crate::pipeline::{Failure, as_superuser, failures, hold_extension};
+use crate::pipeline::{Failure, failures, hold_extension};
 use crate::wake::Barred;
 use crate::wake::taken_along::was_taken_along;
 
