@@ -25,6 +25,8 @@ mod png;
 mod preprocess;
 mod reader;
 mod resize;
+mod signatures;
+mod textual;
 mod tiff;
 mod tiff_tags;
 mod webp;
