@@ -192,7 +192,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         return ledger::wait_for_lock(client, &jobs);
     }
     let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
-        ledger::delete(client, ledger::ids(&jobs))?;
+        ledger::delete(client, ledger::ids(&jobs), true)?;
         return Ok(());
     };
     if table.key_columns == 0 {
@@ -226,7 +226,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         fail_all(client, &[job], &failure, batch)?;
     }
     batch.more |= !rest.is_empty();
-    ledger::delete(client, ledger::ids(&nothing))?;
+    ledger::delete(client, ledger::ids(&nothing), false)?;
     ledger::wait_for_lock(client, &locked)?;
     ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job).chain(&to_clear)))?;
     if !items.is_empty() || !to_clear.is_empty() {

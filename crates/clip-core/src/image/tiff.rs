@@ -10,7 +10,9 @@ use tiff::{ColorType, TiffError};
 use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::Tiff;
+use super::grey16::{Sample, to_levels};
 use super::jpeg;
+use super::options::{Grey16, ReadOptions, Remarks};
 use super::png::unpack;
 use super::reader::{Pieces, slice};
 use super::tiff_tags::Directory;
@@ -26,18 +28,20 @@ const PIECE: usize = 1 << 16;
 /// Compression by JPEG, whose pictures have headers of their own.
 const JPEG: usize = 7;
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    let limits = &options.limits;
     let mut decoder = open(bytes, limits)?;
     let orientation = Directory::read(bytes).map_or(1, |directory| directory.orientation());
     let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(tiff_error)?;
-    let image = if photometric == Some(PhotometricInterpretation::RGBPalette.to_u16()) {
+    let (image, clipped) = if photometric == Some(PhotometricInterpretation::RGBPalette.to_u16()) {
         let palette = palette(&mut decoder)?;
         drop(decoder);
-        read(open(&without_palette(bytes)?, limits)?, limits, Some(&palette))?
+        read(open(&without_palette(bytes)?, limits)?, options, Some(&palette))?
     } else {
-        read(decoder, limits, None)?
+        read(decoder, options, None)?
     };
-    Ok(Decoded::rgb(image, orientation))
+    let remarks = Remarks { clipped, ..Remarks::default() };
+    Ok(Decoded { remarks, ..Decoded::rgb(image, orientation) })
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<'a>> {
@@ -108,9 +112,10 @@ fn largest_jpeg(directory: &Directory, bytes: &[u8]) -> usize {
     pieces.max().unwrap_or(0)
 }
 
-fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -> Result<Rgb8> {
+/// The picture, and whether grey levels of it were cut.
+fn read(mut decoder: Reader<'_>, options: &ReadOptions, palette: Option<&[[u8; 3]]>) -> Result<(Rgb8, bool)> {
     let (width, height) = decoder.dimensions().map_err(tiff_error)?;
-    let area = check_pixels(Tiff, width, height, limits)?;
+    let area = check_pixels(Tiff, width, height, &options.limits)?;
     let colour = decoder.colortype().map_err(tiff_error)?;
     let channels = match colour {
         ColorType::Gray(_) => 1,
@@ -141,9 +146,10 @@ fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -
             look();
             out.iter_mut().zip(unpack(row, bits.into())).for_each(|(o, s)| *o = grey(s * scale));
         }
-        return Ok(Rgb8 { width, height, pixels });
+        return Ok((Rgb8 { width, height, pixels }, false));
     }
-    let levels = Levels::new(&samples, matches!(colour, ColorType::Gray(_) | ColorType::Multiband { .. }))?;
+    let is_grey = matches!(colour, ColorType::Gray(_) | ColorType::Multiband { .. });
+    let (levels, clipped) = Levels::new(&samples, is_grey, options.grey16)?;
     let planes = layout.planes.max(1);
     if levels.len() < area * if planes > 1 { planes } else { channels } || (planes > 1 && planes < channels) {
         return Err(truncated(Tiff));
@@ -163,7 +169,7 @@ fn read(mut decoder: Reader<'_>, limits: &Limits, palette: Option<&[[u8; 3]]>) -
         look();
         out.iter_mut().enumerate().for_each(|(i, o)| *o = convert(piece * PIECE + i));
     }
-    Ok(Rgb8 { width, height, pixels })
+    Ok((Rgb8 { width, height, pixels }, clipped))
 }
 
 /// `unpackRGBa` of Pillow's `src/libImaging/Unpack.c`: colours that were multiplied by their alpha, as they were.
@@ -189,39 +195,42 @@ enum Levels<'a> {
     Bytes(&'a [u8]),
     /// The high byte of each.
     High(&'a [u16]),
-    /// Clipped, as the modes `I;16`, `I` and `F` are.
-    Clipped(Vec<u8>),
+    /// Made of others, as those of the modes `I;16`, `I` and `F`.
+    Made(Vec<u8>),
 }
 
 impl<'a> Levels<'a> {
-    fn new(samples: &'a DecodingResult, grey: bool) -> Result<Self> {
+    /// And whether grey ones were cut.
+    fn new(samples: &'a DecodingResult, grey: bool, how: Grey16) -> Result<(Self, bool)> {
         Ok(match samples {
-            DecodingResult::U8(v) => Self::Bytes(v),
-            DecodingResult::U16(v) if !grey => Self::High(v),
-            DecodingResult::U16(v) => Self::clipped(v, |s| s.min(255) as u8)?,
-            DecodingResult::I16(v) if grey => Self::clipped(v, |s| s.clamp(0, 255) as u8)?,
-            DecodingResult::U32(v) if grey => Self::clipped(v, |s| s.min(255) as u8)?,
-            DecodingResult::I32(v) if grey => Self::clipped(v, |s| s.clamp(0, 255) as u8)?,
-            DecodingResult::F32(v) if grey => Self::clipped(v, |s| s.clamp(0.0, 255.0) as u8)?,
-            DecodingResult::I8(v) => Self::clipped(v, |s| s as u8)?,
+            DecodingResult::U8(v) => (Self::Bytes(v), false),
+            DecodingResult::U16(v) if !grey => (Self::High(v), false),
+            DecodingResult::U16(v) => Self::grey(v, how)?,
+            DecodingResult::I16(v) if grey => Self::grey(v, how)?,
+            DecodingResult::U32(v) if grey => Self::grey(v, how)?,
+            DecodingResult::I32(v) if grey => Self::grey(v, how)?,
+            DecodingResult::F32(v) if grey => Self::grey(v, how)?,
+            // Pillow takes the bits as they are.
+            DecodingResult::I8(v) => {
+                let mut levels = zeroed(v.len())?;
+                levels.iter_mut().zip(v).for_each(|(to, from)| *to = *from as u8);
+                (Self::Made(levels), false)
+            }
             _ => return Err(unsupported(Tiff, "type of its samples")),
         })
     }
 
-    fn clipped<T: Copy>(samples: &[T], level: impl Fn(T) -> u8) -> Result<Self> {
+    fn grey<T: Sample>(samples: &[T], how: Grey16) -> Result<(Self, bool)> {
         let mut levels = zeroed(samples.len())?;
-        for (samples, levels) in samples.chunks(PIECE).zip(levels.chunks_mut(PIECE)) {
-            look();
-            levels.iter_mut().zip(samples).for_each(|(to, from)| *to = level(*from));
-        }
-        Ok(Self::Clipped(levels))
+        let clipped = to_levels(samples, how, &mut levels);
+        Ok((Self::Made(levels), clipped))
     }
 
     fn at(&self, i: usize) -> u8 {
         match self {
             Self::Bytes(v) => v[i],
             Self::High(v) => (v[i] >> 8) as u8,
-            Self::Clipped(v) => v[i],
+            Self::Made(v) => v[i],
         }
     }
 
@@ -229,7 +238,7 @@ impl<'a> Levels<'a> {
         match self {
             Self::Bytes(v) => v.len(),
             Self::High(v) => v.len(),
-            Self::Clipped(v) => v.len(),
+            Self::Made(v) => v.len(),
         }
     }
 }
