@@ -40,6 +40,8 @@ pub fn sniff(bytes: &[u8]) -> Result<Format> {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Format::Gif),
         [b'B', b'M', ..] => Ok(Format::Bmp),
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Format::Tiff),
+        // With the version number in the other byte order, as Pillow reads it, too.
+        [b'I', b'I', 0, 42, ..] | [b'M', b'M', 42, 0, ..] => Ok(Format::Tiff),
         _ => Err(match other_image(bytes) {
             Some(name) => Error::unsupported(format!("{name} images are not supported"))
                 .with_hint("Convert the image to JPEG, PNG, WebP, GIF, BMP or TIFF."),

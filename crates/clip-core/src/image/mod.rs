@@ -26,7 +26,6 @@ mod preprocess;
 mod reader;
 mod resize;
 mod tiff;
-mod tiff_tags;
 mod webp;
 mod ycc;
 
@@ -57,7 +56,7 @@ pub struct Limits {
     /// | WebP | 5, lossy or not |
     /// | GIF, BMP with run lengths | 4 |
     /// | BMP | 3 |
-    /// | TIFF | 3 and those of the file; grey of more than 8 bits one more |
+    /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.
     pub max_pixels: u64,
