@@ -52,14 +52,6 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     })
 }
 
-/// What the `tiff` crate's own decoder takes for a JPEG inside of a file: it keeps coefficients beside the samples.
-pub(super) fn need_of_others(bytes: &[u8]) -> Option<usize> {
-    let decoder = Decoder::new(bytes).ok()?;
-    let samples = 4 * decoder.width() * decoder.height();
-    let beside = if decoder.has_several_scans() { samples } else { 0 };
-    Some(decoder.needs(Output::Stored) + beside + 400 * decoder.width() + 3 * bytes.len())
-}
-
 /// Three bytes a pixel. Those of YCbCr stay as they are.
 fn output(decoder: &Decoder) -> (Output, Levels) {
     match decoder.colour() {

@@ -31,7 +31,6 @@ mod resize;
 mod signatures;
 mod textual;
 mod tiff;
-mod tiff_tags;
 mod webp;
 mod ycc;
 
@@ -63,7 +62,7 @@ pub struct Limits {
     /// | WebP | 5, lossy or not |
     /// | BMP with run lengths | 4 |
     /// | GIF, BMP | 3 |
-    /// | TIFF | 3 and those of the file; grey of more than 8 bits one more |
+    /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.
     pub max_pixels: u64,
