@@ -27,6 +27,10 @@ pub enum SqlState {
     NotInPrerequisiteState,
     ActiveTransaction,
     ArrayElement,
+    /// Of a warning.
+    Warning,
+    /// Of a notice.
+    Success,
 }
 
 pub trait OrRaise<T> {
@@ -75,6 +79,8 @@ fn code_of(state: SqlState) -> PgSqlErrorCode {
         SqlState::NotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::ActiveTransaction => ERRCODE_ACTIVE_SQL_TRANSACTION,
         SqlState::ArrayElement => ERRCODE_ARRAY_ELEMENT_ERROR,
+        SqlState::Warning => ERRCODE_WARNING,
+        SqlState::Success => ERRCODE_SUCCESSFUL_COMPLETION,
     }
 }
 

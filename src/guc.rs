@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clip_core::Precision;
-use clip_core::image::Limits;
+use clip_core::image::{Grey16, Limits, ReadOptions, Truncated};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, GucValue, PostgresGucEnum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
@@ -20,6 +20,20 @@ enum PrecisionSetting {
     int8,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum TruncatedSetting {
+    error,
+    embed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum GraySetting {
+    clip,
+    scale,
+}
+
 const BUNDLED_MODEL: &CStr = c"pictograms";
 
 static MODEL: Setting<Option<CString>> =
@@ -31,7 +45,10 @@ static CACHE_ENTRIES: Setting<i32> = Setting::new(c"clip.cache_entries", GucSett
 static MODEL_DIR: Setting<Option<CString>> =
     Setting::new(c"clip.model_dir", GucSetting::<Option<CString>>::new(Some(c"")));
 static MAX_IMAGE_BYTES: Setting<i32> = Setting::new(c"clip.max_image_bytes", GucSetting::<i32>::new(64 << 20));
-static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", GucSetting::<i32>::new(89_478_485));
+static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", GucSetting::<i32>::new(178_956_970));
+static TRUNCATED_IMAGES: Setting<TruncatedSetting> =
+    Setting::new(c"clip.truncated_images", GucSetting::<TruncatedSetting>::new(TruncatedSetting::error));
+static GRAY16: Setting<GraySetting> = Setting::new(c"clip.gray16", GucSetting::<GraySetting>::new(GraySetting::clip));
 /// In kilobytes.
 static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
 static TEXT_SEARCH_CONFIG: Setting<Option<CString>> =
@@ -53,7 +70,7 @@ static DEFINED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// A number that is another one as soon as a setting has changed by which the same input may give another result: model,
-/// precision, directory of models, limits of images. `None` where another copy of the library is told of changes.
+/// precision, directory of models, limits of images and how they are read. `None` where another copy of the library is told of changes.
 pub fn changes() -> Option<u64> {
     (!DEFINED_ELSEWHERE.load(Relaxed)).then(|| CHANGES.load(Relaxed))
 }
@@ -243,11 +260,33 @@ fn register_what_results_follow() {
         GucRegistry::define_int_guc_with_hooks(
             MAX_IMAGE_PIXELS.name,
             c"Largest image that is decoded, in pixels.",
-            c"Checked in the header, before decoding. What a picture takes while it is decoded is limited by clip.max_memory. Default: as in Pillow.",
+            c"Checked in the header, before decoding. What a picture takes while it is decoded is limited by clip.max_memory. Default: what Pillow reads, which is twice the size from which on it warns.",
             &MAX_IMAGE_PIXELS.value,
             1,
             i32::MAX,
             GucContext::Suset,
+            GucFlags::default(),
+            None,
+            Some(assigned::number),
+            None,
+        );
+        GucRegistry::define_enum_guc_with_hooks(
+            TRUNCATED_IMAGES.name,
+            c"What becomes of images that are truncated or damaged.",
+            c"\"embed\" embeds what can be decoded of them, with a warning and an entry in clip_failures. IMMUTABLE functions, which are given a model, refuse them always.",
+            &TRUNCATED_IMAGES.value,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assigned::number),
+            None,
+        );
+        GucRegistry::define_enum_guc_with_hooks(
+            GRAY16.name,
+            c"What becomes of grey levels above 255, in images of 16 bits and more.",
+            c"\"clip\" cuts them, as Pillow does; \"scale\" brings all of them into 0 to 255. IMMUTABLE functions, which are given a model, cut them always.",
+            &GRAY16.value,
+            GucContext::Userset,
             GucFlags::default(),
             None,
             Some(assigned::number),
@@ -356,6 +395,23 @@ pub fn cache_entries() -> usize {
 
 pub fn limits() -> Limits {
     Limits { max_bytes: number(&MAX_IMAGE_BYTES) as usize, max_pixels: number(&MAX_IMAGE_PIXELS) as u64 }
+}
+
+/// How images are read, but where a function names its model.
+pub fn read_options() -> ReadOptions {
+    let truncated = TRUNCATED_IMAGES.get(|value| match value.as_str() {
+        "embed" => Some(TruncatedSetting::embed),
+        _ => Some(TruncatedSetting::error),
+    });
+    let gray16 = GRAY16.get(|value| match value.as_str() {
+        "scale" => Some(GraySetting::scale),
+        _ => Some(GraySetting::clip),
+    });
+    ReadOptions {
+        limits: limits(),
+        truncated: if truncated == TruncatedSetting::embed { Truncated::Accept } else { Truncated::Refuse },
+        grey16: if gray16 == GraySetting::scale { Grey16::Scale } else { Grey16::Clip },
+    }
 }
 
 pub fn model_dir() -> PathBuf {

@@ -13,7 +13,7 @@ use crate::error::{SqlState, raise};
 use crate::locks;
 use crate::pg::datum::{from_server, text_argument};
 use crate::pg::interrupts::pqsignal;
-use crate::pipeline::as_superuser;
+use crate::pg::users::as_superuser;
 
 /// What the worker is told, in numbers and a name: it makes the statement by itself, so that nobody can hand it one.
 #[derive(Clone, Copy)]

@@ -16,7 +16,8 @@ use crate::index_worker::{self, Build};
 use crate::locks::{self, hold_index_request};
 use crate::pg::datum::{VarlenaCopy, from_server};
 use crate::pg::procedure::Procedure;
-use crate::pipeline::{as_owner, constraints_at_once};
+use crate::pg::users::as_owner;
+use crate::pipeline::constraints_at_once;
 use pg_sys::{BOOLOID, INT4OID, NAMEOID, REGCLASSOID, TEXTOID};
 
 #[pg_extern(sql = false)]

@@ -1,7 +1,7 @@
 //! What holds of every image, whatever its bytes.
 
 use clip_core::ErrorKind::{InvalidImage, LimitExceeded, Unsupported};
-use clip_core::image::{Limits, Rgb8, decode, estimate, pixel_values};
+use clip_core::image::{Grey16, Limits, Pixels, ReadOptions, Rgb8, Truncated, decode_with, estimate, pixel_values};
 use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
 use clip_core::{Error, Result};
 
@@ -40,24 +40,32 @@ pub fn beginning_with(bytes: &[u8], beginnings: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Decodes within the memory that its header makes expect, to a picture of the right size or to an error of the image.
+/// Decodes within the memory that its header makes expect, to a picture of the right size or to an error of the image. What is
+/// read where damage is refused is the same where it is accepted.
 pub fn check(bytes: &[u8]) -> Option<Rgb8> {
     let limits = limits();
-    let expected = estimate(bytes, &limits, &SPEC);
-    let (decoded, most) = memory::most(|| decode(bytes, &limits));
-    within("decode", most, expected.bytes, bytes);
-    let (values, most) = memory::most(|| pixel_values(bytes, &limits, &SPEC));
-    within("pixel_values", most, expected.bytes, bytes);
-    let (decoded, values) = (of_the_image(decoded), of_the_image(values));
-    assert_eq!(decoded.is_some(), values.is_some());
-    if let (Some(Rgb8 { width, height, pixels }), Some(values)) = (&decoded, &values) {
-        let area = u64::from(*width) * u64::from(*height);
-        assert!(area > 0 && area <= limits.max_pixels, "{width} x {height}");
-        assert_eq!(pixels.len() as u64, 3 * area);
+    let lenient = ReadOptions { limits, truncated: Truncated::Accept, grey16: Grey16::Scale };
+    let expected = estimate(bytes, &limits, &SPEC).bytes;
+    let (strict, most) = memory::most(|| decode_with(bytes, &limits));
+    within("decode", most, expected, bytes);
+    let strict = of_the_image(strict);
+    let (values, most) = memory::most(|| pixel_values(bytes, &lenient, &SPEC));
+    within("pixel_values", most, expected, bytes);
+    let values = of_the_image(values);
+    if let Some(Pixels { values, remarks }) = &values {
         assert_eq!(values.len(), 3 * (SIDE * SIDE) as usize);
         assert!(values.iter().all(|v| v.is_finite()));
+        assert!(remarks.incomplete.is_some() || strict.is_some(), "whole, and refused");
     }
-    decoded
+    let (picture, remarks) = strict?;
+    let Rgb8 { width, height, pixels } = &picture;
+    let area = u64::from(*width) * u64::from(*height);
+    assert!(area > 0 && area <= limits.max_pixels, "{width} x {height}");
+    assert_eq!(pixels.len() as u64, 3 * area);
+    assert!(remarks.incomplete.is_none(), "incomplete, and not refused");
+    let accepted = decode_with(bytes, &ReadOptions { limits, truncated: Truncated::Accept, ..ReadOptions::default() });
+    assert!(accepted.is_ok_and(|(other, _)| other == picture), "another picture where damage is accepted");
+    Some(picture)
 }
 
 fn within(what: &str, most: usize, expected: usize, bytes: &[u8]) {

@@ -38,7 +38,7 @@ INSERT INTO entries VALUES
 	('clip.drop_triggers(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.embedding_type(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.embedding_types()', 'everybody', 'pinned', 'caller', 'nothing'),
-	('clip.enqueue_again(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.enqueue_again(regclass, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.enqueue_trigger()', 'everybody', 'c', 'whoever writes', 'nothing'),
 	('clip.fire_last(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.fit_rows(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),

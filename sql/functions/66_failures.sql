@@ -20,7 +20,7 @@ CREATE OR REPLACE VIEW @extschema@.clip_failures WITH (security_barrier) AS
 		f.state, f.enqueued_at, f.failed_at, f.place
 	FROM clip.failures f JOIN pg_class c ON c.oid = f.relation
 	WHERE pg_has_role(c.relowner, 'USAGE') OR (has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid));
-COMMENT ON VIEW @extschema@.clip_failures IS 'rows that could not be embedded, by primary key, with the reason: waiting for another attempt, or dead';
+COMMENT ON VIEW @extschema@.clip_failures IS 'rows that could not be embedded, or in part, by primary key, with the reason: waiting for another attempt, dead, or embedded from an image that is not all there';
 
 CREATE OR REPLACE FUNCTION clip.move_failures() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clip_move_failures' LANGUAGE C;

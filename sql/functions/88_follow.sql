@@ -19,21 +19,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.forget_keys(regclass) IS 'internal: the primary key that rows wait under is dropped';
 
--- Rows that wait are found again by what they lack. The new key's index took a pass over the table, too.
-CREATE OR REPLACE FUNCTION clip.enqueue_again(relation regclass, embedding_column name) RETURNS void LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex' AS $$
-DECLARE
-	key text := (SELECT string_agg(format('format(''%%s'', r.%I)', a.attname), ', ' ORDER BY k.n)
-		FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k (number, n), pg_attribute a
-		WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts AND a.attrelid = relation AND a.attnum = k.number);
-BEGIN
-	IF key IS NOT NULL THEN
-		DELETE FROM clip.queue q WHERE q.relation = enqueue_again.relation AND q.embedding_column = enqueue_again.embedding_column AND q.key = '{}';
-		DELETE FROM clip.failures f WHERE f.relation = enqueue_again.relation AND f.embedding_column = enqueue_again.embedding_column AND f.key = '{}';
-		EXECUTE format('INSERT INTO clip.queue (relation, embedding_column, key) SELECT %L::regclass, %L, ARRAY[%s] FROM ONLY %s r WHERE r.%I IS NULL AND %s',
-			relation::oid, embedding_column, key, relation, embedding_column, clip.source_condition(relation, embedding_column));
-	END IF;
-END $$;
+CREATE OR REPLACE FUNCTION clip.enqueue_again(relation regclass, embedding_column name) RETURNS void
+	AS 'MODULE_PATHNAME', 'clip_enqueue_again_wrapper' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clip.enqueue_again(regclass, name) IS 'internal: rows that waited under a primary key that was dropped';
 
 -- What is dropped takes its bookkeeping along, whatever it was dropped by: a column may go with its type, a table with its

@@ -13,6 +13,7 @@ use crate::backend::session;
 use crate::error::{OrRaise, SqlState, raise};
 use crate::pg::datum::{argument, from_server, text_argument};
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 
 /// An embedding column, as `clip.tables` has it.
 pub struct Registered {
@@ -185,32 +186,17 @@ pub fn name(relation: pg_sys::Oid) -> String {
 /// calling SQL function. The statement names every object with its schema, so that no `search_path` can redirect it.
 #[allow(unsafe_code)]
 pub fn write(sql: &CStr, types: &[pg_sys::Oid], fcinfo: pg_sys::FunctionCallInfo) {
-    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: `fcinfo` is that of the running call, whose SQL declaration has one argument per entry of `types`. If
-    // the statement fails, the transaction's abort restores the user.
-    unsafe {
-        let args = (*fcinfo).args.as_slice(types.len());
-        let mut values: Vec<pg_sys::Datum> = args.iter().map(|arg| arg.value).collect();
-        let nulls: Vec<i8> = args.iter().map(|arg| if arg.isnull { b'n' as i8 } else { b' ' as i8 }).collect();
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(
-            pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID),
-            context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
-        );
-        let done = Spi::connect_mut(|_| {
-            pg_sys::SPI_execute_with_args(
-                sql.as_ptr(),
-                types.len() as i32,
-                types.as_ptr().cast_mut(),
-                values.as_mut_ptr(),
-                nulls.as_ptr().cast(),
-                false,
-                0,
-            )
-        });
-        pg_sys::SetUserIdAndSecContext(user, context);
-        if done < 0 {
-            raise(SqlState::UndefinedObject, format!("could not write clip.tables: SPI error {done}"), None);
-        }
+    // SAFETY: `fcinfo` is that of the running call, whose SQL declaration has one argument per entry of `types`.
+    let arguments = unsafe { (*fcinfo).args.as_slice(types.len()) };
+    let mut values: Vec<pg_sys::Datum> = arguments.iter().map(|argument| argument.value).collect();
+    let nulls: Vec<i8> =
+        arguments.iter().map(|argument| if argument.isnull { b'n' as i8 } else { b' ' as i8 }).collect();
+    let (count, types) = (types.len() as i32, types.as_ptr().cast_mut());
+    let (values, nulls) = (values.as_mut_ptr(), nulls.as_ptr().cast());
+    // SAFETY: as many values and NULLs as types, which outlive the statement.
+    let run = || unsafe { pg_sys::SPI_execute_with_args(sql.as_ptr(), count, types, values, nulls, false, 0) };
+    let done = as_superuser(|| Spi::connect_mut(|_| run()));
+    if done < 0 {
+        raise(SqlState::UndefinedObject, format!("could not write clip.tables: SPI error {done}"), None);
     }
 }

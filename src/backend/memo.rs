@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use clip_core::image::ReadOptions;
 use clip_core::{Embedding, Modality, Model};
 use lru::LruCache;
 use pgrx::pg_sys;
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::pg::interrupts;
 
-/// SHA-256 of role, model, precision, modality and input: strangers choose the inputs, so the hash must not collide on purpose.
+/// SHA-256 of role, model, precision, modality, the way to read images, and input: strangers choose the inputs, so the hash must not collide on purpose.
 ///
 /// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
@@ -21,11 +22,12 @@ const ENTRY: usize = 200;
 /// Bytes that are hashed between two looks for interrupts, some milliseconds.
 const PIECE: usize = 1 << 20;
 
-/// Of an input that is longer than `longest`, which is refused and never kept, the length alone.
+/// Of an image that is longer than the limit, which is refused and never kept, the length alone.
 #[allow(unsafe_code)]
-pub fn key(model: &Model, modality: Modality, input: &[u8], longest: usize) -> Key {
+pub fn key(model: &Model, modality: Modality, input: &[u8], options: &ReadOptions) -> Key {
+    let longest = if modality == Modality::Image { options.limits.max_bytes } else { usize::MAX };
     let mut hash = Sha256::new();
-    hash.update([modality as u8, model.precision() as u8]);
+    hash.update([modality as u8, model.precision() as u8, options.truncated as u8, options.grey16 as u8]);
     // SAFETY: a plain call without arguments.
     hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);

@@ -1,5 +1,6 @@
 //! What one backend keeps: loaded models, threads, recent inputs, counters.
 
 mod memo;
+pub mod remarks;
 pub mod session;
 pub mod stats;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
-use clip_core::image::Limits;
+use clip_core::image::ReadOptions;
 use clip_core::memory::{self, Budget, Headroom};
 use clip_core::text;
 use clip_core::{
@@ -16,6 +16,7 @@ use clip_core::{
 use pgrx::pg_sys;
 
 use crate::backend::memo::{self, Memo};
+use crate::backend::remarks;
 use crate::backend::stats::{self, Call, Stats};
 use crate::error::sqlstate;
 use crate::guc;
@@ -157,19 +158,44 @@ pub fn reset_counters() {
 }
 
 pub fn embed_one(model: &Model, modality: Modality, input: &[u8]) -> Result<Rc<Embedding>> {
-    let mut embedded = embed(model, modality, &[input])?;
+    embed_one_as(model, modality, input, &guc::read_options())
+}
+
+pub fn embed_one_as(model: &Model, modality: Modality, input: &[u8], options: &ReadOptions) -> Result<Rc<Embedding>> {
+    let mut embedded = embed_as(model, modality, &[input], options)?;
     embedded.pop().ok_or_else(|| Error::internal("one input gave no embedding"))
 }
 
 /// Embeds each input, from the memo where it was seen before; equal inputs of one call run once.
 pub fn embed(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
-    let run = |inputs: &[&[u8]]| Ok(run(model, modality, inputs)?.into_iter().map(Ok).collect());
-    counted(model, modality, |call| through_memo(model, modality, inputs, call, run)?.into_iter().collect())
+    embed_as(model, modality, inputs, &guc::read_options())
+}
+
+/// The same with images read in a way of the caller's.
+pub fn embed_as(
+    model: &Model,
+    modality: Modality,
+    inputs: &[&[u8]],
+    options: &ReadOptions,
+) -> Result<Vec<Rc<Embedding>>> {
+    let run = |inputs: &[&[u8]]| Ok(run(model, modality, inputs, options)?.into_iter().map(Ok).collect());
+    counted(model, modality, |call| through_memo(model, modality, inputs, options, call, run)?.into_iter().collect())
+}
+
+/// How images are read where a function is given a model, and IMMUTABLE: by no setting but those that refuse.
+pub fn immutable_or_default_options(name: Option<&str>) -> ReadOptions {
+    match name {
+        Some(_) => ReadOptions::from(&guc::limits()),
+        None => guc::read_options(),
+    }
 }
 
 /// As [`embed`], where a bad input is a failure of its own and the others have their embeddings.
 pub fn try_embed(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
-    each_for_itself(model, modality, inputs, |inputs| here(|ctx| try_run(model, modality, inputs, &guc::limits(), ctx)))
+    let options = guc::read_options();
+    each_for_itself(model, modality, inputs, &options, |inputs| {
+        here(|ctx| try_run(model, modality, inputs, &options, ctx))
+    })
 }
 
 /// As [`try_embed`], computed on other threads, see [`Background::run`]: a single input on one, as who waits is not the
@@ -180,11 +206,12 @@ pub fn try_embed_beside(
     inputs: &[&[u8]],
     attend: &mut dyn FnMut(),
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
-    each_for_itself(model, modality, inputs, |inputs| {
-        let (background, limits, memory) = (with(|s| s.background.clone()), guc::limits(), memory()?);
+    let options = guc::read_options();
+    each_for_itself(model, modality, inputs, &options, |inputs| {
+        let (background, memory) = (with(|s| s.background.clone()), memory()?);
         let threads = if inputs.len() == 1 { 1 } else { guc::threads() };
         halt_at_exit();
-        background.run(threads, &memory, |ctx| try_run(model, modality, inputs, &limits, ctx), attend)
+        background.run(threads, &memory, |ctx| try_run(model, modality, inputs, &options, ctx), attend)
     })
 }
 
@@ -192,10 +219,11 @@ fn each_for_itself(
     model: &Model,
     modality: Modality,
     inputs: &[&[u8]],
+    options: &ReadOptions,
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     counted(model, modality, |call| {
-        let embedded = through_memo(model, modality, inputs, call, run)?;
+        let embedded = through_memo(model, modality, inputs, options, call, run)?;
         call.errors.extend(embedded.iter().filter_map(|result| result.as_ref().err().map(sqlstate)));
         Ok(embedded)
     })
@@ -230,14 +258,14 @@ fn through_memo(
     model: &Model,
     modality: Modality,
     inputs: &[&[u8]],
+    options: &ReadOptions,
     call: &mut Call,
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     check_batch(inputs.len())?;
     memory::prepare()?;
     let _room = Headroom::new(inputs.len() * KEPT)?;
-    let keys: Vec<memo::Key> =
-        inputs.iter().map(|input| memo::key(model, modality, input, longest(modality))).collect();
+    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, modality, input, options)).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
         s.memo.set_capacity(guc::cache_entries(), guc::max_memory() / 4);
         keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
@@ -267,17 +295,10 @@ fn through_memo(
             known.insert(keys[*i], result);
         }
     });
+    remarks::tell_of_clipping(known.values().flatten().map(|embedding| &**embedding));
     keys.iter()
         .map(|key| known.get(key).cloned().ok_or_else(|| Error::internal("an input of the batch has no embedding")))
         .collect()
-}
-
-/// Bytes of an input that are looked at: what is longer is refused whatever they are.
-fn longest(modality: Modality) -> usize {
-    match modality {
-        Modality::Image => guc::limits().max_bytes,
-        Modality::Text => usize::MAX,
-    }
 }
 
 /// Runs `work` on the session's threads, this one among them.
@@ -287,9 +308,9 @@ fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
     work(&Context { compute: &compute, stop: &interrupts::stop })
 }
 
-fn run(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Embedding>> {
+fn run(model: &Model, modality: Modality, inputs: &[&[u8]], options: &ReadOptions) -> Result<Vec<Embedding>> {
     here(|ctx| match modality {
-        Modality::Image => model.embed_images(inputs, &guc::limits(), ctx),
+        Modality::Image => model.embed_images(inputs, options, ctx),
         Modality::Text => model.embed_texts(&utf8(inputs, ctx)?, ctx),
     })
 }
@@ -298,11 +319,11 @@ fn try_run(
     model: &Model,
     modality: Modality,
     inputs: &[&[u8]],
-    limits: &Limits,
+    options: &ReadOptions,
     ctx: &Context,
 ) -> Result<Vec<Result<Embedding>>> {
     match modality {
-        Modality::Image => model.try_embed_images(inputs, limits, ctx),
+        Modality::Image => model.try_embed_images(inputs, options, ctx),
         Modality::Text => Ok(model.embed_texts(&utf8(inputs, ctx)?, ctx)?.into_iter().map(Ok).collect()),
     }
 }

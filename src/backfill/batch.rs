@@ -10,14 +10,16 @@ use pgrx::spi::{self, Spi, SpiClient};
 
 use super::progress::{self, Counts, Progress};
 use super::row::{Row, find, name, or_raise};
-use crate::backend::session;
+use crate::backend::{remarks, session};
 use crate::error::raise_code;
 use crate::pg::datum::VarlenaCopy;
 use crate::pg::plan;
 use crate::pg::settings::set_canonical_output;
+use crate::pg::users::{as_owner, as_superuser};
+use crate::pipeline::failures::State;
 use crate::pipeline::{
-    Attachment, By, Embedded, Item, Outcome, Place, Version, Watch, Writer, as_owner, as_superuser,
-    constraints_at_once, embed, failures, locators, retry_policy,
+    Attachment, By, Embedded, Item, Outcome, Place, Version, Watch, Writer, constraints_at_once, embed, failures,
+    locators, retry_policy,
 };
 
 /// What a step found, between its two transactions.
@@ -58,13 +60,14 @@ impl Batch {
     fn write_all(mut self, client: &mut SpiClient<'_>, relation: Oid, rows: Vec<Embedded<Row>>) -> spi::Result<()> {
         let (part, column, embedding) = (self.table.relation, name(&self.table), self.table.embedding.clone());
         // A row that is written has another version afterwards.
-        let any = failures::any(part, &column);
+        let any = failures::any(part, &column)
+            || rows.iter().any(|row| row.result.as_ref().is_ok_and(|e| e.remarks.incomplete.is_some()));
         let known = if any { self.keys(client, rows.iter().map(|row| &row.job))? } else { Keys::default() };
         let watch = Watch::without_limit(&self.table);
         let outcomes = Writer::new(&self.table, By::Version).write_all(client, &watch, rows);
         let failed = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_))).map(|(row, _)| row);
         let failed = self.keys(client, failed)?;
-        let mut counts = Counts::default();
+        let (mut counts, mut in_part) = (Counts::default(), 0);
         for (row, outcome) in outcomes {
             let version = row.at();
             match outcome {
@@ -76,16 +79,25 @@ impl Batch {
                         known.of(version).into_iter().for_each(|key| unsafe { failures::forget(part, &column, key) });
                     }
                 }
+                Outcome::WrittenInPart(remark) => {
+                    (counts.done, in_part) = (counts.done + 1, in_part + 1);
+                    failures::forget_place(client, part, &embedding, version.place)?;
+                    // Without a key nobody could find the row again, as it has moved.
+                    if let Some(key) = known.of(version) {
+                        failures::record(client, part, &embedding, Some(key), None, &remark, State::Embedded)?;
+                    }
+                }
                 Outcome::Failed(e) if retry_policy::is_of_environment(e.cause, &e.sqlstate) => {
                     raise_code(e.code(), e.message, None)
                 }
                 Outcome::Failed(e) => {
                     counts.failed += 1;
-                    failures::record(client, part, &embedding, failed.of(version), version, &e)?;
+                    failures::record(client, part, &embedding, failed.of(version), Some(version), &e, State::Dead)?;
                 }
                 Outcome::NothingToDo | Outcome::NotNow => self.left += 1,
             }
         }
+        remarks::warn_of_rows(&self.table.name, in_part);
         self.progress.pass_done += counts.done;
         self.progress.pass_left += self.left;
         progress::save(client, relation, &embedding, &self.progress, &counts)

@@ -8,7 +8,8 @@ use super::row::{Row, name};
 use crate::pg::datum::text_argument;
 use crate::pg::plan;
 use crate::pg::settings::{SettingsLevel, set};
-use crate::pipeline::{Attachment, By, Place, Version, as_owner, failures, locators};
+use crate::pg::users::as_owner;
+use crate::pipeline::{Attachment, By, Place, Version, failures, locators};
 
 /// Rows without a vector and with a source, or with a modality that nobody knows.
 pub fn look(client: &mut SpiClient<'_>, table: &Attachment, after: Place, limit: i32) -> spi::Result<Vec<Row>> {

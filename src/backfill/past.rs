@@ -1,4 +1,5 @@
-//! Failures that are past when a walk ends: of rows that are gone, or have their vectors, or have no source any more.
+//! Failures that are past when a walk ends: of rows that are gone, or have their vectors, or have no source any more. And entries of
+//! rows with vectors of images that are not all there, where the rows are gone or have no vectors.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -32,14 +33,21 @@ impl Located for Entry {
 /// A whole walk has looked at the rows that lack their vectors, but for one that went where the walk had been: so each row that
 /// failed before the walk, and not in it, is looked for.
 pub fn forget(client: &mut SpiClient<'_>, relation: Oid, column: &str) -> spi::Result<()> {
+    for state in ["dead", "embedded"] {
+        forget_those(client, relation, column, state)?;
+    }
+    Ok(())
+}
+
+fn forget_those(client: &mut SpiClient<'_>, relation: Oid, column: &str, state: &str) -> spi::Result<()> {
     let mut last = Place::BEFORE_ALL;
     loop {
-        let entries = older(client, relation, column, last)?;
+        let entries = older(client, relation, column, last, state)?;
         let Some(end) = entries.values().flatten().map(|entry| entry.place).max() else { return Ok(()) };
         last = end;
         for (part, entries) in entries {
             let past = match find(client, Oid::from(part), column)? {
-                Some(table) => past(client, &table, entries)?,
+                Some(table) => past(client, &table, entries, state)?,
                 None => entries,
             };
             let at = |entry: Entry| Row::at_place(entry.place);
@@ -50,23 +58,24 @@ pub fn forget(client: &mut SpiClient<'_>, relation: Oid, column: &str) -> spi::R
     }
 }
 
-/// Dead ones from before the walk, by the part of the table.
+/// Those of a state from before the walk, by the part of the table.
 fn older(
     client: &mut SpiClient<'_>,
     relation: Oid,
     column: &str,
     after: Place,
+    state: &str,
 ) -> spi::Result<BTreeMap<u32, Vec<Entry>>> {
     const SQL: &str = "SELECT f.relation::pg_catalog.oid, f.ctid, f.key, pg_catalog.cardinality(f.key), f.place \
          FROM clip.failures f, clip.backfills b WHERE b.relation OPERATOR(pg_catalog.=) $1 \
          AND b.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
          AND f.embedding_column OPERATOR(pg_catalog.=) b.embedding_column \
          AND f.relation OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p) \
-         OPERATOR(pg_catalog.||) $1::pg_catalog.regclass) AND f.state OPERATOR(pg_catalog.=) 'dead' \
+         OPERATOR(pg_catalog.||) $1::pg_catalog.regclass) AND f.state OPERATOR(pg_catalog.=) $5 \
          AND f.failed_at OPERATOR(pg_catalog.<) b.started_at AND f.ctid OPERATOR(pg_catalog.>) $3 \
          ORDER BY f.ctid LIMIT $4 FOR UPDATE OF f SKIP LOCKED";
     let mut found: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
-    let arguments = [relation.into(), text_argument(column), after.argument(), AT_ONCE.into()];
+    let arguments = [relation.into(), text_argument(column), after.argument(), AT_ONCE.into(), state.into()];
     for row in plan::run(client, SQL, &arguments)?.iter() {
         let (Some(part), Some(entry)) = (row.get::<Oid>(1)?, row.datum(2)) else { continue };
         // SAFETY: two `tid`s and a `text[]`.
@@ -81,20 +90,24 @@ fn older(
     Ok(found)
 }
 
-/// Those whose row does not lack a vector. A key that cannot be compared with the table's is none of its rows'.
-fn past(client: &mut SpiClient<'_>, table: &Attachment, entries: Vec<Entry>) -> spi::Result<Vec<Entry>> {
+/// Those whose row does not lack a vector, or of `embedded` ones lacks it. A key that cannot be compared with the table's is none of its
+/// rows'.
+fn past(client: &mut SpiClient<'_>, table: &Attachment, entries: Vec<Entry>, state: &str) -> spi::Result<Vec<Entry>> {
     let (keyed, placed): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.version().is_none());
     let (keyed, mut past): (Vec<_>, Vec<_>) =
         keyed.into_iter().partition(|entry| table.key_columns > 0 && entry.key_columns == table.key_columns);
+    let embedding = quote_identifier(&table.embedding);
+    let still = match state {
+        "embedded" => format!("t.{embedding} IS NOT NULL"),
+        _ => format!("t.{embedding} IS NULL AND {}", table.columns.present("t")),
+    };
     let watch = Watch::without_limit(table);
     for (by, entries) in [(By::Key, keyed), (By::Version, placed)] {
         let sql = format!(
-            "SELECT k.n FROM {} t, {} WHERE {} AND t.{} IS NULL AND {}",
+            "SELECT k.n FROM {} t, {} WHERE {} AND {still}",
             table.rows(),
             table.located(by, "pg_catalog.generate_series(1, $2)"),
             table.is_located(by),
-            quote_identifier(&table.embedding),
-            table.columns.present("t"),
         );
         let lack = watch.attempt_each(&entries, &mut |entries| {
             let mut lack = vec![false; entries.len()];

@@ -16,7 +16,8 @@ use crate::attachment::registry;
 use crate::error::{SqlState, raise};
 use crate::pg::datum::to_server;
 use crate::pg::plan;
-use crate::pipeline::{Attachment, BATCH_BYTES, By, Embedded, Found, Place, Reader, Watch, as_owner, as_superuser};
+use crate::pg::users::{as_owner, as_superuser};
+use crate::pipeline::{Attachment, BATCH_BYTES, By, Embedded, Found, Place, Reader, Watch};
 
 pub enum Step {
     Batch(Box<Batch>),

@@ -4,7 +4,7 @@ use clip_core::{Error, Modality};
 use pgrx::Array;
 
 use super::once::once_functions;
-use crate::backend::session;
+use crate::backend::{remarks, session};
 use crate::error::OrRaise;
 use crate::pg::datum::{VectorArray, utf8_all};
 
@@ -16,12 +16,13 @@ once_functions! {
 }
 
 fn many(modality: Modality, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
+    let options = session::immutable_or_default_options(model);
     let model = session::immutable_or_default(model).or_raise();
     let given: Vec<Option<&[u8]>> = inputs.iter().collect();
     let present = given.iter().flatten().copied();
     let embedded = match modality {
         Modality::Image => {
-            session::embed(&model, modality, &present.collect::<Vec<_>>()).map_err(|e| by_place(e, &given))
+            session::embed_as(&model, modality, &present.collect::<Vec<_>>(), &options).map_err(|e| by_place(e, &given))
         }
         Modality::Text => {
             let texts = utf8_all(present);
@@ -29,7 +30,13 @@ fn many(modality: Modality, model: Option<&str>, inputs: Array<&[u8]>) -> Vector
         }
     };
     let mut embedded = embedded.or_raise().into_iter();
-    VectorArray::new(given.iter().map(|input| input.and_then(|_| embedded.next())).collect(), inputs)
+    let elements: Vec<_> = given.iter().map(|input| input.and_then(|_| embedded.next())).collect();
+    for (place, embedding) in elements.iter().enumerate() {
+        if let Some(message) = embedding.as_deref().and_then(remarks::incomplete) {
+            remarks::warn(format!("image {}: {message}", place + 1));
+        }
+    }
+    VectorArray::new(elements, inputs)
 }
 
 /// The same failure with the image's place in the array, NULLs included.

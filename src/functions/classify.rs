@@ -5,7 +5,7 @@ use clip_core::{Context, Modality};
 use pgrx::iter::TableIterator;
 use pgrx::{Array, name, pg_extern};
 
-use crate::backend::session;
+use crate::backend::{remarks, session};
 use crate::error::{OrRaise, SqlState, raise};
 use crate::pg::datum::{copy, to_utf8};
 use crate::pg::interrupts;
@@ -37,6 +37,7 @@ fn clip_classify(
     let ctx = Context { compute: &compute, stop: &interrupts::stop };
     let template = Template::new(&to_utf8(template), model.tokenizer_in(&ctx).or_raise(), &ctx).or_raise();
     let image = session::embed_one(&model, Modality::Image, image).or_raise();
+    remarks::warn_of(&image);
     let mut texts = Vec::with_capacity(labels.len());
     let (mut prompts, mut size) = (Vec::new(), 0);
     for (i, label) in labels.iter().enumerate() {

@@ -1,9 +1,10 @@
 //! `clip_embed_text`, `clip_embed_image`, with the session's model or a named one.
 
-use clip_core::Modality;
+use clip_core::image::ReadOptions;
+use clip_core::{Modality, Model};
 
 use super::once::once_functions;
-use crate::backend::session;
+use crate::backend::{remarks, session};
 use crate::error::OrRaise;
 use crate::pg::datum::{Vector, to_utf8};
 
@@ -15,12 +16,13 @@ once_functions! {
 }
 
 fn one(modality: Modality, model: Option<&str>, input: &[u8]) -> Vector {
+    let options = session::immutable_or_default_options(model);
     let model = session::immutable_or_default(model).or_raise();
-    embed_one(&model, modality, input)
+    embed_one(&model, modality, input, &options)
 }
 
 /// One input with a model; text comes in the database's encoding.
-pub(super) fn embed_one(model: &clip_core::Model, modality: Modality, input: &[u8]) -> Vector {
+pub(super) fn embed_one(model: &Model, modality: Modality, input: &[u8], options: &ReadOptions) -> Vector {
     let text;
     let input = match modality {
         Modality::Image => input,
@@ -29,5 +31,7 @@ pub(super) fn embed_one(model: &clip_core::Model, modality: Modality, input: &[u
             text.as_bytes()
         }
     };
-    Vector(session::embed_one(model, modality, input).or_raise())
+    let embedding = session::embed_one_as(model, modality, input, options).or_raise();
+    remarks::warn_of(&embedding);
+    Vector(embedding)
 }

@@ -6,6 +6,7 @@ use crate::attachment::registry;
 use crate::error::{SqlState, raise};
 use crate::pg::datum::from_server;
 use crate::pipeline::Attachment;
+use crate::queue;
 
 /// `(relation regclass, embedding_column name, text_column name, image_column name, modality_column name,
 /// keep_images boolean, model text, fingerprint text, dimensions integer)`: the columns of `clip.tables` in order.
@@ -79,4 +80,11 @@ fn clip_source_condition(relation: pg_sys::Oid, embedding_column: &std::ffi::CSt
         Ok(None) => raise(SqlState::UndefinedObject, "the column is not embedded by pg_clip", None),
         Err(e) => raise(SqlState::UndefinedObject, e.to_string(), None),
     }
+}
+
+/// Enqueues rows that waited under a primary key that was dropped. `(relation regclass, embedding_column name)`
+#[pg_extern(sql = false)]
+fn clip_enqueue_again(relation: pg_sys::Oid, embedding_column: &std::ffi::CStr) {
+    queue::enqueue_again(relation, &from_server(embedding_column))
+        .unwrap_or_else(|e| raise(SqlState::UndefinedObject, e.to_string(), None));
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL as the rest of the crate sees it: values, settings, statements with plans that are kept, interrupts, transactions
+//! PostgreSQL as the rest of the crate sees it: values, settings, statements with plans that are kept, interrupts, users, transactions
 //! of a procedure. Knows nothing of models and tables.
 
 pub mod datum;
@@ -6,3 +6,4 @@ pub mod interrupts;
 pub mod plan;
 pub mod procedure;
 pub mod settings;
+pub mod users;

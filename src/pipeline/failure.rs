@@ -28,6 +28,12 @@ impl Failure {
         Self { modality: Some(unknown.0), ..failure }
     }
 
+    /// Of a row that has its vector, though its image is not all there.
+    pub fn incomplete(message: String) -> Self {
+        let failure = Self::new(PgSqlErrorCode::ERRCODE_WARNING, message);
+        failure.of_modality(Modality::Image)
+    }
+
     /// Nothing is wrong with the row: what is around it is not as it has to be.
     pub fn of_environment(self) -> Self {
         Self { cause: Cause::Environment, ..self }
@@ -48,7 +54,12 @@ impl From<Error> for Failure {
     fn from(e: Error) -> Self {
         // A model that is not there, or cannot be read, may be there later.
         let is_around = matches!(e.kind, ErrorKind::UnknownModel | ErrorKind::MissingFile);
-        let failure = Self::new(crate::error::code(e.kind), e.message);
+        // There is no place for a hint beside the message.
+        let message = match e.hint {
+            Some(hint) => format!("{} ({hint})", e.message),
+            None => e.message,
+        };
+        let failure = Self::new(crate::error::code(e.kind), message);
         if is_around { failure.of_environment() } else { failure }
     }
 }

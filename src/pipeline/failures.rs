@@ -1,5 +1,5 @@
 //! `clip.failures`: rows that could not be embedded. One entry a row and column, whoever came to the row: `waiting` for the next
-//! attempt in the queue, or `dead`.
+//! attempt in the queue, or `dead`. And rows that have their vectors, though their images are not all there: `embedded`.
 //!
 //! Nobody waits for anybody here: an entry that another transaction has in its hands is left to it.
 #![allow(unsafe_code)]
@@ -11,11 +11,11 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{self, Spi, SpiClient};
 
 use super::Failure;
-use super::attempt::as_superuser;
 use super::locator::{Place, Version};
 use crate::error::{SqlState, raise};
 use crate::pg::datum::{from_server, text_argument};
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 
 /// Is an entry `f` that of a job `j`?
 const SAME_ROW: &str = "f.relation OPERATOR(pg_catalog.=) j.relation AND f.embedding_column OPERATOR(pg_catalog.=) j.embedding_column \
@@ -36,10 +36,12 @@ pub fn recorded(jobs: &str) -> String {
     )
 }
 
-/// A statement that takes the entries away of what `jobs` gives: `relation`, `embedding_column` and `key`.
+/// A statement that takes the entries away of what `jobs` gives: `relation`, `embedding_column`, `key`, and `written`, whether the row
+/// has a new vector. That of an old one stays what it was.
 pub fn forgotten(jobs: &str) -> String {
     format!(
         "WITH job AS ({jobs}), held AS (SELECT f.ctid AS entry FROM job j JOIN clip.failures f ON {SAME_ROW} \
+         AND (j.written OR f.state OPERATOR(pg_catalog.<>) 'embedded') \
          FOR UPDATE OF f SKIP LOCKED) DELETE FROM clip.failures f USING held h WHERE f.ctid OPERATOR(pg_catalog.=) h.entry"
     )
 }
@@ -57,21 +59,29 @@ pub fn modality(failure: &Failure) -> DatumWithOid<'static> {
     failure.modality.as_deref().map_or_else(DatumWithOid::null::<String>, text_argument)
 }
 
-/// An entry of a row that no job waits for.
+/// What an entry of a row says that no job waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Dead,
+    Embedded,
+}
+
+/// An entry of a row that no job waits for; `version`, where that is how the row was found.
 pub fn record(
     client: &mut SpiClient<'_>,
     relation: Oid,
     embedding: &str,
     key: Option<Datum>,
-    version: Version,
+    version: Option<Version>,
     failure: &Failure,
+    state: State,
 ) -> spi::Result<()> {
-    if key.is_none() {
+    if let (None, Some(version)) = (key, version) {
         forget_place(client, relation, embedding, version.place)?;
     }
     const JOB: &str = "SELECT $1::pg_catalog.regclass AS relation, $2::pg_catalog.name AS embedding_column, $3 AS key, \
          $4 AS place, $5 AS version, $6 AS modality, $7 AS sqlstate, $8 AS message, 1 AS attempts, \
-         'dead' AS state, pg_catalog.now() AS enqueued_at";
+         $9 AS state, pg_catalog.now() AS enqueued_at";
     // SAFETY: a key is a `text[]`.
     let key = key.map_or_else(DatumWithOid::null::<Vec<String>>, |key| unsafe {
         crate::pg::datum::argument(key, pg_sys::TEXTARRAYOID)
@@ -80,11 +90,12 @@ pub fn record(
         relation.into(),
         text_argument(embedding),
         key,
-        version.place.argument(),
-        version.xmin(),
+        version.map_or_else(Place::none, |version| version.place.argument()),
+        version.map_or_else(Version::none, Version::xmin),
         modality(failure),
         failure.sqlstate.as_str().into(),
         message(&failure.message),
+        if state == State::Dead { "dead" } else { "embedded" }.into(),
     ];
     plan::run(client, &recorded(JOB), &arguments)?;
     Ok(())

@@ -20,6 +20,10 @@ pub struct Version {
 }
 
 impl Version {
+    pub fn none() -> DatumWithOid<'static> {
+        DatumWithOid::null_oid(pg_sys::XIDOID)
+    }
+
     pub fn xmin(self) -> DatumWithOid<'static> {
         // SAFETY: a value of type xid, which is one word.
         unsafe { argument(pg_sys::Datum::from(self.xmin.into_inner()), pg_sys::XIDOID) }
@@ -55,6 +59,10 @@ impl Place {
             tid.write(pg_sys::ItemPointerData { ip_blkid: block, ip_posid: self.offset });
             pg_sys::Datum::from(tid)
         }
+    }
+
+    pub fn none() -> DatumWithOid<'static> {
+        DatumWithOid::null_oid(pg_sys::TIDOID)
     }
 
     pub fn argument(self) -> DatumWithOid<'static> {

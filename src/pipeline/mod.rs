@@ -17,7 +17,7 @@ mod watch;
 mod write;
 
 pub use attachment::{Attachment, place};
-pub use attempt::{as_owner, as_superuser, attempt, constraints_at_once, failure_of, hold_extension, is_cancel};
+pub use attempt::{attempt, constraints_at_once, failure_of, hold_extension, is_cancel};
 pub use embed::{Embed, Embedded, embed};
 pub use failure::Failure;
 pub use locator::{By, Located, Locator, Place, Version, locators};

@@ -14,10 +14,11 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
 
 use super::attachment::Attachment;
-use super::attempt::{as_owner, attempt_or, failure_of, is_cancel};
+use super::attempt::{attempt_or, failure_of, is_cancel};
 use super::failure::Failure;
 use super::retry_policy::{Cause, after_strikes};
 use crate::guc;
+use crate::pg::users::as_owner;
 use crate::wake;
 
 /// From then on a worker counts as held up by what it runs.

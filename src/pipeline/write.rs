@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::locator::{By, Located, locators, xmins};
 use super::read::digest_without_source;
 use super::watch::Watch;
+use crate::backend::remarks;
 use crate::pg::datum::{Vector, argument, array_of};
 use crate::pg::plan;
 
@@ -21,6 +22,8 @@ use crate::pg::plan;
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Written,
+    /// With a vector of an image that is not all there.
+    WrittenInPart(Failure),
     /// The row is gone, or has a vector and no image to be cleared any more, or has no source.
     NothingToDo,
     /// Somebody is changing the row, or has changed its source since it was read.
@@ -127,7 +130,12 @@ impl Writer {
         for (row, outcome) in rows.iter().zip(&mut outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Written))
         {
             match &row.result {
-                Ok(embedding) => ready.push((&row.job, embedding)),
+                Ok(embedding) => {
+                    ready.push((&row.job, embedding));
+                    if let Some(message) = remarks::incomplete(embedding) {
+                        *outcome = Outcome::WrittenInPart(Failure::incomplete(message));
+                    }
+                }
                 Err(failure) => *outcome = Outcome::Failed(failure.clone()),
             }
         }

@@ -5,7 +5,7 @@ use pgrx::{Spi, pg_extern, pg_sys};
 
 use crate::attachment::registry;
 use crate::pg::datum::{from_server, text_argument};
-use crate::pipeline::as_superuser;
+use crate::pg::users::as_superuser;
 use crate::upgrade;
 use crate::wake;
 
@@ -31,7 +31,7 @@ fn save_mode(relation: pg_sys::Oid, fcinfo: pg_sys::FunctionCallInfo) {
     );
 }
 
-/// Has the queue rows of a table or of its partitions, or did some of them fail?
+/// Has the queue rows of a table or of its partitions, or did some of them fail? Those that have their vectors are none of them.
 #[pg_extern(sql = false)]
 fn clip_rows_wait(relation: pg_sys::Oid, embedding_column: &core::ffi::CStr) -> Option<bool> {
     const SQL: &str = "SELECT EXISTS (SELECT FROM (SELECT $1::pg_catalog.regclass AS relid \
@@ -39,7 +39,8 @@ fn clip_rows_wait(relation: pg_sys::Oid, embedding_column: &core::ffi::CStr) -> 
          WHERE EXISTS (SELECT FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) t.relid \
          AND q.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name) \
          OR EXISTS (SELECT FROM clip.failures f WHERE f.relation OPERATOR(pg_catalog.=) t.relid \
-         AND f.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name))";
+         AND f.embedding_column OPERATOR(pg_catalog.=) $2::pg_catalog.name \
+         AND f.state OPERATOR(pg_catalog.<>) 'embedded'))";
     registry::check_owner(relation);
     let arguments = [DatumWithOid::from(relation), text_argument(&from_server(embedding_column))];
     let found =

@@ -16,9 +16,10 @@ use super::{BATCH, ledger};
 use crate::attachment::registry;
 use crate::pg::datum::VarlenaCopy;
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 use crate::pipeline::{
-    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Locator, Reader, Watch, as_superuser, attempt,
-    embed, hold_extension, pause, try_lock_table,
+    Attachment, BATCH_BYTES, By, Embed, Embedded, Failure, Found, Item, Locator, Reader, Watch, attempt, embed,
+    hold_extension, pause, try_lock_table,
 };
 use crate::wake::{self, Barred};
 
@@ -191,7 +192,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         return ledger::wait_for_lock(client, &jobs);
     }
     let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
-        ledger::delete(client, ledger::ids(&jobs))?;
+        ledger::delete(client, ledger::ids(&jobs), true)?;
         return Ok(());
     };
     if table.key_columns == 0 {
@@ -225,7 +226,7 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         fail_all(client, &[job], &failure, batch)?;
     }
     batch.more |= !rest.is_empty();
-    ledger::delete(client, ledger::ids(&nothing))?;
+    ledger::delete(client, ledger::ids(&nothing), false)?;
     ledger::wait_for_lock(client, &locked)?;
     ledger::lease(client, ledger::ids(items.iter().map(|item| &item.job).chain(&to_clear)))?;
     if !items.is_empty() || !to_clear.is_empty() {

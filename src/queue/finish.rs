@@ -7,9 +7,9 @@ use pgrx::spi::{self, SpiClient};
 use super::claim::Done;
 use super::job::Job;
 use super::ledger;
-use crate::pipeline::{
-    Attachment, By, Outcome, Watch, Writer, as_superuser, constraints_at_once, hold_extension, try_lock_table,
-};
+use crate::backend::remarks;
+use crate::pg::users::as_superuser;
+use crate::pipeline::{Attachment, By, Outcome, Watch, Writer, constraints_at_once, hold_extension, try_lock_table};
 
 /// What came of a group's rows.
 #[derive(Default)]
@@ -50,12 +50,18 @@ fn write(client: &mut SpiClient<'_>, table: &Attachment, done: Done) -> spi::Res
     let mut outcomes: Vec<(Job, Outcome)> = cleared.collect();
     outcomes.extend(writer.write_all(client, &watch, done.rows));
 
-    let (mut finished, mut over, mut later) = (Finished::default(), Vec::new(), Vec::new());
+    let (mut written, mut over, mut later) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut finished, mut in_part) = (Finished::default(), 0);
     for (job, outcome) in outcomes {
         match outcome {
             Outcome::Written => {
                 finished.embedded += 1;
-                over.push(job.id);
+                written.push(job.id);
+            }
+            Outcome::WrittenInPart(remark) => {
+                finished.embedded += 1;
+                in_part += 1;
+                ledger::delete_in_part(client, &job, &remark)?;
             }
             Outcome::NothingToDo => over.push(job.id),
             Outcome::NotNow => later.push(job),
@@ -65,7 +71,9 @@ fn write(client: &mut SpiClient<'_>, table: &Attachment, done: Done) -> spi::Res
             }
         }
     }
-    ledger::delete(client, over)?;
+    ledger::delete(client, written, true)?;
+    ledger::delete(client, over, false)?;
+    remarks::warn_of_rows(&table.name, in_part);
     ledger::wait_for_lock(client, &later)?;
     Ok(finished)
 }

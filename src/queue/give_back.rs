@@ -9,7 +9,8 @@ use std::time::Duration;
 use pgrx::{pg_guard, pg_sys, spi};
 
 use super::ledger;
-use crate::pipeline::{Failure, as_superuser, gave_up, hold_extension, not_cancelled};
+use crate::pg::users::as_superuser;
+use crate::pipeline::{Failure, gave_up, hold_extension, not_cancelled};
 
 thread_local! {
     /// Claims that are committed.

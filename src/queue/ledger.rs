@@ -9,8 +9,9 @@ use pgrx::spi::{self, SpiClient};
 use super::job::Job;
 use super::turn;
 use crate::pg::plan;
+use crate::pg::users::as_superuser;
 use crate::pipeline::retry_policy::{self, Cause, MAX_ATTEMPTS, Verdict};
-use crate::pipeline::{Failure, as_superuser, failures, hold_extension};
+use crate::pipeline::{Failure, failures, hold_extension};
 use crate::wake::Barred;
 use crate::wake::taken_along::was_taken_along;
 
@@ -100,13 +101,24 @@ pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
     Ok(count)
 }
 
-/// Jobs that are over: there is nothing to do any more, nor any failure.
-pub fn delete(client: &mut SpiClient<'_>, ids: Vec<i64>) -> spi::Result<()> {
+/// Jobs that are over: there is nothing to do any more, nor any failure. `written`: their rows have new vectors.
+pub fn delete(client: &mut SpiClient<'_>, ids: Vec<i64>, written: bool) -> spi::Result<()> {
     const JOB: &str = "DELETE FROM clip.queue q WHERE q.id OPERATOR(pg_catalog.=) ANY ($1) \
-         RETURNING q.relation, q.embedding_column, q.key";
+         RETURNING q.relation, q.embedding_column, q.key, $2 AS written";
     if !ids.is_empty() {
-        run(client, &failures::forgotten(JOB), &[ids.into()])?;
+        run(client, &failures::forgotten(JOB), &[ids.into(), written.into()])?;
     }
+    Ok(())
+}
+
+/// A job that is over, whose row has a vector of an image that is not all there.
+pub fn delete_in_part(client: &mut SpiClient<'_>, job: &Job, remark: &Failure) -> spi::Result<()> {
+    let over = format!(
+        "DELETE FROM clip.queue q WHERE q.id OPERATOR(pg_catalog.=) $1 RETURNING {OF_JOB}, $2 AS modality, $3 AS sqlstate, \
+         $4 AS message, q.attempts OPERATOR(pg_catalog.+) 1 AS attempts, 'embedded' AS state"
+    );
+    let (sqlstate, message) = (remark.sqlstate.as_str().into(), failures::message(&remark.message));
+    run(client, &failures::recorded(&over), &[job.id.into(), failures::modality(remark), sqlstate, message])?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 //! only with the vector's commit, nothing can be lost; since a vector is written only beside the source that it was made
 //! of, nothing can be stale.
 
+mod again;
 mod api;
 mod claim;
 mod drain;
@@ -22,6 +23,7 @@ mod ledger;
 mod restored;
 mod turn;
 
+pub use again::enqueue_again;
 pub use claim::{Batch, Done, Group, Whose, claim};
 pub use finish::finish;
 pub use give_back::{give_back, hold, let_go, register_exit};

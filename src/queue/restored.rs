@@ -5,7 +5,7 @@ use pgrx::spi::{self, Spi};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::error::{SqlState, raise};
-use crate::pipeline::as_superuser;
+use crate::pg::users::as_superuser;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_clip_move_failures() -> *const pg_sys::Pg_finfo_record {

@@ -23,7 +23,7 @@ use pgrx::spi::{self, Spi, SpiClient};
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::attachment::registry;
-use crate::backend::session;
+use crate::backend::{remarks, session};
 use crate::error::{OrRaise, SqlState, raise};
 use crate::pg::datum::{Vector, from_server, to_utf8};
 use merge::Rule;
@@ -155,7 +155,11 @@ fn key_of(after: pg_sys::Datum, list: &str) -> Vec<u8> {
 
 /// The query as a `vector` of the table's space.
 fn embedded(request: &Request<'_>, table: &Table, model: &Model) -> pg_sys::Datum {
-    let embed = |modality, input: &[u8]| Vector(session::embed_one(model, modality, input).or_raise()).into_datum();
+    let embed = |modality, input: &[u8]| {
+        let embedding = session::embed_one(model, modality, input).or_raise();
+        remarks::warn_of(&embedding);
+        Vector(embedding).into_datum()
+    };
     match request.query {
         Query::Text(text) => embed(Modality::Text, to_utf8(text).as_bytes()),
         Query::Image(image) => embed(Modality::Image, image),

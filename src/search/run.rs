@@ -16,7 +16,7 @@ use super::statement::{By, List, Statements};
 use super::table::{Table, is_null};
 use super::words::{Document, parted};
 use crate::pg::datum::{argument, text_argument};
-use crate::pg::plan::{self, Row, Rows};
+use crate::pg::plan::{self, Planned, Row, Rows};
 use crate::pg::settings::{SettingsLevel, set};
 
 /// Vectors that an index looks at before an exact scan is the better way.
@@ -138,11 +138,11 @@ impl<'a> Runner<'a> {
                 "clip_search: list {}, ef_search {ef_search}, {candidates} candidates, {late} of them checked",
                 list.name()
             );
+            let by = By { half: false, numbered: late > 0, rows: (!filtered).then_some(candidates) };
             let attempt = |by: By| self.attempt(list, place, k, ef_search, candidates, by);
-            let numbered = late > 0;
-            let mut found = attempt(By { half: false, numbered })?;
+            let mut found = attempt(by)?;
             if matches!(found, ByIndex::NoIndex) && self.table.may_cast && !self.table.vectors.half {
-                found = attempt(By { half: true, numbered })?;
+                found = attempt(By { half: true, ..by })?;
             }
             if let ByIndex::Found(hits) = &found
                 && learnt.has_missed(k, hits.iter().filter(|hit| hit.is_of_last(late, candidates)).count())
@@ -165,12 +165,13 @@ impl<'a> Runner<'a> {
     ) -> spi::Result<ByIndex<'a>> {
         let arguments = self.arguments(place, candidates);
         let sql = self.statements(list, place).nearest(by);
+        let planned = if by.rows.is_some() { Planned::Once } else { Planned::EachTime };
         with_settings(|| {
             iterate();
             // So that the planner sees what an index is worth: it does not count that a scan of the table fetches vectors from
             // elsewhere, nor that most of an index is in memory. And it would take none for how far this one is searched.
             at_most(c"random_page_cost", 1.1);
-            let opened = plan::open(self.client, &sql, &arguments)?;
+            let opened = plan::open(self.client, planned, &sql, &arguments)?;
             at_least(c"hnsw.ef_search", ef_search);
             let indexes = opened.ordering_indexes();
             let found = if indexes.is_empty() {
@@ -179,14 +180,17 @@ impl<'a> Runner<'a> {
                 // It would go through all rows of the query's own cone first.
                 ByIndex::TooFew
             } else {
-                let mut hits = hits(opened.fetch(self.client, candidates));
+                let mut found = hits(opened.fetch(self.client, k + 1));
+                let is_tied = |hits: &[Hit]| hits.last().is_some_and(|last| last.distance <= hits[k - 1].distance);
+                if found.len() > k && is_tied(&found) {
+                    found.extend(hits(opened.fetch(self.client, candidates - (k + 1))));
+                }
                 // Of rows of one distance the index gives any; a page has to have those of the smallest keys.
-                let is_cut = |last: &Hit| hits.len() == candidates && last.distance <= hits[k - 1].distance;
-                if hits.len() < k || hits.last().is_some_and(is_cut) {
+                if found.len() < k || found.len() == candidates && is_tied(&found) {
                     ByIndex::TooFew
                 } else {
-                    hits.truncate(k);
-                    ByIndex::Found(hits)
+                    found.truncate(k);
+                    ByIndex::Found(found)
                 }
             };
             opened.close();

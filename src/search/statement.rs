@@ -34,6 +34,8 @@ pub struct By {
     pub half: bool,
     /// Rows are numbered as they come.
     pub numbered: bool,
+    /// So many rows are written into the statement, for a plan that is kept: it is made for them.
+    pub rows: Option<usize>,
 }
 
 /// What the statements of a list have in common.
@@ -48,7 +50,7 @@ pub struct Statements<'a> {
 /// Columns of the result: key, modality, content, metadata, distance, place.
 impl Statements<'_> {
     /// The nearest rows, in an order that an index may serve: of as many as `$3` says, sorted. Its last column is the number under
-    /// which the index gave the row.
+    /// which the index gave the row. Only rows that are fetched are made into results.
     pub fn nearest(&self, by: By) -> String {
         let after = if self.after {
             format!(" AND {}", self.is_after(&self.distance("t"), |name| format!("t.{name}")))
@@ -57,20 +59,19 @@ impl Statements<'_> {
         };
         let order = if by.half { self.distance_of_half("t") } else { "distance".to_owned() };
         let inner = format!(
-            "SELECT {}, {} AS distance FROM {} t WHERE {}{after} ORDER BY {order} LIMIT $3",
+            "SELECT {}, {} AS distance FROM {} t WHERE {}{after} ORDER BY {order} LIMIT {}",
             self.columns(),
             self.distance("t"),
             self.table.rows,
             self.conditions(),
+            by.rows.map_or_else(|| "$3".to_owned(), |rows| rows.to_string()),
         );
-        let result = self.result("c.distance");
+        let number = if by.numbered { "pg_catalog.row_number() OVER ()" } else { "NULL::pg_catalog.int8" };
+        let numbered = format!("SELECT i.*, {number} AS n FROM ({inner}) i");
         let by_key = self.by_key();
-        if by.numbered {
-            let numbered = format!("SELECT i.*, pg_catalog.row_number() OVER () AS n FROM ({inner}) i");
-            format!("SELECT {result}, c.n FROM ({numbered}) c ORDER BY c.distance{by_key}")
-        } else {
-            format!("SELECT {result}, NULL::pg_catalog.int8 FROM ({inner}) c ORDER BY c.distance{by_key}")
-        }
+        let sorted =
+            format!("SELECT s.* FROM ({numbered}) s ORDER BY s.distance{} OFFSET 0", by_key.replace("c.k", "s.k"));
+        format!("SELECT {}, c.n FROM ({sorted}) c ORDER BY c.distance{by_key}", self.result("c.distance"))
     }
 
     /// The same, so that no index of vectors can serve: exact, with rows of one distance in the order of their keys.

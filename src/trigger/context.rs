@@ -3,12 +3,13 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use clip_core::{Error, Modality};
+use clip_core::{Embedding, Error, Modality};
 use pgrx::pg_sys;
 
 use super::failed::Key;
 use super::row::{Column, Row, Side};
 use crate::attachment::Sources;
+use crate::backend::remarks;
 use crate::error::OrRaise;
 use crate::pg::datum::{from_server, to_server};
 
@@ -21,6 +22,25 @@ unsafe extern "C-unwind" {
 
 /// The error, with the row in its CONTEXT: table, key or else text, and the column.
 pub fn raise(row: &Row, key: &Key, sources: &Sources<Column>, column: Column, error: Error) -> ! {
+    // Whoever catches the error puts the stack back.
+    push(row, key, sources, column);
+    Err::<(), _>(error).or_raise();
+    unreachable!("an error was raised")
+}
+
+/// The same for a vector of an image that is not all there.
+pub fn warn(row: &Row, key: &Key, sources: &Sources<Column>, column: Column, embedding: &Embedding) {
+    if embedding.remarks.incomplete.is_none() {
+        return;
+    }
+    let before = push(row, key, sources, column);
+    remarks::warn_of(embedding);
+    // SAFETY: what it was; an error between puts it back itself.
+    unsafe { pg_sys::error_context_stack = before };
+}
+
+/// Has what is reported from now on name the row; gives what the stack of such callbacks was.
+fn push(row: &Row, key: &Key, sources: &Sources<Column>, column: Column) -> *mut pg_sys::ErrorContextCallback {
     // SAFETY: the relation of the running call.
     let (table, column) = unsafe {
         let relation = &*(*row.relation()).rd_rel;
@@ -28,18 +48,18 @@ pub fn raise(row: &Row, key: &Key, sources: &Sources<Column>, column: Column, er
     };
     let key = shown(row, key, sources).map_or_else(String::new, |key| format!(", row {key}"));
     let context = to_server(&format!("table \"{table}\"{key}, column \"{column}\"")).unwrap_or_default();
-    // SAFETY: copied into memory that is there when the error is reported; the report takes the callback from the stack.
+    // SAFETY: copied into memory that is there when it is reported.
     unsafe {
         let text = pg_sys::pstrdup(context.as_ptr());
         let callback =
             pg_sys::palloc0(size_of::<pg_sys::ErrorContextCallback>()).cast::<pg_sys::ErrorContextCallback>();
-        (*callback).previous = pg_sys::error_context_stack;
+        let before = pg_sys::error_context_stack;
+        (*callback).previous = before;
         (*callback).callback = Some(tell);
         (*callback).arg = text.cast();
         pg_sys::error_context_stack = callback;
+        before
     }
-    Err::<(), _>(error).or_raise();
-    unreachable!("an error was raised")
 }
 
 unsafe extern "C-unwind" fn tell(text: *mut c_void) {

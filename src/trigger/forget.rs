@@ -7,7 +7,7 @@
 use pgrx::{pg_guard, pg_sys};
 
 use super::failed::Key;
-use super::row::{Column, Row, Side, Timing};
+use super::row::{Row, Side, Timing};
 use crate::attachment::wrong;
 use crate::pipeline::failures;
 use crate::wake;
@@ -54,19 +54,16 @@ pub unsafe extern "C-unwind" fn clip_wake_trigger(fcinfo: pg_sys::FunctionCallIn
 /// Rows of one table that a statement deletes.
 struct Deleted {
     name: std::ffi::CString,
-    embedding: Column,
     key: Key,
 }
 
 impl Deleted {
     fn of(row: &Row) -> Self {
         let Some(name) = row.arguments().into_iter().next() else { wrong("clip.forget_trigger expects an argument") };
-        Self { embedding: row.any_column(&name), name, key: Key::of(row) }
+        Self { name, key: Key::of(row) }
     }
 
     fn forget(&self, row: &Row) {
-        if row.is_null(self.embedding, Side::New) {
-            self.key.forget_failure(row, Side::New, &self.name);
-        }
+        self.key.forget_failure(row, Side::New, &self.name);
     }
 }

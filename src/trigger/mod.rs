@@ -8,6 +8,7 @@ mod context;
 mod enqueue;
 mod failed;
 mod forget;
+mod incomplete;
 mod row;
 mod stored;
 mod upsert;
@@ -79,6 +80,7 @@ impl Columns {
             return row.with(&[]);
         }
         let embedding = self.embed(row, modality, column, Side::New);
+        incomplete::record_new(row, &self.key, &self.spec.embedding, &embedding);
         let written = row.with(&self.changes(modality, column, &embedding));
         if self.clears(modality) {
             self.proposed.remember(row, written, embedding);
@@ -100,10 +102,11 @@ impl Columns {
             has_vector,
             is_brought: has_vector && row.differs(self.embedding),
         };
-        let mut changes = Vec::new();
+        let (mut changes, mut made) = (Vec::new(), None);
         match (source, change.vector()) {
             (Some((modality, column)), _) if let Some(embedding) = self.proposed_image(row, modality, column) => {
                 changes = self.changes(modality, column, &embedding);
+                made = Some(embedding);
             }
             (_, attachment::Vector::Remove) => changes.push(Change::null(self.embedding)),
             (Some(_), attachment::Vector::Make) if self.spec.is_async => {
@@ -123,6 +126,7 @@ impl Columns {
             (Some((modality, column)), attachment::Vector::Make) => {
                 let embedding = self.embed(row, modality, column, Side::New);
                 changes = self.changes(modality, column, &embedding);
+                made = Some(embedding);
             }
             (Some((modality, column)), attachment::Vector::Keep) => {
                 let is_image = modality == Modality::Image;
@@ -133,7 +137,9 @@ impl Columns {
                 {
                     changes.push(Change::null(column));
                 } else if is_image && self.is_last_chance(old, new, has_vector) {
-                    changes.push(self.set(&self.embed(row, modality, column, Side::Old)));
+                    let embedding = self.embed(row, modality, column, Side::Old);
+                    changes.push(self.set(&embedding));
+                    made = Some(embedding);
                 }
             }
             (None, _) => {}
@@ -146,6 +152,14 @@ impl Columns {
         }
         if !self.spec.is_async && self.key.is_changed(row) {
             self.key.forget_failure(row, Side::New, &self.spec.embedding);
+        }
+        // Of a vector that the row had, of an image that was not all there.
+        let is_other = change.is_brought || changes.iter().any(|change| change.is_of(self.embedding));
+        if !row.is_null(self.embedding, Side::Old) && (is_other || !has_vector || self.key.is_changed(row)) {
+            self.key.forget_failure(row, Side::Old, &self.spec.embedding);
+        }
+        if let Some(embedding) = made {
+            incomplete::record(row, &self.key, &self.spec.embedding, &embedding);
         }
         row.with(&changes)
     }
@@ -194,6 +208,7 @@ impl Columns {
         };
         let embedding = embedded.unwrap_or_else(|e| context::raise(row, &self.key, &self.sources, column, e));
         row.check_dimensions(self.embedding, self.vectors, embedding.len());
+        context::warn(row, &self.key, &self.sources, column, &embedding);
         embedding
     }
 }

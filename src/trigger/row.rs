@@ -55,6 +55,10 @@ impl Change {
         Self { column, value: None }
     }
 
+    pub fn is_of(&self, column: Column) -> bool {
+        self.column.number == column.number
+    }
+
     /// PostgreSQL has checked the statement's value, and asks nobody about a trigger's.
     fn check_domain(&self) {
         let (value, null) = (self.value.unwrap_or(pg_sys::Datum::from(0)), std::ptr::null_mut());

@@ -9,7 +9,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use clip_core::image::Limits;
+use clip_core::image::ReadOptions;
 use clip_core::pixels::decode_all;
 use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
 use clip_core::{Compute, Context};
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut best, start) = (Duration::MAX, Instant::now());
         while start.elapsed() < Duration::from_millis(500) {
             let run = Instant::now();
-            let decoded = decode_all(&copies, usize::MAX, &Limits::default(), &spec, &ctx)?;
+            let decoded = decode_all(&copies, usize::MAX, &ReadOptions::default(), &spec, &ctx)?;
             decoded.into_iter().collect::<Result<Vec<_>, _>>()?;
             best = best.min(run.elapsed());
         }

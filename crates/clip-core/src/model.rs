@@ -11,8 +11,9 @@ use crate::background::beside;
 use crate::calibrate::{Means, centre, normalize, uncentre};
 use crate::classify;
 use crate::compute::Context;
+use crate::embedding::Embedding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Limits, estimate};
+use crate::image::{Limits, Pixels, ReadOptions, estimate};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::memory::{self, Headroom, look};
 use crate::merges;
@@ -40,9 +41,6 @@ const TOKENIZING: usize = 64;
 const LONG_TEXT: usize = 1 << 20;
 
 type ReadTokenizer = Box<dyn FnOnce() -> Result<Tokenizer> + Send>;
-
-/// An L2-normalised vector of the model's space.
-pub type Embedding = Vec<f32>;
 
 /// A model whose parts are read on first use, each on its own.
 pub struct Model {
@@ -211,27 +209,39 @@ impl Model {
     }
 
     /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
-    pub fn embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Embedding>> {
+    pub fn embed_images(
+        &self,
+        images: &[&[u8]],
+        options: impl Into<ReadOptions>,
+        ctx: &Context,
+    ) -> Result<Vec<Embedding>> {
+        let options = options.into();
         self.with_files(ctx, || {
-            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
+            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, &options.limits, ctx)?);
             in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
-                let decoded = pixels::decode_all(&images[range.clone()], room, limits, &self.spec().image, ctx)?;
+                let decoded = pixels::decode_all(&images[range.clone()], room, &options, &self.spec().image, ctx)?;
                 let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
-                self.embed_pass(tower, &pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
+                self.embed_pass(tower, pixels.collect::<Result<Vec<_>>>()?, ctx)?.into_iter().collect()
             })
         })
     }
 
     /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
-    pub fn try_embed_images(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
+    pub fn try_embed_images(
+        &self,
+        images: &[&[u8]],
+        options: impl Into<ReadOptions>,
+        ctx: &Context,
+    ) -> Result<Vec<Result<Embedding>>> {
+        let options = options.into();
         self.with_files(ctx, || {
-            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, limits, ctx)?);
+            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, &options.limits, ctx)?);
             in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
                 let mut pixels = Vec::with_capacity(range.len());
-                let decoded = pixels::decode_each(&images[range], room, limits, &self.spec().image, ctx)?;
+                let decoded = pixels::decode_each(&images[range], room, &options, &self.spec().image, ctx)?;
                 let failures: Vec<_> =
                     decoded.into_iter().map(|result| result.map(|values| pixels.push(values)).err()).collect();
-                let mut embedded = self.embed_pass(tower, &pixels, ctx)?.into_iter();
+                let mut embedded = self.embed_pass(tower, pixels, ctx)?.into_iter();
                 let result = |failure: Option<Error>| match failure {
                     Some(e) => Ok(Err(e)),
                     None => embedded.next().ok_or_else(|| Error::internal("an image has no embedding")),
@@ -246,7 +256,8 @@ impl Model {
         self.with_files(ctx, || {
             let (tower, need) = (self.vision_tower()?, self.pass_need());
             in_passes(&vec![1; pixels.len()], &IMAGES, &need, ctx, |range, ctx| {
-                self.embed_pass(tower, &pixels[range], ctx)?.into_iter().collect()
+                let vectors = tower.forward(&pixels[range], ctx)?;
+                finish_each(vectors, self.means().map(|means| &*means.image))?.into_iter().collect()
             })
         })
     }
@@ -278,11 +289,15 @@ impl Model {
         Ok((Need { beside, ..need }, room))
     }
 
-    fn embed_pass(&self, tower: &VisionTower, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Result<Embedding>>> {
+    fn embed_pass(&self, tower: &VisionTower, pixels: Vec<Pixels>, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
         if pixels.is_empty() {
             return Ok(Vec::new());
         }
-        finish_each(tower.forward(pixels, ctx)?, self.means().map(|means| &*means.image))
+        let (values, remarks): (Vec<_>, Vec<_>) = pixels.into_iter().map(|image| (image.values, image.remarks)).unzip();
+        let embedded = finish_each(tower.forward(&values, ctx)?, self.means().map(|means| &*means.image))?;
+        let remarked =
+            embedded.into_iter().zip(remarks).map(|(result, remarks)| result.map(|embedding| embedding.with(remarks)));
+        Ok(remarked.collect())
     }
 
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
@@ -366,10 +381,10 @@ fn finish(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Embedding>> {
 }
 
 fn finish_each(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Result<Embedding>>> {
-    let rows: Vec<Embedding> = rows.to_vec2()?;
+    let rows: Vec<Vec<f32>> = rows.to_vec2()?;
     let finished = rows.into_iter().map(|mut row| {
         let done = normalize(&mut row).and_then(|()| mean.map_or(Some(()), |mean| centre(&mut row, mean)));
-        done.map(|()| row).ok_or_else(|| Error::internal("the model gave a vector without a direction"))
+        done.map(|()| row.into()).ok_or_else(|| Error::internal("the model gave a vector without a direction"))
     });
     Ok(finished.collect())
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::compute::Context;
 use crate::detached::detached;
 use crate::error::Result;
-use crate::image::{Estimate, Limits, estimate, estimate_hash, perceptual_hash, pixel_values};
+use crate::image::{Estimate, Limits, Pixels, ReadOptions, estimate, estimate_hash, perceptual_hash, pixel_values};
 use crate::memory::copied;
 use crate::spec::ImageSpec;
 
@@ -18,22 +18,22 @@ use crate::spec::ImageSpec;
 pub fn decode_all(
     images: &[&[u8]],
     room: usize,
-    limits: &Limits,
+    options: &ReadOptions,
     spec: &ImageSpec,
     ctx: &Context,
-) -> Result<Vec<Result<Vec<f32>>>> {
-    decode_with(images.len(), true, ctx, |i, ctx| decode(images[i], room, limits, spec, ctx))
+) -> Result<Vec<Result<Pixels>>> {
+    decode_with(images.len(), true, ctx, |i, ctx| decode(images[i], room, options, spec, ctx))
 }
 
 /// The same, where an error ends nothing: as many results as images.
 pub fn decode_each(
     images: &[&[u8]],
     room: usize,
-    limits: &Limits,
+    options: &ReadOptions,
     spec: &ImageSpec,
     ctx: &Context,
-) -> Result<Vec<Result<Vec<f32>>>> {
-    decode_with(images.len(), false, ctx, |i, ctx| decode(images[i], room, limits, spec, ctx))
+) -> Result<Vec<Result<Pixels>>> {
+    decode_with(images.len(), false, ctx, |i, ctx| decode(images[i], room, options, spec, ctx))
 }
 
 /// The [hash](perceptual_hash) of an image, by which copies of a picture find each other.
@@ -42,9 +42,9 @@ pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
     ctx.attend(|| make(image, room, estimate_hash(image, &limits), ctx, move |bytes| perceptual_hash(bytes, &limits)))
 }
 
-fn decode(bytes: &[u8], room: usize, limits: &Limits, spec: &ImageSpec, ctx: &Context) -> Result<Vec<f32>> {
-    let (estimate, limits, spec) = (estimate(bytes, limits, spec), *limits, spec.clone());
-    make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, &limits, &spec))
+fn decode(bytes: &[u8], room: usize, options: &ReadOptions, spec: &ImageSpec, ctx: &Context) -> Result<Pixels> {
+    let (estimate, options, spec) = (estimate(bytes, &options.limits, spec), *options, spec.clone());
+    make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, &options, &spec))
 }
 
 /// What `work` makes of an image, within `room`, and where that does not look up, on a thread of its own.

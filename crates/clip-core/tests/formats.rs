@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clip_core::import::{Imported, import};
-use clip_core::{Compute, Context, Error, ErrorKind, Installed, Model, ModelDir, Precision, Result};
+use clip_core::{Compute, Context, Embedding, Error, ErrorKind, Installed, Model, ModelDir, Precision, Result};
 use common::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ fn installed() -> (TempDir, ModelDir) {
     (dir, models)
 }
 
-fn vector(installed: Installed) -> Result<Vec<f32>> {
+fn vector(installed: Installed) -> Result<Embedding> {
     let model = Model::new(installed, Some(Precision::F32))?;
     let compute = Compute::new(1)?;
     model.embed_texts(&["a cat"], &Context { compute: &compute, stop: &|| false }).map(|mut vectors| vectors.remove(0))

@@ -247,7 +247,7 @@ fn absurd_tiff() {
         refused_early("samples", &tiff(&[(277, 4, 1, value)]), &refused);
         refused_early(
             "tiles",
-            &tiff(&[(322, 4, 1, value), (323, 4, 1, value), (324, 4, 1, 8), (325, 4, 1, 256)]),
+            &tiff(&[(259, 3, 1, 5), (322, 4, 1, value), (323, 4, 1, value), (324, 4, 1, 8), (325, 4, 1, 256)]),
             &refused,
         );
         refused_early("one tile of many", &tiff(&[(256, 4, 1, 9000), (322, 4, 1, 16), (323, 4, 1, value)]), &refused);

@@ -16,7 +16,7 @@ use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel};
 use clip_core::import::{Imported, import};
 use clip_core::spec::TextPooling;
-use clip_core::{Compute, Context, Model, ModelDir, Precision};
+use clip_core::{Compute, Context, Embedding, Model, ModelDir, Precision};
 use common::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -193,7 +193,9 @@ impl Inputs {
     fn ours(&self, model: &Model) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
         let compute = Compute::new(2).unwrap();
         let ctx = Context { compute: &compute, stop: &|| false };
-        (model.embed_tokens(&self.ids, &ctx).unwrap(), model.embed_pixels(&self.pixels, &ctx).unwrap())
+        let vectors = |embedded: Vec<Embedding>| embedded.iter().map(|embedding| embedding.to_vec()).collect();
+        let (texts, images) = (model.embed_tokens(&self.ids, &ctx), model.embed_pixels(&self.pixels, &ctx));
+        (vectors(texts.unwrap()), vectors(images.unwrap()))
     }
 
     fn theirs(&self, model: &ClipModel, image: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {

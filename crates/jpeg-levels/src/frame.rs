@@ -44,6 +44,18 @@ pub struct Component {
     pub upsampling: Upsampling,
 }
 
+impl Component {
+    /// Without the triangle filter.
+    pub fn repeat(&mut self) {
+        self.upsampling = match self.upsampling {
+            Upsampling::Across => Upsampling::Repeat(2, 1),
+            Upsampling::Down => Upsampling::Repeat(1, 2),
+            Upsampling::Both => Upsampling::Repeat(2, 2),
+            other => other,
+        };
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub width: usize,

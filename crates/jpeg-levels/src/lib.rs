@@ -163,6 +163,13 @@ impl<'a> Decoder<'a> {
         self.colour
     }
 
+    /// Repeats chroma samples, as libjpeg does where its `do_fancy_upsampling` is off. Readers of raw samples, such as
+    /// libtiff's of old-style JPEG, do so, too.
+    pub fn repeat_chroma(mut self) -> Self {
+        self.frame.components.iter_mut().for_each(frame::Component::repeat);
+        self
+    }
+
     /// The segments before the first scan, by their markers: those of applications (0xe0 to 0xef) hold metadata.
     pub fn segments(&self) -> Segments<'a> {
         Segments(Input { pos: 2, marker: 0, ..self.reader.input })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clip_core::image::{Grey16, Limits, ReadOptions, Truncated};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
@@ -125,6 +126,8 @@ pub enum Command {
         r#as: String,
         #[command(flatten)]
         sample: Sample,
+        #[command(flatten)]
+        reading: Images,
         /// Also write the two mean vectors to this file
         #[arg(long, value_name = "FILE")]
         save_means: Option<PathBuf>,
@@ -171,6 +174,8 @@ pub enum Command {
         /// An image file to embed (JPEG, PNG, WebP, GIF, BMP, TIFF)
         #[arg(long, value_name = "FILE")]
         image: Vec<PathBuf>,
+        #[command(flatten)]
+        reading: Images,
         /// Threads to compute with, 0 for automatic
         #[arg(long, default_value_t = 0)]
         threads: usize,
@@ -200,6 +205,33 @@ impl Sample {
             (Some(means), ..) => calibrate::Sample::Means(means),
             (None, Some(texts), Some(images)) => calibrate::Sample::Inputs { texts, images },
             _ => unreachable!("the argument parser requires --means, or --texts with --images"),
+        }
+    }
+}
+
+/// How images are read: the settings of the extension, by the same names.
+#[derive(Args)]
+pub struct Images {
+    /// Largest image file, in bytes
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_bytes)]
+    max_image_bytes: usize,
+    /// Largest image, in pixels
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    max_image_pixels: u64,
+    /// What becomes of images that are truncated or damaged
+    #[arg(long, value_name = "error|embed", default_value = "error", hide_default_value = true, value_parser = ["error", "embed"])]
+    truncated_images: String,
+    /// What becomes of grey levels above 255, in images of 16 bits and more
+    #[arg(long, value_name = "clip|scale", default_value = "clip", hide_default_value = true, value_parser = ["clip", "scale"])]
+    gray16: String,
+}
+
+impl Images {
+    pub fn options(&self) -> ReadOptions {
+        ReadOptions {
+            limits: Limits { max_bytes: self.max_image_bytes, max_pixels: self.max_image_pixels },
+            truncated: if self.truncated_images == "embed" { Truncated::Accept } else { Truncated::Refuse },
+            grey16: if self.gray16 == "scale" { Grey16::Scale } else { Grey16::Clip },
         }
     }
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clip_core::calibrate::{self, MeanVector, Means};
-use clip_core::image::Limits;
+use clip_core::image::ReadOptions;
 use clip_core::{Compute, Context, Error, ErrorKind, Model, ModelDir, Precision, Result};
 
+use crate::embed::warn;
 use crate::files::{self, invalid, read};
 use crate::models::report;
 use crate::progress::Bar;
@@ -25,6 +26,7 @@ pub fn calibrate(
     name: &str,
     new: &str,
     sample: &Sample,
+    options: &ReadOptions,
     save: Option<&Path>,
     threads: usize,
     models: &ModelDir,
@@ -37,7 +39,7 @@ pub fn calibrate(
         Sample::Inputs { texts, images } => {
             let (model, compute) = (Model::new(plain.clone(), Some(Precision::F32))?, Compute::new(threads)?);
             let ctx = Context { compute: &compute, stop: &|| false };
-            Means { text: mean_text(&model, texts, &ctx)?, image: mean_image(&model, images, &ctx)? }
+            Means { text: mean_text(&model, texts, &ctx)?, image: mean_image(&model, images, options, &ctx)? }
         }
     };
     if let Some(path) = save {
@@ -61,12 +63,15 @@ fn mean_text(model: &Model, path: &Path, ctx: &Context) -> Result<Vec<f32>> {
 }
 
 /// Files that are no images are named and left out: directories of pictures hold other things too.
-fn mean_image(model: &Model, dir: &Path, ctx: &Context) -> Result<Vec<f32>> {
+fn mean_image(model: &Model, dir: &Path, options: &ReadOptions, ctx: &Context) -> Result<Vec<f32>> {
     let files = listing(dir)?;
     let (mut mean, bar) = (MeanVector::default(), Bar::new("{msg} [{bar:40}] {pos}/{len}", "images"));
     for (i, path) in files.iter().enumerate() {
-        match model.embed_images(&[&read(path)?], &Limits::default(), ctx) {
-            Ok(vectors) => vectors.iter().for_each(|vector| mean.add(vector)),
+        match model.embed_images(&[&read(path)?], options, ctx) {
+            Ok(vectors) => vectors.iter().for_each(|vector| {
+                warn(path, vector.remarks);
+                mean.add(vector);
+            }),
             Err(e) if matches!(e.kind, ErrorKind::InvalidImage | ErrorKind::Unsupported | ErrorKind::LimitExceeded) => {
                 eprintln!("pgclip: left out {}: {e}", path.display());
             }

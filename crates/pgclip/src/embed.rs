@@ -1,25 +1,27 @@
 //! `embed`: the engine's embeddings on standard output.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use clip_core::image::Limits;
-use clip_core::{Compute, Context, Embedding, Error, Model, ModelDir, Precision, Result};
+use clip_core::image::{ReadOptions, Remarks};
+use clip_core::{Compute, Context, Error, Model, ModelDir, Precision, Result};
 use serde::Serialize;
 
 use crate::args::Input;
 use crate::files::read;
 
 #[derive(Serialize)]
-struct Line {
+struct Line<'a> {
     kind: &'static str,
     dims: usize,
-    embedding: Embedding,
+    embedding: &'a [f32],
 }
 
 pub fn embed(
     name: &str,
     precision: Option<Precision>,
     inputs: &[Input],
+    options: &ReadOptions,
     threads: usize,
     models: &ModelDir,
 ) -> Result<()> {
@@ -30,15 +32,31 @@ pub fn embed(
         let (kind, embeddings) = match input {
             Input::Text(text) => ("text", model.embed_texts(&[text], &ctx)?),
             Input::Image(path) => {
-                let embedded = model.embed_images(&[&read(path)?], &Limits::default(), &ctx);
-                ("image", embedded.map_err(|e| e.context(path.display()))?)
+                let embedded =
+                    model.embed_images(&[&read(path)?], options, &ctx).map_err(|e| e.context(path.display()))?;
+                embedded.iter().for_each(|embedding| warn(path, embedding.remarks));
+                ("image", embedded)
             }
         };
         for embedding in embeddings {
-            let line = serde_json::to_string(&Line { kind, dims: embedding.len(), embedding })
+            let line = serde_json::to_string(&Line { kind, dims: embedding.len(), embedding: &embedding })
                 .map_err(|e| Error::internal(e.to_string()))?;
             writeln!(io::stdout(), "{line}").map_err(|e| Error::internal(e.to_string()))?;
         }
     }
     Ok(())
+}
+
+/// What has to be known of an image beside its embedding.
+pub fn warn(path: &Path, remarks: Remarks) {
+    if let Some(format) = remarks.incomplete {
+        eprintln!(
+            "pgclip: {}: {} image is truncated or damaged, embedded as far as it can be decoded",
+            path.display(),
+            format.name()
+        );
+    }
+    if remarks.clipped {
+        eprintln!("pgclip: {}: grey levels were cut to 0 to 255, see --gray16", path.display());
+    }
 }

@@ -67,14 +67,15 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Bench { name, precision, case, photo, threads, models } => {
             bench::bench(&name, precision, &case, threads, &photo, &models.open()?)
         }
-        Command::Calibrate { name, r#as, sample, save_means, threads, models } => {
-            calibrate::calibrate(&name, &r#as, &sample.get(), save_means.as_deref(), threads, &models.open()?)
+        Command::Calibrate { name, r#as, sample, reading, save_means, threads, models } => {
+            let (sample, options) = (sample.get(), reading.options());
+            calibrate::calibrate(&name, &r#as, &sample, &options, save_means.as_deref(), threads, &models.open()?)
         }
         Command::Evaluate { name, precision, set, page, threads, models } => {
             evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
-        Command::Embed { name, precision, threads, models, .. } => {
-            embed::embed(&name, precision, &parsed.inputs, threads, &models.open()?)
+        Command::Embed { name, precision, reading, threads, models, .. } => {
+            embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)
         }
     }
 }

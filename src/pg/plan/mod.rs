@@ -15,7 +15,7 @@ use pgrx::spi::{self, Spi, SpiClient};
 
 use crate::pg::datum::to_server;
 use crate::pg::settings::{SettingsLevel, set};
-pub use read::{look_up, open, read};
+pub use read::{Planned, look_up, open, read};
 pub use rows::{Row, Rows};
 
 /// Plans that a session keeps at most. When there are more, it begins anew.

@@ -13,6 +13,9 @@ use super::{Plan, Rows, values};
 /// Parsed once a session.
 const OPTIONS: u32 = pg_sys::CURSOR_OPT_CUSTOM_PLAN | pg_sys::CURSOR_OPT_NO_SCROLL;
 
+/// Planned once a session, too.
+const LOOK_UP: u32 = pg_sys::CURSOR_OPT_GENERIC_PLAN | pg_sys::CURSOR_OPT_NO_SCROLL;
+
 /// All rows of a statement, by parallel workers where they are of use.
 pub fn read<'a>(client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<'_>]) -> spi::Result<Rows<'a>> {
     Plan::find(OPTIONS | pg_sys::CURSOR_OPT_PARALLEL_OK, arguments, sql)?.run(client, arguments, true)
@@ -20,8 +23,7 @@ pub fn read<'a>(client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<
 
 /// A look-up by a key, whose plan is kept.
 pub fn look_up<'a>(client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<'_>]) -> spi::Result<Rows<'a>> {
-    Plan::find(pg_sys::CURSOR_OPT_GENERIC_PLAN | pg_sys::CURSOR_OPT_NO_SCROLL, arguments, sql)?
-        .run(client, arguments, true)
+    Plan::find(LOOK_UP, arguments, sql)?.run(client, arguments, true)
 }
 
 /// A statement that is planned, and has not run yet.
@@ -31,9 +33,27 @@ pub struct Opened<'a> {
     connection: PhantomData<&'a ()>,
 }
 
+/// Does the best way depend on the values?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Planned {
+    /// No: the plan is kept.
+    Once,
+    /// Yes.
+    EachTime,
+}
+
 /// Without parallel workers: whoever fetches some rows gets none.
-pub fn open<'a>(_client: &'a SpiClient<'_>, sql: &str, arguments: &[DatumWithOid<'_>]) -> spi::Result<Opened<'a>> {
-    let plan = Plan::find(OPTIONS, arguments, sql)?;
+pub fn open<'a>(
+    _client: &'a SpiClient<'_>,
+    planned: Planned,
+    sql: &str,
+    arguments: &[DatumWithOid<'_>],
+) -> spi::Result<Opened<'a>> {
+    let options = match planned {
+        Planned::Once => LOOK_UP,
+        Planned::EachTime => OPTIONS,
+    };
+    let plan = Plan::find(options, arguments, sql)?;
     let (mut values, nulls) = values(arguments);
     // SAFETY: arguments of the types that the plan was made for. The portal holds what it needs of the plan; if an error
     // comes, the (sub)transaction's abort closes it.

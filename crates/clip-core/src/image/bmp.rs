@@ -3,14 +3,15 @@
 //! A decoder of its own, since the format is simple and `image`'s differs from Pillow in what matters here: the scaling
 //! of 16-bit colours and what run-length escapes leave behind. Follows Pillow's `BmpImagePlugin.py`.
 
+use super::Rgb8;
 use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::Bmp;
+use super::options::{ReadOptions, Remarks, Truncated};
 use super::png::unpack;
 use super::reader::{array, slice, u8_at, u16_le, u32_le};
-use super::{Limits, Rgb8};
-use crate::Result;
 use crate::memory::{reserve, zeroed};
+use crate::{ErrorKind, Result};
 
 struct Header {
     width: u32,
@@ -33,14 +34,26 @@ const RLE8: u32 = 1;
 const RLE4: u32 = 2;
 const BITFIELDS: u32 = 3;
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let header = Header::read(bytes)?;
-    let area = check_pixels(Bmp, header.width, header.height, limits)?;
+    let area = check_pixels(Bmp, header.width, header.height, &options.limits)?;
     let data = bytes.get(header.offset..).ok_or_else(|| truncated(Bmp))?;
     let width = header.width as usize;
+    let accept = options.truncated == Truncated::Accept;
+    let mut incomplete = false;
     let mut pixels = match header.compression {
         RLE8 | RLE4 => {
-            let indices = runs(data, header.compression == RLE4, width, area)?;
+            let mut indices = Vec::new();
+            if let Err(e) = runs(data, header.compression == RLE4, width, area, &mut indices) {
+                // What was refused for want of memory is refused.
+                if !accept || e.kind != ErrorKind::InvalidImage {
+                    return Err(e);
+                }
+                incomplete = true;
+                let left = area - indices.len();
+                reserve(&mut indices, left)?;
+                indices.resize(area, 0);
+            }
             let mut pixels = zeroed(3 * area)?;
             for (indices, pixels) in indices.chunks(PIECE).zip(pixels.chunks_mut(3 * PIECE)) {
                 look();
@@ -49,7 +62,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
             }
             pixels
         }
-        _ => rows(data, &header, area)?,
+        _ => rows(data, &header, area, accept, &mut incomplete)?,
     };
     if header.bottom_up {
         let mut rows = pixels.chunks_exact_mut(3 * width);
@@ -59,7 +72,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         }
     }
     let image = Rgb8 { width: header.width, height: header.height, pixels };
-    Ok(Decoded::rgb(image, 1))
+    let remarks = Remarks { incomplete: incomplete.then_some(Bmp), ..Remarks::default() };
+    Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
 }
 
 /// The pixels, and of run lengths the indices that they are made of.
@@ -131,20 +145,24 @@ fn check_coding(bits: u16, compression: u32) -> Result<()> {
     }
 }
 
-/// Uncompressed rows, in the file's order; each begins at a multiple of four bytes.
-fn rows(data: &[u8], header: &Header, area: usize) -> Result<Vec<u8>> {
+/// Uncompressed rows, in the file's order; each begins at a multiple of four bytes. Where missing ones are accepted they are zeros.
+fn rows(data: &[u8], header: &Header, area: usize, accept: bool, incomplete: &mut bool) -> Result<Vec<u8>> {
     let width = header.width as usize;
     let stride = (width * usize::from(header.bits)).div_ceil(32) * 4;
     // The last row may lack its padding.
     let needed = stride * (header.height as usize - 1) + (width * usize::from(header.bits)).div_ceil(8);
-    if data.len() < needed {
+    *incomplete = data.len() < needed;
+    if *incomplete && !accept {
         return Err(truncated(Bmp));
     }
     let unpack_row = row_format(header)?;
     let mut pixels = zeroed(3 * area)?;
-    for (row, out) in data.chunks(stride).zip(pixels.chunks_exact_mut(3 * width)) {
+    let line = (width * usize::from(header.bits)).div_ceil(8);
+    let mut given = data.chunks(stride).take_while(|row| row.len() >= line);
+    let none = if *incomplete { zeroed(line)? } else { Vec::new() };
+    for out in pixels.chunks_exact_mut(3 * width) {
         look();
-        unpack_row(row, out.as_chunks_mut::<3>().0, header);
+        unpack_row(given.next().unwrap_or(&none), out.as_chunks_mut::<3>().0, header);
     }
     Ok(pixels)
 }
@@ -188,11 +206,11 @@ fn sixteen_bits(row: &[u8], out: &mut [[u8; 3]], red_shift: u32, green_max: u32)
     }
 }
 
-/// Run-length coded palette indices, rows in the file's order. What the escapes jump over is index 0.
-fn runs(data: &[u8], four_bits: bool, width: usize, area: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+/// Run-length coded palette indices, rows in the file's order. What the escapes jump over is index 0. After an error `out` has
+/// those before it.
+fn runs(data: &[u8], four_bits: bool, width: usize, area: usize, out: &mut Vec<u8>) -> Result<()> {
     // What the file claims is not taken before it is there, unless a jump needs it.
-    reserve(&mut out, area.min(128 * data.len()))?;
+    reserve(out, area.min(128 * data.len()))?;
     let (mut at, mut x, mut codes) = (0, 0, 0_usize);
     while out.len() < area {
         if codes.is_multiple_of(1 << 12) {
@@ -201,7 +219,7 @@ fn runs(data: &[u8], four_bits: bool, width: usize, area: usize) -> Result<Vec<u
         codes += 1;
         if out.capacity() < area && out.capacity() - out.len() < 256 * (width + 2) {
             let left = area - out.len();
-            reserve(&mut out, left)?;
+            reserve(out, left)?;
         }
         let [count, value] = array(data, at).ok_or_else(|| truncated(Bmp))?;
         at += 2;
@@ -241,5 +259,5 @@ fn runs(data: &[u8], four_bits: bool, width: usize, area: usize) -> Result<Vec<u
             }
         }
     }
-    Ok(out)
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::format::{Format, sniff};
 use super::ycc::{Levels, ycc_pixels_to_rgb};
-use super::{Limits, Rgb8, bmp, gif, jpeg, orient, png, tiff, webp};
+use super::{Limits, ReadOptions, Remarks, Rgb8, bmp, gif, jpeg, orient, png, tiff, webp};
 use crate::memory;
 use crate::{Error, Result};
 
@@ -15,43 +15,53 @@ pub(super) struct Decoded {
     pub image: Rgb8,
     pub levels: Levels,
     pub orientation: u8,
+    pub remarks: Remarks,
 }
 
 impl Decoded {
     pub fn rgb(image: Rgb8, orientation: u8) -> Self {
-        Self { image, levels: Levels::Rgb, orientation }
+        Self { image, levels: Levels::Rgb, orientation, remarks: Remarks::default() }
     }
 }
 
 /// Decodes JPEG, PNG, WebP, GIF, BMP and TIFF (of animations and multi-page files the first picture), applies the EXIF
 /// orientation and drops alpha, as `ImageOps.exif_transpose(Image.open(b)).convert("RGB")` does in Pillow.
 ///
-/// Fails with `LimitExceeded` when the bytes or, by the header, the pixels exceed `limits`; with `Unsupported` when the
+/// Fails with `LimitExceeded` when the bytes or, by the header, the pixels exceed the limits; with `Unsupported` when the
 /// image is of a kind that no decoder here reads; with `InvalidImage` when it is damaged, truncated or no image at all.
 /// Bytes after a complete image do not matter.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb8> {
-    let mut picture = stored(bytes, limits)?;
+    Ok(decode_with(bytes, limits)?.0)
+}
+
+/// As [`decode`], with choices, and what has to be known of the picture.
+pub fn decode_with(bytes: &[u8], options: impl Into<ReadOptions>) -> Result<(Rgb8, Remarks)> {
+    let mut picture = stored(bytes, &options.into())?;
     if picture.levels == Levels::YCbCr {
         ycc_pixels_to_rgb(&mut picture.image.pixels);
     }
-    orient::apply(picture.image, picture.orientation)
+    Ok((orient::apply(picture.image, picture.orientation)?, picture.remarks))
 }
 
 /// As [`decode`], but for the orientation and the conversion to RGB.
-pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
-    check_bytes(bytes.len(), limits)?;
+pub(super) fn stored(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    check_bytes(bytes.len(), &options.limits)?;
     let format = sniff(bytes)?;
     // A decoder that panics on damaged input must not take its caller's process or transaction with it.
     let decoded = guarded(|| match format {
-        Format::Jpeg => jpeg::decode(bytes, limits),
-        Format::Png => png::decode(bytes, limits),
-        Format::WebP => webp::decode(bytes, limits),
-        Format::Gif => gif::decode(bytes, limits),
-        Format::Bmp => bmp::decode(bytes, limits),
-        Format::Tiff => tiff::decode(bytes, limits),
+        Format::Jpeg => jpeg::decode(bytes, options),
+        Format::Png => png::decode(bytes, options),
+        Format::WebP => webp::decode(bytes, &options.limits),
+        Format::Gif => gif::decode(bytes, options),
+        Format::Bmp => bmp::decode(bytes, options),
+        Format::Tiff => tiff::decode(bytes, options),
     });
     let decoded = decoded.unwrap_or_else(|| Err(damaged(format, "decoder failed")))?;
     check_buffer(&decoded.image)?;
+    // Of a picture that is one colour nothing was decoded, or nothing that tells it from others.
+    if decoded.remarks.incomplete.is_some() && is_flat(&decoded.image) {
+        return Err(truncated(format));
+    }
     Ok(decoded)
 }
 
@@ -93,7 +103,8 @@ pub(super) fn look() {
 
 fn check_bytes(given: usize, limits: &Limits) -> Result<()> {
     if given > limits.max_bytes {
-        return Err(Error::limit(format!("image of {given} bytes exceeds the limit of {} bytes", limits.max_bytes)));
+        return Err(Error::limit(format!("image of {given} bytes exceeds the limit of {} bytes", limits.max_bytes))
+            .with_hint("A superuser may raise clip.max_image_bytes; of pgclip it is --max-image-bytes."));
     }
     Ok(())
 }
@@ -109,9 +120,15 @@ pub(super) fn check_pixels(format: Format, width: u32, height: u32, limits: &Lim
         return Err(Error::limit(format!(
             "image of {width} x {height} pixels exceeds the limit of {} pixels",
             limits.max_pixels
-        )));
+        ))
+        .with_hint("A superuser may raise clip.max_image_pixels; of pgclip it is --max-image-pixels."));
     }
     Ok(pixels as usize)
+}
+
+fn is_flat(image: &Rgb8) -> bool {
+    let pixels = image.pixels.as_chunks::<3>().0;
+    pixels.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 fn check_buffer(image: &Rgb8) -> Result<()> {

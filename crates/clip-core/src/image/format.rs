@@ -1,5 +1,7 @@
 //! Which format some bytes claim to be, by their first bytes alone.
 
+use super::signatures::{Other, signature};
+use super::textual::describe;
 use crate::{Error, Result};
 
 /// An image format that [`super::decode`] reads.
@@ -28,53 +30,39 @@ impl Format {
 
 /// Recognises the format by its magic number.
 ///
-/// Fails with `InvalidImage` when the bytes are none of the formats, and with `Unsupported` when they are a HEIC, AVIF or
-/// JPEG XL image: those are pictures, so the user is told what to do.
+/// Fails with `Unsupported` when the bytes are a picture of another format, and with `InvalidImage` when they are none. The hint
+/// says what they look like, and what to do.
 pub fn sniff(bytes: &[u8]) -> Result<Format> {
-    let riff_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
-    match bytes {
-        [] => Err(Error::invalid_image("image is empty")),
-        [0xff, 0xd8, 0xff, ..] => Ok(Format::Jpeg),
-        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Ok(Format::Png),
-        _ if riff_webp => Ok(Format::WebP),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Format::Gif),
-        [b'B', b'M', ..] => Ok(Format::Bmp),
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Format::Tiff),
-        _ => Err(match other_image(bytes) {
-            Some(name) => Error::unsupported(format!("{name} images are not supported"))
-                .with_hint("Convert the image to JPEG, PNG, WebP, GIF, BMP or TIFF."),
-            None => Error::invalid_image("image is not JPEG, PNG, WebP, GIF, BMP or TIFF"),
-        }),
-    }
+    sniff_known(bytes).ok_or_else(|| refusal(bytes))
 }
 
-/// Pictures that are recognised only to be refused by name.
-fn other_image(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(&[0xff, 0x0a]) || bytes.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n") {
-        return Some("JPEG XL");
-    }
-    if bytes.get(4..8) != Some(b"ftyp") {
-        return None;
-    }
-    // The ISO base media file format (HEIC and AVIF, but videos too) names its brand after `ftyp`.
-    match bytes.get(8..12)? {
-        b"avif" | b"avis" => Some("AVIF"),
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIC"),
+pub(super) fn sniff_known(bytes: &[u8]) -> Option<Format> {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
+        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Format::Png),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
+        [b'B', b'M', ..] => Some(Format::Bmp),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
         _ => None,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-
-    #[test]
-    fn other_pictures_are_refused_by_name() {
-        let e = sniff(b"\0\0\0\x18ftypheic\0\0\0\0").unwrap_err();
-        assert_eq!((e.kind, e.message.as_str()), (ErrorKind::Unsupported, "HEIC images are not supported"));
-        assert!(e.hint.is_some());
-        let e = sniff(b"<svg xmlns=").unwrap_err();
-        assert_eq!(e.kind, ErrorKind::InvalidImage);
+fn refusal(bytes: &[u8]) -> Error {
+    if bytes.is_empty() {
+        return Error::invalid_image("image is empty").with_hint("The value has no bytes. NULL stands for no image.");
+    }
+    let no_image = || Error::invalid_image("image is not JPEG, PNG, WebP, GIF, BMP or TIFF");
+    match signature(bytes) {
+        Some(Other::Picture(name)) => Error::unsupported(format!("{name} images are not supported"))
+            .with_hint("Convert the image to JPEG, PNG, WebP, GIF, BMP or TIFF."),
+        Some(Other::File(what, hint)) => no_image().with_hint(format!("The bytes look like {what}. {hint}")),
+        None => match describe(bytes) {
+            Some((what, hint)) => no_image().with_hint(format!("The bytes look like {what}. {hint}")),
+            None if bytes.iter().take(64).all(|byte| *byte == 0) => no_image().with_hint(
+                "The bytes begin with zeros, as a file does that was not written to its end. Look for the original.",
+            ),
+            None => no_image(),
+        },
     }
 }

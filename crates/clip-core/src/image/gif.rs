@@ -8,30 +8,32 @@ use std::num::NonZeroU64;
 
 use gif::{DecodeOptions, DecodingError, MemoryLimit};
 
+use super::Rgb8;
 use super::decode::{Decoded, check_pixels, damaged, look, truncated};
 use super::estimate::Need;
 use super::format::Format::Gif;
+use super::options::{ReadOptions, Remarks, Truncated};
 use super::reader::{Pieces, u16_le};
-use super::{Limits, Rgb8};
 use crate::Result;
 use crate::memory::zeroed;
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    let limits = &options.limits;
     let side = |at| u16_le(bytes, at).ok_or_else(|| truncated(Gif));
     let (screen_width, screen_height) = (side(6)?, side(8)?);
     check_pixels(Gif, screen_width.into(), screen_height.into(), limits)?;
 
-    let mut options = DecodeOptions::new();
+    let mut decoding = DecodeOptions::new();
     let memory = NonZeroU64::new(limits.max_pixels).unwrap_or(NonZeroU64::MIN);
-    options.set_memory_limit(MemoryLimit::Bytes(memory));
-    options.allow_unknown_blocks(true);
-    let mut decoder = options.read_info(Pieces::new(bytes)).map_err(gif_error)?;
+    decoding.set_memory_limit(MemoryLimit::Bytes(memory));
+    decoding.allow_unknown_blocks(true);
+    let mut decoder = decoding.read_info(Pieces::new(bytes)).map_err(gif_error)?;
     let frame = decoder.next_frame_info().map_err(gif_error)?;
     let frame = frame.ok_or_else(|| damaged(Gif, "no picture in it"))?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (frame_width, frame_height) = (usize::from(frame.width), usize::from(frame.height));
     check_pixels(Gif, frame_width as u32, frame_height as u32, limits)?;
-    let background = frame.transparent.unwrap_or(0);
+    let (background, interlaced) = (frame.transparent.unwrap_or(0), frame.interlaced);
     let local = frame.palette.clone();
 
     let width = usize::from(screen_width).max(left + frame_width);
@@ -39,28 +41,39 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let area = check_pixels(Gif, width as u32, height as u32, limits)?;
     let palette = palette(local.as_deref().or(decoder.global_palette()));
 
-    let mut indices = zeroed(frame_width * frame_height)?;
-    decoder.read_into_buffer(&mut indices).map_err(gif_error)?;
-    look();
     let mut pixels = zeroed(3 * area)?;
     let canvas = pixels.as_chunks_mut::<3>().0;
-    if frame_width * frame_height < area {
-        canvas.fill(palette[usize::from(background)]);
-    }
-    for (row, out) in indices.chunks_exact(frame_width).zip(canvas.chunks_exact_mut(width).skip(top)) {
+    canvas.fill(palette[usize::from(background)]);
+    let (mut indices, mut remarks) = (zeroed(frame_width)?, Remarks::default());
+    for row in order(frame_height, interlaced) {
         look();
-        for (pixel, index) in out[left..].iter_mut().zip(row) {
-            *pixel = palette[usize::from(*index)];
+        let filled = decoder.fill_buffer(&mut indices).map_err(gif_error);
+        match filled.and_then(|full| if full { Ok(()) } else { Err(truncated(Gif)) }) {
+            Ok(()) => {}
+            Err(e) if options.truncated == Truncated::Refuse => return Err(e),
+            Err(_) => {
+                remarks.incomplete = Some(Gif);
+                break;
+            }
         }
+        let out = &mut canvas[(top + row) * width + left..][..frame_width];
+        out.iter_mut().zip(&indices).for_each(|(pixel, index)| *pixel = palette[usize::from(*index)]);
     }
     let image = Rgb8 { width: width as u32, height: height as u32, pixels };
-    Ok(Decoded::rgb(image, 1))
+    Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
 }
 
-/// The pixels, and the indices that they are made of: of a frame as large as the screen, as most are.
+/// Rows of a frame as they come.
+fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
+    const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
+    let passes = if interlaced { PASSES.as_slice() } else { &[(0, 1)] };
+    passes.iter().flat_map(move |(first, step)| (*first..height).step_by(*step))
+}
+
+/// The pixels; indices are read row by row.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let (width, height) = (u32::from(u16_le(bytes, 6)?), u32::from(u16_le(bytes, 8)?));
-    Some(Need { width, height, bytes: 4 * width as usize * height as usize, deaf: false })
+    Some(Need { width, height, bytes: 3 * width as usize * height as usize + (1 << 17), deaf: false })
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.

@@ -12,14 +12,14 @@ use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported
 use super::estimate::Need;
 use super::format::Format::Jpeg;
 use super::ycc::Levels;
-use super::{Limits, Rgb8, exif};
+use super::{ReadOptions, Remarks, Rgb8, Truncated, exif};
 use crate::memory::{reserve, zeroed};
 use crate::{Error, Result};
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);
-    check_pixels(Jpeg, width, height, limits)?;
+    check_pixels(Jpeg, width, height, &options.limits)?;
     let orientation = orientation(&decoder)?;
     let (output, levels) = output(&decoder);
     let refused = Cell::new(None);
@@ -31,13 +31,15 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         },
     };
     let mut picture = decoder.decode(output, &env).map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))?;
-    // libjpeg fills up with grey. A picture that is grey from the middle on must never become an embedding.
+    // libjpeg fills up with grey. A picture that is grey from the middle on must not become an embedding unasked.
     let Warnings { truncated: cut, lost, missing, .. } = picture.warnings;
-    if cut || lost || missing {
+    let incomplete = cut || lost || missing;
+    if incomplete && options.truncated == Truncated::Refuse {
         return Err(truncated(Jpeg));
     }
+    let remarks = Remarks { incomplete: incomplete.then_some(Jpeg), ..Remarks::default() };
     picture.pixels.shrink_to_fit();
-    Ok(Decoded { image: Rgb8 { width, height, pixels: picture.pixels }, levels, orientation })
+    Ok(Decoded { image: Rgb8 { width, height, pixels: picture.pixels }, levels, orientation, remarks })
 }
 
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
@@ -48,14 +50,6 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
         bytes: decoder.needs(output(&decoder).0),
         deaf: false,
     })
-}
-
-/// What the `tiff` crate's own decoder takes for a JPEG inside of a file: it keeps coefficients beside the samples.
-pub(super) fn need_of_others(bytes: &[u8]) -> Option<usize> {
-    let decoder = Decoder::new(bytes).ok()?;
-    let samples = 4 * decoder.width() * decoder.height();
-    let beside = if decoder.has_several_scans() { samples } else { 0 };
-    Some(decoder.needs(Output::Stored) + beside + 400 * decoder.width() + 3 * bytes.len())
 }
 
 /// Three bytes a pixel. Those of YCbCr stay as they are.

@@ -9,7 +9,7 @@
 //! transformers: `ImageOps.exif_transpose(Image.open(b)).convert("RGB")`, then resize, crop, rescale, normalise.
 //!
 //! The bytes are hostile until proven otherwise: sizes are checked before anything is allocated, a truncated file is
-//! an error and never a half-grey picture, and a panic of a decoder becomes an error.
+//! an error and never a half-grey picture unless that is asked for, and a panic of a decoder becomes an error.
 
 mod bmp;
 mod decode;
@@ -17,23 +17,28 @@ mod estimate;
 mod exif;
 mod format;
 mod gif;
+mod grey16;
 mod jpeg;
 mod normalize;
+mod options;
 mod orient;
 mod phash;
 mod png;
+mod png_chunks;
 mod preprocess;
 mod reader;
 mod resize;
+mod signatures;
+mod textual;
 mod tiff;
-mod tiff_tags;
 mod webp;
 mod ycc;
 
-pub use decode::{decode, is_decoding};
+pub use decode::{decode, decode_with, is_decoding};
 pub use estimate::{Estimate, estimate, estimate_hash};
 pub use format::{Format, sniff};
 pub use normalize::normalize;
+pub use options::{Grey16, ReadOptions, Remarks, Truncated};
 pub use phash::perceptual_hash;
 pub use preprocess::preprocess;
 
@@ -55,18 +60,18 @@ pub struct Limits {
     /// | JPEG in several, as progressive ones | 3 at 4:2:0 and grey, 4 at 4:2:2, 6 at 4:4:4, 8 of CMYK |
     /// | PNG | 3; interlaced 3 and those of the file |
     /// | WebP | 5, lossy or not |
-    /// | GIF, BMP with run lengths | 4 |
-    /// | BMP | 3 |
-    /// | TIFF | 3 and those of the file; grey of more than 8 bits one more |
+    /// | BMP with run lengths | 4 |
+    /// | GIF, BMP | 3 |
+    /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.
     pub max_pixels: u64,
 }
 
 impl Default for Limits {
-    /// 64 MiB, and Pillow's `MAX_IMAGE_PIXELS`.
+    /// 64 MiB, and what Pillow reads: twice its `MAX_IMAGE_PIXELS`, from which on it warns.
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_pixels: 89_478_485 }
+        Self { max_bytes: 64 << 20, max_pixels: 2 * 89_478_485 }
     }
 }
 
@@ -78,15 +83,23 @@ pub struct Rgb8 {
     pub pixels: Vec<u8>,
 }
 
-/// Decodes, preprocesses and normalises one image: channel-first `[3, S, S]` with S = `spec.crop`.
+/// What the vision tower sees of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pixels {
+    /// Channel-first `[3, S, S]` with S = `spec.crop`.
+    pub values: Vec<f32>,
+    pub remarks: Remarks,
+}
+
+/// Decodes, preprocesses and normalises one image.
 ///
 /// Fails as [`decode`] and [`preprocess`] do.
-pub fn pixel_values(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Result<Vec<f32>> {
-    let square = {
-        let picture = decode::stored(bytes, limits)?;
-        preprocess::square(&picture, spec)?
+pub fn pixel_values(bytes: &[u8], options: impl Into<ReadOptions>, spec: &ImageSpec) -> Result<Pixels> {
+    let (square, remarks) = {
+        let picture = decode::stored(bytes, &options.into())?;
+        (preprocess::square(&picture, spec)?, picture.remarks)
     };
-    let mut out = zeroed(square.pixels.len())?;
-    normalize(&square, spec, &mut out);
-    Ok(out)
+    let mut values = zeroed(square.pixels.len())?;
+    normalize(&square, spec, &mut values);
+    Ok(Pixels { values, remarks })
 }

@@ -58,7 +58,7 @@ const COSINES: [i64; SIDE + 1] = [
 ///
 /// Fails as [`decode`](super::decode()) does.
 pub fn perceptual_hash(bytes: &[u8], limits: &Limits) -> Result<u64> {
-    Ok(hash(&small(decode::stored(bytes, limits)?)?))
+    Ok(hash(&small(decode::stored(bytes, &limits.into())?)?))
 }
 
 /// Bytes that it takes beside the picture, at most, whichever side is up.
@@ -75,7 +75,7 @@ fn axis(input: usize) -> Axis {
 fn small(picture: Decoded) -> Result<Vec<u8>> {
     /// Bytes between two looks, whole pixels.
     const PIECE: usize = 3 << 18;
-    let Decoded { mut image, levels, orientation } = picture;
+    let Decoded { mut image, levels, orientation, .. } = picture;
     for piece in image.pixels.chunks_mut(PIECE) {
         look();
         if levels == Levels::YCbCr {

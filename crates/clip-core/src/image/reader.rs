@@ -1,7 +1,9 @@
 //! Integers out of byte slices, without a panic: whatever lies outside is `None`. Slices for decoders to read, which look up as
 //! they do.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 use super::decode::look;
 
@@ -9,37 +11,53 @@ use super::decode::look;
 const PIECE: usize = 8 << 10;
 
 /// Bytes to read, piece by piece.
-pub(super) struct Pieces<T>(Cursor<T>);
+pub(super) struct Pieces<T> {
+    bytes: Cursor<T>,
+    /// How many more may be read, before it looks as if they ended.
+    left: Rc<Cell<usize>>,
+}
 
 impl<T: AsRef<[u8]>> Pieces<T> {
     pub fn new(bytes: T) -> Self {
-        Self(Cursor::new(bytes))
+        Self { bytes: Cursor::new(bytes), left: Rc::new(Cell::new(usize::MAX)) }
+    }
+
+    /// To be set by whoever has given the bytes away.
+    pub fn left(&self) -> Rc<Cell<usize>> {
+        self.left.clone()
+    }
+
+    fn took(&self, count: usize) {
+        self.left.set(self.left.get().saturating_sub(count));
     }
 }
 
 impl<T: AsRef<[u8]>> Read for Pieces<T> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         look();
-        let most = out.len().min(PIECE);
-        self.0.read(&mut out[..most])
+        let most = out.len().min(PIECE).min(self.left.get());
+        let count = self.bytes.read(&mut out[..most])?;
+        self.took(count);
+        Ok(count)
     }
 }
 
 impl<T: AsRef<[u8]>> BufRead for Pieces<T> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         look();
-        let rest = self.0.fill_buf()?;
-        Ok(&rest[..rest.len().min(PIECE)])
+        let rest = self.bytes.fill_buf()?;
+        Ok(&rest[..rest.len().min(PIECE).min(self.left.get())])
     }
 
     fn consume(&mut self, count: usize) {
-        self.0.consume(count);
+        self.bytes.consume(count);
+        self.took(count);
     }
 }
 
 impl<T: AsRef<[u8]>> Seek for Pieces<T> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
+        self.bytes.seek(to)
     }
 }
 

@@ -23,8 +23,6 @@ pub struct Case {
     pub expected: String,
     pub size: u32,
     pub resize: Resize,
-    /// Whether the decoder has to give the reference's levels.
-    pub exact: bool,
     pub note: String,
 }
 

@@ -1,0 +1,149 @@
+-- Bytes that are no image, images that are not all there, grey levels above 255.
+SET client_min_messages = warning;
+\set VERBOSITY terse
+-- rows of a BMP of 4 x 4 pixels, the lowest first; n bytes of its pixels
+CREATE FUNCTION picture(colour text, n integer DEFAULT 48) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+	SELECT decode('424d66000000000000003600000028000000040000000400000001001800000000003000000000000000000000000000000000000000', 'hex')
+		|| substr(decode(repeat(colour, 16), 'hex'), 1, n) $$;
+
+-- what they look like, and what to do
+CREATE FUNCTION hint(image bytea) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE hint text;
+BEGIN
+	PERFORM clip_embed_image(image);
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RETURN format('%s %s', SQLSTATE, hint);
+END $$;
+SELECT hint(convert_to(given, 'UTF8')) FROM unnest(ARRAY[encode(picture('0000ff') || picture('ff0000'), 'base64'), 'iVBORw0KGgoAAAANSUhEUg==',
+	'data:image/png;base64,iVBORw0KGgo=', '\xffd8ffe0', '<html><body>404 Not Found', '<svg/>', '{"error": "gone"}',
+	E'version https://git-lfs.github.com/spec/v1\noid sha256:00', '%PDF-1.7', 'photos/cat.jpg', 'https://example.org/cat.jpg', 'a cat']) given;
+SELECT hint(''), hint(repeat('\000', 10)::bytea);
+SELECT hint('\x0000001866747970686569630000000068656963'), hint('\x000000186674797069736f6d00000200'), hint('\x384250530001');
+
+-- truncated images: refused, unless they are asked for
+SELECT hint(picture('0000ff', 30));
+SET clip.truncated_images = 'partly';
+SET clip.truncated_images = 'embed';
+SELECT vector_dims(clip_embed_image(picture('0000ff', 30))) > 0 AS embedded;
+-- again, from memory
+SELECT vector_dims(clip_embed_image(picture('0000ff', 30))) > 0 AS embedded;
+-- what is there counts
+SELECT clip_embed_image(picture('0000ff', 36)) = clip_embed_image(picture('0000ff', 30)) AS same,
+	clip_embed_image(picture('0000ff', 36)) = clip_embed_image(picture('0000ff')) AS whole;
+SELECT array_length(clip_embed_images(ARRAY[picture('00ff00'), NULL, picture('0000ff', 30)]), 1);
+SELECT count(*) FROM clip_classify(picture('0000ff', 30), ARRAY['cat', 'dog']);
+-- nothing of it is there
+SELECT hint(picture('0000ff', 5));
+-- forms that name a model are IMMUTABLE, and follow no setting
+SELECT clip_embed_image(picture('0000ff', 30), 'pictograms');
+SELECT clip_embed_images(ARRAY[picture('00ff00'), picture('0000ff', 30)], 'pictograms');
+SELECT clip_image_hash(picture('0000ff', 30));
+RESET clip.truncated_images;
+-- a vector that is remembered is not there for those who refuse
+SELECT hint(picture('0000ff', 30));
+
+-- tables: a mark among the failures, for as long as the row has such a vector
+CREATE VIEW marks AS SELECT relation, key, modality, sqlstate, message, state FROM clip_failures ORDER BY relation, key;
+SELECT clip_create_table('shown', keep_images => true, index => false);
+\set VERBOSITY default
+INSERT INTO shown (id, modality, image) VALUES (1, 'image', picture('0000ff', 30));
+SET clip.truncated_images = 'embed';
+INSERT INTO shown (id, modality, image) VALUES (1, 'image', picture('0000ff', 30)), (2, 'image', picture('00ff00'));
+\set VERBOSITY terse
+SELECT id, embedding IS NOT NULL AS embedded FROM shown ORDER BY id;
+SELECT * FROM marks;
+SELECT waiting, dead FROM clip_queue WHERE relation = 'shown'::regclass;
+SELECT clip_retry('shown');
+UPDATE shown SET metadata = '{"a": 1}';
+UPDATE shown SET image = picture('0000ff', 36) WHERE id = 2;
+SELECT key, state FROM marks;
+-- a row that is there already keeps its own
+INSERT INTO shown (id, modality, image) VALUES (3, 'image', picture('ff0000'));
+INSERT INTO shown (id, modality, image) VALUES (3, 'image', picture('ff0000', 30)) ON CONFLICT DO NOTHING;
+INSERT INTO shown (id, modality, image) VALUES (3, 'image', picture('ff0000', 30)) ON CONFLICT (id) DO UPDATE SET metadata = '{"b": 2}';
+SELECT key FROM marks;
+INSERT INTO shown (id, modality, image) VALUES (3, 'image', picture('ff0000', 30)) ON CONFLICT (id) DO UPDATE SET image = EXCLUDED.image;
+SELECT key FROM marks;
+-- repaired, turned into a text, deleted
+UPDATE shown SET image = picture('0000ff') WHERE id = 1;
+UPDATE shown SET modality = 'text', content_ref = 'a cat' WHERE id = 2;
+DELETE FROM shown WHERE id = 3;
+SELECT key FROM marks;
+-- undone with its statement
+BEGIN;
+INSERT INTO shown (id, modality, image) VALUES (4, 'image', picture('0000ff', 30));
+ROLLBACK;
+SELECT key FROM marks;
+
+-- images that are cleared
+SELECT clip_create_table('cleared', index => false);
+INSERT INTO cleared (id, modality, image) VALUES (1, 'image', picture('0000ff', 30));
+INSERT INTO cleared (id, modality, image) VALUES (1, 'image', picture('0000ff')) ON CONFLICT (id) DO UPDATE SET image = EXCLUDED.image;
+SELECT key FROM marks;
+INSERT INTO cleared (id, modality, image) VALUES (1, 'image', picture('0000ff', 30)) ON CONFLICT (id) DO UPDATE SET image = EXCLUDED.image;
+SELECT key FROM marks;
+TRUNCATE cleared;
+SELECT key FROM marks;
+
+-- mode async
+SELECT clip_create_table('later', mode => 'async', keep_images => true, index => false);
+INSERT INTO later (id, modality, image) VALUES (1, 'image', picture('0000ff', 30)), (2, 'image', picture('00ff00')), (3, 'image', 'just text');
+CALL clip_drain('later');
+SELECT * FROM marks;
+SELECT id, embedding = clip_embed_image(image) AS right_vector FROM later WHERE id < 3 ORDER BY id;
+-- a job too many takes no mark away
+INSERT INTO clip.queue (relation, embedding_column, key) VALUES ('later', 'embedding', '{1}');
+CALL clip_drain('later');
+SELECT key FROM marks;
+UPDATE later SET image = picture('0000ff') WHERE id = 1;
+SELECT key FROM marks;
+UPDATE later SET image = picture('0000ff', 36) WHERE id = 2;
+CALL clip_drain('later');
+SELECT key FROM marks;
+RESET clip.truncated_images;
+UPDATE later SET image = picture('00ff00', 30) WHERE id = 2;
+CALL clip_drain('later');
+SELECT key, sqlstate, message, state FROM marks;
+DROP TABLE later;
+
+-- backfill
+CREATE TABLE mine (id text PRIMARY KEY, photo bytea, embedding vector(256));
+INSERT INTO mine VALUES ('a', picture('0000ff', 30)), ('b', picture('00ff00')), ('c', 'x');
+SELECT clip_attach('mine', image_column => 'photo');
+CALL clip_backfill('mine');
+SELECT key, state FROM marks;
+SET clip.truncated_images = 'embed';
+CALL clip_backfill('mine');
+SELECT key, state FROM marks;
+UPDATE mine SET id = 'd' WHERE id = 'a';
+CALL clip_backfill('mine');
+SELECT key, state FROM marks;
+-- without a key nobody could find the row again
+CREATE TABLE keyless (photo bytea, embedding vector(256));
+SELECT clip_attach('keyless', image_column => 'photo');
+INSERT INTO keyless VALUES (picture('0000ff', 30));
+SELECT count(*) FROM marks WHERE relation = 'keyless'::regclass;
+RESET clip.truncated_images;
+DROP TABLE keyless, mine, cleared, shown;
+SELECT count(*) FROM clip.failures;
+
+-- 16 bits: 4 x 4 levels of grey, of 8 bits, of 16, of 12 in 16, and as Pillow's convert('RGB') makes them of 16
+SELECT decode('iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAAAAACMmsGiAAAAHElEQVR42mNgsKnYwsDp2riXQciv6xiDdPjk/wA4wAapgJlp8gAAAABJRU5ErkJggg==', 'base64') AS g8,
+	decode('iVBORw0KGgoAAAANSUhEUgAAAAQAAAAEEAAAAADcCh3hAAAALUlEQVR42mNgYLCxqajYsoWBk9PVtbFx714GISE/v66uY8cYpKXDwydP/v8fAMosDVH/H8lGAAAAAElFTkSuQmCC', 'base64') AS g16,
+	decode('iVBORw0KGgoAAAANSUhEUgAAAAQAAAAEEAAAAADcCh3hAAAALUlEQVR42mNgYGc+zt7O7c7AMJ0lnEOc+zoDozrLc47lPOkMjNtZyznN+b8DAIPUCFSpBtlFAAAAAElFTkSuQmCC', 'base64') AS g12,
+	decode('iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAAAAACMmsGiAAAAEElEQVR42mNg+P//PwgjEQCMhw7y3JCf4gAAAABJRU5ErkJggg==', 'base64') AS cut \gset
+SET client_min_messages = notice;
+\set VERBOSITY default
+SELECT clip_embed_image(:'g16') = clip_embed_image(:'cut') AS as_pillow;
+\set VERBOSITY terse
+-- once a session
+SELECT clip_embed_image(:'g12') = clip_embed_image(:'g8') AS same;
+SET clip.gray16 = 'scale';
+SELECT clip_embed_image(:'g16') = clip_embed_image(:'g8') AS sixteen, clip_embed_image(:'g12') = clip_embed_image(:'g8') AS twelve,
+	clip_embed_image(:'g16', 'pictograms') = clip_embed_image(:'cut', 'pictograms') AS immutable;
+SELECT clip_image_hash(:'g16') = clip_image_hash(:'cut') AS hash;
+RESET clip.gray16;
+SELECT clip_embed_image(:'g16') = clip_embed_image(:'cut') AS as_pillow;
+DROP VIEW marks;
+DROP FUNCTION hint, picture;
