@@ -13,7 +13,7 @@ CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
 FEATURES = --no-default-features --features pg$(PG_MAJOR)
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test demo model bench lint clean
+.PHONY: all help setup check-tools install install-extension installcheck test demo model bench fuzz lint clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
@@ -54,6 +54,9 @@ model: all ## Score the bundled model on the demo's pictures, without a server
 
 bench: all ## Time the engine beside others (PYTHON: one that has them) and write bench/RESULTS.md
 	@bench/run.sh
+
+fuzz: ## Run each fuzz target SECONDS (60) with a nightly compiler; TARGETS: only these
+	@scripts/fuzz.sh $(or $(SECONDS),60) $(TARGETS)
 
 lint: check-tools ## Formatting and clippy, warnings being errors
 	cargo fmt --all --check

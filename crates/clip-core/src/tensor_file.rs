@@ -138,7 +138,7 @@ pub fn missing_file(path: &Path, e: &std::io::Error) -> Error {
     Error::new(ErrorKind::MissingFile, format!("could not read file \"{}\": {e}", path.display()))
 }
 
-fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
+pub fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
     Ok(match dtype {
         Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),

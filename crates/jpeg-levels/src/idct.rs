@@ -38,7 +38,7 @@ pub fn factors(steps: Option<&Steps>) -> Factors {
 /// Blocks side by side, into eight rows of samples.
 pub fn run(blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], stride: usize) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
+    if let Some(simd) = crate::vectors::v3() {
         return simd.vectorize(crate::idct_avx2::Run { simd, blocks, factors, out, stride });
     }
     portable(blocks, factors, out, stride);

@@ -68,6 +68,8 @@ mod vectors;
 pub use color::Output;
 pub use error::{Error, Result, Unsupported, Warnings};
 pub use frame::Colour;
+#[cfg(feature = "portable")]
+pub use vectors::portable;
 
 use decode::{Job, is_single};
 use frame::{Frame, MOST};

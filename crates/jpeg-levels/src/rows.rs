@@ -71,7 +71,7 @@ impl<'f> Rows<'f> {
 
     fn write_only(&mut self, out: &mut [u8]) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = pulp::x86::V3::try_new() {
+        if let Some(simd) = crate::vectors::v3() {
             return simd.vectorize(Write { mix: crate::color_avx2::Avx2(simd), rows: self, out });
         }
         Write { mix: Portable, rows: self, out }.call();

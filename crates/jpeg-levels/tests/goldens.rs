@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use jpeg_levels::{Decoder, Env, Error, Output, Picture};
+use jpeg_levels::{Decoder, Env, Error, Output, Picture, portable};
 
 struct Golden {
     name: String,
@@ -56,6 +56,17 @@ fn levels_are_those_of_pillow() {
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn vectors_change_nothing() {
+    for golden in goldens() {
+        let with = decode(&golden.bytes);
+        portable(true);
+        let without = decode(&golden.bytes);
+        portable(false);
+        assert!(with == without, "{}", golden.name);
+    }
 }
 
 #[test]

@@ -7,11 +7,13 @@
 mod checkpoint;
 mod images;
 mod openclip;
+mod pickle;
 mod raw;
 mod resolve;
 mod siglip;
 mod source;
 mod tokenizer;
+mod torch;
 
 use std::collections::BTreeMap;
 use std::path::Path;

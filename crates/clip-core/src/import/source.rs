@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::pickle::PthTensors;
-use candle_core::{DType, Device};
 use serde::Deserialize;
 
+use super::torch::TorchFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::regular;
 use crate::tensor_file::{MAX_HEADER, TensorFile};
@@ -17,7 +16,7 @@ pub enum Source {
         files: Vec<TensorFile>,
         holder: BTreeMap<String, usize>,
     },
-    Torch(PthTensors),
+    Torch(TorchFile),
 }
 
 impl Source {
@@ -46,11 +45,7 @@ impl Source {
                 shards(dir, &index)?.iter().map(|f| TensorFile::open(&dir.join(f))).collect::<Result<_>>()?,
             )
         } else if pickle.exists() {
-            // The reader opens it once more by its name.
-            regular::open(&pickle)?;
-            let tensors = PthTensors::new(&pickle, None)
-                .map_err(|e| Error::corrupted(format!("could not read \"{}\": {e}", pickle.display())))?;
-            Ok(Self::Torch(tensors))
+            TorchFile::open(&pickle).map(Self::Torch)
         } else {
             let what = format!("no weights in \"{}\": expected {safetensors}, its shards or {torch}", dir.display());
             Err(Error::new(ErrorKind::MissingFile, what))
@@ -75,9 +70,7 @@ impl Source {
             Self::Safetensors { files, .. } => {
                 files.iter().flat_map(|f| f.tensors()).map(|(name, info)| (name, info.shape.clone())).collect()
             }
-            Self::Torch(t) => {
-                t.tensor_infos().iter().map(|(name, info)| (name.clone(), info.layout.dims().to_vec())).collect()
-            }
+            Self::Torch(file) => file.shapes().map(|(name, shape)| (name.clone(), shape.clone())).collect(),
         }
     }
 
@@ -85,18 +78,7 @@ impl Source {
         let missing = || Error::invalid_model(format!("tensor \"{name}\" is missing"));
         match self {
             Self::Safetensors { files, holder } => files[*holder.get(name).ok_or_else(missing)?].read_f32(name),
-            Self::Torch(t) => {
-                let bad = |e: candle_core::Error| Error::corrupted(format!("tensor \"{name}\": {e}"));
-                let tensor = t.get(name).map_err(bad)?.ok_or_else(missing)?;
-                match tensor.dtype() {
-                    DType::F32 | DType::F16 | DType::BF16 => {}
-                    other => {
-                        return Err(Error::unsupported(format!("tensor \"{name}\": type {other:?} is not supported")));
-                    }
-                }
-                let tensor = tensor.to_device(&Device::Cpu).and_then(|t| t.to_dtype(DType::F32));
-                tensor.and_then(|t| t.flatten_all()?.to_vec1()).map_err(bad)
-            }
+            Self::Torch(file) => file.read_f32(name)?.ok_or_else(missing),
         }
     }
 }

@@ -1,0 +1,10 @@
+//! TIFF and BigTIFF in both byte orders, and JPEG inside of them.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pg_clip_fuzz::picture::{beginning_with, check};
+
+fuzz_target!(|bytes: &[u8]| {
+    check(&beginning_with(bytes, &[b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]));
+});

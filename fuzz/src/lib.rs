@@ -1,0 +1,5 @@
+//! What the fuzz targets have in common.
+
+pub mod folder;
+pub mod memory;
+pub mod picture;

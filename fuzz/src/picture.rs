@@ -1,0 +1,84 @@
+//! What holds of every image, whatever its bytes.
+
+use clip_core::ErrorKind::{InvalidImage, LimitExceeded, Unsupported};
+use clip_core::image::{Grey16, Limits, Pixels, ReadOptions, Rgb8, Truncated, decode_with, estimate, pixel_values};
+use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
+use clip_core::{Error, Result};
+
+use crate::memory;
+
+/// Beside what is estimated from the header: metadata, tables, messages.
+const SLACK: usize = 2 << 20;
+const SIDE: u32 = 16;
+
+const SPEC: ImageSpec = ImageSpec {
+    orientation: Orientation::Exif,
+    alpha: AlphaRule::Drop,
+    resize: ResizeRule::ShortestEdge(SIDE),
+    filter: ResizeFilter::Bicubic,
+    crop: SIDE,
+    centre: Centre::Floor,
+    rescale: 1.0 / 255.0,
+    mean: [0.5; 3],
+    std: [0.5; 3],
+};
+
+/// Few pixels, so that an execution is short.
+pub fn limits() -> Limits {
+    Limits { max_bytes: 1 << 20, max_pixels: 1 << 18, ..Limits::default() }
+}
+
+/// The bytes as a file of a format: the first of its beginnings is put in the place of the first bytes where none is there.
+pub fn beginning_with(bytes: &[u8], beginnings: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if !beginnings.iter().any(|b| bytes.starts_with(b))
+        && let Some(first) = beginnings.first()
+    {
+        bytes.resize(bytes.len().max(first.len()), 0);
+        bytes[..first.len()].copy_from_slice(first);
+    }
+    bytes
+}
+
+/// Decodes within the memory that its header makes expect, to a picture of the right size or to an error of the image. What is
+/// read where damage is refused is the same where it is accepted.
+pub fn check(bytes: &[u8]) -> Option<Rgb8> {
+    let limits = limits();
+    let lenient = ReadOptions { limits, truncated: Truncated::Accept, grey16: Grey16::Scale };
+    let expected = estimate(bytes, &limits, &SPEC).bytes;
+    let (strict, most) = memory::most(|| decode_with(bytes, &limits));
+    within("decode", most, expected, bytes);
+    let strict = of_the_image(strict);
+    let (values, most) = memory::most(|| pixel_values(bytes, &lenient, &SPEC));
+    within("pixel_values", most, expected, bytes);
+    let values = of_the_image(values);
+    if let Some(Pixels { values, remarks }) = &values {
+        assert_eq!(values.len(), 3 * (SIDE * SIDE) as usize);
+        assert!(values.iter().all(|v| v.is_finite()));
+        assert!(remarks.incomplete.is_some() || strict.is_some(), "whole, and refused");
+    }
+    let (picture, remarks) = strict?;
+    let Rgb8 { width, height, pixels } = &picture;
+    let area = u64::from(*width) * u64::from(*height);
+    assert!(area > 0 && area <= limits.max_pixels, "{width} x {height}");
+    assert_eq!(pixels.len() as u64, 3 * area);
+    assert!(remarks.incomplete.is_none(), "incomplete, and not refused");
+    let accepted = decode_with(bytes, &ReadOptions { limits, truncated: Truncated::Accept, ..ReadOptions::default() });
+    assert!(accepted.is_ok_and(|(other, _)| other == picture), "another picture where damage is accepted");
+    Some(picture)
+}
+
+fn within(what: &str, most: usize, expected: usize, bytes: &[u8]) {
+    let limit = expected + 2 * bytes.len() + SLACK;
+    assert!(most <= limit, "{what} took {most} bytes, estimated {expected}, of a file of {}", bytes.len());
+}
+
+fn of_the_image<T>(result: Result<T>) -> Option<T> {
+    let Error { kind, message, .. } = match result {
+        Ok(value) => return Some(value),
+        Err(e) => e,
+    };
+    assert!(matches!(kind, InvalidImage | LimitExceeded | Unsupported), "{kind:?}: {message}");
+    assert!(!message.contains("decoder failed"), "a decoder panicked");
+    None
+}
