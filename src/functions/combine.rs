@@ -56,7 +56,8 @@ fn combine(given: Arguments) -> Vector {
             Some("A sum of zero has no direction. Choose other weights."),
         );
     }
-    Vector(Rc::new(sum.iter().map(|x| (x / norm) as f32).collect()))
+    let unit: Vec<f32> = sum.iter().map(|x| (x / norm) as f32).collect();
+    Vector(Rc::new(unit.into()))
 }
 
 fn length(x: impl Iterator<Item = f64>) -> f64 {

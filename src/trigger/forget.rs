@@ -7,7 +7,7 @@
 use pgrx::{pg_guard, pg_sys};
 
 use super::failed::Key;
-use super::row::{Column, Row, Side, Timing};
+use super::row::{Row, Side, Timing};
 use crate::attachment::wrong;
 use crate::pipeline::failures;
 use crate::wake;

@@ -295,10 +295,8 @@ impl Model {
         }
         let (values, remarks): (Vec<_>, Vec<_>) = pixels.into_iter().map(|image| (image.values, image.remarks)).unzip();
         let embedded = finish_each(tower.forward(&values, ctx)?, self.means().map(|means| &*means.image))?;
-        let remarked = embedded
-            .into_iter()
-            .zip(remarks)
-            .map(|(result, remarks)| result.map(|embedding| embedding.with(remarks)));
+        let remarked =
+            embedded.into_iter().zip(remarks).map(|(result, remarks)| result.map(|embedding| embedding.with(remarks)));
         Ok(remarked.collect())
     }
 
