@@ -1,7 +1,7 @@
 //! The orientation of a picture, from its EXIF or XMP metadata.
 //!
 //! Follows Pillow's `Image.getexif` and `ImageFileDirectory_v2`: the tag in the first IFD of the EXIF block, of any type of numbers,
-//! of several the last; where there is none, `tiff:Orientation` in the XMP packet. Damaged metadata means "upright": it never makes a
+//! of several the first; where there is none, `tiff:Orientation` in the XMP packet. Damaged metadata means "upright": it never makes a
 //! readable picture unreadable.
 
 use super::reader::{array, slice};
@@ -21,10 +21,10 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// With or without the prefix `Exif\0\0`.
+    /// With or without the prefix `Exif\0\0`, which some write twice.
     fn new(mut exif: &'a [u8]) -> Option<Self> {
-        while let Some(rest) = exif.strip_prefix(b"Exif\0\0") {
-            exif = rest;
+        for _ in 0..2 {
+            exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
         }
         // Some write the 42 in the other order.
         match exif.get(..4)? {
@@ -49,9 +49,9 @@ impl<'a> Block<'a> {
     /// `None` where there is no tag. One that is there and names no orientation is upright, whatever XMP says.
     fn orientation(&self) -> Option<u8> {
         let ifd = self.u32(4)? as usize;
-        let (count, mut found) = (usize::from(self.u16(ifd)?), None);
+        let (count, mut total) = (usize::from(self.u16(ifd)?), 0usize);
         for i in 0..count {
-            // Pillow gives up at the first entry, or value, that lies outside of the block.
+            // Pillow gives up at the first entry, or value, that lies outside of the block. Values that cannot all be in it are left out.
             let Some(entry) = ifd.checked_add(2 + 12 * i).filter(|at| slice(self.bytes, *at, 12).is_some()) else {
                 break;
             };
@@ -62,14 +62,20 @@ impl<'a> Block<'a> {
             let Some(size) = size_of_kind(kind) else { continue };
             let bytes = size.saturating_mul(values as usize);
             let at = if bytes > 4 { self.u32(entry + 8)? as usize } else { entry + 8 };
+            if bytes > 4 {
+                total = total.saturating_add(bytes);
+                if total > self.bytes.len() {
+                    continue;
+                }
+            }
             if slice(self.bytes, at, bytes).is_none() {
                 break;
             }
             if tag == ORIENTATION && values > 0 {
-                found = Some(self.value(kind, at).unwrap_or(1));
+                return Some(self.value(kind, at).unwrap_or(1));
             }
         }
-        found
+        None
     }
 
     /// The first value, where it is one of the eight.
@@ -155,7 +161,7 @@ mod tests {
         assert_eq!(orientation(Some(&directory(&[(0x0100, SHORT, 1, [0; 4])], &[])), Some(xmp)), 3);
     }
 
-    /// Any number that equals one of the eight, as Python compares them; of several the last entry, of its values the first.
+    /// Any number that equals one of the eight, as Python compares them; of several the first entry, of its values the first.
     #[test]
     fn any_number() {
         let of = |kind, count, value: [u8; 4], more: &[u8]| {
@@ -176,14 +182,13 @@ mod tests {
             assert_eq!(of(bytes_and_texts, 1, [6, 0, 0, 0], &[]), 1);
         }
         let twice = [(ORIENTATION, SHORT, 1, [0, 6, 0, 0]), (ORIENTATION, SHORT, 1, [0, 3, 0, 0])];
-        assert_eq!(orientation(Some(&directory(&twice, &[])), None), 3);
-        // types that nobody knows are passed over, what lies outside of the block ends it
-        let odd =
-            [(ORIENTATION, SHORT, 1, [0, 6, 0, 0]), (0x0113, 99, 1, [0; 4]), (ORIENTATION, SHORT, 1, [0, 3, 0, 0])];
-        assert_eq!(orientation(Some(&directory(&odd, &[])), None), 3);
-        let outside =
-            [(ORIENTATION, SHORT, 1, [0, 6, 0, 0]), (0x0113, SHORT, 99, [0; 4]), (ORIENTATION, SHORT, 1, [0, 3, 0, 0])];
-        assert_eq!(orientation(Some(&directory(&outside, &[])), None), 6);
+        assert_eq!(orientation(Some(&directory(&twice, &[])), None), 6);
+        // types that nobody knows are passed over, and values that are longer than the block; what lies behind it ends it
+        let six = (ORIENTATION, SHORT, 1, [0, 6, 0, 0]);
+        let after = |first| orientation(Some(&directory(&[first, six], &[])), None);
+        assert_eq!(after((0x0113, 99, 1, [0; 4])), 6);
+        assert_eq!(after((0x0113, SHORT, 99, [0; 4])), 6);
+        assert_eq!(after((0x0113, SHORT, 3, [0, 0, 1, 0])), 1);
     }
 
     #[test]

@@ -15,13 +15,18 @@ use super::format::Format::Gif;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::reader::{Pieces, u16_le};
 use crate::Result;
-use crate::memory::zeroed;
+use crate::memory::{with_capacity, zeroed};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let limits = &options.limits;
     let side = |at| u16_le(bytes, at).ok_or_else(|| truncated(Gif));
     let (screen_width, screen_height) = (side(6)?, side(8)?);
-    check_pixels(Gif, screen_width.into(), screen_height.into(), limits)?;
+    if (screen_width, screen_height) != (0, 0) {
+        check_pixels(Gif, screen_width.into(), screen_height.into(), limits)?;
+    }
+    // The decoder wants a palette, Pillow takes indices for levels of grey.
+    let with_palette = if bytes.get(10).is_some_and(|flags| flags & 0x80 == 0) { with_ramp(bytes)? } else { None };
+    let bytes = with_palette.as_deref().unwrap_or(bytes);
 
     let mut decoding = DecodeOptions::new();
     let memory = NonZeroU64::new(limits.max_pixels).unwrap_or(NonZeroU64::MIN);
@@ -63,6 +68,17 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
 }
 
+/// The same file with a global palette of all levels of grey.
+fn with_ramp(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+    let Some((header, rest)) = bytes.split_at_checked(13) else { return Ok(None) };
+    let mut file = with_capacity(bytes.len() + 3 * 256)?;
+    file.extend(header);
+    file[10] = header[10] | 0x87;
+    file.extend((0..=255u8).flat_map(|level| [level; 3]));
+    file.extend(rest);
+    Ok(Some(file))
+}
+
 /// Rows of a frame as they come.
 fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
@@ -73,7 +89,7 @@ fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
 /// The pixels; indices are read row by row.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let (width, height) = (u32::from(u16_le(bytes, 6)?), u32::from(u16_le(bytes, 8)?));
-    Some(Need { width, height, bytes: 3 * width as usize * height as usize + (1 << 17), deaf: false })
+    Some(Need { width, height, bytes: 3 * width as usize * height as usize + bytes.len() + (1 << 17), deaf: false })
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.
