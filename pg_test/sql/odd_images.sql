@@ -67,7 +67,7 @@ INSERT INTO shown (id, modality, image) VALUES (3, 'image', picture('ff0000', 30
 SELECT key FROM marks;
 -- repaired, turned into a text, deleted
 UPDATE shown SET image = picture('0000ff') WHERE id = 1;
-UPDATE shown SET modality = 'text', content_ref = 'a cat' WHERE id = 2;
+UPDATE shown SET modality = 'text', content_ref = 'a cat', image = NULL WHERE id = 2;
 DELETE FROM shown WHERE id = 3;
 SELECT key FROM marks;
 -- undone with its statement
