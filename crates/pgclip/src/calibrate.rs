@@ -7,10 +7,10 @@ use clip_core::calibrate::{self, MeanVector, Means};
 use clip_core::image::ReadOptions;
 use clip_core::{Compute, Context, Error, ErrorKind, Model, ModelDir, Precision, Result};
 
-use crate::embed::warn;
 use crate::files::{self, invalid, read};
 use crate::models::report;
 use crate::progress::Bar;
+use crate::remarks::warn;
 
 /// Where the means come from.
 pub enum Sample<'a> {

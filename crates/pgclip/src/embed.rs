@@ -1,14 +1,14 @@
 //! `embed`: the engine's embeddings on standard output.
 
 use std::io::{self, Write};
-use std::path::Path;
 
-use clip_core::image::{ReadOptions, Remarks};
+use clip_core::image::ReadOptions;
 use clip_core::{Compute, Context, Error, Model, ModelDir, Precision, Result};
 use serde::Serialize;
 
 use crate::args::Input;
 use crate::files::read;
+use crate::remarks::warn;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -45,18 +45,4 @@ pub fn embed(
         }
     }
     Ok(())
-}
-
-/// What has to be known of an image beside its embedding.
-pub fn warn(path: &Path, remarks: Remarks) {
-    if let Some(format) = remarks.incomplete {
-        eprintln!(
-            "pgclip: {}: {} image is truncated or damaged, embedded as far as it can be decoded",
-            path.display(),
-            format.name()
-        );
-    }
-    if remarks.clipped {
-        eprintln!("pgclip: {}: grey levels were cut to 0 to 255, see --gray16", path.display());
-    }
 }

@@ -12,6 +12,7 @@ mod known;
 mod models;
 mod progress;
 mod pull;
+mod remarks;
 
 use std::process::ExitCode;
 use std::time::Duration;
