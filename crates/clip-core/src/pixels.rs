@@ -44,7 +44,7 @@ pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
 
 fn decode(bytes: &[u8], room: usize, options: &ReadOptions, spec: &ImageSpec, ctx: &Context) -> Result<Pixels> {
     let (estimate, options, spec) = (estimate(bytes, &options.limits, spec), *options, spec.clone());
-    make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, &options, &spec))
+    make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, options, &spec))
 }
 
 /// What `work` makes of an image, within `room`, and where that does not look up, on a thread of its own.

@@ -65,7 +65,7 @@ fn base64(text: &str) -> Vec<u8> {
 
 fn levels(bytes: &[u8], truncated: Truncated) -> Result<(Levels, bool), String> {
     let options = ReadOptions { truncated, ..ReadOptions::from(&Limits::default()) };
-    let (image, remarks) = decode_with(bytes, &options).map_err(|e| e.message)?;
+    let (image, remarks) = decode_with(bytes, options).map_err(|e| e.message)?;
     Ok(((image.width, image.height, digest(&image.pixels)), remarks.incomplete.is_some()))
 }
 

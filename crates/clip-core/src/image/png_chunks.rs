@@ -10,6 +10,9 @@ use crate::Result;
 /// Bytes of a text that is deflated, as in Pillow.
 const LONGEST_TEXT: usize = 1 << 20;
 
+/// Metadata as they lie in the file, or inflated.
+type Block<'a> = Option<Cow<'a, [u8]>>;
+
 /// Kind and data of each chunk, as far as the file has them, and where the data lie.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], usize, &[u8])> {
     let mut at = 8usize;
@@ -45,7 +48,7 @@ fn crc32(parts: &[&[u8]]) -> u32 {
 }
 
 /// The EXIF block (from `eXIf`, or from ImageMagick's hexadecimal text) and the XMP packet. Of several the last one counts.
-pub(super) fn metadata(bytes: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<Cow<'_, [u8]>>) {
+pub(super) fn metadata(bytes: &[u8]) -> (Block<'_>, Block<'_>) {
     let (mut exif, mut profile, mut xmp) = (None, None, None);
     for (kind, _, data) in chunks(bytes).take_while(|(kind, ..)| kind != b"IEND") {
         if &kind == b"eXIf" {

@@ -166,5 +166,5 @@ fn is_text(head: &[u8]) -> bool {
         Ok(_) => true,
         Err(e) => e.error_len().is_none(),
     };
-    !head.is_empty() && whole && !head.iter().any(|b| is_control(b))
+    !head.is_empty() && whole && !head.iter().any(is_control)
 }
