@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use pg_clip_fuzz::folder;
 use tempfile::TempDir;
 
-/// There are no weights: an inspection gets as far as their names.
+// The weights are another model's: an inspection gets as far as their names.
 fuzz_target!(|input: &[u8]| {
     static FOLDERS: OnceLock<[TempDir; 2]> = OnceLock::new();
     let [both, open_clip] = FOLDERS.get_or_init(|| {

@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let output = if decoder.colour() == Colour::Unknown { Output::Native } else { Output::Rgb };
-    let (needs, taken, looks) = (decoder.needs(output), Cell::new(0), Cell::new(0));
+    let (needs, taken, looks) = (decoder.needs(output), Cell::new(0), Cell::new(0usize));
     let env = Env {
         zeroed: &|len| {
             taken.set(taken.get() + len);

@@ -37,7 +37,7 @@ impl Setup {
     }
 }
 
-/// The first byte chooses the file; the others are its header, or with its highest bit set a piece that is put over it.
+// The first byte chooses the file; the others are its header, or with its highest bit set a piece that is put over it.
 fuzz_target!(|input: &[u8]| {
     let Some((choice, input)) = input.split_first() else { return };
     static SETUP: OnceLock<Setup> = OnceLock::new();
