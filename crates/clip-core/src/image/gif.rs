@@ -49,20 +49,21 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let mut pixels = zeroed(3 * area)?;
     let canvas = pixels.as_chunks_mut::<3>().0;
     canvas.fill(palette[usize::from(background)]);
-    let (mut indices, mut remarks) = (zeroed(frame_width)?, Remarks::default());
-    for row in order(frame_height, interlaced) {
-        look();
-        let filled = decoder.fill_buffer(&mut indices).map_err(gif_error);
-        match filled.and_then(|full| if full { Ok(()) } else { Err(truncated(Gif)) }) {
-            Ok(()) => {}
-            Err(e) if options.truncated == Truncated::Refuse => return Err(e),
-            Err(_) => {
-                remarks.incomplete = Some(Gif);
-                break;
-            }
+    // At once: row by row the decoder loses what it has read of a short file, and not given yet.
+    let (mut indices, mut remarks) = (zeroed(frame_width * frame_height)?, Remarks::default());
+    indices.fill(background);
+    let filled = decoder.fill_buffer(&mut indices).map_err(gif_error);
+    if let Err(e) = filled.and_then(|full| if full { Ok(()) } else { Err(truncated(Gif)) }) {
+        if options.truncated == Truncated::Refuse {
+            return Err(e);
         }
+        remarks.incomplete = Some(Gif);
+    }
+    // A frame without width has no rows.
+    for (row, indices) in order(frame_height, interlaced).zip(indices.chunks_exact(frame_width.max(1))) {
+        look();
         let out = &mut canvas[(top + row) * width + left..][..frame_width];
-        out.iter_mut().zip(&indices).for_each(|(pixel, index)| *pixel = palette[usize::from(*index)]);
+        out.iter_mut().zip(indices).for_each(|(pixel, index)| *pixel = palette[usize::from(*index)]);
     }
     let image = Rgb8 { width: width as u32, height: height as u32, pixels };
     Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
@@ -86,10 +87,10 @@ fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     passes.iter().flat_map(move |(first, step)| (*first..height).step_by(*step))
 }
 
-/// The pixels; indices are read row by row.
+/// The pixels, and the indices that they are made of: of a frame as large as the screen, as most are.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let (width, height) = (u32::from(u16_le(bytes, 6)?), u32::from(u16_le(bytes, 8)?));
-    Some(Need { width, height, bytes: 3 * width as usize * height as usize + bytes.len() + (1 << 17), deaf: false })
+    Some(Need { width, height, bytes: 4 * width as usize * height as usize + bytes.len() + (1 << 17), deaf: false })
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.

@@ -31,6 +31,7 @@ mod resize;
 mod signatures;
 mod textual;
 mod tiff;
+mod vp8;
 mod webp;
 mod ycc;
 
@@ -60,8 +61,8 @@ pub struct Limits {
     /// | JPEG in several, as progressive ones | 3 at 4:2:0 and grey, 4 at 4:2:2, 6 at 4:4:4, 8 of CMYK |
     /// | PNG | 3; interlaced 3 and those of the file |
     /// | WebP | 5, lossy or not |
-    /// | BMP with run lengths | 4 |
-    /// | GIF, BMP | 3 |
+    /// | GIF, BMP with run lengths | 4 |
+    /// | BMP | 3 |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

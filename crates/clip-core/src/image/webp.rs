@@ -10,7 +10,7 @@ use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported
 use super::estimate::Need;
 use super::format::Format::WebP;
 use super::reader::{Pieces, array, slice, u16_le, u24_le, u32_le};
-use super::{Limits, Rgb8, exif};
+use super::{Limits, Rgb8, exif, vp8};
 use crate::Result;
 use crate::memory::{with_capacity, zeroed};
 
@@ -125,6 +125,9 @@ impl<'a> Picture<'a> {
     }
 
     fn decode(&self) -> Result<Vec<u8>> {
+        if &self.kind == b"VP8 " && vp8::fits(self.data) == Some(false) {
+            return Err(truncated(WebP));
+        }
         // A file of its own with nothing but the bitstream, which is how the decoder takes it.
         let mut file = with_capacity(self.data.len() + 21)?;
         let padding = self.data.len() % 2;
