@@ -37,6 +37,7 @@ mod relevant;
 pub mod spec;
 mod tensor_file;
 pub mod text;
+mod tokenizer_json;
 mod towers;
 mod watched;
 mod weights;

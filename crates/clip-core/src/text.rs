@@ -3,8 +3,7 @@
 use std::iter::once;
 use std::path::Path;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use tokenizers::{
     Decoder, DecoderWrapper, Model, ModelWrapper, Normalizer, PostProcessor, PostProcessorWrapper, PreTokenizer,
@@ -18,6 +17,7 @@ use crate::merges;
 pub use crate::relevant::Check;
 use crate::relevant::{Blanks, Reader, Rules};
 use crate::spec::TextCleaning;
+use crate::tokenizer_json;
 use crate::watched::Watched;
 
 /// Words of context beyond which more text cannot matter, per token of context (each word makes a token or more;
@@ -51,7 +51,7 @@ impl Tokenizer {
     /// A tokenizer that texts go to cleaned.
     pub fn with_cleaning(bytes: &[u8], context_length: usize, cleaning: TextCleaning) -> Result<Self> {
         let bad = |e: tokenizers::Error| Error::corrupted(format!("tokenizer.json: {e}"));
-        check_prefix(bytes)?;
+        tokenizer_json::check(bytes)?;
         let mut inner: Whole = serde_json::from_slice(bytes).map_err(|e| bad(e.into()))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
@@ -224,29 +224,6 @@ pub fn utf8<'a>(bytes: &'a [u8], check: Check) -> Result<Option<&'a str>> {
     Ok(Some(unsafe { std::str::from_utf8_unchecked(bytes) }))
 }
 
-/// The tokenizer's library cuts a BPE's `continuing_subword_prefix` off each merge's second part, however short that is: it would panic.
-/// No model of the families here has such a prefix.
-fn check_prefix(json: &[u8]) -> Result<()> {
-    #[derive(Deserialize)]
-    struct File {
-        model: Option<Model>,
-    }
-    #[derive(Deserialize)]
-    struct Model {
-        merges: Option<IgnoredAny>,
-        continuing_subword_prefix: Option<String>,
-    }
-    // What is no such file is told by who reads all of it.
-    let file = serde_json::from_slice::<File>(json).ok();
-    match file.and_then(|file| file.model) {
-        Some(Model { merges: Some(_), continuing_subword_prefix: Some(prefix) }) if !prefix.is_empty() => {
-            let message = format!("tokenizer.json: BPE with continuing_subword_prefix \"{prefix}\" is not supported");
-            Err(Error::unsupported(message))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// What the tokenizer makes of blanks. Where its steps do not tell, they may be tokens.
 fn rules<M: Model, N: Normalizer + Serialize, PT: PreTokenizer + Serialize, PP: PostProcessor, D: Decoder>(
     tokenizer: &TokenizerImpl<M, N, PT, PP, D>,
@@ -304,16 +281,6 @@ mod tests {
 
     fn golden(path: &str) -> Vec<u8> {
         fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)).unwrap()
-    }
-
-    #[test]
-    fn a_prefix_that_merges_would_be_cut_by_is_refused() {
-        let mut json: Value = serde_json::from_slice(&golden("models/tiny-clip/tokenizer.json")).unwrap();
-        json["model"]["continuing_subword_prefix"] = "##".into();
-        let refused = Tokenizer::from_bytes(json.to_string().as_bytes(), 16).err().unwrap();
-        assert_eq!(refused.kind, crate::ErrorKind::Unsupported);
-        json["model"]["continuing_subword_prefix"] = "".into();
-        assert!(Tokenizer::from_bytes(json.to_string().as_bytes(), 16).is_ok());
     }
 
     /// Every kind, with a context that texts reach and one that they do not.
