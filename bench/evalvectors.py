@@ -82,5 +82,7 @@ def record(path, mark, text):
     if path:
         old = Path(path).read_text()
         begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+        if begin not in old:   # a set that has no tables yet
+            old += f"\n{begin}{end}\n"
         before, rest = old.split(begin, 1)
         Path(path).write_text(f"{before}{begin}{text}{end}{rest.split(end, 1)[1]}")
