@@ -110,7 +110,7 @@ def bombs():
     yield "TIFF of 2^31 x 2^31", tiff(2**31, 2**31), (TOO_LARGE,)
     yield "TIFF of no height", tiff(5, 0), (DAMAGED,)
     yield "TIFF of 9000 x 9000 without its strips", tiff(9000, 9000), (DAMAGED, TOO_LARGE)  # more than clip.max_memory
-    yield "TIFF with a strip of 4 GB", tiff(4, 4, strip=2**32 - 1), (DAMAGED, TOO_LARGE)
+    yield "TIFF with a strip of 4 GB", tiff(4, 4, strip=2**32 - 1), (None,)  # it lies in the file, whatever its size says, as for Pillow
     yield "TIFF with a billion strips", tiff(4, 4, strips=10**9), (DAMAGED, TOO_LARGE)
     yield "TIFF with 65,535 samples a pixel", tiff(1000, 1000, samples=65535), (DAMAGED, TOO_LARGE, UNSUPPORTED)
     yield "BMP of 2^31 x 2^31", bmp(2**31 - 1, 2**31 - 1), (TOO_LARGE,)
