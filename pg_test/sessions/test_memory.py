@@ -13,7 +13,7 @@ WORST = {
     "PNG of 16 bits, interlaced, 30 MP": large.png(5500, 5500, 16, 6, interlaced=1),
     "WebP of 38 bytes, 88 MP": large.webp(),
     "TIFF of 16 bits, 40 MP": large.tiff(6400, 6400, 16),
-    "TIFF of 32 bits, 40 MP": large.tiff(6400, 6400, 32),
+    "TIFF of grey in 32 bits, 40 MP": large.tiff(6400, 6400, 32, 1, 1),
     "BMP with run lengths, 89 MP": large.bmp_runs(9400, 9400),
     "GIF, 2 MP": large.gif(1500, 1500),
 }
