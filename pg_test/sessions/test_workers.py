@@ -12,7 +12,8 @@ from rows import copy_rows, no_workers, pictures, settings
 
 IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 150))
 SIZE = (256, 192) if IMAGES > 1000 else (60, 40)
-WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"
+# of this database: rows of others may wait, as those of a schema that was not updated do
+WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND datname = 'clip_workers'"
 
 
 def helpers(pid):
@@ -60,7 +61,7 @@ try:
         print(f"the first row of an idle server was embedded {(time.monotonic() - start) * 1000:.0f} ms after its commit")
         assert session.one("SELECT embedding = clip_embed_text('cat') FROM other") == "t"
         # pg_stat_activity tells what a worker does
-        until(lambda: admin.run("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
+        until(lambda: admin.run("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND datname = 'clip_workers'")
               == [["idle", "waiting for rows"]])
         session.run("INSERT INTO other (modality, content_ref) VALUES ('text', 'dog')")
         until(lambda: session.one("SELECT bool_and(embedding IS NOT NULL) FROM other") == "t", 1)
@@ -72,7 +73,7 @@ try:
         assert copy_rows(db, "loaded", images) == 0
         copied = time.monotonic() - start
         # it computes on threads that give way to sessions and take no signals, and on no others
-        [[pid]] = until(lambda: admin.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'"))
+        [[pid]] = until(lambda: admin.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND datname = 'clip_workers'"))
         assert os.sched_getscheduler(int(pid)) == os.SCHED_BATCH, "it takes processors away from sessions"
         assert slice_of(int(pid)) in (None, 20_000_000), "a session that wakes up waits for it"
         until(lambda: session.one("SELECT workers FROM clip_queue WHERE relation = 'loaded'::regclass") == "1")
@@ -153,7 +154,7 @@ try:
         until(lambda: session.one(done) == "0", 60)
         assert session.one("SELECT count(*) FROM grown WHERE embedding IS NULL") == "0"
         # one that is told to go while it is idle is not waited for
-        admin.run("SELECT pg_terminate_backend(min(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'")
+        admin.run("SELECT pg_terminate_backend(min(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND datname = 'clip_workers'")
         until(lambda: admin.one(WORKERS) == "1", 1)
         session.run("INSERT INTO loaded (modality, content_ref) VALUES ('text', 'left alone')")
         until(lambda: session.one(done) == "0", 1)
