@@ -35,7 +35,7 @@ pub extern "C-unwind" fn _PG_init() {
     // A panic has to become an error of one statement, not the end of the server.
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     forget_backtraces();
-    quiet_decoders();
+    clip_core::image::quiet_decoders();
     if !guc::register() {
         return upgrade::warn_of_another_copy();
     }
@@ -51,14 +51,4 @@ fn forget_backtraces() {
         // SAFETY: the library is loaded by a process that has one thread.
         unsafe { std::env::remove_var(name) };
     }
-}
-
-/// A decoder's panic becomes an error of its image. The hook would write it to the server's log, as often as a sender likes.
-fn quiet_decoders() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !clip_core::image::is_decoding() {
-            hook(info);
-        }
-    }));
 }

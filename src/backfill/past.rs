@@ -10,6 +10,7 @@ use pgrx::spi::{self, SpiClient, quote_identifier};
 use super::row::{Row, find};
 use crate::pg::datum::{VarlenaCopy, text_argument};
 use crate::pg::plan;
+use crate::pipeline::failures::State;
 use crate::pipeline::{Attachment, By, Located, Locator, Place, Version, Watch, locators, place};
 
 /// Entries that are looked at together.
@@ -33,13 +34,13 @@ impl Located for Entry {
 /// A whole walk has looked at the rows that lack their vectors, but for one that went where the walk had been: so each row that
 /// failed before the walk, and not in it, is looked for.
 pub fn forget(client: &mut SpiClient<'_>, relation: Oid, column: &str) -> spi::Result<()> {
-    for state in ["dead", "embedded"] {
+    for state in [State::Dead, State::Embedded] {
         forget_those(client, relation, column, state)?;
     }
     Ok(())
 }
 
-fn forget_those(client: &mut SpiClient<'_>, relation: Oid, column: &str, state: &str) -> spi::Result<()> {
+fn forget_those(client: &mut SpiClient<'_>, relation: Oid, column: &str, state: State) -> spi::Result<()> {
     let mut last = Place::BEFORE_ALL;
     loop {
         let entries = older(client, relation, column, last, state)?;
@@ -64,7 +65,7 @@ fn older(
     relation: Oid,
     column: &str,
     after: Place,
-    state: &str,
+    state: State,
 ) -> spi::Result<BTreeMap<u32, Vec<Entry>>> {
     const SQL: &str = "SELECT f.relation::pg_catalog.oid, f.ctid, f.key, pg_catalog.cardinality(f.key), f.place \
          FROM clip.failures f, clip.backfills b WHERE b.relation OPERATOR(pg_catalog.=) $1 \
@@ -75,7 +76,7 @@ fn older(
          AND f.failed_at OPERATOR(pg_catalog.<) b.started_at AND f.ctid OPERATOR(pg_catalog.>) $3 \
          ORDER BY f.ctid LIMIT $4 FOR UPDATE OF f SKIP LOCKED";
     let mut found: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
-    let arguments = [relation.into(), text_argument(column), after.argument(), AT_ONCE.into(), state.into()];
+    let arguments = [relation.into(), text_argument(column), after.argument(), AT_ONCE.into(), state.name().into()];
     for row in plan::run(client, SQL, &arguments)?.iter() {
         let (Some(part), Some(entry)) = (row.get::<Oid>(1)?, row.datum(2)) else { continue };
         // SAFETY: two `tid`s and a `text[]`.
@@ -92,14 +93,14 @@ fn older(
 
 /// Those whose row does not lack a vector, or of `embedded` ones lacks it. A key that cannot be compared with the table's is none of its
 /// rows'.
-fn past(client: &mut SpiClient<'_>, table: &Attachment, entries: Vec<Entry>, state: &str) -> spi::Result<Vec<Entry>> {
+fn past(client: &mut SpiClient<'_>, table: &Attachment, entries: Vec<Entry>, state: State) -> spi::Result<Vec<Entry>> {
     let (keyed, placed): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.version().is_none());
     let (keyed, mut past): (Vec<_>, Vec<_>) =
         keyed.into_iter().partition(|entry| table.key_columns > 0 && entry.key_columns == table.key_columns);
     let embedding = quote_identifier(&table.embedding);
     let still = match state {
-        "embedded" => format!("t.{embedding} IS NOT NULL"),
-        _ => format!("t.{embedding} IS NULL AND {}", table.columns.present("t")),
+        State::Embedded => format!("t.{embedding} IS NOT NULL"),
+        State::Dead => format!("t.{embedding} IS NULL AND {}", table.columns.present("t")),
     };
     let watch = Watch::without_limit(table);
     for (by, entries) in [(By::Key, keyed), (By::Version, placed)] {

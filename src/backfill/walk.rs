@@ -1,8 +1,6 @@
 //! One step of a walk: rows of one part of the table, after the last that was looked at, in the order in which they lie there.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
-
 use clip_core::Modality;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{self, Spi, SpiClient, quote_identifier};
@@ -14,7 +12,7 @@ use super::progress::{self, Counts, Progress};
 use super::row::{Row, find, or_raise};
 use crate::attachment::registry;
 use crate::error::{SqlState, raise};
-use crate::pg::datum::to_server;
+use crate::pg::datum::in_server;
 use crate::pg::plan;
 use crate::pg::users::{as_owner, as_superuser};
 use crate::pipeline::{Attachment, BATCH_BYTES, By, Embedded, Found, Place, Reader, Watch};
@@ -47,11 +45,6 @@ pub fn begin(relation: Oid, column: &str) {
             progress::begin(client, relation, column, count.unwrap_or_default(), part)
         })
     }));
-}
-
-/// Pgrx takes statements as they are given to the server.
-fn in_server(sql: &str) -> CString {
-    to_server(sql).unwrap_or_default()
 }
 
 fn kind(relation: Oid) -> u8 {

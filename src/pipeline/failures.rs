@@ -66,6 +66,15 @@ pub enum State {
     Embedded,
 }
 
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dead => "dead",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
 /// An entry of a row that no job waits for; `version`, where that is how the row was found.
 pub fn record(
     client: &mut SpiClient<'_>,
@@ -95,7 +104,7 @@ pub fn record(
         modality(failure),
         failure.sqlstate.as_str().into(),
         message(&failure.message),
-        if state == State::Dead { "dead" } else { "embedded" }.into(),
+        state.name().into(),
     ];
     plan::run(client, &recorded(JOB), &arguments)?;
     Ok(())

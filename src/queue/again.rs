@@ -5,7 +5,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{self, Spi, quote_identifier};
 
-use crate::pg::datum::{text_argument, to_server};
+use crate::pg::datum::{in_server, text_argument};
 use crate::pg::settings::with_canonical_output;
 use crate::pipeline::Attachment;
 
@@ -29,8 +29,6 @@ pub fn enqueue_again(relation: Oid, embedding: &str) -> spi::Result<()> {
             quote_identifier(embedding),
             table.columns.present("t"),
         );
-        // A column's name may not be ASCII.
-        let sql = to_server(&sql).unwrap_or_default();
-        with_canonical_output(true, || client.update(sql.as_c_str(), None, &arguments).map(drop))
+        with_canonical_output(true, || client.update(&in_server(&sql), None, &arguments).map(drop))
     })
 }

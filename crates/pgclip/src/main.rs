@@ -26,13 +26,7 @@ fn main() -> ExitCode {
     // A reader such as `head` that has seen enough ends this program quietly, as it does any other.
     // SAFETY: the default action is no function that could be called at a bad moment.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
-    // A decoder that panics at a damaged picture is that picture's error, and nothing to print a backtrace for.
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !clip_core::image::is_decoding() {
-            print(info);
-        }
-    }));
+    clip_core::image::quiet_decoders();
     match run(args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -82,6 +82,11 @@ pub fn from_server(text: &CStr) -> String {
     try_utf8(text.to_bytes()).unwrap_or_default().into_owned()
 }
 
+/// A statement as pgrx takes it: it does not recode.
+pub fn in_server(sql: &str) -> CString {
+    to_server(sql).unwrap_or_default()
+}
+
 /// A statement or a name in the encoding of the server; an error of the statement where that lacks a character. `None` where it
 /// has a NUL.
 #[allow(unsafe_code)]

@@ -72,9 +72,15 @@ thread_local! {
     static LEAVING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Is a decoder at work on this thread? Its panics become errors, and are no news for a panic hook.
-pub fn is_decoding() -> bool {
-    DECODING.get()
+/// Keeps the panic hook from what decoders do on their threads: their panics become errors of their images, and whoever sends those
+/// could have the hook write as often as he likes.
+pub fn quiet_decoders() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !DECODING.get() {
+            hook(info);
+        }
+    }));
 }
 
 /// What `decode` gives, or `None` where it panics.

@@ -35,7 +35,7 @@ mod vp8;
 mod webp;
 mod ycc;
 
-pub use decode::{decode, decode_with, is_decoding};
+pub use decode::{decode, decode_with, quiet_decoders};
 pub use estimate::{Estimate, estimate, estimate_hash};
 pub use format::{Format, sniff};
 pub use normalize::normalize;
