@@ -15,11 +15,11 @@ COMMENT ON FUNCTION @extschema@.clip_embed_text(text, text) IS 'unit vector of a
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_embed_image(image bytea) RETURNS vector
 	AS 'MODULE_PATHNAME', 'clip_embed_image_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 4000 SUPPORT clip.cost;
-COMMENT ON FUNCTION @extschema@.clip_embed_image(bytea) IS 'unit vector of a JPEG, PNG, WebP, GIF, BMP or TIFF image, by the model of the setting clip.model, computed as clip.precision says';
+COMMENT ON FUNCTION @extschema@.clip_embed_image(bytea) IS 'unit vector of an image, by the model of the setting clip.model, computed as clip.precision says';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_embed_image(image bytea, model text) RETURNS vector
 	AS 'MODULE_PATHNAME', 'clip_embed_image_model_wrapper' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000 SUPPORT clip.cost;
-COMMENT ON FUNCTION @extschema@.clip_embed_image(bytea, text) IS 'unit vector of a JPEG, PNG, WebP, GIF, BMP or TIFF image, by a named model, computed in f32 whatever clip.precision says';
+COMMENT ON FUNCTION @extschema@.clip_embed_image(bytea, text) IS 'unit vector of an image, by a named model, computed in f32 whatever clip.precision says';
 
 CREATE OR REPLACE FUNCTION @extschema@.clip_embed_texts(contents text[]) RETURNS vector[]
 	AS 'MODULE_PATHNAME', 'clip_embed_texts_wrapper' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000 SUPPORT clip.cost;

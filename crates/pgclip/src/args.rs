@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use clip_core::image::{Grey16, Limits, ReadOptions, Truncated};
+use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, format_names};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
@@ -171,8 +171,7 @@ pub enum Command {
         /// A text to embed
         #[arg(long, value_name = "TEXT", required_unless_present = "image", allow_hyphen_values = true)]
         text: Vec<String>,
-        /// An image file to embed (JPEG, PNG, WebP, GIF, BMP, TIFF)
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", help = format!("An image file to embed ({})", format_names()))]
         image: Vec<PathBuf>,
         #[command(flatten)]
         reading: Images,

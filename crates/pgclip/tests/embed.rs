@@ -54,7 +54,7 @@ fn what_is_no_image_is_named() {
     assert!(error.contains("could not read") && error.contains("/nonexistent.png"), "{error}");
     let toml = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let error = models.run(["embed", "tiny", "--image", toml]).fails(1);
-    assert!(error.contains("Cargo.toml: image is not JPEG, PNG, WebP, GIF, BMP or TIFF"), "{error}");
+    assert!(error.contains("Cargo.toml: image is not of a supported format"), "{error}");
 
     // What was embedded before the bad one is already out.
     let run = models.run(["embed", "tiny", "--text", "a cat", "--image", toml]);

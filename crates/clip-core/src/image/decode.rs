@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::format::{Format, sniff};
 use super::ycc::{Levels, ycc_pixels_to_rgb};
-use super::{Limits, ReadOptions, Remarks, Rgb8, bmp, gif, jpeg, orient, png, tiff, webp};
+use super::{Limits, ReadOptions, Remarks, Rgb8, orient};
 use crate::memory;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ impl Decoded {
     }
 }
 
-/// Decodes JPEG, PNG, WebP, GIF, BMP and TIFF (of animations and multi-page files the first picture), applies the EXIF
+/// Decodes an image of any [`Format`] (of animations and multi-page files the first picture), applies the EXIF
 /// orientation and drops alpha, as `ImageOps.exif_transpose(Image.open(b)).convert("RGB")` does in Pillow.
 ///
 /// Fails with `LimitExceeded` when the bytes or, by the header, the pixels exceed the limits; with `Unsupported` when the
@@ -48,14 +48,7 @@ pub(super) fn stored(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     check_bytes(bytes.len(), &options.limits)?;
     let format = sniff(bytes)?;
     // A decoder that panics on damaged input must not take its caller's process or transaction with it.
-    let decoded = guarded(|| match format {
-        Format::Jpeg => jpeg::decode(bytes, options),
-        Format::Png => png::decode(bytes, options),
-        Format::WebP => webp::decode(bytes, &options.limits),
-        Format::Gif => gif::decode(bytes, options),
-        Format::Bmp => bmp::decode(bytes, options),
-        Format::Tiff => tiff::decode(bytes, options),
-    });
+    let decoded = guarded(|| format.decode(bytes, options));
     let decoded = decoded.unwrap_or_else(|| Err(damaged(format, "decoder failed")))?;
     check_buffer(&decoded.image)?;
     // Of a picture that is one colour nothing was decoded, or nothing that tells it from others.

@@ -1,7 +1,7 @@
 //! What an image will take, by its header.
 
-use super::format::{Format, sniff};
-use super::{Limits, bmp, gif, jpeg, phash, png, preprocess, tiff, webp};
+use super::format::sniff;
+use super::{Limits, phash, preprocess};
 use crate::spec::ImageSpec;
 
 /// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of it.
@@ -45,14 +45,7 @@ fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) ->
         return nothing;
     }
     let Ok(format) = sniff(bytes) else { return nothing };
-    let need = match format {
-        Format::Jpeg => jpeg::need(bytes),
-        Format::Png => png::need(bytes),
-        Format::WebP => webp::need(bytes),
-        Format::Gif => gif::need(bytes),
-        Format::Bmp => bmp::need(bytes),
-        Format::Tiff => tiff::need(bytes),
-    };
+    let need = format.need(bytes);
     let Some(Need { width, height, bytes: decoding, deaf }) = need else { return nothing };
     let area = u64::from(width) * u64::from(height);
     if area == 0 || area > limits.max_pixels {

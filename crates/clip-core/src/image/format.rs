@@ -1,7 +1,10 @@
-//! Which format some bytes claim to be, by their first bytes alone.
+//! The formats that are read here, in one table: whatever lists them is made from it.
 
+use super::decode::Decoded;
+use super::estimate::Need;
 use super::signatures::{Other, signature};
 use super::textual::describe;
+use super::{ReadOptions, bmp, gif, jpeg, png, tiff, webp};
 use crate::{Error, Result};
 
 /// An image format that [`super::decode`] reads.
@@ -15,16 +18,124 @@ pub enum Format {
     Tiff,
 }
 
+/// What is known of a format.
+struct Facts {
+    format: Format,
+    name: &'static str,
+    /// Of file names, in lower case, the usual one first.
+    extensions: &'static [&'static str],
+    media_type: &'static str,
+    /// By the first bytes alone.
+    is: fn(&[u8]) -> bool,
+    decode: fn(&[u8], &ReadOptions) -> Result<Decoded>,
+    /// By the header alone; `None` where it is damaged.
+    need: fn(&[u8]) -> Option<Need>,
+}
+
+/// In the order of [`Format`].
+const FORMATS: &[Facts] = &[
+    Facts {
+        format: Format::Jpeg,
+        name: "JPEG",
+        extensions: &["jpg", "jpeg", "jpe", "jfif"],
+        media_type: "image/jpeg",
+        is: |bytes| bytes.starts_with(b"\xff\xd8\xff"),
+        decode: jpeg::decode,
+        need: jpeg::need,
+    },
+    Facts {
+        format: Format::Png,
+        name: "PNG",
+        extensions: &["png", "apng"],
+        media_type: "image/png",
+        is: |bytes| bytes.starts_with(b"\x89PNG\r\n\x1a\n"),
+        decode: png::decode,
+        need: png::need,
+    },
+    Facts {
+        format: Format::WebP,
+        name: "WebP",
+        extensions: &["webp"],
+        media_type: "image/webp",
+        is: |bytes| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"),
+        decode: |bytes, options| webp::decode(bytes, &options.limits),
+        need: webp::need,
+    },
+    Facts {
+        format: Format::Gif,
+        name: "GIF",
+        extensions: &["gif"],
+        media_type: "image/gif",
+        is: |bytes| bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a"),
+        decode: gif::decode,
+        need: gif::need,
+    },
+    Facts {
+        format: Format::Bmp,
+        name: "BMP",
+        extensions: &["bmp", "dib"],
+        media_type: "image/bmp",
+        is: |bytes| bytes.starts_with(b"BM"),
+        decode: bmp::decode,
+        need: bmp::need,
+    },
+    Facts {
+        format: Format::Tiff,
+        name: "TIFF",
+        extensions: &["tif", "tiff"],
+        media_type: "image/tiff",
+        is: |bytes| matches!(bytes, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
+        decode: tiff::decode,
+        need: tiff::need,
+    },
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < FORMATS.len() {
+        assert!(FORMATS[at].format as usize == at);
+        at += 1;
+    }
+};
+
 impl Format {
+    pub fn all() -> impl Iterator<Item = Self> {
+        FORMATS.iter().map(|facts| facts.format)
+    }
+
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::WebP => "WebP",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::Tiff => "TIFF",
-        }
+        self.facts().name
+    }
+
+    /// Of names of such files, in lower case and without a dot, the usual one first.
+    pub fn extensions(self) -> &'static [&'static str] {
+        self.facts().extensions
+    }
+
+    /// As registered with IANA, or else in use.
+    pub fn media_type(self) -> &'static str {
+        self.facts().media_type
+    }
+
+    pub(super) fn decode(self, bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+        (self.facts().decode)(bytes, options)
+    }
+
+    pub(super) fn need(self, bytes: &[u8]) -> Option<Need> {
+        (self.facts().need)(bytes)
+    }
+
+    fn facts(self) -> &'static Facts {
+        &FORMATS[self as usize]
+    }
+}
+
+/// The names of all, as a sentence lists them.
+pub fn format_names() -> String {
+    let names: Vec<_> = Format::all().map(Format::name).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
     }
 }
 
@@ -37,32 +148,24 @@ pub fn sniff(bytes: &[u8]) -> Result<Format> {
 }
 
 pub(super) fn sniff_known(bytes: &[u8]) -> Option<Format> {
-    match bytes {
-        [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
-        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Format::Png),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
-        [b'B', b'M', ..] => Some(Format::Bmp),
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
-        _ => None,
-    }
+    FORMATS.iter().find(|facts| (facts.is)(bytes)).map(|facts| facts.format)
 }
 
 fn refusal(bytes: &[u8]) -> Error {
     if bytes.is_empty() {
         return Error::invalid_image("image is empty").with_hint("The value has no bytes. NULL stands for no image.");
     }
-    let no_image = || Error::invalid_image("image is not JPEG, PNG, WebP, GIF, BMP or TIFF");
+    let no_image = || Error::invalid_image("image is not of a supported format");
     match signature(bytes) {
         Some(Other::Picture(name)) => Error::unsupported(format!("{name} images are not supported"))
-            .with_hint("Convert the image to JPEG, PNG, WebP, GIF, BMP or TIFF."),
+            .with_hint("Convert the image to JPEG or PNG."),
         Some(Other::File(what, hint)) => no_image().with_hint(format!("The bytes look like {what}. {hint}")),
         None => match describe(bytes) {
             Some((what, hint)) => no_image().with_hint(format!("The bytes look like {what}. {hint}")),
             None if bytes.iter().take(64).all(|byte| *byte == 0) => no_image().with_hint(
                 "The bytes begin with zeros, as a file does that was not written to its end. Look for the original.",
             ),
-            None => no_image(),
+            None => no_image().with_hint(format!("Supported formats: {}.", format_names())),
         },
     }
 }

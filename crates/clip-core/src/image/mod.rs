@@ -37,7 +37,7 @@ mod ycc;
 
 pub use decode::{decode, decode_with, quiet_decoders};
 pub use estimate::{Estimate, estimate, estimate_hash};
-pub use format::{Format, sniff};
+pub use format::{Format, format_names, sniff};
 pub use normalize::normalize;
 pub use options::{Grey16, ReadOptions, Remarks, Truncated};
 pub use phash::perceptual_hash;

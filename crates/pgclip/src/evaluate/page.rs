@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clip_core::Result;
-use clip_core::image::{Format, sniff};
+use clip_core::image::sniff;
 
 use super::set::Set;
 use crate::files;
@@ -27,16 +27,9 @@ pub fn write(path: &Path, model: &str, set: &Set, found: &[Vec<f32>]) -> Result<
         let _ = write!(html, "<tr><th>{} <small>{}</small>", escape(&query.text), escape(&query.language));
         for (i, cosine) in best.into_iter().take(5) {
             let (bytes, name) = (set.bytes(&set.pictures[i])?, escape(&set.pictures[i].en));
-            let kind = match sniff(&bytes)? {
-                Format::Jpeg => "jpeg",
-                Format::Png => "png",
-                Format::WebP => "webp",
-                Format::Gif => "gif",
-                Format::Bmp => "bmp",
-                Format::Tiff => "tiff",
-            };
+            let kind = sniff(&bytes)?.media_type();
             let data = STANDARD.encode(&bytes);
-            let _ = write!(html, "<td><img src=\"data:image/{kind};base64,{data}\" alt=\"\">{name}<br>{cosine:.3}");
+            let _ = write!(html, "<td><img src=\"data:{kind};base64,{data}\" alt=\"\">{name}<br>{cosine:.3}");
         }
         html.push('\n');
     }
