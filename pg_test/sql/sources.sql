@@ -133,7 +133,7 @@ UPDATE kept SET "the Title" = 'cat';
 CALL clip_drain('kept');
 SELECT count(*) FROM kept WHERE made_of("the vector") = 'cat';
 SELECT relation, embedding_column, text_column FROM clip.tables WHERE relation = 'kept'::regclass;
-ALTER TABLE kept DROP COLUMN "the Title" CASCADE;
+ALTER TABLE kept DROP COLUMN "the Title";
 INSERT INTO kept (a, b) VALUES ('y', 100);
 SELECT count(*) FROM clip.tables WHERE relation = 'kept'::regclass;
 

@@ -47,9 +47,8 @@ COMMENT ON FUNCTION clip.drop_triggers(regclass, name) IS 'internal: takes away 
 -- async: one trigger clears the vector of a row whose source changes, so that a vector never stands beside a source that
 -- it was not made of; another puts the keys of rows that lack a vector into clip.queue.
 -- both: two more forget failures of rows that are deleted.
--- A statement names the columns that it changes, unless another trigger changes more. Where the table has no such trigger, ours
--- is fired for its sources alone: PostgreSQL locks each row for a trigger before an UPDATE.
-CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name) RETURNS void
+-- by_column: they are fired for the columns of fired_columns alone, where these are all that matter.
+CREATE OR REPLACE FUNCTION clip.create_triggers(t clip.tables, old_column name, by_column boolean DEFAULT true) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	number text := clip.number_of(t.relation, t.embedding_column);
@@ -57,14 +56,14 @@ DECLARE
 	enqueues name;
 	forgets name;
 	is_async boolean := t.mode = 'async' AND NOT t.pending;
-	sources text;
+	before text := '';
+	after text := '';
 	enabled "char" := (SELECT min(g.tgenabled) FROM clip.triggers_of(t.relation, old_column) g);
 BEGIN
 	PERFORM clip.drop_triggers(t.relation, old_column);
-	-- Under the lock that this took: until then rows may begin to wait.
-	IF clip.names_columns(t) THEN
-		sources := 'OF ' || (SELECT string_agg(DISTINCT quote_ident(c), ', ')
-			FROM unnest(ARRAY[t.text_column, t.image_column, t.modality_column]) c WHERE c IS NOT NULL);
+	IF by_column THEN  -- under the lock that this took: until then another trigger may come
+		before := clip.update_of(clip.fired_columns(t, false));
+		after := clip.update_of(clip.fired_columns(t, true));
 	END IF;
 	-- A partition gets its parent's triggers under their names, which must not be those of its own.
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
@@ -74,10 +73,10 @@ BEGIN
 	enqueues := clip.free_name(t.relation, format('zz_clip_enqueue_%s', number));
 	forgets := clip.free_name(t.relation, format('zz_clip_forget_%s', number));
 	EXECUTE format('CREATE TRIGGER %I BEFORE %s %s ON %s FOR EACH ROW EXECUTE FUNCTION %I.clip_embed_trigger(%s)', embeds,
-		CASE WHEN is_async THEN 'UPDATE' ELSE 'INSERT OR UPDATE' END, sources, t.relation, clip.schema_of('pg_clip'), clip.trigger_arguments(t));
+		CASE WHEN is_async THEN 'UPDATE' ELSE 'INSERT OR UPDATE' END, before, t.relation, clip.schema_of('pg_clip'), clip.trigger_arguments(t));
 	IF is_async THEN
-		EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
-			enqueues, t.relation, t.embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
+		EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE %s ON %s FOR EACH ROW EXECUTE FUNCTION clip.enqueue_trigger(%L, %L, %L, %L)',
+			enqueues, after, t.relation, t.embedding_column, coalesce(t.text_column, ''), coalesce(t.image_column, ''), coalesce(t.modality_column, ''));
 	END IF;
 	EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION clip.forget_trigger(%L)', forgets, t.relation, t.embedding_column);
 	EXECUTE format('CREATE TRIGGER %I AFTER TRUNCATE ON %s EXECUTE FUNCTION clip.forget_trigger(%L)',
@@ -90,7 +89,7 @@ BEGIN
 	END IF;
 	PERFORM clip.fire_last(t.relation);
 END $$;
-COMMENT ON FUNCTION clip.create_triggers(clip.tables, name) IS 'internal: makes the triggers of a mode';
+COMMENT ON FUNCTION clip.create_triggers(clip.tables, name, boolean) IS 'internal: makes the triggers of a mode';
 
 -- BEFORE, FOR EACH ROW; event: 4 INSERT, 16 UPDATE, or both
 CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event integer) RETURNS text LANGUAGE sql STABLE
@@ -101,12 +100,26 @@ CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event inte
 $$;
 COMMENT ON FUNCTION clip.last_other_trigger(regclass, integer) IS 'internal: the last of the triggers that change a row before it is written, but for pg_clip''s';
 
--- In mode sync rows may wait from another mode. They do so under their keys, whose changes are to be seen; to name these columns, too,
--- would keep their types from being changed.
-CREATE OR REPLACE FUNCTION clip.names_columns(t clip.tables) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT clip.last_other_trigger(t.relation, 16) IS NULL AND (t.mode = 'async' OR t.pending OR NOT clip.rows_wait(t.relation, t.embedding_column))
+-- A statement names the columns that it changes, unless another trigger changes more: then NULL. Without one a row's vector is of its
+-- sources, and what it waits and fails under is its key, which on a partition may be one of its own. The queue is also told of vectors
+-- that come and go.
+--
+-- What is not fired costs nothing. PostgreSQL locks each row for a trigger before an UPDATE, and reads it twice more for one after it.
+CREATE OR REPLACE FUNCTION clip.fired_columns(t clip.tables, of_queue boolean) RETURNS name[] LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp AS $$
+	SELECT array_agg(DISTINCT c ORDER BY c) FROM (
+		SELECT unnest(ARRAY[t.text_column, t.image_column, t.modality_column, CASE WHEN of_queue THEN t.embedding_column END])
+		UNION ALL
+		SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+		WHERE i.indisprimary AND (i.indrelid = t.relation OR i.indrelid IN (SELECT relid FROM pg_partition_tree(t.relation)))
+	) columns (c) WHERE c IS NOT NULL AND clip.last_other_trigger(t.relation, 16) IS NULL
 $$;
-COMMENT ON FUNCTION clip.names_columns(clip.tables) IS 'internal: is the embedding trigger fired for its sources alone?';
+COMMENT ON FUNCTION clip.fired_columns(clip.tables, boolean) IS 'internal: columns whose UPDATE fires a trigger, NULL where it is that of any';
+
+CREATE OR REPLACE FUNCTION clip.update_of(columns name[]) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce('OF ' || string_agg(quote_ident(c), ', '), '') FROM unnest(columns) c
+$$;
+COMMENT ON FUNCTION clip.update_of(name[]) IS 'internal: the columns of a trigger, as CREATE TRIGGER wants them';
 
 CREATE OR REPLACE FUNCTION clip.free_name(relation regclass, wanted text) RETURNS name LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$

@@ -174,11 +174,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.follow_joined(clip.tables) IS 'internal: attached tables that became partitions of an attached one';
 
--- As 0.1.0 made them, from a dump or an update. Or for columns that they name, where another trigger has come.
+-- As 0.1.0 made them, from a dump or an update. Or for columns that are not all that matter any more: another trigger has come, or
+-- another key.
 CREATE OR REPLACE FUNCTION clip.has_old_triggers(t clip.tables) RETURNS boolean LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
-	SELECT coalesce(bool_or(CASE g.tgfoid WHEN 'clip.forget_trigger'::regproc THEN false WHEN 'clip.enqueue_trigger'::regproc THEN g.tgtype & 1 = 0
-		ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 OR g.tgattr <> '' AND NOT clip.names_columns(t) END), false)
+	SELECT coalesce(bool_or(g.tgfoid <> 'clip.forget_trigger'::regproc AND (
+		CASE g.tgfoid WHEN 'clip.enqueue_trigger'::regproc THEN g.tgtype & 1 = 0 ELSE strpos(encode(g.tgargs, 'escape'), '{"v": ') = 0 END
+		OR g.tgattr <> '' AND clip.fired_columns(t, g.tgfoid = 'clip.enqueue_trigger'::regproc) IS DISTINCT FROM
+			ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = g.tgrelid AND a.attnum = ANY (g.tgattr) ORDER BY 1))), false)
 	FROM clip.triggers_of(t.relation, t.embedding_column) g
 $$;
 COMMENT ON FUNCTION clip.has_old_triggers(clip.tables) IS 'internal: are triggers to be made anew?';
@@ -217,6 +220,35 @@ DO $$ BEGIN
 	IF NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'clip.follow_altered'::regproc) THEN
 		CREATE EVENT TRIGGER clip_follow_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER')
 			EXECUTE FUNCTION clip.follow_altered();
+	END IF;
+END $$;
+
+-- PostgreSQL refuses to change the type of a column that a trigger names, and to drop it. So ours name none while such a statement runs.
+CREATE OR REPLACE FUNCTION clip.free_columns(altered regclass, columns name[]) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM clip.create_triggers(t, t.embedding_column, false) FROM clip.tables t
+	WHERE (t.relation = altered OR altered IN (SELECT clip.parents_of(t.relation)))
+		AND EXISTS (SELECT FROM clip.triggers_of(t.relation, t.embedding_column) g
+			JOIN pg_attribute a ON a.attrelid = g.tgrelid AND a.attnum = ANY (g.tgattr) WHERE a.attname = ANY (columns));
+END $$;
+COMMENT ON FUNCTION clip.free_columns(regclass, name[]) IS 'internal: before a column''s type is changed, or it is dropped';
+
+CREATE OR REPLACE FUNCTION clip.name_columns(altered regclass) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM clip.create_triggers(t, t.embedding_column) FROM clip.tables t
+	WHERE (t.relation = altered OR altered IN (SELECT clip.parents_of(t.relation))) AND clip.fired_columns(t, false) IS NOT NULL
+		AND EXISTS (SELECT FROM clip.triggers_of(t.relation, t.embedding_column) g WHERE g.tgattr = '' AND g.tgfoid <> 'clip.forget_trigger'::regproc);
+END $$;
+COMMENT ON FUNCTION clip.name_columns(regclass) IS 'internal: after a column''s type was changed, or it was dropped';
+
+CREATE OR REPLACE FUNCTION clip.follow_columns() RETURNS event_trigger AS 'MODULE_PATHNAME', 'clip_follow_columns' LANGUAGE C;
+COMMENT ON FUNCTION clip.follow_columns() IS 'internal: lets columns be changed and dropped that triggers name';
+DO $$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'clip.follow_columns'::regproc) THEN
+		CREATE EVENT TRIGGER clip_before_columns ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION clip.follow_columns();
+		CREATE EVENT TRIGGER clip_after_columns ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION clip.follow_columns();
 	END IF;
 END $$;
 

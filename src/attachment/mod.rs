@@ -1,5 +1,6 @@
 //! An embedded column of a table: what its vectors are made of, and how its triggers are told.
 
+mod altered;
 pub mod registry;
 mod source;
 mod trigger_spec;

@@ -142,18 +142,22 @@ fn as_catalog<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
+/// Does the caller own the relation?
 #[allow(unsafe_code)]
-pub fn check_owner(relation: pg_sys::Oid) {
+pub fn owns(relation: pg_sys::Oid) -> bool {
     // SAFETY: plain catalog look-ups.
-    let owns = unsafe {
+    unsafe {
         let user = pg_sys::GetUserId();
         #[cfg(any(feature = "pg14", feature = "pg15"))]
         let owns = pg_sys::pg_class_ownercheck(relation, user);
         #[cfg(not(any(feature = "pg14", feature = "pg15")))]
         let owns = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, user);
         owns
-    };
-    if !owns {
+    }
+}
+
+pub fn check_owner(relation: pg_sys::Oid) {
+    if !owns(relation) {
         raise(SqlState::InsufficientPrivilege, format!("must be owner of relation {}", name(relation)), None);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod datum;
 pub mod interrupts;
+pub mod list;
 pub mod plan;
 pub mod procedure;
 pub mod settings;

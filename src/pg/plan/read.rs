@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 use pgrx::spi::{self, SpiClient};
 
 use super::{Plan, Rows, values};
+use crate::pg::list::items;
 
 /// Parsed once a session.
 const OPTIONS: u32 = pg_sys::CURSOR_OPT_CUSTOM_PLAN | pg_sys::CURSOR_OPT_NO_SCROLL;
@@ -87,18 +88,6 @@ impl<'a> Opened<'a> {
     pub fn close(self) {
         // SAFETY: the portal is open, and ours.
         unsafe { pg_sys::SPI_cursor_close(self.portal) };
-    }
-}
-
-/// # Safety
-///
-/// A list of pointers, or NULL.
-unsafe fn items(list: *const pg_sys::List) -> impl Iterator<Item = *mut std::ffi::c_void> {
-    // SAFETY: the caller's promise: a list has as many elements as it says.
-    unsafe {
-        let list = list.as_ref();
-        let count = list.map_or(0, |list| usize::try_from(list.length).unwrap_or(0));
-        (0..count).filter_map(move |i| list.map(|list| (*list.elements.add(i)).ptr_value))
     }
 }
 
