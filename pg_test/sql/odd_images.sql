@@ -70,6 +70,11 @@ UPDATE shown SET image = picture('0000ff') WHERE id = 1;
 UPDATE shown SET modality = 'text', content_ref = 'a cat', image = NULL WHERE id = 2;
 DELETE FROM shown WHERE id = 3;
 SELECT key FROM marks;
+-- under another key it is another row
+INSERT INTO shown (id, modality, image) VALUES (5, 'image', picture('0000ff', 30));
+SELECT key FROM marks;
+UPDATE shown SET id = 6 WHERE id = 5;
+SELECT key FROM marks;
 -- undone with its statement
 BEGIN;
 INSERT INTO shown (id, modality, image) VALUES (4, 'image', picture('0000ff', 30));
@@ -101,6 +106,9 @@ SELECT key FROM marks;
 UPDATE later SET image = picture('0000ff', 36) WHERE id = 2;
 CALL clip_drain('later');
 SELECT key FROM marks;
+UPDATE later SET id = 7 WHERE id = 2;
+SELECT key FROM marks;
+UPDATE later SET id = 2 WHERE id = 7;
 RESET clip.truncated_images;
 UPDATE later SET image = picture('00ff00', 30) WHERE id = 2;
 CALL clip_drain('later');

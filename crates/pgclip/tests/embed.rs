@@ -113,3 +113,58 @@ fn a_reader_may_leave_early() {
     assert_eq!(output.status.signal(), Some(13), "{:?}", output.status);
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// A BMP of 4 x 4 pixels with the pixels of its lower rows, which come first.
+fn bitmap(rows: usize) -> Vec<u8> {
+    let mut file = b"BM".to_vec();
+    let numbers = |file: &mut Vec<u8>, numbers: &[u32]| numbers.iter().for_each(|n| file.extend(n.to_le_bytes()));
+    numbers(&mut file, &[102, 0, 54, 40, 4, 4, 1 | 24 << 16, 0, 48, 0, 0, 0, 0]);
+    file.extend([10, 200, 60].repeat(4 * rows));
+    file
+}
+
+/// A TIFF of two 16-bit grey levels.
+fn wide_grey(levels: [u16; 2]) -> Vec<u8> {
+    let mut file = b"II*\0\x0c\0\0\0".to_vec();
+    levels.iter().for_each(|level| file.extend(level.to_le_bytes()));
+    // Width, height, bits, colours (black is zero), offset, samples, rows, bytes.
+    let tags = [(256, 2), (257, 1), (258, 16), (262, 1), (273, 8), (277, 1), (278, 1), (279, 4)];
+    file.extend((tags.len() as u16).to_le_bytes());
+    for (tag, value) in tags {
+        file.extend([tag, 3u16].iter().flat_map(|n| n.to_le_bytes()));
+        file.extend([1u32, value].iter().flat_map(|n| n.to_le_bytes()));
+    }
+    file.extend([0; 4]);
+    file
+}
+
+#[test]
+fn odd_images_are_a_choice() {
+    let models = Models::with_tiny();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let vector = |arguments: &[&str]| {
+        let output = models.run([&["embed", "tiny"], arguments].concat()).ok();
+        lines(&output)[0]["embedding"].clone()
+    };
+    let (whole, cut) = (write("whole.bmp", &bitmap(4)), write("cut.bmp", &bitmap(2)));
+    let error = models.run(["embed", "tiny", "--image", &cut]).fails(1);
+    assert!(error.contains("cut.bmp: truncated BMP image"), "{error}");
+    let in_part = vector(&["--truncated-images", "embed", "--image", &cut]);
+    assert_ne!(in_part, vector(&["--image", &whole]));
+
+    // Both levels are white where they are cut, and a twentieth and a half of it where they are not.
+    let wide = write("wide.tif", &wide_grey([3_000, 33_000]));
+    assert_ne!(vector(&["--image", &wide]), vector(&["--gray16", "scale", "--image", &wide]));
+
+    let error = models.run(["embed", "tiny", "--max-image-pixels", "15", "--image", &whole]).fails(1);
+    assert!(error.contains("4 x 4 pixels exceeds the limit of 15 pixels"), "{error}");
+    vector(&["--max-image-pixels", "16", "--image", &whole]);
+    let error = models.run(["embed", "tiny", "--max-image-bytes", "101", "--image", &whole]).fails(1);
+    assert!(error.contains("102 bytes exceeds the limit of 101 bytes"), "{error}");
+    models.run(["embed", "tiny", "--gray16", "stretch", "--image", &whole]).fails(2);
+}

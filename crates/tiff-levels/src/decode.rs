@@ -4,6 +4,7 @@ use crate::canvas::{Canvas, PLANES, blocks_to_rows, rows_of_planes};
 use crate::codec::{Codec, is_reversed, most_runs};
 use crate::compression::Compression;
 use crate::error::{Error, Result, look, zeroed};
+use crate::layout::Chunk;
 use crate::rgb::ToRgb;
 use crate::source::{Source, Work};
 use crate::wide::{Range, Scale};
@@ -13,7 +14,7 @@ use crate::{Env, jpeg, old_jpeg};
 const FIXED: usize = 1 << 20;
 
 pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
-    let Source { directory, compression, layout, samples } = source;
+    let Source { directory, compression, layout, samples, .. } = source;
     let (row, most) = source.sizes()?;
     let picture = layout.width.checked_mul(layout.height).and_then(|area| area.checked_mul(3));
     let planes = source.planes();
@@ -33,7 +34,7 @@ pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
 }
 
 pub fn decode(source: Source<'_, '_>, scale: Scale, env: &Env<'_>) -> Result<(Vec<u8>, Option<Range>)> {
-    let Source { directory, compression, samples, layout } = source;
+    let Source { directory, compression, samples, layout, .. } = source;
     source.sizes()?;
     let chroma = source.chroma()?;
     let width = layout.chunk_width.min(layout.width);
@@ -53,49 +54,60 @@ pub fn decode(source: Source<'_, '_>, scale: Scale, env: &Env<'_>) -> Result<(Ve
 
 /// Rows as they stand in the file, by their offsets alone: Pillow does not look at lengths.
 fn raw(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Result<()> {
-    let Source { directory, layout, samples, .. } = source;
     let planes = source.planes();
     let (row_bytes, _) = source.sizes()?;
-    let reversed = is_reversed(directory);
-    let mut turned = vec![Vec::new(); if reversed { planes } else { 0 }];
+    let mut turned = vec![Vec::new(); if is_reversed(source.directory) { planes } else { 0 }];
     for turned in &mut turned {
         *turned = zeroed(row_bytes, env)?;
     }
-    for chunk in layout.chunks() {
+    for chunk in source.layout.chunks() {
         look(env)?;
-        let mut data: [&[u8]; PLANES] = [&[]; PLANES];
-        for (plane, data) in data.iter_mut().enumerate().take(planes) {
-            let (offset, _) = layout.place(directory, &chunk, plane)?;
-            *data = directory.data.get(offset..).ok_or(Error::Truncated)?;
+        source.or_gap(raw_chunk(source, &chunk, &mut turned, canvas, env))?;
+    }
+    Ok(())
+}
+
+fn raw_chunk(
+    source: Source<'_, '_>,
+    chunk: &Chunk,
+    turned: &mut [Vec<u8>],
+    canvas: &mut Canvas,
+    env: &Env<'_>,
+) -> Result<()> {
+    let Source { directory, layout, samples, .. } = source;
+    let planes = source.planes();
+    let (row_bytes, _) = source.sizes()?;
+    let mut data: [&[u8]; PLANES] = [&[]; PLANES];
+    for (plane, data) in data.iter_mut().enumerate().take(planes) {
+        let (offset, _) = layout.place(directory, chunk, plane)?;
+        *data = directory.data.get(offset..).ok_or(Error::Truncated)?;
+    }
+    if layout.subsampling != (1, 1) {
+        let blocks = layout.bytes(samples, chunk.rows).and_then(|len| data[0].get(..len));
+        return blocks_to_rows(source, chunk, blocks.ok_or(Error::Truncated)?, canvas, env);
+    }
+    let count = if layout.planes { 1 } else { samples.count };
+    let visible = (chunk.columns * count * samples.bits).div_ceil(8);
+    for y in 0..chunk.rows {
+        if y.is_multiple_of(64) {
+            look(env)?;
         }
-        if layout.subsampling != (1, 1) {
-            let blocks = layout.bytes(samples, chunk.rows).and_then(|len| data[0].get(..len));
-            blocks_to_rows(source, &chunk, blocks.ok_or(Error::Truncated)?, canvas, env)?;
-            continue;
+        let mut rows: [&[u8]; PLANES] = [&[]; PLANES];
+        for (row, data) in rows.iter_mut().zip(data).take(planes) {
+            let start = y.checked_mul(row_bytes).ok_or(Error::Truncated)?;
+            *row = data.get(start..).and_then(|rest| rest.get(..visible)).ok_or(Error::Truncated)?;
         }
-        let count = if layout.planes { 1 } else { samples.count };
-        let visible = (chunk.columns * count * samples.bits).div_ceil(8);
-        for y in 0..chunk.rows {
-            if y.is_multiple_of(64) {
-                look(env)?;
-            }
-            let mut rows: [&[u8]; PLANES] = [&[]; PLANES];
-            for (row, data) in rows.iter_mut().zip(data).take(planes) {
-                let start = y.checked_mul(row_bytes).ok_or(Error::Truncated)?;
-                *row = data.get(start..).and_then(|rest| rest.get(..visible)).ok_or(Error::Truncated)?;
-            }
-            for ((row, turned), _) in rows.iter_mut().zip(&mut turned).zip(0..planes) {
-                turned.iter_mut().zip(*row).for_each(|(to, from)| *to = from.reverse_bits());
-                *row = &turned[..visible];
-            }
-            canvas.row(chunk.x, chunk.y + y, chunk.columns, &rows[..planes]);
+        for ((row, turned), _) in rows.iter_mut().zip(&mut *turned).zip(0..planes) {
+            turned.iter_mut().zip(*row).for_each(|(to, from)| *to = from.reverse_bits());
+            *row = &turned[..visible];
         }
+        canvas.row(chunk.x, chunk.y + y, chunk.columns, &rows[..planes]);
     }
     Ok(())
 }
 
 fn compressed(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Result<()> {
-    let Source { directory, compression, layout, samples } = source;
+    let Source { directory, compression, layout, samples, .. } = source;
     let (row_bytes, most) = source.sizes()?;
     let codec = Codec::new(directory, compression, samples, layout, row_bytes)?;
     let mut work = Work::new(directory);
@@ -107,9 +119,15 @@ fn compressed(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Res
         look(env)?;
         let bytes = layout.bytes(samples, chunk.rows).unwrap_or(most).min(most);
         for (plane, buffer) in buffers.iter_mut().enumerate() {
-            let coded = source.coded(&chunk, plane)?;
-            work.spend(coded.len())?;
-            codec.decode(coded, &mut buffer[..bytes], env)?;
+            let buffer = &mut buffer[..bytes];
+            if source.gaps.allowed {
+                buffer.fill(0); // not what the chunk before had
+            }
+            let decoded = source.coded(&chunk, plane).and_then(|coded| {
+                work.spend(coded.len())?;
+                codec.decode(coded, buffer, env)
+            });
+            source.or_gap(decoded)?;
         }
         rows_of_planes(source, &chunk, &buffers, canvas, env)?;
     }

@@ -147,6 +147,13 @@ impl From<jpeg_levels::Error> for Error {
     }
 }
 
+impl Error {
+    /// The file's data are at fault: some of its picture may be there all the same.
+    pub(crate) fn is_of_data(self) -> bool {
+        matches!(self, Self::Truncated | Self::Damaged(_) | Self::Jpeg(_))
+    }
+}
+
 pub fn look(env: &Env<'_>) -> Result<()> {
     if (env.go_on)() { Ok(()) } else { Err(Error::Stopped) }
 }

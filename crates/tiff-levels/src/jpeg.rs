@@ -8,14 +8,12 @@ use crate::canvas::{Canvas, rows_of_planes};
 use crate::directory::tag;
 use crate::error::{Error, Result, look, zeroed};
 use crate::layout::Chunk;
-use crate::samples::Samples;
 use crate::source::{Source, Work};
 
 pub const END: [u8; 2] = [0xff, 0xd9];
 
 pub fn decode(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Result<()> {
-    let Samples { bits, count, .. } = *source.samples;
-    if bits != 8 {
+    if source.samples.bits != 8 {
         return Err(Error::Damaged("JPEG data have other samples than the file says"));
     }
     let tables = source.directory.bytes(tag::JPEG_TABLES).unwrap_or_default();
@@ -24,37 +22,46 @@ pub fn decode(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Res
     for chunk in source.layout.chunks() {
         look(env)?;
         for plane in 0..source.planes() {
-            let coded = source.coded(&chunk, plane)?;
-            work.spend(coded.len())?;
-            let whole = with_tables(tables, coded, env)?;
-            let decoder = Decoder::new(whole.as_deref().unwrap_or(coded))?;
-            check_size(source, &chunk, &decoder)?;
-            let line = decoder.width();
-            if source.layout.planes {
-                if buffers.len() <= plane {
-                    buffers.push(zeroed(source.layout.chunk_width * chunk.rows, env)?);
-                }
-                let stride = source.layout.chunk_width;
-                plane_of(decoder, &mut buffers[plane], stride, &chunk, env)?;
-                continue;
+            if source.layout.planes && buffers.len() <= plane {
+                buffers.push(zeroed(source.layout.chunk_width * chunk.rows, env)?);
             }
-            let channels = Output::Stored.channels(decoder.colour());
-            if channels != count {
-                return Err(Error::Damaged("JPEG data have another number of components than the file says"));
-            }
-            let picture = decoder.decode_rows(Output::Stored, env, &mut |first, pixels| {
-                for (y, row) in (first..chunk.rows).zip(pixels.chunks_exact(line * channels)) {
-                    canvas.row(chunk.x, chunk.y + y, chunk.columns, &[row]);
+            let decoded = source.coded(&chunk, plane).and_then(|coded| {
+                work.spend(coded.len())?;
+                let whole = with_tables(tables, coded, env)?;
+                let decoder = Decoder::new(whole.as_deref().unwrap_or(coded))?;
+                check_size(source, &chunk, &decoder)?;
+                match buffers.get_mut(plane) {
+                    Some(buffer) => {
+                        if source.gaps.allowed {
+                            buffer.fill(0); // not what the chunk before had
+                        }
+                        plane_of(decoder, buffer, source.layout.chunk_width, &chunk, env)
+                    }
+                    None => pixels_of(decoder, source.samples.count, canvas, &chunk, env),
                 }
-                Ok(())
-            })?;
-            check_whole(&picture)?;
+            });
+            source.or_gap(decoded)?;
         }
         if source.layout.planes {
             rows_of_planes(source, &chunk, &buffers, canvas, env)?;
         }
     }
     Ok(())
+}
+
+fn pixels_of(decoder: Decoder<'_>, count: usize, canvas: &mut Canvas, chunk: &Chunk, env: &Env<'_>) -> Result<()> {
+    let line = decoder.width();
+    let channels = Output::Stored.channels(decoder.colour());
+    if channels != count {
+        return Err(Error::Damaged("JPEG data have another number of components than the file says"));
+    }
+    let picture = decoder.decode_rows(Output::Stored, env, &mut |first, pixels| {
+        for (y, row) in (first..chunk.rows).zip(pixels.chunks_exact(line * channels)) {
+            canvas.row(chunk.x, chunk.y + y, chunk.columns, &[row]);
+        }
+        Ok(())
+    })?;
+    check_whole(&picture)
 }
 
 fn plane_of(decoder: Decoder<'_>, out: &mut [u8], stride: usize, chunk: &Chunk, env: &Env<'_>) -> Result<()> {

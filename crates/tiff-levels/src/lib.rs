@@ -48,7 +48,26 @@ use compression::Compression;
 use directory::{Directory, tag};
 use layout::Layout;
 use samples::Samples;
-use source::Source;
+use source::{Gaps, Source};
+
+/// The defaults are Pillow's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Of grey of more than 8 bits.
+    pub scale: Scale,
+    /// Strips and tiles may be missing or damaged. What cannot be decoded of them is made of samples of 0.
+    pub gaps: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Three bytes a pixel, rows from top to bottom.
+    pub pixels: Vec<u8>,
+    /// Of grey of more than 8 bits, what there was of it.
+    pub range: Option<Range>,
+    /// It has gaps.
+    pub incomplete: bool,
+}
 
 /// A file whose first directory is read.
 #[derive(Clone, Debug)]
@@ -87,27 +106,29 @@ impl<'a> Decoder<'a> {
         self.directory.bytes(tag::XMP)
     }
 
-    fn with_source<R>(&self, job: impl FnOnce(Source<'_, 'a>) -> Result<R>) -> Result<R> {
+    fn with_source<R>(&self, gaps: &Gaps, job: impl FnOnce(Source<'_, 'a>) -> Result<R>) -> Result<R> {
         let directory = &self.directory;
         let compression = Compression::read(directory)?;
         let samples = &Samples::read(directory, compression == Compression::OldJpeg)?;
         let layout = &Layout::read(directory, compression, samples)?;
-        job(Source { directory, compression, samples, layout })
+        job(Source { directory, compression, samples, layout, gaps })
     }
 
     /// Bytes that [`decode`](Self::decode) will take at most, the picture among them. What Zstandard's and LZMA's decoders keep is
     /// not among them: their data alone tell.
     pub fn needs(&self, env: &Env<'_>) -> Result<usize> {
-        self.with_source(|source| decode::needs(source, env))
+        self.with_source(&Gaps::allowed(false), |source| decode::needs(source, env))
     }
 
     /// The picture, three bytes a pixel.
     pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
-        Ok(self.decode_wide(env, Scale::default())?.0)
+        Ok(self.decode_with(env, Options::default())?.pixels)
     }
 
-    /// As [`decode`](Self::decode), with another scale for grey of more than 8 bits, and what there was of that.
-    pub fn decode_wide(&self, env: &Env<'_>, scale: Scale) -> Result<(Vec<u8>, Option<Range>)> {
-        self.with_source(|source| decode::decode(source, scale, env))
+    /// As [`decode`](Self::decode), with choices.
+    pub fn decode_with(&self, env: &Env<'_>, options: Options) -> Result<Picture> {
+        let gaps = Gaps::allowed(options.gaps);
+        let (pixels, range) = self.with_source(&gaps, |source| decode::decode(source, options.scale, env))?;
+        Ok(Picture { pixels, range, incomplete: gaps.met.get() })
     }
 }

@@ -25,22 +25,26 @@ pub fn decode(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Res
     let mut work = Work::new(source.directory);
     each(source, env, &mut |chunk, stream| {
         work.spend(stream.len())?;
-        let decoder = Decoder::new(stream)?.repeat_chroma();
-        let (width, height) = (decoder.width(), decoder.height());
-        if Output::Stored.channels(decoder.colour()) != 3 {
-            return Err(Error::Unsupported(Unsupported::OldJpeg("without three components")));
-        }
-        if width < chunk.columns || height < chunk.rows || width > source.layout.chunk_width {
-            return Err(Error::Damaged("JPEG data have another size than the picture"));
-        }
-        let picture = decoder.decode_rows(Output::Stored, env, &mut |first, pixels| {
-            for (y, row) in (first..chunk.rows).zip(pixels.chunks_exact(3 * width)) {
-                canvas.row(chunk.x, chunk.y + y, chunk.columns, &[row]);
-            }
-            Ok(())
-        })?;
-        check_whole(&picture)
+        source.or_gap(picture(source, chunk, stream, canvas, env))
     })
+}
+
+fn picture(source: Source<'_, '_>, chunk: &Chunk, stream: &[u8], canvas: &mut Canvas, env: &Env<'_>) -> Result<()> {
+    let decoder = Decoder::new(stream)?.repeat_chroma();
+    let (width, height) = (decoder.width(), decoder.height());
+    if Output::Stored.channels(decoder.colour()) != 3 {
+        return Err(Error::Unsupported(Unsupported::OldJpeg("without three components")));
+    }
+    if width < chunk.columns || height < chunk.rows || width > source.layout.chunk_width {
+        return Err(Error::Damaged("JPEG data have another size than the picture"));
+    }
+    let picture = decoder.decode_rows(Output::Stored, env, &mut |first, pixels| {
+        for (y, row) in (first..chunk.rows).zip(pixels.chunks_exact(3 * width)) {
+            canvas.row(chunk.x, chunk.y + y, chunk.columns, &[row]);
+        }
+        Ok(())
+    })?;
+    check_whole(&picture)
 }
 
 pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
@@ -69,7 +73,7 @@ fn each(source: Source<'_, '_>, env: &Env<'_>, job: &mut dyn FnMut(&Chunk, &[u8]
         Form::Chunks(headers) => {
             for chunk in layout.chunks() {
                 look(env)?;
-                let coded = source.coded(&chunk, 0)?;
+                let Some(coded) = source.or_none(source.coded(&chunk, 0))? else { continue };
                 if coded.starts_with(&START) {
                     job(&chunk, coded)?;
                     continue;

@@ -1,5 +1,7 @@
 //! What a file tells of its picture, all together.
 
+use std::cell::Cell;
+
 use crate::compression::Compression;
 use crate::directory::{Directory, tag};
 use crate::error::{Error, Result, Unsupported};
@@ -15,12 +17,25 @@ const ALLOWED: usize = 64 << 20;
 const MOST_WIDER: usize = 16;
 const WIDE: usize = 4096;
 
+/// What of a picture may be missing, and whether something is.
+pub struct Gaps {
+    pub allowed: bool,
+    pub met: Cell<bool>,
+}
+
+impl Gaps {
+    pub fn allowed(allowed: bool) -> Self {
+        Self { allowed, met: Cell::new(false) }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub struct Source<'s, 'a> {
     pub directory: &'s Directory<'a>,
     pub compression: Compression,
     pub samples: &'s Samples,
     pub layout: &'s Layout,
+    pub gaps: &'s Gaps,
 }
 
 impl<'a> Source<'_, 'a> {
@@ -62,6 +77,21 @@ impl<'a> Source<'_, 'a> {
             [across, down] if self.compression.is_jpeg() => (across, down),
             _ => self.layout.subsampling,
         }
+    }
+
+    /// What comes of a chunk, which may be damaged where gaps are allowed.
+    pub fn or_none<T>(&self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Err(e) if self.gaps.allowed && e.is_of_data() => {
+                self.gaps.met.set(true);
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+
+    pub fn or_gap(&self, result: Result<()>) -> Result<()> {
+        self.or_none(result).map(drop)
     }
 
     /// A chunk's data, those of one plane.

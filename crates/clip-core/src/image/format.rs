@@ -58,7 +58,7 @@ const FORMATS: &[Facts] = &[
         extensions: &["webp"],
         media_type: "image/webp",
         is: |bytes| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"),
-        decode: |bytes, options| webp::decode(bytes, &options.limits),
+        decode: webp::decode,
         need: webp::need,
     },
     Facts {

@@ -25,6 +25,8 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
         check_pixels(Gif, screen_width.into(), screen_height.into(), limits)?;
     }
     // The decoder wants a palette, Pillow takes indices for levels of grey.
+    let mended = mended(bytes)?;
+    let bytes = mended.as_deref().unwrap_or(bytes);
     let with_palette = if bytes.get(10).is_some_and(|flags| flags & 0x80 == 0) { with_ramp(bytes)? } else { None };
     let bytes = with_palette.as_deref().unwrap_or(bytes);
 
@@ -67,6 +69,56 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     }
     let image = Rgb8 { width: width as u32, height: height as u32, pixels };
     Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
+}
+
+/// The same file as the decoder wants it: without what lies between blocks and is none, which Pillow passes over, and with the end of
+/// the first frame's blocks where the file ends before it. `None` where it is so already.
+fn mended(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+    const MOST: usize = 64;
+    let table = |flags: Option<&u8>| flags.filter(|flags| **flags & 0x80 != 0).map_or(0, |flags| 6usize << (flags & 7));
+    let header = 13 + table(bytes.get(10));
+    let (mut at, mut strays, mut blocks) = (header, 0, Vec::new());
+    let frame = loop {
+        let begin = at;
+        match bytes.get(at) {
+            Some(b'!') => {
+                at = end_of_blocks(bytes, at + 2) + 1;
+                // Only the last of a kind counts.
+                if blocks.len() == MOST {
+                    look();
+                    blocks.remove(0);
+                }
+                blocks.push(begin..at.min(bytes.len()));
+            }
+            Some(b',') => break at,
+            None | Some(b';') => return Ok(None),
+            Some(_) => {
+                at += 1;
+                strays += 1;
+            }
+        }
+    };
+    // Where it lies, its size, flags; then a palette and the size of codes.
+    let end = end_of_blocks(bytes, frame + 11 + table(bytes.get(frame + 9)));
+    if strays == 0 && end != bytes.len() {
+        return Ok(None);
+    }
+    let mut file = with_capacity(bytes.len() + 1)?;
+    file.extend(bytes.get(..header).unwrap_or_default());
+    blocks.into_iter().for_each(|block| file.extend(bytes.get(block).unwrap_or_default()));
+    file.extend(bytes.get(frame..).unwrap_or_default());
+    if end == bytes.len() {
+        file.push(0);
+    }
+    Ok(Some(file))
+}
+
+/// Where the empty block is that ends those from `at` on; exactly the end of the bytes where it alone is missing.
+fn end_of_blocks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(len @ 1..) = bytes.get(at) {
+        at += 1 + usize::from(*len);
+    }
+    at
 }
 
 /// The same file with a global palette of all levels of grey.

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
-use tiff_levels::{Decoder, Env, Error as Fault, Range, Scale};
+use tiff_levels::{Decoder, Env, Error as Fault, Options, Range, Scale};
 
 use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::Tiff;
-use super::options::{ReadOptions, Remarks};
+use super::options::{ReadOptions, Remarks, Truncated};
 use super::{Rgb8, exif, grey16};
 use crate::memory::zeroed;
 use crate::{Error, Result};
@@ -19,21 +19,25 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let refused = Cell::new(None);
     let zeroed = |len| zeroed(len).map_err(|e| refused.set(Some(e))).ok();
     let env = Env { zeroed: &zeroed, go_on: &go_on };
-    let decode = |scale| decoder.decode_wide(&env, scale).map_err(|e| refused.take().unwrap_or_else(|| refusal(e)));
-    let (mut pixels, range) = decode(Scale::default())?;
-    let mut remarks = Remarks::default();
-    if let Some(Range { darkest, brightest, whole }) = range {
+    let gaps = options.truncated == Truncated::Accept;
+    let decode = |scale| {
+        let decoded = decoder.decode_with(&env, Options { scale, gaps });
+        decoded.map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))
+    };
+    let mut picture = decode(Scale::default())?;
+    let mut remarks = Remarks { incomplete: picture.incomplete.then_some(Tiff), ..Remarks::default() };
+    if let Some(Range { darkest, brightest, whole }) = picture.range {
         let (from, factor) = grey16::scale(options.grey16, darkest, brightest, whole);
         // What the darkest and the brightest are is known now. Once more takes time, and no memory.
         let scale = Scale { from, factor };
         if scale != Scale::default() {
-            drop(pixels);
-            pixels = decode(scale)?.0;
+            drop(picture);
+            picture = decode(scale)?;
         }
         remarks.clipped = grey16::is_cut(options.grey16, darkest, brightest);
     }
     let orientation = decoder.orientation().unwrap_or_else(|| exif::orientation(None, decoder.xmp()));
-    Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels }, orientation) })
+    Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels: picture.pixels }, orientation) })
 }
 
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {

@@ -9,17 +9,21 @@ use image_webp::{DecodingError, WebPDecoder};
 use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::WebP;
+use super::options::{ReadOptions, Remarks, Truncated};
 use super::reader::{Pieces, array, slice, u16_le, u24_le, u32_le};
-use super::{Limits, Rgb8, exif, vp8};
+use super::{Rgb8, exif, vp8};
 use crate::Result;
 use crate::memory::{with_capacity, zeroed};
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
-    let file = Container::read(bytes)?;
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    let (limits, file) = (&options.limits, Container::read(bytes, options.truncated)?);
     let picture = file.picture.ok_or_else(|| damaged(WebP, "no picture in it"))?;
     let (width, height) = file.canvas.unwrap_or(picture.size);
     let area = check_pixels(WebP, width, height, limits)?;
     check_pixels(WebP, picture.size.0, picture.size.1, limits)?;
+    if picture.data.len().saturating_add(picture.missing) > limits.max_bytes {
+        return Err(truncated(WebP));
+    }
     let rgb = picture.decode()?;
     let pixels = if file.canvas.is_none_or(|c| c == picture.size) && picture.at == (0, 0) {
         rgb
@@ -27,19 +31,21 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         place(&rgb, &picture, (width as usize, height as usize), area)?
     };
     let orientation = exif::orientation(file.exif, file.xmp);
-    Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation))
+    let remarks = Remarks { incomplete: (picture.missing > 0).then_some(WebP), ..Remarks::default() };
+    Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels }, orientation) })
 }
 
 /// Four bytes a pixel and the transforms' data, or the planes of a lossy picture and three. The decoder reads a picture as a whole
 /// first.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
-    let file = Container::read(bytes).ok()?;
+    let file = Container::read(bytes, Truncated::Accept).ok()?;
     let picture = file.picture?;
     let (width, height) = file.canvas.unwrap_or(picture.size);
     let area = |(width, height): (u32, u32)| (width as usize).checked_mul(height as usize);
     let canvas = if (width, height) == picture.size { 0 } else { area((width, height))?.checked_mul(3)? };
     let pixels = area(picture.size)?.checked_mul(5)?.checked_add(1 << 20)?;
-    let bytes = pixels.checked_add(canvas)?.checked_add(3 * picture.data.len())?;
+    let bytes =
+        pixels.checked_add(canvas)?.checked_add(picture.data.len().checked_add(picture.missing)?.checked_mul(3)?)?;
     Some(Need { width, height, bytes, deaf: true })
 }
 
@@ -69,25 +75,36 @@ struct Container<'a> {
 struct Picture<'a> {
     kind: [u8; 4],
     data: &'a [u8],
+    /// Bytes that are not there any more.
+    missing: usize,
     size: (u32, u32),
     at: (u32, u32),
 }
 
 impl<'a> Container<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self> {
+    fn read(bytes: &'a [u8], cut: Truncated) -> Result<Self> {
         let size = u32_le(bytes, 4).ok_or_else(|| truncated(WebP))?;
         let chunks = size.checked_sub(4).ok_or_else(|| damaged(WebP, "container is empty"))? as usize;
-        let body = slice(bytes, 12, chunks).ok_or_else(|| truncated(WebP))?;
+        let rest = bytes.get(12..).unwrap_or_default();
+        let body = match rest.get(..chunks) {
+            Some(body) => body,
+            None if cut == Truncated::Accept => rest,
+            None => return Err(truncated(WebP)),
+        };
         let mut file = Self::default();
-        for chunk in Chunks(body) {
-            let (kind, data) = chunk?;
+        for (kind, data, missing) in Chunks(body) {
+            if missing > 0 && cut == Truncated::Refuse {
+                return Err(truncated(WebP));
+            }
             match &kind {
                 b"VP8X" if file.canvas.is_none() => {
                     let side = |at| u24_le(data, at).map(|v| v + 1).ok_or_else(|| truncated(WebP));
                     file.canvas = Some((side(4)?, side(7)?));
                 }
-                b"ANMF" if file.picture.is_none() => file.picture = frame(data)?,
-                b"VP8 " | b"VP8L" if file.picture.is_none() => file.picture = Some(Picture::read(kind, data, (0, 0))?),
+                b"ANMF" if file.picture.is_none() => file.picture = frame(data, missing, cut)?,
+                b"VP8 " | b"VP8L" if file.picture.is_none() => {
+                    file.picture = Some(Picture::read(kind, data, missing, (0, 0))?);
+                }
                 b"EXIF" => file.exif = file.exif.or(Some(data)),
                 b"XMP " => file.xmp = file.xmp.or(Some(data)),
                 _ => {}
@@ -98,20 +115,23 @@ impl<'a> Container<'a> {
 }
 
 /// The first bitstream of an animation's frame: 16 bytes of header, then chunks.
-fn frame(data: &[u8]) -> Result<Option<Picture<'_>>> {
+fn frame(data: &[u8], missing: usize, cut: Truncated) -> Result<Option<Picture<'_>>> {
     let offset = |at| u24_le(data, at).map(|v| 2 * v).ok_or_else(|| truncated(WebP));
     let at = (offset(0)?, offset(3)?);
-    for chunk in Chunks(data.get(16..).unwrap_or_default()) {
-        let (kind, data) = chunk?;
+    for (kind, data, lost) in Chunks(data.get(16..).unwrap_or_default()) {
+        // A frame that is all there has all of its chunks.
+        if lost > 0 && (cut == Truncated::Refuse || missing == 0) {
+            return Err(truncated(WebP));
+        }
         if matches!(&kind, b"VP8 " | b"VP8L") {
-            return Picture::read(kind, data, at).map(Some);
+            return Picture::read(kind, data, lost, at).map(Some);
         }
     }
     Err(damaged(WebP, "no picture in the first frame"))
 }
 
 impl<'a> Picture<'a> {
-    fn read(kind: [u8; 4], data: &'a [u8], at: (u32, u32)) -> Result<Self> {
+    fn read(kind: [u8; 4], data: &'a [u8], missing: usize, at: (u32, u32)) -> Result<Self> {
         let size = if &kind == b"VP8L" {
             // A signature byte, then 14 bits each for width and height less one.
             let bits = u32_le(data, 1).ok_or_else(|| truncated(WebP))?;
@@ -121,23 +141,25 @@ impl<'a> Picture<'a> {
             let side = |at| u16_le(data, at).map(|v| u32::from(v & 0x3fff)).ok_or_else(|| truncated(WebP));
             (side(6)?, side(8)?)
         };
-        Ok(Self { kind, data, size, at })
+        Ok(Self { kind, data, missing, size, at })
     }
 
     fn decode(&self) -> Result<Vec<u8>> {
-        if &self.kind == b"VP8 " && vp8::fits(self.data) == Some(false) {
-            return Err(truncated(WebP));
-        }
-        // A file of its own with nothing but the bitstream, which is how the decoder takes it.
-        let mut file = with_capacity(self.data.len() + 21)?;
-        let padding = self.data.len() % 2;
+        // A file of its own with nothing but the bitstream, which is how the decoder takes it. What is missing is zeros, of which it
+        // makes pixels like those before.
+        let len = self.data.len() + self.missing;
+        let padding = len % 2;
+        let mut file = with_capacity(len + 21)?;
         file.extend(b"RIFF");
-        file.extend((self.data.len() as u32 + 12 + padding as u32).to_le_bytes());
+        file.extend((len as u32 + 12 + padding as u32).to_le_bytes());
         file.extend(b"WEBP");
         file.extend(self.kind);
-        file.extend((self.data.len() as u32).to_le_bytes());
+        file.extend((len as u32).to_le_bytes());
         file.extend(self.data);
-        file.extend(&[0][..padding]);
+        file.resize(20 + len + padding, 0);
+        if &self.kind == b"VP8 " && file.get(20..20 + len).and_then(vp8::fits) == Some(false) {
+            return Err(truncated(WebP));
+        }
         // A lossless picture has four channels, and without alpha the decoder would make another one of three of it.
         if &self.kind == b"VP8L"
             && let Some(byte) = file.get_mut(20 + 4)
@@ -165,20 +187,22 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// The chunks of a RIFF body: four bytes of kind, the length, the data, a byte of padding after an odd length.
+/// The chunks of a RIFF body: four bytes of kind, the length, the data, a byte of padding after an odd length. Gives the kind, the
+/// data, and how many of their bytes are not there: the body ends before them.
 struct Chunks<'a>(&'a [u8]);
 
 impl<'a> Iterator for Chunks<'a> {
-    type Item = Result<([u8; 4], &'a [u8])>;
+    type Item = ([u8; 4], &'a [u8], usize);
 
     fn next(&mut self) -> Option<Self::Item> {
         let (kind, len) = (array(self.0, 0)?, u32_le(self.0, 4)? as usize);
         let Some(data) = slice(self.0, 8, len) else {
+            let data = self.0.get(8..).unwrap_or_default();
             self.0 = &[];
-            return Some(Err(truncated(WebP)));
+            return Some((kind, data, len - data.len()));
         };
         self.0 = self.0.get(8 + len + len % 2..).unwrap_or_default();
-        Some(Ok((kind, data)))
+        Some((kind, data, 0))
     }
 }
 
