@@ -147,9 +147,9 @@ pub fn check_owner(relation: pg_sys::Oid) {
     // SAFETY: plain catalog look-ups.
     let owns = unsafe {
         let user = pg_sys::GetUserId();
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let owns = pg_sys::pg_class_ownercheck(relation, user);
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let owns = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, user);
         owns
     };
