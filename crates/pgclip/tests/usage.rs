@@ -106,9 +106,11 @@ fn the_manual_has_a_page_for_each_command() {
     assert!(read("share/man/man1/pgclip-import.1").contains("model.safetensors"));
     assert!(read("share/man/man1/pgclip.1").contains("pgclip\\-import(1)"));
     assert!(!prefix.path().join("share/man/man1/pgclip-manual.1").exists());
-    for script in
-        ["share/bash-completion/completions/pgclip", "share/zsh/vendor-completions/_pgclip", "share/fish/vendor_completions.d/pgclip.fish"]
-    {
+    for script in [
+        "share/bash-completion/completions/pgclip",
+        "share/zsh/vendor-completions/_pgclip",
+        "share/fish/vendor_completions.d/pgclip.fish",
+    ] {
         assert!(read(script).contains("calibrate"), "{script}");
     }
 }
