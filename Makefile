@@ -49,6 +49,9 @@ test: setup all ## Every test, in a throw-away cluster
 test-matrix: ## The extension's tests on PostgreSQL 15 to 18, in servers that it fetches; MAJORS: only these. Writes pg_test/VERSIONS.md
 	@scripts/test-matrix.sh $(MAJORS)
 
+test-arm64: ## The engine's tests for arm64, under qemu (as root)
+	@scripts/test-arm64.sh
+
 demo: setup all ## Search real pictures in a throw-away cluster, write an HTML page
 	@PG_CONFIG="$(PG_CONFIG)" scripts/demo.sh
 
