@@ -6,7 +6,7 @@
 #   test-matrix.sh --regress MAJOR...    the regression files alone; writes no table
 #
 # SERVERS is the directory of servers, /var/tmp/pg_clip-servers by default. Cargo's target directory is one for all versions; two runs
-# side by side take turns at it. pg_upgrade is tried from each older version that has been tested at the same commit, unless one of the
+# side by side take turns at it. pg_upgrade is tried from each older version that the same sources have been tested on, unless one of the
 # two runs in a chroot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -60,7 +60,8 @@ write_row() {
 	exec {lock}>&-
 }
 
-commit=$(git rev-parse HEAD)
+# the extension that was tested, whatever else has changed
+sources=$(git rev-parse HEAD:src HEAD:sql HEAD:crates | sha256sum | cut -c 1-16)
 status=0
 for major in "${majors[@]}"; do
 	log=$logs/$major.log
@@ -83,8 +84,8 @@ for major in "${majors[@]}"; do
 	upgrades=""
 	for older in "$logs"/*.tested; do
 		[ -z "$ROOT" ] && [ -f "$older" ] || continue
-		read -r older_major older_commit older_config <"$older"
-		[ "$older_major" -lt "$major" ] && [ "$older_commit" = "$commit" ] || continue
+		read -r older_major older_sources older_config <"$older"
+		[ "$older_major" -lt "$major" ] && [ "$older_sources" = "$sources" ] || continue
 		upgrade_log=$logs/$older_major-$major.log
 		if env OLD_PG_CONFIG="$older_config" PG_CONFIG="$PG_CONFIG" CARGO_TARGET_DIR="$target" pg_test/pg_upgrade.sh >"$upgrade_log" 2>&1; then
 			upgrades+=${upgrades:+; }$(sed -nE 's/^pg_upgrade: ([0-9.]+) to .* in ([0-9]+ s)$/from \1: ok, \2/p' "$upgrade_log")
@@ -96,7 +97,7 @@ for major in "${majors[@]}"; do
 	done
 	if [ -z "$ROOT" ]; then
 		upgrades=${upgrades:-no older one}
-		echo "$major $commit $PG_CONFIG" >"$logs/$major.tested"
+		echo "$major $sources $PG_CONFIG" >"$logs/$major.tested"
 	fi
 	count() { sed -nE "s/^$1: ([0-9]+ passed, [0-9]+ failed), in ([0-9]+ s)$/\1, \2/p" "$log"; }
 	regress=$(count regress) sessions=$(count sessions)
