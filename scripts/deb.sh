@@ -8,7 +8,8 @@ out=$target/deb
 major=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
 version=$(scripts/version.sh)-1
 architecture=$(dpkg --print-architecture)
-maintainer="the pg_clip developers <pg-clip@localhost>"
+# The project has no address for mail: who publishes packages gives his.
+maintainer="${DEBFULLNAME:-the pg_clip developers} <${DEBEMAIL:-pg-clip@localhost}>"
 # where every server's directory of models leads, and where `pgclip pull` puts them: no part of a package may write below /usr
 models=var/lib/pg_clip/models
 mkdir -p "$out"

@@ -22,6 +22,8 @@ if [ ! -d "$root" ]; then
 	printf '#!/bin/sh\nexit 101\n' >"$root.new/usr/sbin/policy-rc.d"
 	chmod 755 "$root.new/usr/sbin/policy-rc.d"
 	chroot "$root.new" dpkg --add-architecture arm64
+	# a mirror may lag behind
+	echo 'Acquire::Check-Valid-Until "false";' >"$root.new/etc/apt/apt.conf.d/90lag"
 	chroot "$root.new" apt-get update -qq
 	chroot "$root.new" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends rustc cargo libstd-rust-dev:arm64 \
 		gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ca-certificates >/dev/null
