@@ -13,13 +13,13 @@ CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
 FEATURES = --no-default-features --features pg$(PG_MAJOR)
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb dist sbom audit release-check clean
+.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb test-container dist sbom audit release-check clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
 
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## Install what is missing: PostgreSQL's headers, libclang, pgvector (Debian, Ubuntu); and PACKAGES
 	@PG_CONFIG="$(PG_CONFIG)" scripts/setup.sh $(PACKAGES)
@@ -69,6 +69,9 @@ deb: all ## Debian packages of extension, command line and model, in target/deb
 
 test-deb: ## A life of the packages in a clean Debian 13: install, first answer, upgrade, purge (as root)
 	@scripts/test-deb.sh
+
+test-container: ## What the Dockerfile runs, in chroots of the same Debian (as root)
+	@scripts/test-container.sh
 
 dist: ## The archive for PGXN, in target
 	@scripts/dist.sh

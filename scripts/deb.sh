@@ -53,20 +53,21 @@ copyright() {
 needs() {
 	mkdir -p "$work/shlibs/debian"
 	printf 'Source: pg-clip\n\nPackage: pg-clip\nArchitecture: any\n' >"$work/shlibs/debian/control"
-	(cd "$work/shlibs" && dpkg-shlibdeps -O --ignore-missing-info -e"$1" 2>/dev/null) | sed -nE 's/^shlibs:Depends=//p'
+	(cd "$work/shlibs" && dpkg-shlibdeps -O --ignore-missing-info "${@/#/-e}" 2>/dev/null) | sed -nE 's/^shlibs:Depends=//p'
 }
 
 package=postgresql-$major-pg-clip
 root=$work/$package
 # The paths of a package are those of Debian's server, whatever directory this one's files lie in.
 lib=usr/lib/postgresql/$major/lib share=usr/share/postgresql/$major
-mkdir -p "$root/$lib" "$root/$share/extension" "$root/$share/pg_clip" "$root/$models"
-install -m 644 "$target/release/libpg_clip.so" "$root/$lib/pg_clip.so"
-strip --strip-unneeded --remove-section=.comment --remove-section=.note "$root/$lib/pg_clip.so"
-install -m 644 pg_clip.control "$root/$share/extension/"
-scripts/extension-sql.sh "$(scripts/version.sh)" "$root/$share/extension"
+make --no-print-directory -s install-extension PG_CONFIG="$PG_CONFIG" DESTDIR="$work/stage"
+mkdir -p "$root/$lib" "$root/$share/pg_clip" "$root/$models"
+cp -a "$work/stage$("$PG_CONFIG" --pkglibdir)/." "$root/$lib/"
+cp -a "$work/stage$("$PG_CONFIG" --sharedir)/." "$root/$share/"
+chmod 644 "$root/$lib/pg_clip.so"
+for file in "$root/$lib"/*; do strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file"; done
 ln -s "/$models" "$root/$share/pg_clip/models"
-build "$package" "$architecture" "postgresql-$major, $(needs "$root/$lib/pg_clip.so")" "postgresql-$major-pgvector, pg-clip-model-pictograms, pgclip" database \
+build "$package" "$architecture" "postgresql-$major, $(needs "$root/$lib"/*)" "postgresql-$major-pgvector, pg-clip-model-pictograms, pgclip" database \
 	"CLIP embeddings of text and images in PostgreSQL" \
 	"Puts a CLIP-family model inside PostgreSQL: text and image bytes become pgvector vectors of one shared space, embedded on insert, searched with one ORDER BY. It needs pgvector 0.8 or later."
 

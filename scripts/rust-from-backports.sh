@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs rustc and cargo from Debian 13's backports, and the certificates without which cargo fetches nothing. apt reads a configuration of its own in a temporary directory, so that the
-# machine's stays as it is.
+# Installs rustc and cargo from Debian 13's backports, and the certificates without which cargo fetches nothing.
+# apt reads a configuration of its own in a temporary directory, so that the machine's stays as it is.
 set -euo pipefail
 suite=trixie-backports
 work=$(mktemp -d)

@@ -64,7 +64,7 @@ rm -rf "$root/old/tree"
 echo "== install, to the first answer"
 begin=$(date +%s.%N)
 inside sh -c 'apt-get install -y -qq --no-install-recommends /old/*.deb' >/dev/null
-sql -c "CREATE EXTENSION pg_clip CASCADE" 2>/dev/null
+sql -c "SET client_min_messages = warning" -c "CREATE EXTENSION pg_clip CASCADE"
 first=$(sql -c "SELECT clip_create_table('items')" -c "INSERT INTO items (modality, content_ref) VALUES ('text', 'a cat'), ('text', 'a train')" \
 	-c "SELECT content_ref FROM items ORDER BY embedding <=> clip_query('items', 'kitten') LIMIT 1" | tail -n 1)
 spent=$(awk "BEGIN { print $(date +%s.%N) - $begin }")
@@ -93,10 +93,10 @@ man=$(inside sh -c 'ls /usr/share/man/man1/pgclip*.1.gz 2>/dev/null | wc -l' || 
 echo "($man man pages; a minimal system may leave them out)"
 
 echo "== remove, purge"
-sql -d older -c "DROP EXTENSION pg_clip CASCADE" 2>/dev/null
+sql -d older -c "SET client_min_messages = warning" -c "DROP EXTENSION pg_clip CASCADE"
 inside apt-get remove -y -qq pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
 have postgresql-$major-pg-clip pgclip pg-clip-model-pictograms
-inside apt-get purge -y -qq pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null 2>&1
+inside apt-get purge -y -qq pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
 left=$(find "$root" -xdev \( -path "$root/old" -o -path "$root/new" -o -path "$root/var/lib/postgresql" \) -prune -o \( -iname '*pgclip*' -o -iname '*pg_clip*' -o -iname '*pg-clip*' \) -print)
 [ -z "$left" ] || fail "purge left behind:" "$left"
 echo "nothing left"
