@@ -57,7 +57,7 @@ for package in "${packages[@]}"; do
 	rm -rf "$root/old/tree"
 	dpkg-deb -R "$package" "$root/old/tree"
 	sed -i "s/^Version: .*/Version: $version~earlier/" "$root/old/tree/DEBIAN/control"
-	dpkg-deb --root-owner-group --build "$root/old/tree" "$root/old/$(basename "$package")" >/dev/null
+	dpkg-deb --root-owner-group -Zgzip -z1 --build "$root/old/tree" "$root/old/$(basename "$package")" >/dev/null
 done
 rm -rf "$root/old/tree"
 
@@ -96,7 +96,7 @@ echo "== remove, purge"
 sql -d older -c "SET client_min_messages = warning" -c "DROP EXTENSION pg_clip CASCADE"
 inside apt-get remove -y -qq pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
 have postgresql-$major-pg-clip pgclip pg-clip-model-pictograms
-inside apt-get purge -y -qq pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
+inside dpkg --purge pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
 left=$(find "$root" -xdev \( -path "$root/old" -o -path "$root/new" -o -path "$root/var/lib/postgresql" \) -prune -o \( -iname '*pgclip*' -o -iname '*pg_clip*' -o -iname '*pg-clip*' \) -print)
 [ -z "$left" ] || fail "purge left behind:" "$left"
 echo "nothing left"

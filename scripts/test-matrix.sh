@@ -62,6 +62,8 @@ write_row() {
 
 # the extension that was tested, whatever else has changed
 sources=$(git rev-parse HEAD:src HEAD:sql HEAD:crates | sha256sum | cut -c 1-16)
+changes=$(git status --porcelain --untracked-files=no -- src sql crates pg_test/sql pg_test/sessions | grep -q . && echo " and changes" || true)
+commit=$(git rev-parse --short HEAD)$changes
 status=0
 for major in "${majors[@]}"; do
 	log=$logs/$major.log
@@ -102,8 +104,7 @@ for major in "${majors[@]}"; do
 	count() { sed -nE "s/^$1: ([0-9]+ passed, [0-9]+ failed), in ([0-9]+ s)$/\1, \2/p" "$log"; }
 	regress=$(count regress) sessions=$(count sessions)
 	update=$(sed -nE 's/^test_upgrade +(ok, [0-9]+ s|failed).*/\1/p' "$log")
-	dirty=$(git status --porcelain --untracked-files=no | grep -q . && echo " and changes" || true)
-	write_row "$major" "| $version | $(vector_version "$PG_CONFIG") | ${regress:-failed} | ${sessions:-failed} | ${update:-failed} | ${upgrades:-in a chroot} | $(date -u +%F), $(git rev-parse --short HEAD)$dirty |"
+	write_row "$major" "| $version | $(vector_version "$PG_CONFIG") | ${regress:-failed} | ${sessions:-failed} | ${update:-failed} | ${upgrades:-in a chroot} | $(date -u +%F), $commit |"
 	status=$((status | result))
 done
 [ -n "$regress_only" ] || cat "$table"
