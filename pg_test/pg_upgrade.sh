@@ -23,7 +23,8 @@ expect() {
 	[ "$got" = "$3" ] || { printf '%s: expected %s, got %s\n%s\n' "$1" "$3" "$got" "$2" >&2; tail -n 30 "$CLUSTER_DIR"/*.log >&2; exit 1; }
 }
 
-echo "shared_preload_libraries = 'pg_clip'" >>"$CLUSTER_DIR/data/postgresql.conf"
+# f32: as the functions that are given a model, which vectors are compared with
+printf '%s\n' "shared_preload_libraries = 'pg_clip'" "clip.precision = 'f32'" >>"$CLUSTER_DIR/data/postgresql.conf"
 restart_cluster
 sql -c "ALTER SYSTEM SET clip.workers = 0" -c "SELECT pg_reload_conf()" -c "CREATE DATABASE shop" >/dev/null
 sql -d shop >/dev/null <<-'END'
