@@ -4,12 +4,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 PATH=$target/tools/bin:$PATH
-command -v cargo-cyclonedx >/dev/null || cargo install -q --locked --root "$target/tools" cargo-cyclonedx@0.5.9
-for place in . crates/pgclip; do
-	name=$(sed -nE '/^\[package\]/,/^$/s/^name = "(.*)"/\1/p' "$place/Cargo.toml")
-	cargo cyclonedx -q --manifest-path "$place/Cargo.toml" --format json --override-filename "$name.cdx" --no-default-features --features "$([ "$place" = . ] && echo pg18 || true)" --target all
-	find . -path ./target -prune -o -name "$name.cdx.json" -print | while read -r file; do
-		[ "$file" = "$place/$name.cdx.json" ] || [ "$file" = "./$name.cdx.json" ] && mv "$file" "$target/$name.cdx.json" || rm "$file"
-	done
-	echo "$target/$name.cdx.json: $(python3 -c 'import json, sys; print(len(json.load(open(sys.argv[1]))["components"]))' "$target/$name.cdx.json") components"
+command -v cargo-sbom >/dev/null || cargo install -q --locked --root "$target/tools" cargo-sbom@0.10.0
+for package in pg_clip pgclip; do
+	file=$target/$package.cdx.json
+	cargo sbom --cargo-package "$package" --output-format cyclone_dx_json_1_4 >"$file"
+	python3 - "$file" <<-'END'
+		import json, sys
+		bill = json.load(open(sys.argv[1]))
+		names = {part["name"] for part in bill["components"]}
+		assert bill["bomFormat"] == "CycloneDX" and {"candle-core", "tokenizers"} <= names, sorted(names)
+		print(f"{sys.argv[1]}: {len(bill['components'])} components")
+	END
 done
