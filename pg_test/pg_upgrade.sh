@@ -75,12 +75,13 @@ sums >"$CLUSTER_DIR/before"
 as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -w -s stop
 old_bin=$PG_BIN PG_BIN=$new_bin
 options=()
-if as_server "$new_bin/initdb" --help | grep -q no-data-checksums; then options+=(--no-data-checksums); fi
+if [[ $(as_server "$new_bin/initdb" --help) == *no-data-checksums* ]]; then options+=(--no-data-checksums); fi
 as_server mv "$CLUSTER_DIR/data" "$CLUSTER_DIR/old"
 as_server "$new_bin/initdb" -D "$CLUSTER_DIR/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N "${options[@]}" >"$CLUSTER_DIR/initdb.log"
 sed -n '/^listen_addresses/,$p' "$CLUSTER_DIR/old/postgresql.conf" >>"$CLUSTER_DIR/data/postgresql.conf"
 as_server env -C "$CLUSTER_DIR" "$new_bin/pg_upgrade" -b "$old_bin" -B "$new_bin" -d "$CLUSTER_DIR/old" -D "$CLUSTER_DIR/data" -U postgres \
-	--socketdir "$CLUSTER_DIR" >"$CLUSTER_DIR/pg_upgrade.log" 2>&1 || { cat "$CLUSTER_DIR/pg_upgrade.log" >&2; exit 1; }
+	--socketdir "$CLUSTER_DIR" >"$CLUSTER_DIR/pg_upgrade.log" 2>&1 ||
+	{ cat "$CLUSTER_DIR/pg_upgrade.log" >&2; find "$CLUSTER_DIR/data/pg_upgrade_output.d" -name 'pg_upgrade_dump_*.log' -exec grep -h -A3 "error:" {} + >&2; exit 1; }
 echo "clip.workers = 0" >>"$CLUSTER_DIR/data/postgresql.conf"
 as_server "$PG_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_DIR/server.log" -w -s start
 sql -d shop -c "ALTER EXTENSION vector UPDATE"

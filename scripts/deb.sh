@@ -38,7 +38,7 @@ build() {
 		printf 'Section: %s\nPriority: optional\nDescription: %s\n' "$section" "$summary"
 		fold -s -w 76 <<<"$description" | sed -E 's/^/ /; s/ +$//'
 	} >"$root/DEBIAN/control"
-	dpkg-deb --root-owner-group -Zxz --build "$root" "$out/${package}_${version}_$arch.deb" >/dev/null
+	dpkg-deb --root-owner-group -Zxz -z2 --build "$root" "$out/${package}_${version}_$arch.deb" >/dev/null
 	echo "$out/${package}_${version}_$arch.deb"
 }
 

@@ -96,7 +96,7 @@ echo "== remove, purge"
 sql -d older -c "SET client_min_messages = warning" -c "DROP EXTENSION pg_clip CASCADE"
 inside apt-get remove -y -qq pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
 have postgresql-$major-pg-clip pgclip pg-clip-model-pictograms
-inside dpkg --purge pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null
-left=$(find "$root" -xdev \( -path "$root/old" -o -path "$root/new" -o -path "$root/var/lib/postgresql" \) -prune -o \( -iname '*pgclip*' -o -iname '*pg_clip*' -o -iname '*pg-clip*' \) -print)
+inside dpkg --purge pgclip pg-clip-model-pictograms "postgresql-$major-pg-clip" >/dev/null 2>&1
+left=$(find "$root" -mindepth 1 -xdev \( -path "$root/old" -o -path "$root/new" -o -path "$root/var/lib/postgresql" \) -prune -o \( -iname '*pgclip*' -o -iname '*pg_clip*' -o -iname '*pg-clip*' \) -print)
 [ -z "$left" ] || fail "purge left behind:" "$left"
 echo "nothing left"
