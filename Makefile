@@ -7,22 +7,22 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PG_MAJOR = $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
 PKGLIBDIR = $(DESTDIR)$(shell $(PG_CONFIG) --pkglibdir)
 SHAREDIR = $(DESTDIR)$(shell $(PG_CONFIG) --sharedir)
-VERSION = $(shell sed -nE "s/^default_version *= *'(.*)'/\1/p" pg_clip.control)
+VERSION = $(shell scripts/version.sh)
 REGRESS = $(patsubst pg_test/sql/%.sql,%,$(wildcard pg_test/sql/*.sql))
 CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
 FEATURES = --no-default-features --features pg$(PG_MAJOR)
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test demo model bench fuzz lint clean
+.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb test-container dist sbom audit release-check clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
 
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: ## Install what is missing: PostgreSQL's headers, libclang, pgvector (Debian, Ubuntu)
-	@PG_CONFIG="$(PG_CONFIG)" scripts/setup.sh
+setup: ## Install what is missing: PostgreSQL's headers, libclang, pgvector (Debian, Ubuntu); and PACKAGES
+	@PG_CONFIG="$(PG_CONFIG)" scripts/setup.sh $(PACKAGES)
 
 check-tools:
 	@PG_CONFIG="$(PG_CONFIG)" scripts/check-tools.sh
@@ -46,6 +46,12 @@ installcheck: ## Regression tests against your running server (PGHOST, PGPORT, P
 test: setup all ## Every test, in a throw-away cluster
 	@PG_CONFIG="$(PG_CONFIG)" scripts/test.sh
 
+test-matrix: ## The extension's tests on PostgreSQL 15 to 18, in servers that it fetches; MAJORS: only these. Writes pg_test/VERSIONS.md
+	@scripts/test-matrix.sh $(MAJORS)
+
+test-arm64: ## The engine's tests for arm64, under qemu (as root)
+	@scripts/test-arm64.sh
+
 demo: setup all ## Search real pictures in a throw-away cluster, write an HTML page
 	@PG_CONFIG="$(PG_CONFIG)" scripts/demo.sh
 
@@ -58,8 +64,29 @@ bench: all ## Time the engine beside others (PYTHON: one that has them) and writ
 fuzz: ## Run each fuzz target SECONDS (60) with a nightly compiler; TARGETS: only these
 	@scripts/fuzz.sh $(or $(SECONDS),60) $(TARGETS)
 
-lint: check-tools ## Formatting and clippy, warnings being errors
+deb: all ## Debian packages of extension, command line and model, in target/deb
+	@PG_CONFIG="$(PG_CONFIG)" scripts/deb.sh
+
+test-deb: ## A life of the packages in a clean Debian 13: install, first answer, upgrade, purge (as root)
+	@scripts/test-deb.sh
+
+test-container: ## What the Dockerfile runs, in chroots of the same Debian (as root)
+	@scripts/test-container.sh
+
+dist: ## The archive for PGXN, in target
+	@scripts/dist.sh
+
+sbom: ## What the binaries are made of, in CycloneDX, in target
+	@scripts/sbom.sh
+
+audit: ## Licences, advisories, sources and duplicates of dependencies
+	@scripts/audit.sh
+
+release-check: lint test test-matrix deb test-deb dist audit sbom ## All that a release needs
+
+lint: check-tools ## Formatting and clippy, warnings being errors; shellcheck
 	cargo fmt --all --check
+	@scripts/check-shell.sh
 	$(CARGO_ENV) cargo clippy --release --workspace --all-targets $(FEATURES) -- -D warnings
 
 clean: ## Remove what was built

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and to test, and nothing else: compiler, libclang, a PostgreSQL server with its
-# headers, pgvector 0.8 or later. For Debian and Ubuntu; tried on Debian 12. A second run changes nothing.
+# headers, pgvector 0.8 or later, and Rust where Debian has it. For Debian and Ubuntu. A second run changes nothing.
+#
+#   setup.sh [PACKAGE...]   and these packages, for what only some need
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
@@ -21,6 +23,7 @@ command -v cc >/dev/null && command -v make >/dev/null || missing+=(build-essent
 command -v python3 >/dev/null || missing+=(python3)
 command -v runuser >/dev/null || missing+=(util-linux)
 ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || missing+=(libclang-dev)
+for package in "$@"; do [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package"); done
 if [ ${#missing[@]} -gt 0 ]; then apt_install "${missing[@]}"; fi
 
 # The server: the one that pg_config belongs to, else the distribution's.
@@ -43,5 +46,10 @@ have_vector || {
 	fi
 }
 have_vector || { echo "pgvector 0.8 or later is missing: install it from https://github.com/pgvector/pgvector" >&2; exit 1; }
+
+# Rust that somebody has installed is left alone, rustup's too. Debian 13 has a recent one among its backports, Debian 12 has none.
+if ! command -v cargo >/dev/null && grep -qs '^VERSION_CODENAME=trixie$' /etc/os-release; then
+	SUDO="$sudo" "$(dirname "$0")/rust-from-backports.sh"
+fi
 
 "$(dirname "$0")/check-tools.sh"

@@ -334,12 +334,7 @@ unsafe extern "C-unwind" fn check_threads(
 #[allow(unsafe_code)]
 fn reserve_prefix() {
     // SAFETY: a plain call with a NUL-terminated string that lives for ever.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        pg_sys::EmitWarningsOnPlaceholders(c"clip".as_ptr());
-        #[cfg(not(feature = "pg14"))]
-        pg_sys::MarkGUCPrefixReserved(c"clip".as_ptr());
-    }
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"clip".as_ptr()) };
 }
 
 /// Is the library being loaded by `shared_preload_libraries`?

@@ -4,7 +4,7 @@ of them the true neighbours, whatever is filtered by whom; pages without gaps or
 
 import contextlib
 
-from pg import Session, fresh_database, golden_models, hexed, png
+from pg import Session, SqlError, fresh_database, golden_models, hexed, png
 from two_cones import fill, text_of
 
 ROWS = 10000
@@ -119,7 +119,14 @@ with Session(db) as session:
     session.run("RESET search_path")
 
     # 50 pages of 20, while others write: none is given twice, and an index gives each
-    session.run("LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; SET enable_seqscan = off")
+    session.run("SET enable_seqscan = off")
+    explains = True
+    try:
+        session.run("LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on")
+    except SqlError as e:
+        assert e.sqlstate == "58P01", e
+        explains = False
+        print("this server has no auto_explain: which index the pages come from is not seen")
     query, cursor, pages = text_of(cones.vector("text")), None, []
     with Session(db) as other:
         other.run("ALTER TABLE gallery DISABLE TRIGGER USER")
@@ -128,7 +135,7 @@ with Session(db) as session:
             session.run("SET client_min_messages = log")
             lines = session.run(f"SELECT key ->> 'id', rank, cursor FROM clip_search('gallery', '{query}'::vector, k => 20, modality => 'image'{after}) ORDER BY rank")
             session.run("RESET client_min_messages")
-            assert any("Index Scan using gallery_images" in line[0] for line in lines), (page, lines)
+            assert not explains or any("Index Scan using gallery_images" in line[0] for line in lines), (page, lines)
             rows = [line for line in lines if len(line) == 3]
             assert [int(row[1]) for row in rows] == list(range(20 * page + 1, 20 * page + 21)), (page, rows)
             pages += ids(rows)
@@ -136,7 +143,7 @@ with Session(db) as session:
             other.run(f"INSERT INTO gallery (modality, content_ref, embedding) SELECT 'image', 'new', l2_normalize('{text_of(cones.vector('image'))}'::vector) FROM generate_series(1, 5)")
         other.run("ALTER TABLE gallery ENABLE TRIGGER USER")
     assert len(set(pages)) == 1000, "a row was given twice"
-    session.run("SET auto_explain.log_min_duration = -1; RESET enable_seqscan")
+    session.run(("SET auto_explain.log_min_duration = -1; " if explains else "") + "RESET enable_seqscan")
     expected = exact(session, query, "image", 1000, "content_ref <> 'new'")
     missed = set(expected) - set(pages)
     print(f"50 pages of 20 under inserts: {1000 - len(missed)} of the nearest 1000")

@@ -39,7 +39,15 @@ SELECT id FROM photos WHERE id <> 30 ORDER BY embedding <=> (SELECT embedding FR
 CREATE INDEX photos_embedding ON photos USING hnsw (embedding vector_cosine_ops);
 CREATE INDEX photos_hash ON photos USING hnsw (hash bit_hamming_ops);
 SET enable_seqscan = off; SET enable_sort = off;
-EXPLAIN (COSTS OFF) SELECT id FROM photos WHERE id <> 30 ORDER BY embedding <=> (SELECT embedding FROM photos WHERE id = 30) LIMIT 3;
+-- how PostgreSQL 17 and later write what a sub-select gives
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		RETURN NEXT regexp_replace(replace(line, '(InitPlan 1).col1', '$0'), '(InitPlan 1)$', '\1 (returns $0)');
+	END LOOP;
+END $$;
+SELECT plan('SELECT id FROM photos WHERE id <> 30 ORDER BY embedding <=> (SELECT embedding FROM photos WHERE id = 30) LIMIT 3');
 SELECT id FROM photos WHERE id <> 30 ORDER BY embedding <=> (SELECT embedding FROM photos WHERE id = 30) LIMIT 3;
 
 -- copies of a picture that is not in the table

@@ -12,7 +12,7 @@ ORDER BY 1, 2;
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS uncommented
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_clip'
 WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::text::name) IS NULL
-	AND pg_describe_object(d.classid, d.objid, d.objsubid) !~ '^event trigger|\[\]$|^type clip\.|^type clip_(stats|progress|failures)'
+	AND pg_describe_object(d.classid, d.objid, d.objsubid) !~ '^event trigger|\[\]$|^type clip\.|^type clip_(stats|progress|failures|queue)$'
 ORDER BY 1;
 
 -- the functions that write are pinned to a search_path or take only schema-qualified names

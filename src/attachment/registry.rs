@@ -148,9 +148,9 @@ pub fn owns(relation: pg_sys::Oid) -> bool {
     // SAFETY: plain catalog look-ups.
     unsafe {
         let user = pg_sys::GetUserId();
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let owns = pg_sys::pg_class_ownercheck(relation, user);
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let owns = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, user);
         owns
     }

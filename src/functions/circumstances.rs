@@ -39,9 +39,9 @@ impl Circumstances {
         let settings = guc::changes()?;
         // SAFETY: a process that runs a function has its entry among the processes; the calls read variables of the process.
         unsafe {
-            #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+            #[cfg(any(feature = "pg15", feature = "pg16"))]
             let transaction = (*pg_sys::MyProc).lxid;
-            #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
+            #[cfg(not(any(feature = "pg15", feature = "pg16")))]
             let transaction = (*pg_sys::MyProc).vxid.lxid;
             let (subtransaction, command) = match follows {
                 Follows::Settings => (0, 0),

@@ -43,9 +43,6 @@ thread_local! {
 // `utils/timeout.h`. The handlers run in a signal handler.
 unsafe extern "C-unwind" {
     fn RegisterTimeout(id: i32, handler: unsafe extern "C-unwind" fn()) -> i32;
-    #[cfg(feature = "pg14")]
-    fn enable_timeout_after(id: i32, milliseconds: i32);
-    #[cfg(not(feature = "pg14"))]
     fn enable_timeout_every(id: i32, first: pg_sys::TimestampTz, milliseconds: i32);
     fn disable_timeout(id: i32, keep_indicator: bool);
 }
@@ -183,13 +180,8 @@ unsafe fn every(id: i32, first: Duration, then: Duration) {
     let milliseconds = |time: Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1);
     // SAFETY: the caller's promise.
     unsafe {
-        #[cfg(not(feature = "pg14"))]
-        {
-            let due = pg_sys::GetCurrentTimestamp().saturating_add(i64::from(milliseconds(first)) * 1000);
-            enable_timeout_every(id, due, milliseconds(then));
-        }
-        #[cfg(feature = "pg14")]
-        enable_timeout_after(id, milliseconds(first));
+        let due = pg_sys::GetCurrentTimestamp().saturating_add(i64::from(milliseconds(first)) * 1000);
+        enable_timeout_every(id, due, milliseconds(then));
     }
 }
 

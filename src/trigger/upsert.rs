@@ -203,13 +203,7 @@ unsafe fn evaluate(expression: *mut pg_sys::ExprState, context: *mut pg_sys::Exp
     (!null).then_some(value)
 }
 
-#[allow(unused_variables)]
 unsafe fn nulls_are_equal(info: *mut pg_sys::IndexInfo) -> bool {
-    #[cfg(feature = "pg14")]
-    return false;
     // SAFETY: an index's description.
-    #[cfg(not(feature = "pg14"))]
-    unsafe {
-        (*info).ii_NullsNotDistinct
-    }
+    unsafe { (*info).ii_NullsNotDistinct }
 }

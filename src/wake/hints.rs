@@ -100,9 +100,6 @@ fn write(to: &Path, text: &str) -> io::Result<()> {
 
 /// A standby that takes over has what others noted, but not what they noted last; so its new timeline tells.
 fn timeline() -> String {
-    #[cfg(feature = "pg14")]
-    return String::new();
-    #[cfg(not(feature = "pg14"))]
     // SAFETY: a plain call, after recovery.
     unsafe { pg_sys::GetWALInsertionTimeLine() }.to_string()
 }

@@ -88,24 +88,17 @@ pub fn shared() -> Option<&'static Shared> {
 pub fn request() {
     // SAFETY: hooks are chained as PostgreSQL's documentation asks for, before anything else runs.
     unsafe {
-        #[cfg(feature = "pg14")]
-        pg_sys::RequestAddinShmemSpace(size_of::<Shared>());
-        #[cfg(not(feature = "pg14"))]
-        {
-            PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
-            pg_sys::shmem_request_hook = Some(on_request);
-        }
+        PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
+        pg_sys::shmem_request_hook = Some(on_request);
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(on_startup);
     }
 }
 
 type Hook = Option<unsafe extern "C-unwind" fn()>;
-#[cfg(not(feature = "pg14"))]
 static mut PREVIOUS_REQUEST: Hook = None;
 static mut PREVIOUS_STARTUP: Hook = None;
 
-#[cfg(not(feature = "pg14"))]
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn on_request() {
     // SAFETY: the hook that was there before, called as it would have been.

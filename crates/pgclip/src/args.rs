@@ -1,6 +1,6 @@
 //! The command line's words.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -77,6 +77,12 @@ pub enum Command {
     Inspect {
         /// Directory with the model's files
         source: PathBuf,
+    },
+    /// Write man pages and completions of shells, for packages
+    #[command(hide = true)]
+    Manual {
+        /// Directory that gets share/man and the like
+        prefix: PathBuf,
     },
     /// List installed models
     List {
@@ -235,9 +241,13 @@ impl Images {
     }
 }
 
+/// Where the directory of a server's models leads that was installed as a package. pg_config comes with packages for developers.
+const PACKAGED_MODELS: &str = "/var/lib/pg_clip/models";
+
 #[derive(Args)]
 pub struct Models {
-    /// Directory of installed models [default: pg_clip/models under `pg_config --sharedir`]
+    /// Directory of installed models [default: pg_clip/models under `pg_config --sharedir`, or without pg_config
+    /// /var/lib/pg_clip/models, where Debian's packages have them]
     #[arg(long, value_name = "DIR", env = "PGCLIP_MODEL_DIR")]
     model_dir: Option<PathBuf>,
 }
@@ -251,10 +261,12 @@ impl Models {
             Error::new(ErrorKind::MissingFile, format!("could not ask pg_config for the model directory: {e}"))
                 .with_hint("Name the directory with --model-dir.")
         };
-        let output = process::Command::new(std::env::var("PG_CONFIG").unwrap_or("pg_config".into()))
-            .arg("--sharedir")
-            .output()
-            .map_err(|e| missing(e.to_string()))?;
+        let named = std::env::var("PG_CONFIG").ok();
+        let asked = process::Command::new(named.as_deref().unwrap_or("pg_config")).arg("--sharedir").output();
+        if asked.is_err() && named.is_none() && Path::new(PACKAGED_MODELS).is_dir() {
+            return Ok(ModelDir::new(PACKAGED_MODELS));
+        }
+        let output = asked.map_err(|e| missing(e.to_string()))?;
         let sharedir = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if !output.status.success() || sharedir.is_empty() {
             return Err(missing(format!("it ended with {}", output.status)));
@@ -273,6 +285,11 @@ pub struct Parsed {
     pub command: Command,
     /// The inputs of `embed` in the order of the command line.
     pub inputs: Vec<Input>,
+}
+
+/// What the manual is made of.
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Ends the program with usage or help where the words ask for it.

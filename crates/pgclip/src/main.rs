@@ -9,6 +9,7 @@ mod evaluate;
 mod files;
 mod interrupt;
 mod known;
+mod manual;
 mod models;
 mod progress;
 mod pull;
@@ -63,6 +64,7 @@ fn run(parsed: Parsed) -> Result<()> {
             known::list();
             Ok(())
         }
+        Command::Manual { prefix } => manual::write(&prefix),
         Command::Inspect { source } => card::card(&source),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),

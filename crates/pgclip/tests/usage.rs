@@ -97,3 +97,20 @@ fn bench_times_what_it_is_asked_for() {
     assert_eq!(cases, ["photos f32", "pixels:ox.png -"]);
     assert!(models.run(photo.into_iter().chain(["pixels:cow.png"])).fails(1).contains("pixels:ox.png"));
 }
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let prefix = tempfile::tempdir().unwrap();
+    run(pgclip().arg("manual").arg(prefix.path())).ok();
+    let read = |name: &str| std::fs::read_to_string(prefix.path().join(name)).unwrap();
+    assert!(read("share/man/man1/pgclip-import.1").contains("model.safetensors"));
+    assert!(read("share/man/man1/pgclip.1").contains("pgclip\\-import(1)"));
+    assert!(!prefix.path().join("share/man/man1/pgclip-manual.1").exists());
+    for script in [
+        "share/bash-completion/completions/pgclip",
+        "share/zsh/vendor-completions/_pgclip",
+        "share/fish/vendor_completions.d/pgclip.fish",
+    ] {
+        assert!(read(script).contains("calibrate"), "{script}");
+    }
+}
