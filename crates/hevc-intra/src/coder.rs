@@ -288,7 +288,7 @@ impl<'a> Coder<'a> {
 /// Directions where chroma has half the width and the whole height.
 #[rustfmt::skip]
 const NARROW: [u8; 35] = [
-    0, 1, 2, 2, 2, 2, 3, 5, 7, 8, 10, 11, 13, 15, 16, 18, 19, 20, 21, 22, 23, 23, 24, 24, 25, 25, 26, 27, 27, 28, 28, 29, 29, 30, 31,
+    0, 1, 2, 2, 2, 2, 3, 5, 7, 8, 10, 12, 13, 15, 17, 18, 19, 20, 21, 22, 23, 23, 24, 24, 25, 25, 26, 27, 27, 28, 28, 29, 29, 30, 31,
 ];
 
 /// The three modes that are likely beside these neighbours.

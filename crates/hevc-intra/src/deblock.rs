@@ -164,7 +164,7 @@ fn row(picture: &mut Picture, sps: &Sps, pps: &Pps, y: usize, vertical: bool) ->
         }
         let lines = 4 >> if vertical { down } else { across };
         for component in 1..3 {
-            let qp = chroma_qp(edge.qp + pps.qp_offsets[component - 1], sps.chroma);
+            let qp = chroma_qp(edge.qp + pps.qp_offsets[component - 1], sps.chroma, 51);
             let (tc, most) = (tc(qp, &edge.deblocking, sps.depth[1]), (1 << sps.depth[1]) - 1);
             segment(picture, component, x, y, vertical, edge.exact)?.chroma(lines, tc, most);
         }

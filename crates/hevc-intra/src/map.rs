@@ -1,5 +1,7 @@
 //! What is known of each 4 x 4 luma samples, and of each coding tree block.
 
+use std::cmp::Ordering;
+
 use crate::error::{Result, zeroed};
 use crate::slice::Slice;
 
@@ -113,10 +115,19 @@ impl Ctbs {
 
     /// Whether a filter at `here` may go over the border to another block.
     pub fn may_cross(&self, here: &Ctb, other: &Ctb) -> bool {
+        self.may_use(here, other, here.slice)
+    }
+
+    /// Where `here` counts as of another slice than its own.
+    pub fn may_use(&self, here: &Ctb, other: &Ctb, slice: u16) -> bool {
         if here.tile != other.tile && !self.across_tiles {
             return false;
         }
         // The later one of two slices decides.
-        here.slice == other.slice || self.slice(if here.slice > other.slice { here } else { other }).filter_across
+        match other.slice.cmp(&slice) {
+            Ordering::Equal => true,
+            Ordering::Less => self.slice(here).filter_across,
+            Ordering::Greater => self.slice(other).filter_across,
+        }
     }
 }

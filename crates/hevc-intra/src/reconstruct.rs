@@ -28,9 +28,11 @@ const SCALES: [i64; 6] = [40, 45, 51, 57, 64, 72];
 /// Chroma quantisers of 4:2:0 from 30 on (table 8-10).
 const CHROMA_QP: [i32; 13] = [29, 30, 31, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37];
 
-pub fn chroma_qp(index: i32, chroma: Chroma) -> i32 {
+/// The standard has 51 as the most for other chroma than 4:2:0. The filter keeps to it, and libde265's dequantiser does not: its
+/// levels are those to be matched.
+pub fn chroma_qp(index: i32, chroma: Chroma, most: i32) -> i32 {
     match index {
-        _ if chroma != Chroma::Halved => index.min(51),
+        _ if chroma != Chroma::Halved => index.min(most),
         30..43 => CHROMA_QP[(index - 30) as usize % 13],
         43.. => index - 6,
         _ => index,
@@ -166,7 +168,7 @@ impl Coder<'_> {
             _ => {
                 let (i, offset) = (component - 1 & 1, 6 * (depth as i32 - 8));
                 let index = self.qp + self.pps.qp_offsets[i] + self.slice.qp_offsets[i];
-                chroma_qp(index.clamp(-offset, 57), self.sps.chroma) + offset
+                chroma_qp(index.clamp(-offset, 57), self.sps.chroma, 57) + offset
             }
         };
         // At most 51 and 48 for the depth.

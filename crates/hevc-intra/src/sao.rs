@@ -1,5 +1,7 @@
 //! Sample adaptive offset (clause 8.7.3), row by row, from what the deblocking filter leaves.
 
+use std::ops::Range;
+
 use crate::coder::Picture;
 use crate::error::Result;
 use crate::map::{Ctb, EXACT, Offset};
@@ -36,7 +38,9 @@ pub fn row(picture: &Picture, sps: &Sps, component: usize, y: usize, out: &mut [
             Offset::Edge(direction, [a, b, c, d]) => {
                 // By the sum of signs.
                 let offsets = [a, b, 0, c, d].map(i32::from);
-                edges(picture, component, y, span.clone(), &ctb, (column, ctb_row), direction, &offsets, most, out)?;
+                let place =
+                    Place { component, y, span: span.clone(), column, ctb_row, per_ctb: 1 << (ctbs.log2 - down) };
+                edges(picture, &ctb, &place, direction, &offsets, most, out)?;
             }
         }
         restore(picture, y << down, span, across, here, out);
@@ -44,19 +48,27 @@ pub fn row(picture: &Picture, sps: &Sps, component: usize, y: usize, out: &mut [
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments)]
-fn edges(
-    picture: &Picture,
+/// A row of a coding tree block.
+struct Place {
     component: usize,
     y: usize,
-    span: std::ops::Range<usize>,
+    span: Range<usize>,
+    column: usize,
+    ctb_row: usize,
+    /// Rows of a block.
+    per_ctb: usize,
+}
+
+fn edges(
+    picture: &Picture,
     ctb: &Ctb,
-    (column, ctb_row): (usize, usize),
+    place: &Place,
     direction: u8,
     offsets: &[i32; 5],
     most: i32,
     out: &mut [u16],
 ) -> Result<()> {
+    let Place { component, y, ref span, column, ctb_row, per_ctb } = *place;
     let (plane, ctbs) = (&picture.planes[component % 3], &picture.ctbs);
     let (dx, dy) = [(-1, 0), (0, -1), (-1, -1), (1, -1)][usize::from(direction & 3)];
     // The rows of both neighbours.
@@ -66,11 +78,12 @@ fn edges(
     let (first_y, other_y) = if dy == 0 { (y, y) } else { (y - 1, y + 1) };
     let (here, first, other) = (plane.row(y)?, plane.row(first_y)?, plane.row(other_y)?);
     // Which samples have both, at the ends and between them.
-    let per_ctb = plane.height.div_ceil(ctbs.rows).next_power_of_two();
     let row_of = |of: usize| if of == y { ctb_row } else { of / per_ctb };
+    // libde265 looks for the slice of a chroma block by chroma places, and its levels are those to be matched.
+    let looked_up = ctbs.at(span.start >> ctbs.log2, (ctb_row * per_ctb) >> ctbs.log2).slice;
     let open = |dx: isize, of: usize| {
         let column = column.checked_add_signed(dx).filter(|&column| column < ctbs.columns);
-        column.is_some_and(|column| ctbs.may_cross(ctb, &ctbs.at(column, row_of(of))))
+        column.is_some_and(|column| ctbs.may_use(ctb, &ctbs.at(column, row_of(of)), looked_up))
     };
     let between = open(0, first_y) && open(0, other_y);
     let ends = match dx {
@@ -91,25 +104,26 @@ fn edges(
             }
         }
     }
-    if !between || end < start + 3 {
+    let is_border = y % per_ctb == 0 || (y + 1) % per_ctb == 0 || y + 1 == plane.height;
+    if (is_border && !between) || end < start + 3 {
         return Ok(());
     }
     let inner = start + 1..end - 1;
-    let slice = |row: &'_ [u16], dx: isize| {
-        row.get(inner.start.wrapping_add_signed(dx)..inner.end.wrapping_add_signed(dx)).unwrap_or_default().to_vec()
+    let beside = |row: &'_ [u16], dx: isize| -> Range<usize> {
+        let range = inner.start.wrapping_add_signed(dx)..inner.end.wrapping_add_signed(dx);
+        if range.end > row.len() { 0..0 } else { range }
     };
-    let (a, b) = (slice(first, dx), slice(other, -dx));
+    let (a, b) = (&first[beside(first, dx)], &other[beside(other, -dx)]);
     let here = here.get(inner.clone()).unwrap_or_default();
-    for (((out, &level), &a), &b) in out.get_mut(inner).unwrap_or_default().iter_mut().zip(here).zip(&a).zip(&b) {
+    for (((out, &level), &a), &b) in out.get_mut(inner).unwrap_or_default().iter_mut().zip(here).zip(a).zip(b) {
         let sign = |other: u16| i32::from(level > other) - i32::from(level < other);
-        let sum = sign(a) + sign(b);
-        *out = (i32::from(level) + offsets[(sum + 2) as usize % 5]).clamp(0, most) as u16;
+        *out = (i32::from(level) + offsets[(sign(a) + sign(b) + 2) as usize % 5]).clamp(0, most) as u16;
     }
     Ok(())
 }
 
 /// Samples that no filter may change.
-fn restore(picture: &Picture, y: usize, span: std::ops::Range<usize>, across: u32, here: &[u16], out: &mut [u16]) {
+fn restore(picture: &Picture, y: usize, span: Range<usize>, across: u32, here: &[u16], out: &mut [u16]) {
     let cells = picture.map.row(y);
     for x in span {
         if cells.get((x << across) / 4).is_some_and(|cell| cell.flags & EXACT != 0)
