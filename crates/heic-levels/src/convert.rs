@@ -21,6 +21,8 @@ enum Way {
     Integers([i32; 4]),
     /// In floats of the coded depth.
     Floats { coefficients: [f32; 4], full_range: bool },
+    /// To RGB, back to all levels, and to RGB again.
+    Twice { first: [f32; 4], back: [[f32; 3]; 3], second: [f32; 4] },
     /// Green, blue and red are coded.
     Gbr { full_range: bool },
 }
@@ -30,6 +32,7 @@ const LUMA: f32 = 1.1689;
 const CHROMA: f32 = 1.1429;
 
 impl Converter {
+    /// `upsampled`: libheif has made as many chroma samples as there are luma samples before, and the full range of levels.
     pub fn new(format: &Format, colours: &Nclx, upsampled: bool) -> Result<Self> {
         let Format { chroma, depth: [depth, chroma_depth], .. } = *format;
         if chroma == Chroma::Monochrome {
@@ -49,22 +52,29 @@ impl Converter {
             14 => return Err(Error::Unsupported("colours as ICtCp")),
             _ => {
                 let coefficients = coefficients(colours);
-                if chroma == Chroma::Halved && full_range && !upsampled {
+                if upsampled && !full_range {
+                    let (red, blue) = weights(colours).unwrap_or((0.299, 0.114));
+                    Way::Twice { first: coefficients, back: back(red, blue), second: by_weights(red, blue) }
+                } else if chroma == Chroma::Halved && full_range && !upsampled {
                     Way::Integers(coefficients.map(|coefficient| (256.0 * coefficient).round() as i32))
                 } else {
                     Way::Floats { coefficients, full_range }
                 }
             }
         };
+        let chroma = if upsampled { Chroma::Full } else { chroma };
         Ok(Self { chroma, depth, way })
+    }
+
+    /// Whether chroma samples have to be as many as luma samples before.
+    pub fn is_upsampled(colours: &Nclx, chroma: Chroma) -> bool {
+        colours.matrix != 0 && matches!(chroma, Chroma::Halved | Chroma::Narrow)
     }
 
     /// Three bytes a pixel.
     pub fn row(&self, row: &Row, out: &mut [u8]) {
         let pixels = out.as_chunks_mut::<3>().0;
         let shift = self.depth - 8;
-        let most = (1i32 << self.depth) - 1;
-        let half = 1i32 << (self.depth - 1);
         match self.way {
             Way::Grey => {
                 for (pixel, &luma) in pixels.iter_mut().zip(row.luma) {
@@ -82,16 +92,19 @@ impl Converter {
                     }
                 }
             }
-            Way::Floats { coefficients: [r_cr, g_cb, g_cr, b_cb], full_range } => {
-                let offset = (16i32 << shift) as f32;
-                let clip = |level: f32| (((level + 0.5) as i32).clamp(0, most) >> shift) as u8;
+            Way::Floats { coefficients, full_range } => {
                 each(self.chroma, pixels, row, |luma, cb, cr| {
-                    let (mut luma, mut cb, mut cr) =
-                        (f32::from(luma), (i32::from(cb) - half) as f32, (i32::from(cr) - half) as f32);
-                    if !full_range {
-                        (luma, cb, cr) = ((luma - offset) * LUMA, cb * CHROMA, cr * CHROMA);
-                    }
-                    [clip(luma + r_cr * cr), clip(luma + g_cb * cb + g_cr * cr), clip(luma + b_cb * cb)]
+                    self.floats(luma, cb, cr, coefficients, full_range).map(|level| (level >> shift) as u8)
+                });
+            }
+            Way::Twice { first, back, second } => {
+                let half = 1i32 << (self.depth - 1);
+                each(self.chroma, pixels, row, |luma, cb, cr| {
+                    let [r, g, b] = self.floats(luma, cb, cr, first, false).map(|level| level as f32);
+                    let [luma, cb, cr] = back.map(|[red, green, blue]| r * red + g * green + b * blue);
+                    let [luma, cb, cr] =
+                        [luma, cb + half as f32, cr + half as f32].map(|level| self.clip(level) as u16);
+                    self.floats(luma, cb, cr, second, true).map(|level| (level >> shift) as u8)
                 });
             }
             Way::Gbr { full_range: true } => {
@@ -99,11 +112,30 @@ impl Converter {
             }
             Way::Gbr { full_range: false } => {
                 let offset = (16i32 << shift) as f32;
-                let clip = |level: f32| (((level + 0.5) as i32).clamp(0, most) >> shift) as u8;
-                let wide = |level: u16, factor: f32| clip((f32::from(level) - offset) * factor);
+                let wide = |level: u16, factor: f32| (self.clip((f32::from(level) - offset) * factor) >> shift) as u8;
                 each(self.chroma, pixels, row, |g, b, r| [wide(r, CHROMA), wide(g, LUMA), wide(b, CHROMA)]);
             }
         }
+    }
+}
+
+impl Converter {
+    #[inline(always)]
+    fn clip(&self, level: f32) -> i32 {
+        ((level + 0.5) as i32).clamp(0, (1 << self.depth) - 1)
+    }
+
+    /// At the coded depth.
+    #[inline(always)]
+    fn floats(&self, luma: u16, cb: u16, cr: u16, [r_cr, g_cb, g_cr, b_cb]: [f32; 4], full_range: bool) -> [i32; 3] {
+        let half = 1i32 << (self.depth - 1);
+        let (mut luma, mut cb, mut cr) =
+            (f32::from(luma), (i32::from(cb) - half) as f32, (i32::from(cr) - half) as f32);
+        if !full_range {
+            let offset = (16i32 << (self.depth - 8)) as f32;
+            (luma, cb, cr) = ((luma - offset) * LUMA, cb * CHROMA, cr * CHROMA);
+        }
+        [luma + r_cr * cr, luma + g_cb * cb + g_cr * cr, luma + b_cb * cb].map(|level| self.clip(level))
     }
 }
 
@@ -121,20 +153,35 @@ fn each(chroma: Chroma, pixels: &mut [[u8; 3]], row: &Row, convert: impl Fn(u16,
 
 /// Of Cr in red, of Cb and Cr in green, of Cb in blue.
 fn coefficients(colours: &Nclx) -> [f32; 4] {
-    let (red, blue) = match colours.matrix {
+    weights(colours).map_or(DEFAULT, |(red, blue)| by_weights(red, blue))
+}
+
+fn by_weights(red: f32, blue: f32) -> [f32; 4] {
+    let rest = blue + red - 1.0;
+    [2.0 * (-red + 1.0), 2.0 * blue * (-blue + 1.0) / rest, 2.0 * red * (-red + 1.0) / rest, 2.0 * (-blue + 1.0)]
+}
+
+/// Of red, green and blue in luma, Cb and Cr.
+fn back(red: f32, blue: f32) -> [[f32; 3]; 3] {
+    let green = 1.0 - red - blue;
+    [
+        [red, green, blue],
+        [-red / (1.0 - blue) / 2.0, -green / (1.0 - blue) / 2.0, 0.5],
+        [0.5, -green / (1.0 - red) / 2.0, -blue / (1.0 - red) / 2.0],
+    ]
+}
+
+/// Of red and blue in luma, where the matrix is a known one.
+fn weights(colours: &Nclx) -> Option<(f32, f32)> {
+    Some(match colours.matrix {
         1 => (0.2126, 0.0722),
         4 => (0.30, 0.11),
         5 | 6 => (0.299, 0.114),
         7 => (0.212, 0.087),
         9 | 10 => (0.2627, 0.0593),
-        12 | 13 => match by_primaries(colours.primaries) {
-            Some(found) => found,
-            None => return DEFAULT,
-        },
-        _ => return DEFAULT,
-    };
-    let rest: f32 = blue + red - 1.0;
-    [2.0 * (-red + 1.0), 2.0 * blue * (-blue + 1.0) / rest, 2.0 * red * (-red + 1.0) / rest, 2.0 * (-blue + 1.0)]
+        12 | 13 => return by_primaries(colours.primaries),
+        _ => return None,
+    })
 }
 
 /// BT.601, rounded.

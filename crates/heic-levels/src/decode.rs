@@ -1,11 +1,14 @@
 //! From coded pictures to the one that is shown.
 
-use hevc_intra::{Picture, Row};
+use hevc_intra::Format;
+use isobmff::Nclx;
 
 use crate::Env;
 use crate::convert::Converter;
 use crate::error::{Error, Result};
+use crate::planes::{self, Planes, zeroed};
 use crate::source::Source;
+use crate::turn::Part;
 
 /// Pixels that may be decoded of small pictures, and how many times as many of others.
 const ALLOWED: usize = 4 << 20;
@@ -13,7 +16,7 @@ const MOST_TIMES: usize = 4;
 
 /// Bytes beside those of the picture shown.
 pub fn needs(source: &Source) -> Result<usize> {
-    let (mut most, mut work) = (0, 0usize);
+    let (mut most, mut work, mut kept) = (0, 0usize, 0);
     let allowed = source.width.saturating_mul(source.height).saturating_mul(MOST_TIMES).saturating_add(ALLOWED);
     for (i, _) in places(source) {
         let coded = source.coded(i)?;
@@ -23,9 +26,15 @@ pub fn needs(source: &Source) -> Result<usize> {
         if work > allowed {
             return Err(Error::TooMuch("its tiles are much larger than the picture"));
         }
-        most = most.max(picture.needs()?.saturating_add(coded.copied()).saturating_add(3 * width));
+        let format = picture.format()?;
+        if let Some(part) = source.turn.upsampled
+            && Converter::is_upsampled(&coded.colours(&picture, source.colours)?, format.chroma)
+        {
+            kept = planes::needs(part, format.chroma);
+        }
+        most = most.max(picture.needs()?.saturating_add(coded.copied()));
     }
-    Ok(most)
+    Ok(most.saturating_add(kept).saturating_add(3 * source.width.max(source.tile.0)))
 }
 
 /// The tiles that are at least in part within the picture, and where they are.
@@ -42,59 +51,74 @@ pub fn decode(source: &Source, env: &Env) -> Result<Vec<u8>> {
     let len = source.turn.width.checked_mul(source.turn.height).and_then(|area| area.checked_mul(3));
     let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
     let mut canvas = (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))?;
-    let mut line = Vec::new();
-    let wide = 3 * source.tile.0;
-    line.try_reserve_exact(wide).map_err(|_| Error::OutOfMemory(wide))?;
-    line.resize(wide, 0);
-    let mut colours = None;
-    let mut chroma = None;
+    let mut line = zeroed(3 * source.width.max(source.tile.0))?;
+    let mut first: Option<(Format, Nclx)> = None;
+    let mut planes: Option<Planes> = None;
     for (i, place) in places(source) {
         let coded = source.coded(i)?;
         let picture = coded.picture()?;
         let format = picture.format()?;
-        if (format.width, format.height) != source.tile || *chroma.get_or_insert(format.chroma) != format.chroma {
+        // The colours of the first tile are the grid's.
+        let (known, colours) = *first.get_or_insert((format, coded.colours(&picture, source.colours)?));
+        if (format.width, format.height) != source.tile || (format.chroma, format.depth) != (known.chroma, known.depth)
+        {
             return Err(Error::Damaged("tiles of a grid are of different kinds"));
         }
-        // Those of the first tile are the grid's.
-        let own = coded.colours(&picture, source.colours)?;
-        let converter = Converter::new(&format, colours.get_or_insert(own), source.turn.upsampled)?;
-        lay(source, &picture, &converter, place, &mut line, &mut canvas, env)?;
+        if let Some(part) = source.turn.upsampled
+            && Converter::is_upsampled(&colours, format.chroma)
+        {
+            if planes.is_none() {
+                planes = Some(Planes::new(part, format.chroma)?);
+            }
+            if let Some(planes) = &mut planes {
+                picture.decode(env.go_on, &mut |row| planes.lay(place, &row))?;
+            }
+            continue;
+        }
+        let converter = Converter::new(&format, &colours, false)?;
+        let shown = (source.width - place.0).min(source.tile.0);
+        picture.decode(env.go_on, &mut |row| {
+            let y = place.1 + row.y;
+            if y < source.height {
+                lay(source, place.0, y, shown, &mut canvas, &mut line, |line| converter.row(&row, line));
+            }
+        })?;
+    }
+    if let (Some(planes), Some((format, colours))) = (planes, first) {
+        let converter = Converter::new(&format, &colours, true)?;
+        let Part { left, top, width, .. } = planes.part;
+        planes.rows(env, |row| {
+            lay(source, left, top + row.y, width, &mut canvas, &mut line, |line| converter.row(&row, line));
+        })?;
     }
     Ok(canvas)
 }
 
-/// Decodes a tile into its place.
+/// A row of pixels into its place.
 fn lay(
     source: &Source,
-    picture: &Picture,
-    converter: &Converter,
-    (x, y): (usize, usize),
-    line: &mut [u8],
+    x: usize,
+    y: usize,
+    count: usize,
     canvas: &mut [u8],
-    env: &Env,
-) -> Result<()> {
+    line: &mut [u8],
+    convert: impl FnOnce(&mut [u8]),
+) {
+    let Some((from, to, place, step)) = source.turn.row(x, y, count) else { return };
+    convert(line);
     let pixels = canvas.as_chunks_mut::<3>().0;
-    let shown = (source.width - x).min(source.tile.0);
-    picture.decode(env.go_on, &mut |row: Row| {
-        if y + row.y >= source.height {
-            return;
+    let line = line.as_chunks::<3>().0.get(from..to).unwrap_or_default();
+    if step == 1 {
+        if let Some(out) = pixels.get_mut(place..place + line.len()) {
+            out.copy_from_slice(line);
         }
-        let Some((from, to, place, step)) = source.turn.row(x, y + row.y, shown) else { return };
-        converter.row(&row, line);
-        let line = line.as_chunks::<3>().0.get(from..to).unwrap_or_default();
-        if step == 1 {
-            if let Some(out) = pixels.get_mut(place..place + line.len()) {
-                out.copy_from_slice(line);
-            }
-            return;
+        return;
+    }
+    let mut place = place;
+    for pixel in line {
+        if let Some(out) = pixels.get_mut(place) {
+            *out = *pixel;
         }
-        let mut place = place;
-        for pixel in line {
-            if let Some(out) = pixels.get_mut(place) {
-                *out = *pixel;
-            }
-            place = place.wrapping_add_signed(step);
-        }
-    })?;
-    Ok(())
+        place = place.wrapping_add_signed(step);
+    }
 }

@@ -14,8 +14,10 @@
 mod convert;
 mod decode;
 mod error;
+mod planes;
 mod source;
 mod turn;
+mod upsample;
 
 pub use error::{Error, Result};
 

@@ -79,17 +79,14 @@ impl Coded<'_> {
         Ok(Picture::new(self.sets.clone(), &self.data, self.length_size)?)
     }
 
-    /// The container's word counts, but that libheif mends a kind of file: those that cameras mark as narrow by mistake.
+    /// What its samples mean: the container's word counts, that of a grid before that of its tiles.
     pub fn colours(&self, picture: &Picture, outer: Option<Nclx>) -> Result<Nclx> {
         let signal = picture.format()?.signal;
         let [primaries, transfer, matrix] = signal.colours.unwrap_or([2; 3]).map(u16::from);
+        // libde265 does not know later ones.
+        let matrix = if matrix > 10 { 2 } else { matrix };
         let full_range = signal.full_range.unwrap_or(false);
-        let own = Nclx { primaries, transfer, matrix, full_range };
-        let over = |below: Nclx, above: Option<Nclx>| match above {
-            Some(above) => Nclx { full_range: above.full_range || below.full_range, ..above },
-            None => below,
-        };
-        Ok(over(over(own, self.colours), outer))
+        Ok(outer.or(self.colours).unwrap_or(Nclx { primaries, transfer, matrix, full_range }))
     }
 
     /// Bytes that were copied.

@@ -1,6 +1,6 @@
 //! From places as coded to places as shown: turns, mirrors and crops, one after the other.
 
-use isobmff::{CleanAperture, Property};
+use isobmff::Property;
 
 use crate::error::{Error, Result};
 
@@ -12,14 +12,23 @@ pub struct Turn {
     /// As shown.
     pub width: usize,
     pub height: usize,
-    /// Chroma samples of these places do not lie over the luma samples any more: libheif first makes as many of them as there
-    /// are luma samples.
-    pub upsampled: bool,
+    /// Where chroma samples would not lie over the luma samples any more, libheif first makes as many of them as there are luma
+    /// samples: of this part of the picture, as coded.
+    pub upsampled: Option<Part>,
+}
+
+/// A rectangle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub left: usize,
+    pub top: usize,
+    pub width: usize,
+    pub height: usize,
 }
 
 impl Turn {
     pub fn new(width: usize, height: usize) -> Self {
-        Self { across: [1, 0, 0], down: [0, 1, 0], width, height, upsampled: false }
+        Self { across: [1, 0, 0], down: [0, 1, 0], width, height, upsampled: None }
     }
 
     /// `shifts`: from luma to chroma places, across and down. Properties that turn nothing do not matter.
@@ -29,34 +38,29 @@ impl Turn {
         let narrow = shifts == (1, 0);
         match property {
             Property::Rotation(quarters) => {
-                self.upsampled |= match quarters {
+                self.upsample(match quarters {
                     1 => narrow || odd_width,
-                    2 => {
-                        if narrow {
-                            self.height % 2 == 1
-                        } else {
-                            odd_width || odd_height
-                        }
-                    }
+                    2 if narrow => self.height % 2 == 1,
+                    2 => odd_width || odd_height,
                     3 => narrow || odd_height,
                     _ => false,
-                };
+                });
                 for _ in 0..*quarters {
                     self.quarter();
                 }
             }
             Property::Mirror(0) => {
-                self.upsampled |= !narrow && (odd_width || odd_height);
+                self.upsample(!narrow && (odd_width || odd_height));
                 self.down = flipped(self.down, self.height);
             }
             Property::Mirror(_) => {
-                self.upsampled |= odd_width || odd_height;
+                self.upsample(odd_width || odd_height);
                 self.across = flipped(self.across, self.width);
             }
             Property::Crop(aperture) => {
                 let (left, right) = span(aperture.width, aperture.horizontal, self.width, true)?;
                 let (top, bottom) = span(aperture.height, aperture.vertical, self.height, false)?;
-                self.upsampled |= odd(shifts.0, left) || odd(shifts.1, top);
+                self.upsample(odd(shifts.0, left) || odd(shifts.1, top));
                 self.across[2] -= left as i64;
                 self.down[2] -= top as i64;
                 (self.width, self.height) = (right - left + 1, bottom - top + 1);
@@ -64,6 +68,22 @@ impl Turn {
             _ => {}
         }
         Ok(())
+    }
+
+    /// From here on, if not before.
+    fn upsample(&mut self, needed: bool) {
+        if !needed || self.upsampled.is_some() {
+            return;
+        }
+        // The way back is the same turn with columns for rows.
+        let back = |x: i64, y: i64| {
+            let (x, y) = (x - self.across[2], y - self.down[2]);
+            (self.across[0] * x + self.down[0] * y, self.across[1] * x + self.down[1] * y)
+        };
+        let (a, b) = (back(0, 0), back(self.width as i64 - 1, self.height as i64 - 1));
+        let side = |a: i64, b: i64| (a.min(b) as usize, a.abs_diff(b) as usize + 1);
+        let ((left, width), (top, height)) = (side(a.0, b.0), side(a.1, b.1));
+        self.upsampled = Some(Part { left, top, width, height });
     }
 
     /// To the left.
@@ -111,8 +131,9 @@ fn span(size: (u32, u32), offset: (i32, u32), side: usize, down: bool) -> Result
     }
     // p/q + (side - 1)/2 - (n/d - 1)/2
     let (numerator, denominator) = (2 * p * d + (side as i128 - 1) * q * d - (n - d) * q, 2 * q * d);
-    let rounded = |n: i128, d: i128| (2 * n + d).div_euclid(2 * d);
-    let first = if down { numerator.div_euclid(denominator) } else { rounded(numerator, denominator) };
+    // Both round towards 0.
+    let rounded = |n: i128, d: i128| (2 * n + d) / (2 * d);
+    let first = if down { numerator / denominator } else { rounded(numerator, denominator) };
     let last = rounded(n - d, d) + first;
     let (first, last) = (first.max(0), last.min(side as i128 - 1));
     if first > last { Err(BAD) } else { Ok((first as usize, last as usize)) }
@@ -123,14 +144,15 @@ pub fn is_turn(property: &Property) -> bool {
     matches!(property, Property::Rotation(1..) | Property::Mirror(_) | Property::Crop(_))
 }
 
-/// For tests, and for whoever has to know what is cut off.
-pub fn crop(width: u32, height: u32, left: i32, top: i32) -> CleanAperture {
-    CleanAperture { width: (width, 1), height: (height, 1), horizontal: (left, 2), vertical: (top, 2) }
-}
-
 #[cfg(test)]
 mod tests {
+    use isobmff::CleanAperture;
+
     use super::*;
+
+    fn crop(width: u32, height: u32, left: i32, top: i32) -> CleanAperture {
+        CleanAperture { width: (width, 1), height: (height, 1), horizontal: (left, 2), vertical: (top, 2) }
+    }
 
     /// The pixels of a picture of 4 x 3, numbered by rows, as shown.
     fn shown(properties: &[Property]) -> (usize, Vec<u8>) {
@@ -157,13 +179,25 @@ mod tests {
         assert_eq!(shown(&[Rotation(3)]), (3, vec![8, 4, 0, 9, 5, 1, 10, 6, 2, 11, 7, 3]));
         assert_eq!(shown(&[Mirror(1)]), (4, vec![3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8]));
         assert_eq!(shown(&[Mirror(0)]), (4, vec![8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3]));
+        assert_eq!(shown(&[Rotation(1), Mirror(1), Rotation(1)]), shown(&[Mirror(1)]));
+    }
+
+    #[test]
+    fn the_part_that_is_upsampled() {
+        let part = |properties: &[Property]| {
+            let mut turn = Turn::new(8, 6);
+            properties.iter().for_each(|property| turn.apply(property, (1, 1)).unwrap());
+            turn.upsampled
+        };
+        // From an odd column on.
+        let odd = Property::Crop(crop(6, 4, 0, 0));
+        assert_eq!(part(&[odd, Property::Rotation(1)]), Some(Part { left: 0, top: 0, width: 8, height: 6 }));
+        // From column 2 and row 2 on, of odd width.
+        let even = Property::Crop(crop(5, 4, 1, 2));
+        assert_eq!(part(&[even]), None);
         assert_eq!(
-            shown(&[Rotation(1), Mirror(1), Rotation(1)]).1,
-            shown(&[Mirror(0), Rotation(2)]).1[..0]
-                .to_vec()
-                .into_iter()
-                .chain(shown(&[Rotation(1), Mirror(1), Rotation(1)]).1)
-                .collect::<Vec<_>>()
+            part(&[even, Property::Rotation(3), Property::Mirror(1)]),
+            Some(Part { left: 2, top: 2, width: 5, height: 4 })
         );
     }
 

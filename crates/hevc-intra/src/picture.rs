@@ -135,6 +135,10 @@ impl Job<'_> {
             if !unit.is_slice() || unit.layer > 0 {
                 continue;
             }
+            // Some encoders write more slices than there are blocks.
+            if progress.blocks == columns * rows {
+                break;
+            }
             let payload = unit.payload()?;
             let segment = Segment::read(&payload, unit.kind, sets, before.as_ref().map(|before| &before.slice))?;
             if segment.first && before.is_some() {
