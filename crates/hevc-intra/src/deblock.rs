@@ -53,9 +53,8 @@ impl Segment<'_> {
     }
 
     fn luma(&mut self, beta: i32, tc: i32, most: i32) {
-        let curve = |side: [i32; 3]| (side[2] - 2 * side[1] + side[0]).abs();
-        let before = |k| curve([self.get(-1, k), self.get(-2, k), self.get(-3, k)]);
-        let behind = |k| curve([self.get(0, k), self.get(1, k), self.get(2, k)]);
+        let before = |k| (self.get(-1, k) - 2 * self.get(-2, k) + self.get(-3, k)).abs();
+        let behind = |k| (self.get(0, k) - 2 * self.get(1, k) + self.get(2, k)).abs();
         let (p, q) = ([before(0), before(3)], [behind(0), behind(3)]);
         if p[0] + p[1] + q[0] + q[1] >= beta {
             return;
@@ -70,8 +69,8 @@ impl Segment<'_> {
         let side = (beta + (beta >> 1)) >> 3;
         let (wide_p, wide_q) = (p[0] + p[1] < side, q[0] + q[1] < side);
         for k in 0..4 {
-            let [p3, p2, p1, p0] = [-4, -3, -2, -1].map(|i| self.get(i, k));
-            let [q0, q1, q2, q3] = [0, 1, 2, 3].map(|i| self.get(i, k));
+            let (p3, p2, p1, p0) = (self.get(-4, k), self.get(-3, k), self.get(-2, k), self.get(-1, k));
+            let (q0, q1, q2, q3) = (self.get(0, k), self.get(1, k), self.get(2, k), self.get(3, k));
             if strong {
                 let clip = |level: i32, old: i32| level.clamp(old - 2 * tc, old + 2 * tc).clamp(0, most);
                 self.set(-1, k, clip((p2 + 2 * p1 + 2 * p0 + 2 * q0 + q1 + 4) >> 3, p0));
@@ -103,7 +102,7 @@ impl Segment<'_> {
 
     fn chroma(&mut self, lines: usize, tc: i32, most: i32) {
         for k in 0..lines {
-            let [p1, p0, q0, q1] = [-2, -1, 0, 1].map(|i| self.get(i, k));
+            let (p1, p0, q0, q1) = (self.get(-2, k), self.get(-1, k), self.get(0, k), self.get(1, k));
             let delta = ((((q0 - p0) << 2) + p1 - q1 + 4) >> 3).clamp(-tc, tc);
             self.set(-1, k, (p0 + delta).clamp(0, most));
             self.set(0, k, (q0 - delta).clamp(0, most));

@@ -31,10 +31,11 @@ impl Plane {
         Ok(rows.chunks_exact_mut(self.width))
     }
 
-    pub fn rows(&self, y: usize, count: usize) -> Result<impl DoubleEndedIterator<Item = &[u16]>> {
-        let start = y.checked_sub(self.top).ok_or(OUTSIDE)? * self.width;
-        let rows = self.samples.get(start..start + count * self.width).ok_or(OUTSIDE)?;
-        Ok(rows.chunks_exact(self.width))
+    /// So many samples from one on down.
+    pub fn column(&self, x: usize, y: usize, count: usize) -> Result<impl Iterator<Item = &u16>> {
+        let start = y.checked_sub(self.top).ok_or(OUTSIDE)? * self.width + x;
+        let samples = self.samples.get(start..).ok_or(OUTSIDE)?;
+        Ok(samples.iter().step_by(self.width).take(count))
     }
 
     /// The whole of the rows from one on, and the length of a row.

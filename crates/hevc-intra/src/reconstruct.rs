@@ -89,45 +89,58 @@ impl Coder<'_> {
         let region = self.region;
         let is_there = |x: usize, y: usize| map.at(x << across, y << down).is_some_and(|cell| cell.region == region);
         let border = &mut self.scratch.border;
-        // The last place that has a sample, and whether there is any before it.
-        let mut last: Option<u16> = None;
-        let mut fill = |place: usize, samples: &mut dyn Iterator<Item = u16>, count: usize, there: bool| {
-            let Some(out) = border.get_mut(place..place + count) else { return };
-            if there {
-                out.iter_mut().zip(samples).for_each(|(out, sample)| *out = sample);
-                let (first, end) = (out.first().copied(), out.last().copied());
-                if last.is_none() {
-                    border.iter_mut().take(place).for_each(|out| *out = first.unwrap_or(0));
+        // Places filled so far, and whether there are samples among them.
+        let mut any = false;
+        let mut gap = 0..0usize;
+        let mut found = |border: &mut Border, place: usize, count: usize, there: bool| {
+            if !there {
+                if any {
+                    let last = border[(place - 1) & 127];
+                    border.iter_mut().skip(place).take(count).for_each(|out| *out = last);
+                } else {
+                    gap.end = place + count;
                 }
-                last = end;
-            } else if let Some(last) = last {
-                out.fill(last);
+            } else if !any {
+                any = true;
+                let first = border[place.min(128)];
+                border.iter_mut().take(gap.end).for_each(|out| *out = first);
             }
         };
         // From the lower left up, as many rows at a time as a cell has.
         let rows = (4usize >> down).min(size);
+        let mut place = 0;
         for bottom in (1..=2 * size / rows).rev() {
             let top = y + (bottom - 1) * rows;
             let there = x > 0 && top < plane.height && is_there(x - 1, top);
-            let place = 2 * size - bottom * rows;
             if there {
-                let column = plane.rows(top, rows)?.rev().map(|row| row.get(x - 1).copied().unwrap_or(0));
-                fill(place, &mut { column }, rows, true);
-            } else {
-                fill(place, &mut std::iter::empty(), rows, false);
+                let column = plane.column(x - 1, top, rows)?;
+                for (out, &sample) in border.iter_mut().skip(place).take(rows).rev().zip(column) {
+                    *out = sample;
+                }
             }
+            found(border, place, rows, there);
+            place += rows;
         }
         let above = if y > 0 { plane.row(y - 1)? } else { &[] };
-        let from = |x: usize| above.get(x..).unwrap_or_default().iter().copied();
         let corner = x > 0 && y > 0 && is_there(x - 1, y - 1);
-        fill(2 * size, &mut from(x.saturating_sub(1)), 1, corner);
-        let columns = (4usize >> across).min(size);
-        for i in 0..2 * size / columns {
-            let left = x + i * columns;
-            let there = y > 0 && left < plane.width && is_there(left, y - 1);
-            fill(2 * size + 1 + i * columns, &mut from(left), columns, there);
+        if corner && let (Some(out), Some(&sample)) = (border.get_mut(place), above.get(x - 1)) {
+            *out = sample;
         }
-        if last.is_none() {
+        found(border, place, 1, corner);
+        place += 1;
+        let columns = (4usize >> across).min(size);
+        for left in (x..x + 2 * size).step_by(columns) {
+            let there = y > 0 && left < plane.width && is_there(left, y - 1);
+            if there
+                && let (Some(out), Some(samples)) =
+                    (border.get_mut(place..place + columns), above.get(left..left + columns))
+            {
+                out.iter_mut().zip(samples).for_each(|(out, &sample)| *out = sample);
+            }
+            found(border, place, columns, there);
+            place += columns;
+        }
+        if !any {
             border.fill(1 << (self.sps.depth_of(component) - 1));
         }
         Ok(())

@@ -143,10 +143,15 @@ pub fn sine(coefficients: &Coefficients, depth: u32, out: &mut [i32; LARGEST]) {
         }
     }
     for (out, row) in out.as_chunks_mut::<4>().0.iter_mut().zip(&between) {
-        let row = row.map(|sum| ((sum + 64) >> 7).clamp(-32768, 32767));
-        for (x, out) in out.iter_mut().enumerate() {
-            let sum: i32 = row.iter().zip(&SINES).map(|(level, factors)| level * factors[x]).sum();
-            *out = (sum + (1 << (shift - 1))) >> shift;
+        let mut sums = [1 << (shift - 1); 4];
+        for (&level, factors) in row.iter().zip(&SINES) {
+            let level = ((level + 64) >> 7).clamp(-32768, 32767);
+            for (sum, &factor) in sums.iter_mut().zip(factors) {
+                *sum += level * factor;
+            }
+        }
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = sum >> shift;
         }
     }
 }
