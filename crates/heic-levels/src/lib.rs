@@ -23,6 +23,17 @@ pub use error::{Error, Result};
 
 use source::Source;
 
+/// Whether the bytes are those of a HEIC file: by its brands, or where these say nothing of a codec, by its items.
+pub fn is_heic(bytes: &[u8]) -> bool {
+    const BRANDS: [&[u8; 4]; 6] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"];
+    let Some(brands) = isobmff::Brands::read(bytes) else { return false };
+    match &brands.major {
+        major if BRANDS.contains(&major) => true,
+        b"mif1" | b"msf1" => BRANDS.iter().any(|brand| brands.has(brand)) || source::has_hevc(bytes),
+        _ => false,
+    }
+}
+
 /// Where memory comes from, and whether to go on.
 #[derive(Clone, Copy)]
 pub struct Env<'e> {

@@ -95,6 +95,12 @@ impl Coded<'_> {
     }
 }
 
+/// Whether the first items of such a file are HEVC.
+pub fn has_hevc(bytes: &[u8]) -> bool {
+    let meta = File::read(bytes).ok().and_then(|file| file.meta);
+    meta.is_some_and(|meta| meta.items().iter().any(|item| matches!(&item.kind, b"hvc1" | b"hev1")))
+}
+
 /// What an item's properties say, but for how it is coded.
 struct Said {
     size: Option<(usize, usize)>,

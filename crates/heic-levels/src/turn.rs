@@ -134,7 +134,7 @@ fn span(size: (u32, u32), offset: (i32, u32), side: usize, down: bool) -> Result
     // Both round towards 0.
     let rounded = |n: i128, d: i128| (2 * n + d) / (2 * d);
     let first = if down { numerator / denominator } else { rounded(numerator, denominator) };
-    let last = rounded(n - d, d) + first;
+    let last = rounded(n - d + first * d, d);
     let (first, last) = (first.max(0), last.min(side as i128 - 1));
     if first > last { Err(BAD) } else { Ok((first as usize, last as usize)) }
 }

@@ -1,4 +1,5 @@
 """HEIC files of every kind: pictures that pillow-heif codes, in containers written here. Needs: pillow-heif, Pillow, numpy (pip)."""
+import contextlib
 import io
 import random
 import struct
@@ -186,7 +187,7 @@ def single(coded, *properties, **more):
 
 #: Options of x265, each of which makes another kind of stream.
 ENCODERS = [
-    {}, {"ctu": 16}, {"ctu": 32}, {"ctu": 64, "min-cu-size": 32}, {"min-cu-size": 16}, {"tskip": 1}, {"slices": 4}, {"slices": 2, "ctu": 16}, {"wpp": 1},
+    {}, {"ctu": 16}, {"ctu": 32}, {"ctu": 64, "min-cu-size": 32}, {"min-cu-size": 16}, {"tskip": 1}, {"slices": 2, "ctu": 16}, {"wpp": 1},
     {"aq-mode": 2, "qg-size": 8}, {"aq-mode": 3, "aq-strength": 3, "qg-size": 16}, {"cu-lossless": 1, "tskip": 1}, {"scaling-list": "default"},
     {"tu-intra-depth": 4}, {"max-tu-size": 8, "ctu": 32}, {"max-tu-size": 4, "ctu": 16}, {"sao": 0}, {"deblock": "-6:-6"}, {"deblock": "6:6"},
     {"no-deblock": 1}, {"cbqpoffs": 6, "crqpoffs": -8}, {"strong-intra-smoothing": 0}, {"signhide": 0}, {"rd": 6, "rdoq-level": 2}, {"lossless": 1},
@@ -201,7 +202,9 @@ def made(seed, count):
     """Names and files."""
     rng = random.Random(seed)
     for i in range(count):
-        yield one(rng, i)
+        # x265 takes not every option with every size.
+        with contextlib.suppress(RuntimeError):
+            yield one(rng, i)
 
 
 def one(rng, i):
