@@ -85,7 +85,7 @@ impl Converter {
                 let chroma = row.cb.iter().zip(row.cr);
                 for ((pixels, lumas), (&cb, &cr)) in pixels.chunks_mut(2).zip(row.luma.chunks(2)).zip(chroma) {
                     let (cb, cr) = (i32::from(cb >> shift) - 128, i32::from(cr >> shift) - 128);
-                    let offsets = [r_cr * cr + 128 >> 8, g_cb * cb + g_cr * cr + 128 >> 8, b_cb * cb + 128 >> 8];
+                    let offsets = [(r_cr * cr + 128) >> 8, (g_cb * cb + g_cr * cr + 128) >> 8, (b_cb * cb + 128) >> 8];
                     for (pixel, &luma) in pixels.iter_mut().zip(lumas) {
                         let luma = i32::from(luma >> shift);
                         *pixel = offsets.map(|offset| (luma + offset).clamp(0, 255) as u8);

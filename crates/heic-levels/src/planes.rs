@@ -67,7 +67,7 @@ impl Planes {
         let Self { part: Part { width, height, .. }, columns, halved, .. } = *self;
         let [first, second] = self.chroma.each_ref().map(|samples| Plane { samples, columns, width, height, halved });
         for (y, luma) in self.luma.chunks_exact(width).enumerate() {
-            if y % 16 == 0 && !(env.go_on)() {
+            if y.is_multiple_of(16) && !(env.go_on)() {
                 return Err(Error::Stopped);
             }
             first.row(y, &mut cb);

@@ -44,7 +44,7 @@ impl Context {
     /// Clause 9.3.2.2.
     pub fn new(init: u8, qp: i32) -> Self {
         let (slope, offset) = (i32::from(init >> 4) * 5 - 45, (i32::from(init & 15) << 3) - 16);
-        let state = ((slope * qp.clamp(0, 51) >> 4) + offset).clamp(1, 126);
+        let state = (((slope * qp.clamp(0, 51)) >> 4) + offset).clamp(1, 126);
         // Within 0 to 62.
         Self(if state > 63 { (state as u8 - 64) << 1 | 1 } else { (63 - state as u8) << 1 })
     }

@@ -183,7 +183,7 @@ fn segment(
     let plane = &mut picture.planes[component % 3];
     // Four rows are before a horizontal edge.
     let back = if vertical { 0 } else { 4.min(y) };
-    let (samples, width) = plane.from_mut(y - back)?;
+    let (samples, width) = plane.rest_mut(y - back)?;
     let (over, along) = if vertical { (1, width) } else { (width, 1) };
     Ok(Segment { samples, at: back * width + x, over, along, exact })
 }

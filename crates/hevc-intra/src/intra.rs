@@ -56,7 +56,7 @@ fn is_smoothed(prediction: &Prediction) -> bool {
 
 fn smooth(border: &mut Border, n: usize, prediction: &Prediction) {
     let (first, corner, last) =
-        (i32::from(border[0]), i32::from(border[2 * n & 127]), i32::from(border[(4 * n).min(128)]));
+        (i32::from(border[0]), i32::from(border[(2 * n) & 127]), i32::from(border[(4 * n).min(128)]));
     if prediction.strong && n == 32 {
         let (left, above) = (i32::from(border[32]), i32::from(border[96]));
         let flat = 1 << (prediction.depth - 5);

@@ -221,7 +221,7 @@ impl Job<'_> {
                     coder.reset_contexts();
                 }
             }
-            if progress.blocks % 8 == 0 && !(self.go_on)() {
+            if progress.blocks.is_multiple_of(8) && !(self.go_on)() {
                 return Err(Error::Stopped);
             }
             coder.coding_tree_block(picture, column, row)?;

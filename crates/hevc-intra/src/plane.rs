@@ -39,7 +39,7 @@ impl Plane {
     }
 
     /// The whole of the rows from one on, and the length of a row.
-    pub fn from_mut(&mut self, y: usize) -> Result<(&mut [u16], usize)> {
+    pub fn rest_mut(&mut self, y: usize) -> Result<(&mut [u16], usize)> {
         let start = y.checked_sub(self.top).ok_or(OUTSIDE)? * self.width;
         Ok((self.samples.get_mut(start..).ok_or(OUTSIDE)?, self.width))
     }

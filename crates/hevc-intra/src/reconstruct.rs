@@ -179,7 +179,7 @@ impl Coder<'_> {
         let qp = match component {
             0 => self.qp + 6 * (depth as i32 - 8),
             _ => {
-                let (i, offset) = (component - 1 & 1, 6 * (depth as i32 - 8));
+                let (i, offset) = ((component - 1) & 1, 6 * (depth as i32 - 8));
                 let index = self.qp + self.pps.qp_offsets[i] + self.slice.qp_offsets[i];
                 chroma_qp(index.clamp(-offset, 57), self.sps.chroma, 57) + offset
             }

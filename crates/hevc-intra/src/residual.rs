@@ -144,7 +144,7 @@ pub fn read(
 
 /// Where the last coefficient is.
 fn last(cabac: &mut Cabac, contexts: &mut Contexts, log2: u32, chroma: bool) -> Result<(usize, usize)> {
-    let (offset, shift) = if chroma { (15, log2 - 2) } else { (3 * (log2 - 2) + (log2 - 1 >> 2), log2 + 1 >> 2) };
+    let (offset, shift) = if chroma { (15, log2 - 2) } else { (3 * (log2 - 2) + ((log2 - 1) >> 2), (log2 + 1) >> 2) };
     let most = 2 * log2 - 1;
     let mut prefix = |first: u8| {
         let mut count = 0;

@@ -70,7 +70,7 @@ impl ScalingList {
 
     /// Of the coefficient at (x, y) of an intra block.
     pub fn weight(&self, log2: u32, component: usize, x: usize, y: usize) -> i32 {
-        let size = log2 as usize - 2 & 3;
+        let size = (log2 as usize - 2) & 3;
         let kind = component.min(2);
         if size > 1 && x == 0 && y == 0 {
             return i32::from(self.dc[size][kind]);
