@@ -10,7 +10,9 @@ SHAREDIR = $(DESTDIR)$(shell $(PG_CONFIG) --sharedir)
 VERSION = $(shell scripts/version.sh)
 REGRESS = $(patsubst pg_test/sql/%.sql,%,$(wildcard pg_test/sql/*.sql))
 CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
-FEATURES = --no-default-features --features pg$(PG_MAJOR)
+# Image formats that may be left out: FORMATS= builds without HEIC.
+FORMATS ?= heic
+FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:
 .PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb test-container dist sbom audit release-check clean

@@ -2,6 +2,8 @@
 
 use super::decode::Decoded;
 use super::estimate::Need;
+#[cfg(feature = "heic")]
+use super::heic;
 use super::signatures::{Other, signature};
 use super::textual::describe;
 use super::{ReadOptions, bmp, gif, jpeg, png, tiff, webp};
@@ -16,6 +18,8 @@ pub enum Format {
     Gif,
     Bmp,
     Tiff,
+    #[cfg(feature = "heic")]
+    Heic,
 }
 
 /// What is known of a format.
@@ -87,6 +91,16 @@ const FORMATS: &[Facts] = &[
         is: |bytes| matches!(bytes, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
         decode: tiff::decode,
         need: tiff::need,
+    },
+    #[cfg(feature = "heic")]
+    Facts {
+        format: Format::Heic,
+        name: "HEIC",
+        extensions: &["heic", "heif", "heics", "heifs", "hif"],
+        media_type: "image/heic",
+        is: heic_levels::is_heic,
+        decode: heic::decode,
+        need: heic::need,
     },
 ];
 

@@ -18,6 +18,8 @@ mod exif;
 mod format;
 mod gif;
 mod grey16;
+#[cfg(feature = "heic")]
+mod heic;
 mod jpeg;
 mod normalize;
 mod options;
@@ -63,6 +65,7 @@ pub struct Limits {
     /// | WebP | 5, lossy or not |
     /// | GIF, BMP with run lengths | 4 |
     /// | BMP | 3 |
+    /// | HEIC | 3, and some rows; 7 where its chroma has to be enlarged before it is turned |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

@@ -114,7 +114,8 @@ pub(super) fn signature(bytes: &[u8]) -> Option<Other> {
 fn media(brand: &[u8]) -> Other {
     match brand {
         b"avif" | b"avis" => Other::Picture("AVIF"),
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Other::Picture("HEIC"),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Other::Picture("HEIC"),
+        b"mif1" | b"msf1" => Other::Picture("HEIF"),
         b"crx " => Other::Picture("Canon raw"),
         b"jp2 " | b"jpx " => Other::Picture("JPEG 2000"),
         b"M4A " | b"M4B " | b"F4A " => Other::File("an MPEG-4 audio file", AUDIO),

@@ -9,13 +9,15 @@ import json
 
 import imagehash
 import numpy as np
+import pillow_heif
 import scipy.fftpack
 from PIL import Image, ImageOps
 
 import versions
 from versions import HERE, record
 
-versions.LIBRARIES = ("imagehash", "pillow", "numpy", "scipy")
+versions.LIBRARIES = ("imagehash", "pillow", "pillow-heif", "numpy", "scipy")
+pillow_heif.register_heif_opener()
 IMAGES = HERE / "images"
 
 

@@ -8,6 +8,7 @@ images/normalize.json holds what rescale and normalisation make of each level. S
 import io
 import json
 import shutil
+import sys
 import zlib
 
 import numpy as np
@@ -19,7 +20,10 @@ import versions
 from raw_images import BYTE, GREY, GREY_ALPHA, LONG, PALETTE, RGB, RGB_ALPHA, SHORT
 from versions import HERE, record
 
-versions.LIBRARIES = ("transformers", "pillow", "numpy")    # the processor does without torch
+sys.path.append(str(HERE.parents[2] / "heic-levels/tests/golden"))
+import writer  # noqa: E402, HEIC
+
+versions.LIBRARIES = ("transformers", "pillow", "pillow-heif", "numpy")    # the processor does without torch
 OUT = HERE / "images"
 SEED = 20261201
 CASES, REFUSED = [], []
@@ -353,6 +357,32 @@ def tiffs():
     case("premultiplied.tif", raw.tiff(101, 79, tags, [alpha.astype(np.uint8).tobytes()]), 96, "colours multiplied by alpha")
 
 
+def heics():
+    """Coded by pillow-heif, whose opener is the reference; the containers are heic-levels' writer's."""
+    writer.pillow_heif.register_heif_opener()
+
+    def coded(seed, width=128, height=96, **options):
+        picture = array(photo(width, height, seed)).astype(np.uint16)
+        depth = options.get("depth", 8)
+        return writer.Coded(picture << (depth - 8), options.pop("quality", 75), **options)
+
+    def heic(name, data, note):
+        case(f"{name}.heic", data, 64, note)
+
+    heic("hevc_420", writer.single(coded(150)), "4:2:0")
+    heic("hevc_422", writer.single(coded(151, chroma=422)), "4:2:2")
+    heic("hevc_444", writer.single(coded(152, chroma=444)), "4:4:4")
+    heic("hevc_10", writer.single(coded(153, depth=10)), "10 bits")
+    limited = (1, 13, 1, 0)
+    heic("hevc_limited", writer.single(coded(154, nclx=limited), writer.colr(*limited)), "BT.709, limited range")
+    heic("hevc_lossless", writer.single(coded(155, quality=-1)), "lossless")
+    heic("hevc_turned", writer.single(coded(156), writer.irot(1), writer.imir(0)), "irot and imir")
+    heic("hevc_cropped", writer.single(coded(157), writer.clap(90, 80)), "clap")
+    file = writer.File()
+    tiles = [coded(158 + i, 64, 64) for i in range(4)]
+    heic("hevc_grid", file.bytes(file.grid(tiles, 2, 120, 100, [writer.irot(3)])), "grid of 2 x 2, turned")
+
+
 def normalisation():
     """What rescale and normalisation make of all 256 levels, for two models' means and deviations."""
     levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
@@ -369,7 +399,7 @@ def normalisation():
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     (OUT / "expected").mkdir(parents=True)
-    for make in (jpegs, pngs, webps, gifs, bmps, tiffs):
+    for make in (jpegs, pngs, webps, gifs, bmps, tiffs, heics):
         make()
     refused("avif.avif", save(photo(40, 30, 140), "AVIF"), "AVIF")
     made = record("make_images.py")

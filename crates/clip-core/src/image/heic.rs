@@ -1,0 +1,54 @@
+//! HEIC: the primary picture, as `heic-levels` decodes it to libheif's levels. Here are the limits.
+//!
+//! The file's own turns and crops are in the pixels, and its EXIF data say the same once more: they do not count, as for
+//! pillow-heif.
+
+use std::cell::Cell;
+
+use heic_levels::{Decoder, Env, Error as Fault};
+
+use super::Rgb8;
+use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::estimate::Need;
+use super::format::Format::Heic;
+use super::options::ReadOptions;
+use crate::memory::zeroed;
+use crate::{Error, Result};
+
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    let decoder = Decoder::new(bytes).map_err(refusal)?;
+    let (width, height) = size(decoder.stored());
+    check_pixels(Heic, width, height, &options.limits)?;
+    let (width, height) = size((decoder.width(), decoder.height()));
+    check_pixels(Heic, width, height, &options.limits)?;
+    let refused = Cell::new(None);
+    let zeroed = |len| zeroed(len).map_err(|e| refused.set(Some(e))).ok();
+    let go_on = || {
+        look();
+        true
+    };
+    let decoded = decoder.decode(&Env { zeroed: &zeroed, go_on: &go_on });
+    let pixels = decoded.map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))?;
+    Ok(Decoded::rgb(Rgb8 { width, height, pixels }, 1))
+}
+
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let decoder = Decoder::new(bytes).ok()?;
+    let (width, height) = size((decoder.width(), decoder.height()));
+    Some(Need { width, height, bytes: decoder.needs().ok()?, deaf: false })
+}
+
+fn size((width, height): (usize, usize)) -> (u32, u32) {
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    (side(width), side(height))
+}
+
+fn refusal(fault: Fault) -> Error {
+    match fault {
+        Fault::Truncated => truncated(Heic),
+        Fault::Unsupported(what) => unsupported(Heic, what),
+        Fault::TooMuch(what) => Error::limit(format!("HEIC image is too much work: {what}")),
+        Fault::OutOfMemory(bytes) => crate::memory::refused(bytes),
+        other => damaged(Heic, other),
+    }
+}

@@ -1,0 +1,124 @@
+//! From coded pictures to the one that is shown.
+
+use hevc_intra::Format;
+use isobmff::Nclx;
+
+use crate::Env;
+use crate::convert::Converter;
+use crate::error::{Error, Result};
+use crate::planes::{self, Planes, zeroed};
+use crate::source::Source;
+use crate::turn::Part;
+
+/// Pixels that may be decoded of small pictures, and how many times as many of others.
+const ALLOWED: usize = 4 << 20;
+const MOST_TIMES: usize = 4;
+
+/// Bytes beside those of the picture shown.
+pub fn needs(source: &Source) -> Result<usize> {
+    let (mut most, mut work, mut kept) = (0, 0usize, 0);
+    let allowed = source.width.saturating_mul(source.height).saturating_mul(MOST_TIMES).saturating_add(ALLOWED);
+    for (i, _) in places(source) {
+        let coded = source.coded(i)?;
+        let picture = coded.picture()?;
+        let (width, height) = picture.coded()?;
+        work = work.saturating_add(width.saturating_mul(height));
+        if work > allowed {
+            return Err(Error::TooMuch("its tiles are much larger than the picture"));
+        }
+        let format = picture.format()?;
+        if let Some(part) = source.turn.upsampled
+            && Converter::is_upsampled(&coded.colours(&picture, source.colours)?, format.chroma)
+        {
+            kept = planes::needs(part, format.chroma);
+        }
+        most = most.max(picture.needs()?.saturating_add(coded.copied()));
+    }
+    Ok(most.saturating_add(kept).saturating_add(3 * source.width.max(source.tile.0)))
+}
+
+/// The tiles that are at least in part within the picture, and where they are.
+fn places(source: &Source) -> impl Iterator<Item = (usize, (usize, usize))> + use<> {
+    let (columns, tile) = (source.grid.columns as usize, source.tile);
+    let (width, height) = (source.width, source.height);
+    (0..source.count())
+        .map(move |i| (i, (i % columns * tile.0, i / columns * tile.1)))
+        .filter(move |(_, (x, y))| *x < width && *y < height)
+}
+
+pub fn decode(source: &Source, env: &Env) -> Result<Vec<u8>> {
+    needs(source)?;
+    let len = source.turn.width.checked_mul(source.turn.height).and_then(|area| area.checked_mul(3));
+    let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
+    let mut canvas = (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))?;
+    let mut line = zeroed(3 * source.width.max(source.tile.0))?;
+    let mut first: Option<(Format, Nclx)> = None;
+    let mut planes: Option<Planes> = None;
+    for (i, place) in places(source) {
+        let coded = source.coded(i)?;
+        let picture = coded.picture()?;
+        let format = picture.format()?;
+        // The colours of the first tile are the grid's.
+        let (known, colours) = *first.get_or_insert((format, coded.colours(&picture, source.colours)?));
+        if (format.width, format.height) != source.tile || (format.chroma, format.depth) != (known.chroma, known.depth)
+        {
+            return Err(Error::Damaged("tiles of a grid are of different kinds"));
+        }
+        if let Some(part) = source.turn.upsampled
+            && Converter::is_upsampled(&colours, format.chroma)
+        {
+            if planes.is_none() {
+                planes = Some(Planes::new(part, format.chroma)?);
+            }
+            if let Some(planes) = &mut planes {
+                picture.decode(env.go_on, &mut |row| planes.lay(place, &row))?;
+            }
+            continue;
+        }
+        let converter = Converter::new(&format, &colours, false)?;
+        let shown = (source.width - place.0).min(source.tile.0);
+        picture.decode(env.go_on, &mut |row| {
+            let y = place.1 + row.y;
+            if y < source.height {
+                lay(source, place.0, y, shown, &mut canvas, &mut line, |line| converter.row(&row, line));
+            }
+        })?;
+    }
+    if let (Some(planes), Some((format, colours))) = (planes, first) {
+        let converter = Converter::new(&format, &colours, true)?;
+        let Part { left, top, width, .. } = planes.part;
+        planes.rows(env, |row| {
+            lay(source, left, top + row.y, width, &mut canvas, &mut line, |line| converter.row(&row, line));
+        })?;
+    }
+    Ok(canvas)
+}
+
+/// A row of pixels into its place.
+fn lay(
+    source: &Source,
+    x: usize,
+    y: usize,
+    count: usize,
+    canvas: &mut [u8],
+    line: &mut [u8],
+    convert: impl FnOnce(&mut [u8]),
+) {
+    let Some((from, to, place, step)) = source.turn.row(x, y, count) else { return };
+    convert(line);
+    let pixels = canvas.as_chunks_mut::<3>().0;
+    let line = line.as_chunks::<3>().0.get(from..to).unwrap_or_default();
+    if step == 1 {
+        if let Some(out) = pixels.get_mut(place..place + line.len()) {
+            out.copy_from_slice(line);
+        }
+        return;
+    }
+    let mut place = place;
+    for pixel in line {
+        if let Some(out) = pixels.get_mut(place) {
+            *out = *pixel;
+        }
+        place = place.wrapping_add_signed(step);
+    }
+}

@@ -1,0 +1,95 @@
+//! A HEIC decoder whose levels are those of libheif, one by one.
+//!
+//! ```no_run
+//! use heic_levels::{Decoder, Env};
+//!
+//! let bytes = std::fs::read("photo.heic").unwrap();
+//! let decoder = Decoder::new(&bytes).unwrap();
+//! let pixels = decoder.decode(&Env::default()).unwrap();
+//! assert_eq!(pixels.len(), 3 * decoder.width() * decoder.height());
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod convert;
+mod decode;
+mod error;
+mod planes;
+mod source;
+mod turn;
+mod upsample;
+
+pub use error::{Error, Result};
+
+use source::Source;
+
+/// Whether the bytes are those of a HEIC file: by its brands, or where these say nothing of a codec, by its items.
+pub fn is_heic(bytes: &[u8]) -> bool {
+    const BRANDS: [&[u8; 4]; 6] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"];
+    let Some(brands) = isobmff::Brands::read(bytes) else { return false };
+    match &brands.major {
+        major if BRANDS.contains(&major) => true,
+        b"mif1" | b"msf1" => BRANDS.iter().any(|brand| brands.has(brand)) || source::has_hevc(bytes),
+        _ => false,
+    }
+}
+
+/// Where memory comes from, and whether to go on.
+#[derive(Clone, Copy)]
+pub struct Env<'e> {
+    /// So many zeros, or `None` where there is no memory for them.
+    pub zeroed: &'e dyn Fn(usize) -> Option<Vec<u8>>,
+    /// Asked at least once for every eight coding tree blocks; `false` ends the work with [`Error::Stopped`].
+    pub go_on: &'e dyn Fn() -> bool,
+}
+
+impl Default for Env<'_> {
+    /// Memory from the allocator, and no end.
+    fn default() -> Self {
+        Self { zeroed: &zeroed, go_on: &|| true }
+    }
+}
+
+fn zeroed(len: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).ok()?;
+    bytes.resize(len, 0);
+    Some(bytes)
+}
+
+/// A file whose headers are read.
+#[derive(Clone, Debug)]
+pub struct Decoder<'a> {
+    source: Source<'a>,
+}
+
+impl<'a> Decoder<'a> {
+    pub fn new(bytes: &'a [u8]) -> Result<Self> {
+        Ok(Self { source: Source::new(bytes)? })
+    }
+
+    /// As shown: turned and cropped as the file says, whatever its EXIF data say.
+    pub fn width(&self) -> usize {
+        self.source.turn.width
+    }
+
+    pub fn height(&self) -> usize {
+        self.source.turn.height
+    }
+
+    /// Width and height of what is coded, before it is turned and cropped.
+    pub fn stored(&self) -> (usize, usize) {
+        (self.source.width, self.source.height)
+    }
+
+    /// Bytes that [`decode`](Self::decode) will take at most, the picture among them.
+    pub fn needs(&self) -> Result<usize> {
+        let picture = self.width().saturating_mul(self.height()).saturating_mul(3);
+        Ok(decode::needs(&self.source)?.saturating_add(picture))
+    }
+
+    /// The picture, three bytes a pixel.
+    pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
+        decode::decode(&self.source, env)
+    }
+}

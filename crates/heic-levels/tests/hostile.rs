@@ -1,0 +1,121 @@
+//! Files that are not what they say: an error or a picture, no panic, and no more memory or time than the picture is worth.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Instant;
+
+use heic_levels::{Decoder, Env, Error, is_heic};
+
+fn goldens() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let paths = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "heic")).collect();
+    paths.sort();
+    assert!(paths.len() >= 60);
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// A generator of numbers that is always the same.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+fn mutated(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len());
+        match random.below(7) {
+            0 => bytes[at] = random.below(256) as u8,
+            1 => bytes[at] ^= 1 << random.below(8),
+            2 => bytes[at] = [0, 1, 127, 128, 254, 255][random.below(6)],
+            3 => bytes.truncate(at.max(16)),
+            4 => drop(bytes.drain(at..(at + 1 + random.below(8)).min(bytes.len()))),
+            5 => {
+                let more: Vec<u8> = (0..1 + random.below(8)).map(|_| random.below(256) as u8).collect();
+                bytes.splice(at..at, more);
+            }
+            _ => {
+                let end = (at + 4).min(bytes.len());
+                bytes[at..end].fill(if random.below(2) == 0 { 255 } else { 0 });
+            }
+        }
+        bytes.resize(bytes.len().max(16), 0);
+    }
+    bytes
+}
+
+/// Most mutations are within the boxes, where they are seen at once, or within the coded data.
+#[test]
+fn mutations() {
+    const MOST: usize = 1 << 22;
+    let count: usize = std::env::var("MUTATIONS").map_or(3000, |count| count.parse().unwrap());
+    let seed = std::env::var("SEED").map_or(88172645463325252, |seed| seed.parse().unwrap());
+    let (goldens, mut random) = (goldens(), Random(seed));
+    let (mut decoded, mut slowest) = (0, 0);
+    for i in 0..count {
+        let bytes = mutated(&goldens[i % goldens.len()], &mut random);
+        let largest = Cell::new(0);
+        let zeroed = |len: usize| {
+            largest.set(len);
+            (len <= MOST).then(|| vec![0; len])
+        };
+        let started = Instant::now();
+        is_heic(&bytes);
+        if let Ok(decoder) = Decoder::new(&bytes)
+            && let Ok(needs) = decoder.needs()
+            && needs <= MOST
+        {
+            let (width, height) = (decoder.width(), decoder.height());
+            if let Ok(pixels) = decoder.decode(&Env { zeroed: &zeroed, go_on: &|| true }) {
+                assert_eq!(pixels.len(), 3 * width * height);
+                decoded += 1;
+            }
+            assert!(largest.get() <= needs);
+        }
+        slowest = slowest.max(started.elapsed().as_micros());
+    }
+    println!("{count} mutations, {decoded} decoded, the slowest took {slowest} us");
+    assert!(decoded * 20 > count, "{decoded} of {count}");
+}
+
+#[test]
+fn files_cut_anywhere() {
+    for (i, bytes) in goldens().iter().enumerate().step_by(9) {
+        let whole = Decoder::new(bytes).unwrap().decode(&Env::default()).unwrap();
+        for len in (0..bytes.len()).step_by(7) {
+            if let Ok(decoder) = Decoder::new(&bytes[..len]) {
+                // Of a grid, tiles that are not seen may be cut off.
+                let result = decoder.decode(&Env::default());
+                let fits = result.as_ref().map_or_else(|error| *error == Error::Truncated, |pixels| *pixels == whole);
+                assert!(fits, "{i}, {len} of {}", bytes.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_is_asked_ends_the_work() {
+    for bytes in goldens().iter().step_by(7) {
+        let decoder = Decoder::new(bytes).unwrap();
+        assert_eq!(decoder.decode(&Env { go_on: &|| false, ..Env::default() }), Err(Error::Stopped));
+        let none = Env { zeroed: &|_| None, ..Env::default() };
+        assert_eq!(decoder.decode(&none), Err(Error::OutOfMemory(3 * decoder.width() * decoder.height())));
+    }
+}
+
+#[test]
+fn what_is_no_heic() {
+    assert!(goldens().iter().all(|bytes| is_heic(bytes)));
+    for bytes in [&b""[..], b"\xff\xd8\xff", b"\0\0\0\x18ftypavif\0\0\0\0", b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif"] {
+        assert!(!is_heic(bytes));
+    }
+    assert_eq!(Decoder::new(b"\xff\xd8\xff\xe0").unwrap_err(), Error::NotHeic);
+}

@@ -1,0 +1,133 @@
+//! Decodes one HEVC picture (ITU-T H.265), as HEIC files have them: one that is predicted from no other.
+//!
+//! Samples are handed out row by row, as they become ready. Rows are kept only as long as others need them, so that memory does not
+//! grow with the height, but for some bits a pixel.
+//!
+//! ```no_run
+//! use hevc_intra::{Picture, Sets};
+//!
+//! # let (parameter_sets, data): (Vec<Vec<u8>>, Vec<u8>) = Default::default();
+//! let mut sets = Sets::default();
+//! for unit in &parameter_sets {
+//!     sets.add(unit).unwrap();
+//! }
+//! // Each unit of the data follows its length, of four bytes.
+//! let picture = Picture::new(sets, &data, 4).unwrap();
+//! println!("{} x {}", picture.format().unwrap().width, picture.format().unwrap().height);
+//! picture.decode(&|| true, &mut |row| println!("{}: {:?}", row.y, row.luma)).unwrap();
+//! ```
+//!
+//! **Reads** intra slices of 8 to 16 bits, 4:0:0 to 4:4:4, with tiles, wavefronts, dependent slices, scaling lists, transform skip,
+//! lossless coding, all filters. Refuses by name: pictures predicted from others, PCM, tools of the extensions.
+//!
+//! **Hostile bytes.** Safe Rust, without unchecked places; each block is decoded once, whatever the slices say.
+
+#![forbid(unsafe_code)]
+
+mod bits;
+mod cabac;
+mod coder;
+mod contexts;
+mod deblock;
+mod error;
+mod intra;
+mod map;
+mod nal;
+mod picture;
+mod plane;
+mod pps;
+mod reconstruct;
+mod residual;
+mod sao;
+mod scaling;
+mod scan;
+mod sets;
+mod slice;
+mod sps;
+mod transform;
+mod transform_tree;
+mod vui;
+
+pub use error::{Error, Result};
+pub use sets::Sets;
+pub use sps::Chroma;
+pub use vui::Signal;
+
+use nal::{Unit, Units};
+
+/// What a picture's samples are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// As shown.
+    pub width: usize,
+    pub height: usize,
+    pub chroma: Chroma,
+    /// Bits of luma and of chroma.
+    pub depth: [u32; 2],
+    pub signal: Signal,
+}
+
+/// A row of samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'r> {
+    pub y: usize,
+    pub luma: &'r [u16],
+    /// The chroma samples of this row; of none in monochrome pictures.
+    pub cb: &'r [u16],
+    pub cr: &'r [u16],
+}
+
+/// A picture whose headers are read.
+#[derive(Clone, Debug)]
+pub struct Picture<'a> {
+    sets: Sets,
+    pps: usize,
+    units: Units<'a>,
+}
+
+impl<'a> Picture<'a> {
+    /// `data`: units after their lengths, of `length_size` bytes each. What follows the first picture does not matter.
+    pub fn new(mut sets: Sets, data: &'a [u8], length_size: usize) -> Result<Self> {
+        let mut units = Units { rest: data, length_size: length_size.clamp(1, 4) };
+        loop {
+            let at = units;
+            let unit = Unit::read(units.next().ok_or(Error::Truncated)??)?;
+            if unit.is_slice() && unit.layer == 0 {
+                // All of it: the bytes that keep start codes out may be anywhere.
+                let (first, pps) = slice::peek(&unit.payload()?, unit.kind)?;
+                sets.of(pps)?;
+                if !first {
+                    return Err(Error::Damaged("a picture begins with a later slice"));
+                }
+                return Ok(Self { sets, pps, units: at });
+            }
+            sets.add_unit(&unit)?;
+        }
+    }
+
+    pub fn format(&self) -> Result<Format> {
+        let (sps, _) = self.sets.of(self.pps)?;
+        let (width, height) = sps.shown();
+        Ok(Format { width, height, chroma: sps.chroma, depth: sps.depth, signal: sps.signal })
+    }
+
+    /// Width and height with what is not shown.
+    pub fn coded(&self) -> Result<(usize, usize)> {
+        let (sps, _) = self.sets.of(self.pps)?;
+        Ok((sps.width, sps.height))
+    }
+
+    /// Bytes that [`decode`](Self::decode) takes at most.
+    pub fn needs(&self) -> Result<usize> {
+        let (sps, pps) = self.sets.of(self.pps)?;
+        // The largest unit, without the bytes that keep start codes out.
+        let largest = self.units.map_while(Result::ok).map(<[u8]>::len).max().unwrap_or(0);
+        Ok(picture::needs(sps, pps).saturating_add(largest))
+    }
+
+    /// Hands out each row of the picture. `go_on` is asked at least every eight coding tree blocks; `false` ends the work.
+    pub fn decode(&self, go_on: &dyn Fn() -> bool, sink: &mut dyn FnMut(Row)) -> Result<()> {
+        let (sps, pps) = self.sets.of(self.pps)?;
+        picture::Job { sets: &self.sets, sps, pps, units: self.units, go_on }.run(sink)
+    }
+}

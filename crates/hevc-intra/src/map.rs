@@ -1,0 +1,133 @@
+//! What is known of each 4 x 4 luma samples, and of each coding tree block.
+
+use std::cmp::Ordering;
+
+use crate::error::{Result, zeroed};
+use crate::slice::Slice;
+
+/// Of 4 x 4 luma samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cell {
+    /// The slice and tile in which they were decoded; 0 as long as they are not.
+    pub region: u16,
+    pub qp: i8,
+    /// Of intra prediction.
+    pub mode: u8,
+    /// Of the coding tree.
+    pub depth: u8,
+    /// What the deblocking filter has to know.
+    pub flags: u8,
+}
+
+/// The edge to the left of a cell is to be filtered.
+pub const LEFT: u8 = 1;
+/// And the one above.
+pub const ABOVE: u8 = 2;
+/// No filter may change it.
+pub const EXACT: u8 = 4;
+
+#[derive(Clone, Debug)]
+pub struct Map {
+    cells: Vec<Cell>,
+    columns: usize,
+}
+
+impl Map {
+    pub fn new(width: usize, height: usize) -> Result<Self> {
+        let columns = width.div_ceil(4);
+        Ok(Self { cells: zeroed(columns * height.div_ceil(4))?, columns })
+    }
+
+    /// By luma places.
+    #[inline]
+    pub fn at(&self, x: usize, y: usize) -> Option<&Cell> {
+        // Otherwise it were one of the next row.
+        if x / 4 >= self.columns { None } else { self.cells.get(y / 4 * self.columns + x / 4) }
+    }
+
+    /// The cells of a square.
+    #[inline]
+    pub fn each(&mut self, x: usize, y: usize, size: usize, mut change: impl FnMut(&mut Cell)) {
+        let count = size / 4;
+        for row in self.cells.chunks_exact_mut(self.columns).skip(y / 4).take(count) {
+            row.iter_mut().skip(x / 4).take(count).for_each(&mut change);
+        }
+    }
+
+    /// A row of cells.
+    pub fn row(&self, y: usize) -> &[Cell] {
+        let start = y / 4 * self.columns;
+        self.cells.get(start..start + self.columns).unwrap_or_default()
+    }
+
+    /// Marks edges to be filtered.
+    pub fn mark(&mut self, x: usize, y: usize, size: usize, left: bool, above: bool) {
+        let count = size / 4;
+        let start = y / 4 * self.columns + x / 4;
+        if left {
+            self.cells.iter_mut().skip(start).step_by(self.columns).take(count).for_each(|cell| cell.flags |= LEFT);
+        }
+        if above {
+            self.cells.iter_mut().skip(start).take(count).for_each(|cell| cell.flags |= ABOVE);
+        }
+    }
+}
+
+/// Sample adaptive offset of one component in a coding tree block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offset {
+    #[default]
+    None,
+    /// For four bands of levels from one on.
+    Band(u8, [i16; 4]),
+    /// By neighbours in a direction: 0 beside, 1 above and below, 2 and 3 in the diagonals.
+    Edge(u8, [i16; 4]),
+}
+
+/// Of a coding tree block.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ctb {
+    /// Its slice's number.
+    pub slice: u16,
+    pub tile: u16,
+    pub offsets: [Offset; 3],
+}
+
+/// Coding tree blocks and the slices that they are in.
+#[derive(Clone, Debug)]
+pub struct Ctbs {
+    pub list: Vec<Ctb>,
+    pub columns: usize,
+    pub rows: usize,
+    pub log2: u32,
+    pub slices: Vec<Slice>,
+    pub across_tiles: bool,
+}
+
+impl Ctbs {
+    pub fn at(&self, column: usize, row: usize) -> Ctb {
+        self.list.get(row * self.columns + column).copied().unwrap_or_default()
+    }
+
+    pub fn slice(&self, ctb: &Ctb) -> Slice {
+        self.slices.get(usize::from(ctb.slice)).copied().unwrap_or_default()
+    }
+
+    /// Whether a filter at `here` may go over the border to another block.
+    pub fn may_cross(&self, here: &Ctb, other: &Ctb) -> bool {
+        self.may_use(here, other, here.slice)
+    }
+
+    /// Where `here` counts as of another slice than its own.
+    pub fn may_use(&self, here: &Ctb, other: &Ctb, slice: u16) -> bool {
+        if here.tile != other.tile && !self.across_tiles {
+            return false;
+        }
+        // The later one of two slices decides.
+        match other.slice.cmp(&slice) {
+            Ordering::Equal => true,
+            Ordering::Less => self.slice(here).filter_across,
+            Ordering::Greater => self.slice(other).filter_across,
+        }
+    }
+}
