@@ -70,6 +70,7 @@ INSERT INTO entries VALUES
 	('clip.index_sql(regclass, clip.model_changes)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.indexes_of(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.is_locked(regclass, regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.is_ours(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.keep_in_line(regclass, name, integer, boolean)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.key_by_name(regclass, text[])', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.last_other_trigger(regclass, integer)', 'everybody', 'pinned', 'caller', 'nothing'),

@@ -74,6 +74,7 @@ BEGIN
 	FROM pg_depend d
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.refobjsubid = clip.number_of(relation, col)
 		AND NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = relation AND NOT i.indisunique))
+		AND NOT (d.classid = 'pg_trigger'::regclass AND d.objid IN (SELECT g.oid FROM clip.triggers_of(relation, col) g))
 		AND NOT (d.classid = 'pg_constraint'::regclass AND d.objid IN (SELECT k.oid FROM pg_constraint k WHERE k.contype IN ('c', 'n')));  -- checks, and since 18 NOT NULL
 	IF dependents IS NOT NULL THEN
 		RAISE EXCEPTION 'column "%" of relation "%" cannot change its model while other objects depend on it', col, clip.name_of(relation)
@@ -331,6 +332,7 @@ BEGIN
 		|| format('ALTER TABLE %s RENAME %I TO %I', c.relation, c.new_column, c.embedding_column)
 		|| format('ALTER TABLE %s DROP COLUMN %I', c.relation, left(c.embedding_column::text, 40) || '_gone')
 		|| after;
+	PERFORM clip.create_triggers(k, k.embedding_column, false) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.embedding_column;
 	FOREACH step IN ARRAY steps LOOP
 		EXECUTE step;
 	END LOOP;

@@ -96,8 +96,14 @@ CREATE OR REPLACE FUNCTION clip.parents_of(relation regclass) RETURNS SETOF regc
 $$;
 COMMENT ON FUNCTION clip.parents_of(regclass) IS 'internal: what a table inherits from or is a partition of';
 
--- After a column was renamed one of the names that are known is no column's any more: it is that one's. A change of model renames
--- columns itself while it holds its lock, and keeps its own books.
+-- A change of model renames and drops columns itself while it holds its lock, and keeps its own books.
+CREATE OR REPLACE FUNCTION clip.is_ours(relation regclass) RETURNS boolean LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.pid = pg_backend_pid()
+		AND l.classid = 'clip.backfills'::regclass AND l.objid = is_ours.relation)
+$$;
+COMMENT ON FUNCTION clip.is_ours(regclass) IS 'internal: is it a change of model that alters the table?';
+
+-- After a column was renamed one of the names that are known is no column's any more: it is that one's.
 CREATE OR REPLACE FUNCTION clip.follow_renamed(renamed regclass, new_name name) RETURNS void LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -109,8 +115,7 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT DISTINCT unnest(ARRAY[k.embedding_column, k.text_column, k.image_column, k.modality_column])) c (old_name)
 		WHERE clip.number_of(k.relation, c.old_name) IS NULL AND clip.number_of(k.relation, new_name) IS NOT NULL
 			AND c.old_name IS NOT NULL AND (k.relation = renamed OR renamed IN (SELECT clip.parents_of(k.relation)))
-			AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.pid = pg_backend_pid()
-				AND l.classid = 'clip.backfills'::regclass AND l.objid = k.relation)
+			AND NOT clip.is_ours(k.relation)
 	LOOP
 		UPDATE clip.tables k SET
 			embedding_column = CASE k.embedding_column WHEN found.old_name THEN new_name ELSE k.embedding_column END,
@@ -228,7 +233,7 @@ CREATE OR REPLACE FUNCTION clip.free_columns(altered regclass, columns name[]) R
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM clip.create_triggers(t, t.embedding_column, false) FROM clip.tables t
-	WHERE (t.relation = altered OR altered IN (SELECT clip.parents_of(t.relation)))
+	WHERE (t.relation = altered OR altered IN (SELECT clip.parents_of(t.relation))) AND NOT clip.is_ours(t.relation)
 		AND EXISTS (SELECT FROM clip.triggers_of(t.relation, t.embedding_column) g
 			JOIN pg_attribute a ON a.attrelid = g.tgrelid AND a.attnum = ANY (g.tgattr) WHERE a.attname = ANY (columns));
 END $$;
@@ -238,7 +243,7 @@ CREATE OR REPLACE FUNCTION clip.name_columns(altered regclass) RETURNS void LANG
 	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM clip.create_triggers(t, t.embedding_column) FROM clip.tables t
-	WHERE (t.relation = altered OR altered IN (SELECT clip.parents_of(t.relation))) AND clip.fired_columns(t, false) IS NOT NULL
+	WHERE (t.relation = altered OR altered IN (SELECT clip.parents_of(t.relation))) AND NOT clip.is_ours(t.relation) AND clip.fired_columns(t, false) IS NOT NULL
 		AND EXISTS (SELECT FROM clip.triggers_of(t.relation, t.embedding_column) g WHERE g.tgattr = '' AND g.tgfoid <> 'clip.forget_trigger'::regproc);
 END $$;
 COMMENT ON FUNCTION clip.name_columns(regclass) IS 'internal: after a column''s type was changed, or it was dropped';

@@ -21,7 +21,6 @@ DROP FUNCTION clip.drop_change_trigger(regclass, name);
 DROP FUNCTION clip.change_index(clip.model_changes);
 DROP FUNCTION clip.change_step(regclass, name, integer);
 -- Those that take more arguments.
-DROP FUNCTION clip.create_triggers(clip.tables, name);
 DROP FUNCTION @extschema@.clip_create_table(text, text, boolean, boolean, text);
 DROP FUNCTION clip.create_table(name, name, text, boolean, boolean, text);
 -- What the row pipeline does now. Views and functions name the tables that go.
