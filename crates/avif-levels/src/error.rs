@@ -31,8 +31,8 @@ pub enum Error {
 pub enum Unsupported {
     /// The picture to be shown is an item of this type.
     Item([u8; 4]),
-    /// Colours are multiplied by an alpha channel, which is not decoded.
-    Premultiplied,
+    /// Colours of this depth and matrix are multiplied by alpha: libavif divides them in a way that is not followed here.
+    Multiplied,
     /// By its number, a matrix that libavif does not convert either.
     Matrix(u16),
     /// A matrix, by its number, that is not defined for this subsampling, range or depth.
@@ -59,7 +59,7 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Item(kind) => write!(f, "item of type {}", kind.escape_ascii()),
-            Self::Premultiplied => f.write_str("colours multiplied by alpha"),
+            Self::Multiplied => f.write_str("colours of this depth or matrix multiplied by alpha"),
             Self::Matrix(number) => write!(f, "colour matrix {number}"),
             Self::MatrixOf(number, what) => write!(f, "colour matrix {number} {what}"),
             Self::Scaled => f.write_str("frame that is to be enlarged"),

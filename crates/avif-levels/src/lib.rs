@@ -14,7 +14,7 @@
 //! ```
 //!
 //! **Reads** still pictures, grids, a layer of several, and the first picture of a sequence; 8, 10 and 12 bits, 4:0:0 to 4:4:4. Alpha
-//! is not decoded. As Pillow does it, the picture is neither turned nor cropped: [`Decoder::turn`] says what is to be done.
+//! is not decoded but where colours are multiplied by it. As Pillow does it, the picture is neither turned nor cropped: [`Decoder::turn`] says what is to be done.
 //!
 //! **Hostile bytes.** Safe Rust, the AV1 decoder included. [`Decoder::needs`] tells the memory by the header. A frame larger than
 //! the file's own size of the picture is refused before memory is taken for it. [`Env`] may end the work between frames and between
@@ -29,6 +29,7 @@ mod float;
 mod grid;
 mod integer;
 mod memory;
+mod multiplied;
 mod picture;
 mod planes;
 mod primaries;
@@ -97,6 +98,13 @@ impl<'a> Decoder<'a> {
     /// The picture, three bytes a pixel.
     pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
         let (planes, colour) = grid::decode(&self.picture, env)?;
-        rgb::convert(&planes, colour, self.picture.alpha, env)
+        let Some(alpha) = &self.picture.multiplied else {
+            return rgb::convert(&planes, colour, self.picture.alpha, env);
+        };
+        multiplied::check(planes.kind, colour)?;
+        let (alpha, range) = grid::decode(alpha, env)?;
+        let mut pixels = rgb::convert(&planes, colour, true, env)?;
+        multiplied::divide(&mut pixels, &alpha, range.full_range, planes.kind.depth, env)?;
+        Ok(pixels)
     }
 }

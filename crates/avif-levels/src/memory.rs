@@ -27,13 +27,25 @@ fn halves(kind: Kind) -> usize {
 }
 
 pub fn needs(picture: &Picture<'_>) -> Result<usize> {
-    let pixels = |width: u32, height: u32| (width as usize).saturating_mul(height as usize);
-    let Some(tile) = picture.tiles.first() else { return Ok(0) };
+    let (planes, decoding) = of_picture(picture)?;
+    let rgb = pixels(picture.width, picture.height).saturating_mul(3);
+    let (alpha, decoding_alpha) = picture.multiplied.as_deref().map_or(Ok((0, 0)), of_picture)?;
+    let most =
+        decoding.max(planes.saturating_add(decoding_alpha)).max(planes.saturating_add(alpha).saturating_add(rgb));
+    Ok(most.saturating_add(TABLES))
+}
+
+/// Of the planes, and at most until they are there.
+fn of_picture(picture: &Picture<'_>) -> Result<(usize, usize)> {
+    let Some(tile) = picture.tiles.first() else { return Ok((0, 0)) };
     let header = Header::read(&tile.data)?;
     let whole = pixels(picture.width, picture.height);
     let planes = whole.saturating_mul(halves(header.kind) * header.kind.bytes()).div_ceil(2);
     let decoding = pixels(tile.width, tile.height).saturating_mul(of_frame(&header));
     let canvas = if picture.grid == (1, 1) { 0 } else { planes };
-    let converting = planes.saturating_add(whole.saturating_mul(3));
-    Ok(decoding.saturating_add(canvas).max(converting).saturating_add(TABLES))
+    Ok((planes, decoding.saturating_add(canvas)))
+}
+
+fn pixels(width: u32, height: u32) -> usize {
+    (width as usize).saturating_mul(height as usize)
 }

@@ -1,9 +1,9 @@
 //! Where the picture to be shown is in a file.
 
-use isobmff::{Cursor, File, Grid, Meta, Nclx, Property, SampleEntry};
+use isobmff::{Cursor, File, Grid, Meta, Nclx, Property, Track};
 
 use crate::colour::Colour;
-use crate::error::{Error, Result, Unsupported};
+use crate::error::{Error, Result};
 use crate::tile::Tile;
 
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Picture<'a> {
     pub colour: Option<Colour>,
     /// There is an alpha channel, by which libavif converts otherwise.
     pub alpha: bool,
+    /// The alpha channel that colours are multiplied by.
+    pub multiplied: Option<Box<Picture<'a>>>,
     pub turn: Turn,
 }
 
@@ -80,67 +82,92 @@ impl<'a> Picture<'a> {
 
     fn of_items(meta: &Meta<'a>) -> Result<Self> {
         let id = meta.primary.ok_or(Error::Damaged("no item is to be shown"))?;
-        let item = meta.item(id).ok_or(Error::Damaged("the item to be shown is missing"))?;
-        let properties = meta.properties(id).map(|property| property.map(|associated| associated.property));
-        let (colour, turn) = looks(properties)?;
+        let mut picture = Self::of_item(meta, id)?;
         let alpha = meta.referring(id, *b"auxl").find(|&item| is_alpha(meta, item));
-        if alpha.is_some_and(|alpha| meta.references(id, b"prem").iter().any(|id| id == alpha)) {
-            return Err(Error::Unsupported(Unsupported::Premultiplied));
+        if let Some(alpha) = alpha
+            && meta.references(id, b"prem").iter().any(|id| id == alpha)
+        {
+            picture.multiplied = Some(Box::new(Self::of_item(meta, alpha)?));
         }
-        if item.kind != *b"grid" {
+        let first = meta.references(id, b"dimg").get(0);
+        let of_tile = first.is_some_and(|tile| meta.referring(tile, *b"auxl").any(|id| is_alpha(meta, id)));
+        picture.alpha = alpha.is_some() || of_tile;
+        Ok(picture)
+    }
+
+    /// A picture by itself.
+    fn of_item(meta: &Meta<'a>, id: u32) -> Result<Self> {
+        let item = meta.item(id).ok_or(Error::Damaged("the item to be shown is missing"))?;
+        let (colour, turn) = looks(meta.properties(id).map(|property| property.map(|associated| associated.property)))?;
+        let (size, grid, tiles) = if item.kind == *b"grid" {
+            let grid = Grid::read(&meta.data(id)?)?;
+            let parts = meta.references(id, b"dimg");
+            if parts.len() != grid.tiles() {
+                return Err(Error::Damaged("a grid has other tiles than its rows and columns"));
+            }
+            let mut tiles = Vec::new();
+            tiles.try_reserve_exact(parts.len()).map_err(|_| Error::OutOfMemory(parts.len()))?;
+            for part in parts.iter() {
+                tiles.push(Tile::of_item(meta, part)?);
+            }
+            ((grid.width, grid.height), (grid.columns, grid.rows), tiles)
+        } else {
             let tile = Tile::of_item(meta, id)?;
-            let (width, height) = sized(tile.width, tile.height)?;
-            return Ok(Self { width, height, grid: (1, 1), tiles: vec![tile], colour, alpha: alpha.is_some(), turn });
+            ((tile.width, tile.height), (1, 1), vec![tile])
+        };
+        Self::new(size, grid, tiles, colour, turn)
+    }
+
+    fn new(
+        (width, height): (u32, u32),
+        grid: (u32, u32),
+        tiles: Vec<Tile<'a>>,
+        colour: Option<Colour>,
+        turn: Turn,
+    ) -> Result<Self> {
+        if width == 0 || height == 0 {
+            return Err(Error::Damaged("the picture has no size"));
         }
-        let grid = Grid::read(&meta.data(id)?)?;
-        let parts = meta.references(id, b"dimg");
-        if parts.len() != grid.tiles() {
-            return Err(Error::Damaged("a grid has other tiles than its rows and columns"));
-        }
-        let mut tiles = Vec::new();
-        tiles.try_reserve_exact(parts.len()).map_err(|_| Error::OutOfMemory(parts.len()))?;
-        for part in parts.iter() {
-            tiles.push(Tile::of_item(meta, part)?);
-        }
-        let (width, height) = sized(grid.width, grid.height)?;
-        let tile_alpha =
-            || parts.iter().next().is_some_and(|part| meta.referring(part, *b"auxl").any(|id| is_alpha(meta, id)));
-        let alpha = alpha.is_some() || tile_alpha();
-        Ok(Self { width, height, grid: (grid.columns, grid.rows), tiles, colour, alpha, turn })
+        Ok(Self { width, height, grid, tiles, colour, alpha: false, multiplied: None, turn })
     }
 
     /// The first picture of the first track that is no other's alpha.
     fn of_sequence(file: &File<'a>) -> Result<Self> {
         const NONE: Error = Error::Damaged("neither items nor a sequence of AV1");
         let tracks = &file.movie.as_ref().ok_or(NONE)?.tracks;
-        let auxiliary = |track: &isobmff::Track<'_>, of: u32| track.refers_to(of, b"auxl").unwrap_or_default();
+        let is_of = |track: &Track<'_>, of: u32| track.refers_to(of, b"auxl").unwrap_or_default();
         for track in tracks {
-            let is_auxiliary = tracks.iter().any(|other| other.id != track.id && auxiliary(track, other.id));
-            if is_auxiliary || track.samples.count() == 0 {
+            let others = || tracks.iter().filter(|other| other.id != track.id);
+            if others().any(|other| is_of(track, other.id)) {
                 continue;
             }
-            let sample = track.samples.get(0)?;
-            let entry: SampleEntry<'_> = track.entry(sample.description)?;
-            if entry.kind != *b"av01" {
-                continue;
+            let Some(mut picture) = Self::of_track(track)? else { continue };
+            if let Some(alpha) = others().find(|other| is_of(other, track.id)) {
+                picture.alpha = true;
+                if track.refers_to(alpha.id, b"prem")? {
+                    picture.multiplied = Self::of_track(alpha)?.map(Box::new);
+                }
             }
-            let (colour, turn) = looks(entry.properties())?;
-            let alpha = tracks.iter().find(|other| other.id != track.id && auxiliary(other, track.id));
-            if let Some(alpha) = alpha
-                && track.refers_to(alpha.id, b"prem")?
-            {
-                return Err(Error::Unsupported(Unsupported::Premultiplied));
-            }
-            let (width, height) = sized(entry.width.into(), entry.height.into())?;
-            let tile = Tile { data: sample.data.into(), width, height, layer: None, operating_point: 0 };
-            return Ok(Self { width, height, grid: (1, 1), tiles: vec![tile], colour, alpha: alpha.is_some(), turn });
+            return Ok(picture);
         }
         Err(NONE)
     }
-}
 
-fn sized(width: u32, height: u32) -> Result<(u32, u32)> {
-    if width == 0 || height == 0 { Err(Error::Damaged("the picture has no size")) } else { Ok((width, height)) }
+    /// The first of a track's pictures, if that is of AV1.
+    fn of_track(track: &Track<'a>) -> Result<Option<Self>> {
+        if track.samples.count() == 0 {
+            return Ok(None);
+        }
+        let sample = track.samples.get(0)?;
+        let entry = track.entry(sample.description)?;
+        if entry.kind != *b"av01" {
+            return Ok(None);
+        }
+        let (colour, turn) = looks(entry.properties())?;
+        let (width, height) = (u32::from(entry.width), u32::from(entry.height));
+        let tile = Tile { data: sample.data.into(), width, height, layer: None, operating_point: 0 };
+        Self::new((width, height), (1, 1), vec![tile], colour, turn).map(Some)
+    }
 }
 
 /// Of several properties of a kind the first one counts.

@@ -16,6 +16,8 @@ pub enum Format {
     Gif,
     Bmp,
     Tiff,
+    #[cfg(feature = "avif")]
+    Avif,
 }
 
 /// What is known of a format.
@@ -87,6 +89,16 @@ const FORMATS: &[Facts] = &[
         is: |bytes| matches!(bytes, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
         decode: tiff::decode,
         need: tiff::need,
+    },
+    #[cfg(feature = "avif")]
+    Facts {
+        format: Format::Avif,
+        name: "AVIF",
+        extensions: &["avif", "avifs"],
+        media_type: "image/avif",
+        is: avif_levels::is_avif,
+        decode: super::avif::decode,
+        need: super::avif::need,
     },
 ];
 

@@ -11,6 +11,8 @@
 //! The bytes are hostile until proven otherwise: sizes are checked before anything is allocated, a truncated file is
 //! an error and never a half-grey picture unless that is asked for, and a panic of a decoder becomes an error.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod bmp;
 mod decode;
 mod estimate;
