@@ -15,15 +15,12 @@ pub fn decode(picture: &Picture<'_>, env: &Env<'_>) -> Result<(Planes, Colour)> 
         return Ok((planes, picture.colour.unwrap_or(header.colour)));
     }
     let header = av1::Header::read(&first.data)?;
-    check_cover(picture, header.kind.chroma)?;
+    check_chroma(picture, header.kind.chroma)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let mut canvas = Planes::zeroed(width, height, header.kind, env)?;
     let (tile_width, tile_height) = (first.width as usize, first.height as usize);
     let places = (0..picture.grid.1 as usize).flat_map(|y| (0..picture.grid.0 as usize).map(move |x| (x, y)));
     for (tile, (x, y)) in picture.tiles.iter().zip(places) {
-        if (tile.width, tile.height) != (first.width, first.height) {
-            return Err(Error::Damaged("tiles are of different sizes"));
-        }
         let (planes, of) = av1::decode(tile, env)?;
         if (of.kind, of.colour) != (header.kind, header.colour) {
             return Err(Error::Damaged("tiles are of different kinds"));
@@ -34,18 +31,10 @@ pub fn decode(picture: &Picture<'_>, env: &Env<'_>) -> Result<(Planes, Colour)> 
     Ok((canvas, picture.colour.unwrap_or(header.colour)))
 }
 
-/// Tiles cover the picture, none is outside of it, and chroma begins where a tile does.
-fn check_cover(picture: &Picture<'_>, chroma: Option<Subsampling>) -> Result<()> {
-    let Some(tile) = picture.tiles.first() else { return Ok(()) };
-    let fits = |tile: u32, tiles: u32, side: u32| {
-        let before = u64::from(tile) * (u64::from(tiles) - 1);
-        before < u64::from(side) && before + u64::from(tile) >= u64::from(side)
-    };
+/// Chroma begins where a tile does.
+fn check_chroma(picture: &Picture<'_>, chroma: Option<Subsampling>) -> Result<()> {
+    let (Some(tile), Some(Subsampling { across, down })) = (picture.tiles.first(), chroma) else { return Ok(()) };
     let (columns, rows) = picture.grid;
-    if !fits(tile.width, columns, picture.width) || !fits(tile.height, rows, picture.height) {
-        return Err(Error::Damaged("the tiles of a grid do not cover it"));
-    }
-    let Some(Subsampling { across, down }) = chroma else { return Ok(()) };
     if across && columns > 1 && tile.width % 2 == 1 || down && rows > 1 && tile.height % 2 == 1 {
         return Err(Error::Damaged("tiles of odd sizes with subsampled chroma"));
     }

@@ -1,6 +1,6 @@
 //! Where the picture to be shown is in a file.
 
-use isobmff::{Cursor, File, Grid, Meta, Nclx, Property, Track};
+use isobmff::{Cursor, File, Grid, Meta, Nclx, Property, Targets, Track};
 
 use crate::colour::Colour;
 use crate::error::{Error, Result};
@@ -110,6 +110,8 @@ impl<'a> Picture<'a> {
             for part in parts.iter() {
                 tiles.push(Tile::of_item(meta, part)?);
             }
+            check_parts(parts)?;
+            check_cover(&grid, &tiles)?;
             ((grid.width, grid.height), (grid.columns, grid.rows), tiles)
         } else {
             let tile = Tile::of_item(meta, id)?;
@@ -169,6 +171,41 @@ impl<'a> Picture<'a> {
         Self::new((width, height), (1, 1), vec![tile], colour, turn).map(Some)
     }
 }
+
+/// The same tile in many places would be work that costs a file nothing; libavif refuses it, too.
+fn check_parts(parts: Targets<'_>) -> Result<()> {
+    let mut ids = Vec::new();
+    ids.try_reserve_exact(parts.len()).map_err(|_| Error::OutOfMemory(parts.len()))?;
+    ids.extend(parts.iter());
+    ids.sort_unstable();
+    if ids.array_windows().any(|[id, next]| id == next) {
+        return Err(Error::Damaged("a grid has a tile twice"));
+    }
+    Ok(())
+}
+
+/// Tiles of one size cover the picture, and none is outside of it.
+fn check_cover(grid: &Grid, tiles: &[Tile<'_>]) -> Result<()> {
+    let Some(&Tile { width, height, .. }) = tiles.first() else { return Ok(()) };
+    if tiles.iter().any(|tile| (tile.width, tile.height) != (width, height)) {
+        return Err(Error::Damaged("tiles are of different sizes"));
+    }
+    let fits = |tile: u32, tiles: u32, side: u32| {
+        let before = u64::from(tile) * u64::from(tiles.saturating_sub(1));
+        before < u64::from(side) && before + u64::from(tile) >= u64::from(side)
+    };
+    if !fits(width, grid.columns, grid.width) || !fits(height, grid.rows, grid.height) {
+        return Err(Error::Damaged("the tiles of a grid do not cover it"));
+    }
+    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
+    if area(width, height) > SMALL_TILE && area(width, height) / 4 > area(grid.width, grid.height) {
+        return Err(Error::TooMuch("the tiles of a grid are much larger than it"));
+    }
+    Ok(())
+}
+
+/// Pixels of a tile that any picture may have.
+const SMALL_TILE: u64 = 512 * 512;
 
 /// Of several properties of a kind the first one counts.
 fn looks<'a>(properties: impl Iterator<Item = isobmff::Result<Property<'a>>>) -> Result<(Option<Colour>, Turn)> {

@@ -74,6 +74,21 @@ fn grids_of_other_tiles() {
 }
 
 #[test]
+fn a_grid_of_the_same_tile() {
+    let mut grid = golden("grid.avif");
+    // The item that refers, a count, and four that it refers to.
+    let at = grid.windows(4).position(|window| window == b"dimg").unwrap() + 8;
+    grid.copy_within(at + 4..at + 6, at + 6);
+    assert_eq!(decode(&grid, &Env::default()), Err(Error::Damaged("a grid has a tile twice")));
+}
+
+#[test]
+fn tiles_much_larger_than_the_picture() {
+    let larger = replaced(&golden("grid-444.avif"), &size(64, 70), &size(64, 40_000));
+    assert!(matches!(Decoder::new(&larger), Err(Error::TooMuch(_))));
+}
+
+#[test]
 fn the_caller_ends_it() {
     for name in ["8-420-24x18-full.avif", "grid.avif"] {
         let file = golden(name);

@@ -63,6 +63,13 @@ def replaced(data, old, new):
     return data
 
 
+def fnv1a(image):
+    hash = 0xCBF29CE484222325
+    for byte in image.tobytes():
+        hash = (hash ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{hash:016x}"
+
+
 def main():
     quality = ["--min", "10", "--max", "20"]
     # Subsampling, range and odd sizes.
@@ -115,27 +122,29 @@ def main():
     by_pillow("xmp-turn", picture(21, 16, 65), xmp=xmp, quality=60)
     by_avifenc("clap", picture(24, 16, 66), "--clap", "12,1,8,1,0,1,0,1", *quality)
 
+    large = HERE.parent / "large"
+    large.mkdir(exist_ok=True)
+    # A second of work in a kilobyte.
+    Image.new("RGB", (7000, 6000), (200, 80, 30)).save(large / "flat.avif", quality=60, speed=8)
+
     for old in HERE.glob("*.avif"):
         old.unlink()
     with open(HERE / "expected.tsv", "w") as table:
         avifenc = subprocess.run(["avifenc", "--version"], capture_output=True, text=True).stdout.split()[1]
         print(f"# Pillow {Image.__version__}, libavif {features.version('avif')}; files above 8 bits by avifenc {avifenc}", file=table)
-        print("# name, width, height, orientation, FNV-1a of the levels as stored; `refused` where Pillow fails", file=table)
+        print("# name, width, height, orientation, FNV-1a of the levels as stored and of those turned upright; `refused` where Pillow fails", file=table)
         for name, data in sorted(files.items()):
             (HERE / f"{name}.avif").write_bytes(data)
             try:
                 with Image.open(io.BytesIO(data)) as image:
                     turn = image.getexif().get(0x0112, 1)
                     levels = image.convert("RGB")
-                    assert ImageOps.exif_transpose(image).size in (levels.size, levels.size[::-1])
+                    upright = ImageOps.exif_transpose(image).convert("RGB")
             except (OSError, ValueError, RuntimeError) as error:
                 print(name, "refused", sep="\t", file=table)
                 print(f"{name}: {error}")
                 continue
-            hash = 0xCBF29CE484222325
-            for byte in levels.tobytes():
-                hash = (hash ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-            print(name, *levels.size, turn, f"{hash:016x}", sep="\t", file=table)
+            print(name, *levels.size, turn, fnv1a(levels), fnv1a(upright), sep="\t", file=table)
     print(len(files), "files,", sum(map(len, files.values())), "bytes")
 
 

@@ -65,6 +65,7 @@ pub struct Limits {
     /// | WebP | 5, lossy or not |
     /// | GIF, BMP with run lengths | 4 |
     /// | BMP | 3 |
+    /// | AVIF | AVIFBYTES |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.
