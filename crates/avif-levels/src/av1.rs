@@ -18,8 +18,8 @@ const MOST_FRAMES: usize = 32;
 pub struct Header {
     pub kind: Kind,
     pub colour: Colour,
-    /// Frames are not kept for others to refer to.
-    pub still: bool,
+    /// There may be film grain.
+    pub grain: bool,
 }
 
 impl Header {
@@ -42,7 +42,7 @@ impl Header {
             matrix: config.matrix_coefficients.into(),
             full_range: config.color_range,
         };
-        Self { kind, colour, still: header.reduced_still_picture_header }
+        Self { kind, colour, grain: header.film_grain_params_present }
     }
 }
 

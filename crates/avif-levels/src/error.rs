@@ -31,6 +31,8 @@ pub enum Error {
 pub enum Unsupported {
     /// The picture to be shown is an item of this type.
     Item([u8; 4]),
+    /// An essential property of this type.
+    Property([u8; 4]),
     /// Colours of this depth and matrix are multiplied by alpha: libavif divides them in a way that is not followed here.
     Multiplied,
     /// By its number, a matrix that libavif does not convert either.
@@ -59,6 +61,7 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Item(kind) => write!(f, "item of type {}", kind.escape_ascii()),
+            Self::Property(kind) => write!(f, "essential property of type {}", kind.escape_ascii()),
             Self::Multiplied => f.write_str("colours of this depth or matrix multiplied by alpha"),
             Self::Matrix(number) => write!(f, "colour matrix {number}"),
             Self::MatrixOf(number, what) => write!(f, "colour matrix {number} {what}"),

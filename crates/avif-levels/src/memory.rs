@@ -14,8 +14,8 @@ const TABLES: usize = 4 << 20;
 fn of_frame(header: &Header) -> usize {
     // In halves of a level a pixel: luma and chroma.
     let halves = halves(header.kind);
-    // Numbers of 32 bits while it works, 16 where others may refer to it, and the planes that it gives.
-    let each = 4 + if header.still { 0 } else { 2 } + header.kind.bytes();
+    // Numbers of 32 bits, which become the planes one by one; grain is put into copies of all.
+    let each = if header.grain { 12 } else { 4 };
     GRIDS + (halves * each).div_ceil(2)
 }
 

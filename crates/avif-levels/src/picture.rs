@@ -4,7 +4,7 @@ use isobmff::{Cursor, File, Grid, Meta, Nclx, Property, Targets, Track};
 
 use crate::colour::Colour;
 use crate::error::{Error, Result};
-use crate::tile::Tile;
+use crate::tile::{Tile, check_essential};
 
 #[derive(Clone, Debug)]
 pub struct Picture<'a> {
@@ -100,6 +100,7 @@ impl<'a> Picture<'a> {
         let item = meta.item(id).ok_or(Error::Damaged("the item to be shown is missing"))?;
         let (colour, turn) = looks(meta.properties(id).map(|property| property.map(|associated| associated.property)))?;
         let (size, grid, tiles) = if item.kind == *b"grid" {
+            check_essential(meta, id)?;
             let grid = Grid::read(&meta.data(id)?)?;
             let parts = meta.references(id, b"dimg");
             if parts.len() != grid.tiles() {

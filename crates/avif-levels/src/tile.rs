@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use isobmff::{Meta, Property};
+use isobmff::{Associated, Meta, Property};
 
 use crate::error::{Error, Result, Unsupported};
 
@@ -27,6 +27,7 @@ impl<'a> Tile<'a> {
         if item.kind != *b"av01" {
             return Err(Error::Unsupported(Unsupported::Item(item.kind)));
         }
+        check_essential(meta, id)?;
         let (mut size, mut layer, mut operating_point, mut configured) = (None, None, 0, false);
         for property in meta.properties(id) {
             match property?.property {
@@ -46,6 +47,22 @@ impl<'a> Tile<'a> {
         let data = meta.data(id)?;
         Ok(Self { data, width, height, layer, operating_point })
     }
+}
+
+/// Who does not know an essential property must not show the item.
+pub fn check_essential(meta: &Meta<'_>, id: u32) -> Result<()> {
+    // Known, and of no effect here.
+    const KNOWN: [&[u8; 4]; 3] = [b"a1lx", b"clli", b"colr"];
+    for associated in meta.properties(id) {
+        let Associated { property, essential } = associated?;
+        if let Property::Other(atom) = property
+            && essential
+            && !KNOWN.contains(&&atom.kind)
+        {
+            return Err(Error::Unsupported(Unsupported::Property(atom.kind)));
+        }
+    }
+    Ok(())
 }
 
 const BAD_LAYER: Error = Error::Damaged("a layer is to be shown that AV1 cannot have");

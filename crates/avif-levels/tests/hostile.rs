@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use avif_levels::{Decoder, Env, Error};
+use avif_levels::{Decoder, Env, Error, Unsupported};
 
 fn golden(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
@@ -86,6 +86,14 @@ fn a_grid_of_the_same_tile() {
 fn tiles_much_larger_than_the_picture() {
     let larger = replaced(&golden("grid-444.avif"), &size(64, 70), &size(64, 40_000));
     assert!(matches!(Decoder::new(&larger), Err(Error::TooMuch(_))));
+}
+
+#[test]
+fn essential_properties_that_are_unknown() {
+    let file = golden("clap.avif");
+    assert!(decode(&file, &Env::default()).is_ok());
+    let unknown = replaced(&file, b"clap", b"clop");
+    assert_eq!(decode(&unknown, &Env::default()), Err(Error::Unsupported(Unsupported::Property(*b"clop"))));
 }
 
 #[test]
