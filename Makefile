@@ -10,8 +10,8 @@ SHAREDIR = $(DESTDIR)$(shell $(PG_CONFIG) --sharedir)
 VERSION = $(shell scripts/version.sh)
 REGRESS = $(patsubst pg_test/sql/%.sql,%,$(wildcard pg_test/sql/*.sql))
 CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
-# Image formats that may be left out: FORMATS= builds without HEIC.
-FORMATS ?= heic
+# Image formats that may be left out: FORMATS= builds without them.
+FORMATS ?= avif heic
 FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:

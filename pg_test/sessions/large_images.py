@@ -1,6 +1,7 @@
 """Valid pictures that are large, in few bytes: what costs memory and time."""
 import struct
 import zlib
+from pathlib import Path
 
 EXIF = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # turned by 90 degrees
 
@@ -89,6 +90,11 @@ def webp(width=9400, height=9400):
     bits = int.from_bytes(data[21:25], "little") & 0xf0000000
     data[21:25] = (bits | (width - 1) | (height - 1) << 14).to_bytes(4, "little")
     return bytes(data)
+
+
+def avif():
+    """42 MP, one colour: 1,211 bytes, which an encoder made."""
+    return (Path(__file__).parents[2] / "crates/avif-levels/tests/large/flat.avif").read_bytes()
 
 
 def tiff_that_declares(length):

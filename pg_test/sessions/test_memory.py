@@ -12,6 +12,7 @@ WORST = {
     "PNG, 89 MP, turned": large.turned_png(9400, 9400),
     "PNG of 16 bits, interlaced, 30 MP": large.png(5500, 5500, 16, 6, interlaced=1),
     "WebP of 38 bytes, 88 MP": large.webp(),
+    "AVIF of 1,211 bytes, 42 MP": large.avif(),
     "TIFF of 16 bits, 40 MP": large.tiff(6400, 6400, 16),
     "TIFF of grey in 32 bits, 40 MP": large.tiff(6400, 6400, 32, 1, 1),
     "BMP with run lengths, 89 MP": large.bmp_runs(9400, 9400),

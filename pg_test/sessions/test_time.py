@@ -17,6 +17,7 @@ IMAGES = {
     "PNG, one row": large.png(20_000_000, 1, 8, 0),
     "PNG, interlaced": large.png(9000, 9000, 8, 6, interlaced=1),
     "WebP": large.webp(),
+    "AVIF": large.avif(),
     "TIFF": large.tiff(9400, 9400, 16),
     "BMP": large.bmp_runs(9400, 9400),
     "GIF": large.gif(4000, 4000),

@@ -84,7 +84,8 @@ fn every_format_is_covered() {
     let cases = index().cases;
     assert!(cases.len() >= 24, "{} images", cases.len());
     let formats: Vec<Format> = cases.iter().map(|c| sniff(&c.bytes()).unwrap()).collect();
-    for format in Format::all() {
+    // Those of AVIF are with its decoder: see `image_avif.rs`.
+    for format in Format::all().filter(|format| format.name() != "AVIF") {
         let images = formats.iter().filter(|f| **f == format).count();
         assert!(images >= 8, "{images} images of format {}", format.name());
     }

@@ -26,6 +26,7 @@ fn pictures_of_other_formats_are_named() {
         #[cfg(not(feature = "heic"))]
         (ftyp("heic"), "HEIC"),
         (ftyp("mif1"), "HEIF"),
+        #[cfg(not(feature = "avif"))]
         (ftyp("avif"), "AVIF"),
         (ftyp("crx "), "Canon raw"),
         (b"\xff\x0a\0\0".to_vec(), "JPEG XL"),

@@ -1,11 +1,17 @@
 //! What an image will take, by its header.
 
-use super::format::sniff;
+use super::format::{Format, sniff};
 use super::{Limits, phash, preprocess};
 use crate::spec::ImageSpec;
 
 /// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of it.
-const PATIENCE: u64 = 3_000_000;
+fn patience(format: Format) -> u64 {
+    match format {
+        #[cfg(feature = "avif")]
+        Format::Avif => 300_000,
+        _ => 3_000_000,
+    }
+}
 
 /// What [`super::pixel_values`] or [`super::perceptual_hash`] will take, before it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +59,7 @@ fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) ->
     }
     // Whatever follows has the picture, which is three bytes a pixel by then.
     let (picture, rest) = (3 * area as usize, needed(width, height));
-    let deaf = deaf && area > PATIENCE;
+    let deaf = deaf && area > patience(format);
     let copy = if deaf { bytes.len() } else { 0 };
     Estimate {
         what: format!("{} image of {width} x {height} pixels", format.name()),

@@ -1,5 +1,7 @@
 //! The formats that are read here, in one table: whatever lists them is made from it.
 
+#[cfg(feature = "avif")]
+use super::avif;
 use super::decode::Decoded;
 use super::estimate::Need;
 #[cfg(feature = "heic")]
@@ -20,6 +22,8 @@ pub enum Format {
     Tiff,
     #[cfg(feature = "heic")]
     Heic,
+    #[cfg(feature = "avif")]
+    Avif,
 }
 
 /// What is known of a format.
@@ -101,6 +105,16 @@ const FORMATS: &[Facts] = &[
         is: heic_levels::is_heic,
         decode: heic::decode,
         need: heic::need,
+    },
+    #[cfg(feature = "avif")]
+    Facts {
+        format: Format::Avif,
+        name: "AVIF",
+        extensions: &["avif", "avifs"],
+        media_type: "image/avif",
+        is: avif_levels::is_avif,
+        decode: avif::decode,
+        need: avif::need,
     },
 ];
 

@@ -1,0 +1,120 @@
+//! The frame that is to be shown of an item's or a sample's data.
+
+use oxideav_av1::decoder::{SpecDecodeSession, SpecFrame};
+use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
+
+use crate::Env;
+use crate::colour::Colour;
+use crate::error::{Error, Result, Unsupported, look};
+use crate::planes::{Kind, Planes, Subsampling};
+use crate::tile::Tile;
+use crate::units::{Steps, Units, kind};
+
+/// Frames that the one to be shown may need before it.
+const MOST_FRAMES: usize = 32;
+
+/// What the first sequence header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub kind: Kind,
+    pub colour: Colour,
+    /// There may be film grain.
+    pub grain: bool,
+}
+
+impl Header {
+    pub fn read(data: &[u8]) -> Result<Self> {
+        for unit in Units(data) {
+            let unit = unit?;
+            if unit.kind == kind::SEQUENCE_HEADER {
+                return Ok(Self::of(&parse_sequence_header(unit.payload).map_err(fault)?));
+            }
+        }
+        Err(Error::Av1("no sequence header"))
+    }
+
+    fn of(header: &SequenceHeader) -> Self {
+        let config = &header.color_config;
+        let subsampling = Subsampling { across: config.subsampling_x, down: config.subsampling_y };
+        let kind = Kind { depth: config.bit_depth, chroma: (!config.mono_chrome).then_some(subsampling) };
+        let colour = Colour {
+            primaries: config.color_primaries.into(),
+            matrix: config.matrix_coefficients.into(),
+            full_range: config.color_range,
+        };
+        Self { kind, colour, grain: header.film_grain_params_present }
+    }
+}
+
+/// Which of the frames is the one.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// The first that is shown.
+    First,
+    /// The first of this spatial layer, or the last of a lower one where `or_lower`.
+    Layer { layer: u8, or_lower: bool },
+}
+
+/// The planes of a tile, whose frame has at most the tile's own size.
+pub fn decode(tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
+    let mut session = SpecDecodeSession::new();
+    let pixels = u64::from(tile.width) * u64::from(tile.height);
+    session.set_max_picture_size(u32::try_from(pixels).unwrap_or(u32::MAX));
+    session.set_operating_point(tile.operating_point).map_err(fault)?;
+    let (mut header, mut wanted, mut best) = (None, Wanted::First, None);
+    for (count, step) in Steps::new(&tile.data).enumerate() {
+        look(env)?;
+        if count >= 2 * MOST_FRAMES {
+            return Err(Error::TooMuch("it has too many frames before the one to be shown"));
+        }
+        let step = step?;
+        let frames = session.decode_temporal_unit(&step.bytes).map_err(fault)?;
+        if step.first.kind == kind::SEQUENCE_HEADER {
+            header = Some(Header::of(&parse_sequence_header(step.first.payload).map_err(fault)?));
+            wanted = wanted_frame(tile, session.operating_point_idc());
+            continue;
+        }
+        let Some(frame) = frames.into_iter().next() else { continue };
+        let layer = step.first.spatial_layer;
+        match wanted {
+            Wanted::Layer { layer: wanted, .. } if layer != wanted => best = Some(frame),
+            _ => return planes(frame, header, tile),
+        }
+    }
+    match (wanted, best) {
+        (Wanted::Layer { or_lower: true, .. }, Some(frame)) => planes(frame, header, tile),
+        _ => Err(Error::Av1("no frame to be shown")),
+    }
+}
+
+fn wanted_frame(tile: &Tile<'_>, operating_point: u16) -> Wanted {
+    match (tile.layer, operating_point >> 8) {
+        (Some(layer), _) => Wanted::Layer { layer, or_lower: false },
+        (None, 0) => Wanted::First,
+        // The highest one in use.
+        (None, layers) => Wanted::Layer { layer: layers.ilog2() as u8, or_lower: true },
+    }
+}
+
+fn planes(frame: SpecFrame, header: Option<Header>, tile: &Tile<'_>) -> Result<(Planes, Header)> {
+    let header = header.ok_or(Error::Av1("no sequence header"))?;
+    if (frame.width, frame.height) != (tile.width, tile.height) {
+        let larger = frame.width > tile.width || frame.height > tile.height;
+        return Err(if larger { LARGER } else { Error::Unsupported(Unsupported::Scaled) });
+    }
+    let mut planes = frame.planes.into_iter();
+    let mut next = || planes.next().unwrap_or_default();
+    let planes = [next(), next(), next()];
+    let planes = Planes::new(frame.width as usize, frame.height as usize, header.kind, planes);
+    Ok((planes.ok_or(Error::Av1("a frame is not what its header says"))?, header))
+}
+
+const LARGER: Error = Error::Damaged("a frame is larger than the picture");
+
+fn fault(error: oxideav_av1::Error) -> Error {
+    match error {
+        oxideav_av1::Error::PictureSizeExceedsLimit => LARGER,
+        oxideav_av1::Error::UnexpectedEnd => Error::Av1("a unit ends early"),
+        _ => Error::Av1("the data are damaged"),
+    }
+}

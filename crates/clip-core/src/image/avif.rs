@@ -1,0 +1,59 @@
+//! AVIF: the picture to be shown, as `avif-levels` decodes it to Pillow's levels. Here are the limits.
+
+use std::cell::Cell;
+
+use avif_levels::{Decoder, Env, Error as Fault};
+
+use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::estimate::Need;
+use super::format::Format::Avif;
+use super::options::ReadOptions;
+use super::{Rgb8, exif};
+use crate::memory::zeroed;
+use crate::{Error, Result};
+
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    let decoder = Decoder::new(bytes).map_err(refusal)?;
+    let (width, height) = size(&decoder);
+    check_pixels(Avif, width, height, &options.limits)?;
+    let refused = Cell::new(None);
+    let zeroed = |len| zeroed(len).map_err(|e| refused.set(Some(e))).ok();
+    let env = Env { zeroed: &zeroed, go_on: &go_on };
+    let pixels = decoder.decode(&env).map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))?;
+    Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation(&decoder)))
+}
+
+/// What the container says overrides EXIF, as in Pillow; what XMP says counts where neither says anything.
+fn orientation(decoder: &Decoder) -> u8 {
+    let upright = || exif::orientation(decoder.exif(), None) != 1;
+    decoder.turn().unwrap_or_else(|| if upright() { 1 } else { exif::orientation(decoder.exif(), decoder.xmp()) })
+}
+
+pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    let decoder = Decoder::new(bytes).ok()?;
+    let (width, height) = size(&decoder);
+    // A frame of AV1 is decoded without looks.
+    Some(Need { width, height, bytes: decoder.needs().ok()?, deaf: true })
+}
+
+fn size(decoder: &Decoder) -> (u32, u32) {
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    (side(decoder.width()), side(decoder.height()))
+}
+
+fn go_on() -> bool {
+    look();
+    true
+}
+
+fn refusal(fault: Fault) -> Error {
+    match fault {
+        Fault::Container(isobmff::Error::Truncated) => truncated(Avif),
+        Fault::Container(isobmff::Error::Unsupported(what)) => unsupported(Avif, what),
+        Fault::Unsupported(what) => unsupported(Avif, what),
+        Fault::TooMuch(what) | Fault::Container(isobmff::Error::TooMuch(what)) => {
+            Error::limit(format!("AVIF image is too much work: {what}"))
+        }
+        other => damaged(Avif, other),
+    }
+}

@@ -1,0 +1,71 @@
+//! AVIF through the engine: the goldens of `avif-levels`, turned upright as Pillow's `ImageOps.exif_transpose` does it.
+#![cfg(feature = "avif")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clip_core::ErrorKind;
+use clip_core::image::{Format, Limits, decode, estimate, sniff};
+use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../avif-levels/tests/golden").join(name)
+}
+
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> String {
+    let hash = |h: u64, &b: &u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash))
+}
+
+#[test]
+fn upright_levels_are_those_of_pillow() {
+    let table = fs::read_to_string(golden("expected.tsv")).unwrap();
+    let mut turned = 0;
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let bytes = fs::read(golden(&format!("{}.avif", fields[0]))).unwrap();
+        assert_eq!(sniff(&bytes).unwrap(), Format::Avif, "{}", fields[0]);
+        match decode(&bytes, &Limits::default()) {
+            Ok(picture) => {
+                assert_eq!(hash(&picture.pixels), fields[5], "{}", fields[0]);
+                turned += u32::from(fields[3] != "1");
+            }
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Unsupported, "{}: {error}", fields[0]);
+                assert!(fields[1] == "refused" || fields[0].starts_with("12-") && fields[0].ends_with("-multiplied"));
+            }
+        }
+    }
+    assert!(turned >= 8, "{turned}");
+}
+
+#[test]
+fn limits_hold() {
+    let bytes = fs::read(golden("8-420-24x18-full.avif")).unwrap();
+    let limits = |max_bytes, max_pixels| Limits { max_bytes, max_pixels, ..Limits::default() };
+    assert!(decode(&bytes, &limits(bytes.len(), 24 * 18)).is_ok());
+    for limits in [limits(bytes.len() - 1, 24 * 18), limits(bytes.len(), 24 * 18 - 1)] {
+        assert_eq!(decode(&bytes, &limits).unwrap_err().kind, ErrorKind::LimitExceeded);
+    }
+}
+
+#[test]
+fn larger_pictures_are_decoded_on_a_thread_of_their_own() {
+    const SPEC: ImageSpec = ImageSpec {
+        orientation: Orientation::Exif,
+        alpha: AlphaRule::Drop,
+        resize: ResizeRule::ShortestEdge(32),
+        filter: ResizeFilter::Bicubic,
+        crop: 32,
+        centre: Centre::Floor,
+        rescale: 1.0 / 255.0,
+        mean: [0.5; 3],
+        std: [0.5; 3],
+    };
+    let of = |name: &str| estimate(&fs::read(golden(name)).unwrap(), &Limits::default(), &SPEC);
+    let (small, large) = (of("grid.avif"), of("../large/flat.avif"));
+    assert!(!small.deaf && large.deaf, "{small:?} {large:?}");
+    assert_eq!(large.what, "AVIF image of 7000 x 6000 pixels");
+    assert!(large.bytes > 10 * 7000 * 6000, "{}", large.bytes);
+}
