@@ -10,7 +10,7 @@ SHAREDIR = $(DESTDIR)$(shell $(PG_CONFIG) --sharedir)
 VERSION = $(shell sed -nE "s/^default_version *= *'(.*)'/\1/p" pg_clip.control)
 REGRESS = $(patsubst pg_test/sql/%.sql,%,$(wildcard pg_test/sql/*.sql))
 CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
-FEATURES = --no-default-features --features pg$(PG_MAJOR)
+FEATURES = --features pg$(PG_MAJOR)
 
 .NOTPARALLEL:
 .PHONY: all help setup check-tools install install-extension installcheck test demo model bench fuzz lint clean

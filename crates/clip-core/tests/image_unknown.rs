@@ -22,19 +22,25 @@ fn looks_like(bytes: &[u8], what: &str) {
 #[test]
 fn pictures_of_other_formats_are_named() {
     let ftyp = |brand: &str| [b"\0\0\0\x18ftyp", brand.as_bytes(), b"\0\0\0\0"].concat();
-    let cases: [(Vec<u8>, &str); 13] = [
+    let cases = [
         (ftyp("heic"), "HEIC"),
         (ftyp("mif1"), "HEIC"),
         (ftyp("avif"), "AVIF"),
-        (ftyp("crx "), "Canon raw"),
+        #[cfg(not(feature = "jxl"))]
         (b"\xff\x0a\0\0".to_vec(), "JPEG XL"),
+        #[cfg(not(feature = "jxl"))]
         (b"\0\0\0\x0cJXL \r\n\x87\n".to_vec(), "JPEG XL"),
+        #[cfg(not(feature = "more-formats"))]
         (b"\0\0\0\x0cjP  \r\n\x87\n\0".to_vec(), "JPEG 2000"),
         (b"8BPS\0\x01".to_vec(), "Photoshop"),
+        #[cfg(not(feature = "more-formats"))]
         (b"\0\0\x01\0\x01\0\x10\x10".to_vec(), "ICO"),
+        #[cfg(not(feature = "more-formats"))]
         (b"P6\n640 480\n255\n".to_vec(), "PBM, PGM, PPM or PFM"),
         ([vec![0; 128], b"DICM".to_vec()].concat(), "DICOM"),
+        #[cfg(not(feature = "more-formats"))]
         (b"DDS |\0\0\0".to_vec(), "DDS"),
+        #[cfg(not(feature = "more-formats"))]
         (b"qoif\0\0\x01\0".to_vec(), "QOI"),
     ];
     for (bytes, name) in cases {

@@ -17,7 +17,8 @@ use crate::{Env, Levels, Picture};
 const GROUP: usize = 256;
 
 /// The picture in the rows of the file. Where it may be `incomplete`, what is missing is what `jxl` makes of it.
-pub fn decode(bytes: &[u8], header: &Header, incomplete: bool, env: &Env<'_>) -> Result<Picture> {
+/// `is_jpeg`: the coefficients are those of a JPEG, of which the reference makes that again. Its levels are the nearest, without noise.
+pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, env: &Env<'_>) -> Result<Picture> {
     let (width, height) = (header.width as usize, header.height as usize);
     let mut options = JxlDecoderOptions::default();
     options.adjust_orientation = false;
@@ -56,6 +57,7 @@ pub fn decode(bytes: &[u8], header: &Header, incomplete: bool, env: &Env<'_>) ->
         channels: if grey { 1 } else { 3 },
         bytes: if floats { 4 } else { 2 },
         mirrored: (matches!(header.orientation, 2 | 3 | 7 | 8), matches!(header.orientation, 3 | 4 | 6 | 7)),
+        plain: is_jpeg,
     };
     // Rows have to lie at multiples of a sample's size.
     let mut samples = zeroed(layout.row() * height + 3, env)?;
@@ -124,6 +126,8 @@ struct Layout {
     bytes: usize,
     /// Columns and rows are mirrored before anything is added to samples; they change places after it.
     mirrored: (bool, bool),
+    /// Nothing is added.
+    plain: bool,
 }
 
 impl Layout {
@@ -159,6 +163,9 @@ fn row_to_rgb(line: &[u8], out: &mut [[u8; 3]], layout: Layout, depth: &JxlBitDe
     let y = if layout.mirrored.1 { layout.height - 1 - y } else { y };
     // Noise repeats after 32 columns.
     let column = |x: usize| if layout.mirrored.0 { (layout.width + 31 - x) % 32 } else { x };
+    fn noise<const N: usize>(y: usize, column: impl Fn(usize) -> usize, plain: bool) -> Noise<N> {
+        if plain { Noise::none() } else { Noise::of(y, column) }
+    }
     match (floats, layout.channels) {
         (true, 1) => out.iter_mut().zip(line.as_chunks::<4>().0).for_each(|(o, s)| *o = [float_level(s); 3]),
         (true, _) => {
@@ -168,7 +175,7 @@ fn row_to_rgb(line: &[u8], out: &mut [[u8; 3]], layout: Layout, depth: &JxlBitDe
         }
         (false, 1) => {
             let mut levels = [0; 256];
-            let noise = Noise::<1>::of(y, column);
+            let noise = noise::<1>(y, column, layout.plain);
             for (out, words) in out.chunks_mut(levels.len()).zip(words.chunks(levels.len())) {
                 noise.levels(words, &mut levels);
                 out.iter_mut().zip(levels).for_each(|(o, level)| *o = [level; 3]);
@@ -180,7 +187,7 @@ fn row_to_rgb(line: &[u8], out: &mut [[u8; 3]], layout: Layout, depth: &JxlBitDe
                 *o = s.map(|s| (u16::from_ne_bytes(s) >> 8) as u8);
             }
         }
-        (false, _) => Noise::<3>::of(y, column).levels(words, out.as_flattened_mut()),
+        (false, _) => noise::<3>(y, column, layout.plain).levels(words, out.as_flattened_mut()),
     }
 }
 

@@ -58,6 +58,11 @@ impl<const N: usize> Noise<N> {
         Self { row: std::array::from_fn(|x| std::array::from_fn(|channel| noise(x, channel))) }
     }
 
+    /// To the nearest level.
+    pub fn none() -> Self {
+        Self { row: [[0.0; N]; 32] }
+    }
+
     /// Levels of samples of 16 bits in the machine's order.
     pub fn levels(&self, samples: &[[u8; 2]], out: &mut [u8]) {
         let noise = self.row.as_flattened();

@@ -97,11 +97,11 @@ impl<'a> Decoder<'a> {
     }
 
     pub fn decode(&self, env: &Env<'_>) -> Result<Picture> {
-        decode::decode(self.bytes, &self.header, false, env)
+        decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), false, env)
     }
 
     /// As [`decode`](Self::decode); of a picture whose data end early, what there is.
     pub fn decode_incomplete(&self, env: &Env<'_>) -> Result<Picture> {
-        decode::decode(self.bytes, &self.header, true, env)
+        decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), true, env)
     }
 }

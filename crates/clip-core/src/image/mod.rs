@@ -16,16 +16,24 @@ mod decode;
 mod estimate;
 mod exif;
 mod format;
+mod frames;
 mod gif;
 mod grey16;
 mod jpeg;
+#[cfg(feature = "more-formats")]
+mod jpeg2000;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod normalize;
 mod options;
 mod orient;
+#[cfg(feature = "more-formats")]
+mod others;
 mod phash;
 mod png;
 mod png_chunks;
 mod preprocess;
+mod raw;
 mod reader;
 mod resize;
 mod signatures;
@@ -38,10 +46,12 @@ mod ycc;
 pub use decode::{decode, decode_with, quiet_decoders};
 pub use estimate::{Estimate, estimate, estimate_hash};
 pub use format::{Format, format_names, sniff};
+pub use frames::{MOST_FRAMES, estimate_frames, frames};
 pub use normalize::normalize;
 pub use options::{Grey16, ReadOptions, Remarks, Truncated};
 pub use phash::perceptual_hash;
 pub use preprocess::preprocess;
+pub use raw::preview;
 
 use crate::memory::zeroed;
 use crate::{Result, spec::ImageSpec};
@@ -63,6 +73,9 @@ pub struct Limits {
     /// | WebP | 5, lossy or not |
     /// | GIF, BMP with run lengths | 4 |
     /// | BMP | 3 |
+    /// | JPEG XL | 6; of floats 12; and those of frames that others are made of |
+    /// | JPEG 2000 | 25 of three components |
+    /// | PNM, TGA, QOI, DDS | 11 |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

@@ -166,7 +166,7 @@ impl<'a> Picture<'a> {
 }
 
 /// The chunks of a RIFF body: four bytes of kind, the length, the data, a byte of padding after an odd length.
-struct Chunks<'a>(&'a [u8]);
+pub(super) struct Chunks<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Chunks<'a> {
     type Item = Result<([u8; 4], &'a [u8])>;
@@ -182,7 +182,7 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-fn webp_error(e: DecodingError) -> crate::Error {
+pub(super) fn webp_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(WebP),
         DecodingError::UnsupportedFeature(what) => unsupported(WebP, what),
