@@ -11,7 +11,7 @@ VERSION = $(shell scripts/version.sh)
 REGRESS = $(patsubst pg_test/sql/%.sql,%,$(wildcard pg_test/sql/*.sql))
 CARGO_ENV = PGRX_PG_CONFIG_PATH="$$(command -v $(PG_CONFIG))"
 # Image formats that may be left out: FORMATS= builds without them.
-FORMATS ?= avif heic
+FORMATS ?= avif heic jxl more-formats
 FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:

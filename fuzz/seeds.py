@@ -26,10 +26,10 @@ def put(target, name, data):
 
 
 def images():
-    for folder in (GOLDEN / "images", CRATES / "jpeg-levels/tests/golden", CRATES / "heic-levels/tests/golden", CRATES / "avif-levels/tests/golden"):
+    for folder in (GOLDEN / "images", CRATES / "jpeg-levels/tests/golden", CRATES / "heic-levels/tests/golden", CRATES / "avif-levels/tests/golden", CRATES / "jxl-levels/tests/golden"):
         for path in sorted(folder.iterdir()):
             target = {".jpg": "jpeg", ".tif": "tiff"}.get(path.suffix, path.suffix[1:])
-            if target in ("jpeg", "tiff", "png", "gif", "webp", "bmp", "heic", "avif") and path.stat().st_size <= MOST:
+            if target in ("jpeg", "tiff", "png", "gif", "webp", "bmp", "heic", "avif", "jxl") and path.stat().st_size <= MOST:
                 put(target, path.name, path.read_bytes())
                 if target == "heic":
                     put("isobmff", path.name, path.read_bytes())

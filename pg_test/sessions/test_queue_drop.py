@@ -31,7 +31,8 @@ def timed(session, sql, what):
     session.run(sql)
     spent = time.monotonic() - start
     print(f"{what} while a worker is at work: {spent * 1000:.0f} ms")
-    assert spent < 2, spent
+    # on a machine with much else to do; after 5 s DROP DATABASE itself gives up on whoever does not leave
+    assert spent < 4, spent
 
 
 settings(shared_preload_libraries="pg_clip")

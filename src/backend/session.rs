@@ -246,6 +246,17 @@ pub fn image_hash(image: &[u8]) -> Result<u64> {
     here(|ctx| clip_core::image_hash(image, &guc::limits(), ctx))
 }
 
+/// Frames of an animation, each a PNG.
+pub fn image_frames(image: &[u8], at_most: usize) -> Result<Vec<Vec<u8>>> {
+    memory::prepare()?;
+    here(|ctx| clip_core::image_frames(image, at_most, &guc::limits(), ctx))
+}
+
+/// The largest JPEG in a camera's raw file.
+pub fn image_preview(image: &[u8]) -> Result<Option<&[u8]>> {
+    clip_core::image::preview(image, &guc::limits())
+}
+
 pub fn check_batch(inputs: usize) -> Result<()> {
     if inputs > MAX_BATCH {
         return Err(Error::limit(format!("batch of {inputs} inputs exceeds the limit of {MAX_BATCH}"))

@@ -9,6 +9,7 @@ mod combine;
 mod cost;
 mod embed;
 mod image_hash;
+mod image_parts;
 mod info;
 mod note;
 mod once;

@@ -49,5 +49,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use installed::{Installed, ModelDir};
 pub use modality::Modality;
 pub use model::Model;
-pub use pixels::image_hash;
+pub use pixels::{image_frames, image_hash};
 pub use precision::Precision;

@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use crate::compute::Context;
 use crate::detached::detached;
 use crate::error::Result;
-use crate::image::{Estimate, Limits, Pixels, ReadOptions, estimate, estimate_hash, perceptual_hash, pixel_values};
+use crate::image::{
+    Estimate, Limits, Pixels, ReadOptions, estimate, estimate_frames, estimate_hash, frames, perceptual_hash,
+    pixel_values,
+};
 use crate::memory::copied;
 use crate::spec::ImageSpec;
 
@@ -40,6 +43,13 @@ pub fn decode_each(
 pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
     let (room, limits) = (ctx.compute.memory().limit(), *limits);
     ctx.attend(|| make(image, room, estimate_hash(image, &limits), ctx, move |bytes| perceptual_hash(bytes, &limits)))
+}
+
+/// [Frames](frames) of an animation.
+pub fn image_frames(image: &[u8], at_most: usize, limits: &Limits, ctx: &Context) -> Result<Vec<Vec<u8>>> {
+    let (room, limits) = (ctx.compute.memory().limit(), *limits);
+    let estimate = estimate_frames(image, &limits);
+    ctx.attend(|| make(image, room, estimate, ctx, move |bytes| frames(bytes, at_most, &limits)))
 }
 
 fn decode(bytes: &[u8], room: usize, options: &ReadOptions, spec: &ImageSpec, ctx: &Context) -> Result<Pixels> {

@@ -9,6 +9,20 @@
 //! assert_eq!(pixels.len(), 3 * decoder.width() * decoder.height());
 //! ```
 
+//!
+//! **Reads** the primary picture of items coded as HEVC, grids of them, and the first picture of a sequence; 4:0:0 to 4:4:4, 8 to
+//! 14 bits, all matrices but YCgCo, YDzDx and ICtCp. Turns, mirrors and crops of the file are made; alpha and thumbnails do not count. What else
+//! there is is refused by name ([`Error::Unsupported`]).
+//!
+//! **Follows** libheif, in its colours' arithmetic (integers for 4:2:0 of full range, floats for the rest), in how often a chroma sample
+//! is repeated, in the rounding of crops, and in that it enlarges chroma before some turns.
+//!
+//! **Hostile bytes.** Safe Rust, without unchecked places or sums. [`Decoder::needs`] tells the memory by the headers, before any
+//! work; [`Env`] gives it and may end the work. Tiles that are much larger than the picture are refused.
+//!
+//! **Memory.** The picture, three bytes a pixel, and some rows of a tile: tiles are decoded one after the other, and each row goes to
+//! its turned place at once. Where chroma is enlarged before a turn (odd sizes, 4:2:2 by a quarter), all samples besides: three or four bytes.
+
 #![forbid(unsafe_code)]
 
 mod convert;

@@ -77,7 +77,7 @@ pub fn quiet_decoders() {
 }
 
 /// What `decode` gives, or `None` where it panics.
-fn guarded<R>(decode: impl FnOnce() -> R) -> Option<R> {
+pub(super) fn guarded<R>(decode: impl FnOnce() -> R) -> Option<R> {
     LEAVING.set(false);
     DECODING.set(true);
     let result = catch_unwind(AssertUnwindSafe(decode));
@@ -100,7 +100,7 @@ pub(super) fn look() {
     DECODING.set(decoding);
 }
 
-fn check_bytes(given: usize, limits: &Limits) -> Result<()> {
+pub(super) fn check_bytes(given: usize, limits: &Limits) -> Result<()> {
     if given > limits.max_bytes {
         return Err(Error::limit(format!("image of {given} bytes exceeds the limit of {} bytes", limits.max_bytes))
             .with_hint("A superuser may raise clip.max_image_bytes; of pgclip it is --max-image-bytes."));

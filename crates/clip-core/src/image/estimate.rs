@@ -41,7 +41,7 @@ pub fn estimate_hash(bytes: &[u8], limits: &Limits) -> Estimate {
 }
 
 /// `needed`: bytes that a picture of so many columns and rows takes once it is decoded.
-fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) -> usize) -> Estimate {
+pub(super) fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) -> usize) -> Estimate {
     let nothing = Estimate { what: "image".to_owned(), bytes: 0, deaf: false };
     if bytes.len() > limits.max_bytes {
         return nothing;

@@ -6,9 +6,11 @@ use super::decode::Decoded;
 use super::estimate::Need;
 #[cfg(feature = "heic")]
 use super::heic;
+#[cfg(feature = "jxl")]
+use super::jxl;
 use super::signatures::{Other, signature};
 use super::textual::describe;
-use super::{ReadOptions, bmp, gif, jpeg, png, tiff, webp};
+use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
 use crate::{Error, Result};
 
 /// An image format that [`super::decode`] reads.
@@ -24,6 +26,20 @@ pub enum Format {
     Heic,
     #[cfg(feature = "avif")]
     Avif,
+    #[cfg(feature = "jxl")]
+    Jxl,
+    #[cfg(feature = "more-formats")]
+    Jpeg2000,
+    #[cfg(feature = "more-formats")]
+    Pnm,
+    #[cfg(feature = "more-formats")]
+    Ico,
+    #[cfg(feature = "more-formats")]
+    Qoi,
+    #[cfg(feature = "more-formats")]
+    Dds,
+    #[cfg(feature = "more-formats")]
+    Tga,
 }
 
 /// What is known of a format.
@@ -116,6 +132,77 @@ const FORMATS: &[Facts] = &[
         decode: avif::decode,
         need: avif::need,
     },
+    #[cfg(feature = "jxl")]
+    Facts {
+        format: Format::Jxl,
+        name: "JPEG XL",
+        extensions: &["jxl"],
+        media_type: "image/jxl",
+        is: |bytes| bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n"),
+        decode: jxl::decode,
+        need: jxl::need,
+    },
+    #[cfg(feature = "more-formats")]
+    Facts {
+        format: Format::Jpeg2000,
+        name: "JPEG 2000",
+        extensions: &["jp2", "j2k", "jpf", "jpx", "j2c"],
+        media_type: "image/jp2",
+        is: jpeg2000::is,
+        decode: jpeg2000::decode,
+        need: jpeg2000::need,
+    },
+    #[cfg(feature = "more-formats")]
+    Facts {
+        format: Format::Pnm,
+        name: "PNM",
+        extensions: &["ppm", "pgm", "pbm", "pnm"],
+        media_type: "image/x-portable-anymap",
+        is: others::is_pnm,
+        decode: |bytes, options| others::decode(Format::Pnm, bytes, options),
+        need: |bytes| others::need(Format::Pnm, bytes),
+    },
+    #[cfg(feature = "more-formats")]
+    Facts {
+        format: Format::Ico,
+        name: "ICO",
+        extensions: &["ico"],
+        media_type: "image/vnd.microsoft.icon",
+        is: |bytes| bytes.starts_with(b"\0\0\x01\0"),
+        decode: |bytes, options| others::decode(Format::Ico, bytes, options),
+        need: |bytes| others::need(Format::Ico, bytes),
+    },
+    #[cfg(feature = "more-formats")]
+    Facts {
+        format: Format::Qoi,
+        name: "QOI",
+        extensions: &["qoi"],
+        media_type: "image/qoi",
+        is: |bytes| bytes.starts_with(b"qoif"),
+        decode: |bytes, options| others::decode(Format::Qoi, bytes, options),
+        need: |bytes| others::need(Format::Qoi, bytes),
+    },
+    #[cfg(feature = "more-formats")]
+    Facts {
+        format: Format::Dds,
+        name: "DDS",
+        extensions: &["dds"],
+        media_type: "image/vnd-ms.dds",
+        is: |bytes| bytes.starts_with(b"DDS "),
+        decode: |bytes, options| others::decode(Format::Dds, bytes, options),
+        need: |bytes| others::need(Format::Dds, bytes),
+    },
+    #[cfg(feature = "more-formats")]
+    Facts {
+        format: Format::Tga,
+        name: "TGA",
+        extensions: &["tga"],
+        media_type: "image/x-tga",
+        // Last, as it has no mark.
+        is: others::is_tga,
+        decode: |bytes, options| others::decode(Format::Tga, bytes, options),
+        need: |bytes| others::need(Format::Tga, bytes),
+    },
 ];
 
 const _: () = {
@@ -187,6 +274,7 @@ fn refusal(bytes: &[u8]) -> Error {
     match signature(bytes) {
         Some(Other::Picture(name)) => Error::unsupported(format!("{name} images are not supported"))
             .with_hint("Convert the image to JPEG or PNG."),
+        Some(Other::Raw(name)) => Error::unsupported(format!("{name} images are not supported")).with_hint(raw::HINT),
         Some(Other::File(what, hint)) => no_image().with_hint(format!("The bytes look like {what}. {hint}")),
         None => match describe(bytes) {
             Some((what, hint)) => no_image().with_hint(format!("The bytes look like {what}. {hint}")),

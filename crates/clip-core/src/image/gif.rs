@@ -122,7 +122,7 @@ fn end_of_blocks(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The same file with a global palette of all levels of grey.
-fn with_ramp(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+pub(super) fn with_ramp(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
     let Some((header, rest)) = bytes.split_at_checked(13) else { return Ok(None) };
     let mut file = with_capacity(bytes.len() + 3 * 256)?;
     file.extend(header);
@@ -133,7 +133,7 @@ fn with_ramp(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
 }
 
 /// Rows of a frame as they come.
-fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
+pub(super) fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
     let passes = if interlaced { PASSES.as_slice() } else { &[(0, 1)] };
     passes.iter().flat_map(move |(first, step)| (*first..height).step_by(*step))
@@ -146,7 +146,7 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.
-fn palette(entries: Option<&[u8]>) -> [[u8; 3]; 256] {
+pub(super) fn palette(entries: Option<&[u8]>) -> [[u8; 3]; 256] {
     let ramp = std::array::from_fn(|i| [i as u8; 3]);
     let Some(entries) = entries else { return ramp };
     let entries = entries.as_chunks::<3>().0;
@@ -156,7 +156,7 @@ fn palette(entries: Option<&[u8]>) -> [[u8; 3]; 256] {
     std::array::from_fn(|i| entries.get(i).copied().unwrap_or([0; 3]))
 }
 
-fn gif_error(e: DecodingError) -> crate::Error {
+pub(super) fn gif_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::UnexpectedEof => truncated(Gif),
         DecodingError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(Gif),

@@ -31,6 +31,28 @@ pub(super) fn is_cut(how: Grey16, darkest: f64, brightest: f64) -> bool {
     how == Grey16::Clip && darkest <= brightest && !(darkest >= 0.0 && brightest <= 255.0)
 }
 
+/// Pixels of a picture of 16 bits, two bytes a pixel in the machine's order, as those of a PNG.
+#[cfg(any(feature = "jxl", feature = "more-formats"))]
+pub(super) fn to_rgb(samples: &[u8], how: Grey16, remarks: &mut super::Remarks) -> crate::Result<Vec<u8>> {
+    /// Pixels between two looks.
+    const PIECE: usize = 1 << 16;
+    let samples = samples.as_chunks::<2>().0;
+    let brightest = samples.iter().map(|sample| u16::from_ne_bytes(*sample)).max().unwrap_or(0);
+    let shift = match how {
+        Grey16::Clip => 0,
+        Grey16::Scale => shift(brightest.into()),
+    };
+    remarks.clipped = how == Grey16::Clip && brightest > 255;
+    let mut pixels = crate::memory::zeroed(3 * samples.len())?;
+    for (out, samples) in pixels.chunks_mut(3 * PIECE).zip(samples.chunks(PIECE)) {
+        super::decode::look();
+        for (pixel, sample) in out.as_chunks_mut::<3>().0.iter_mut().zip(samples) {
+            *pixel = [(u16::from_ne_bytes(*sample) >> shift).min(255) as u8; 3];
+        }
+    }
+    Ok(pixels)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,18 +18,26 @@ mod decode;
 mod estimate;
 mod exif;
 mod format;
+mod frames;
 mod gif;
 mod grey16;
 #[cfg(feature = "heic")]
 mod heic;
 mod jpeg;
+#[cfg(feature = "more-formats")]
+mod jpeg2000;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod normalize;
 mod options;
 mod orient;
+#[cfg(feature = "more-formats")]
+mod others;
 mod phash;
 mod png;
 mod png_chunks;
 mod preprocess;
+mod raw;
 mod reader;
 mod resize;
 mod signatures;
@@ -42,10 +50,12 @@ mod ycc;
 pub use decode::{decode, decode_with, quiet_decoders};
 pub use estimate::{Estimate, estimate, estimate_hash};
 pub use format::{Format, format_names, sniff};
+pub use frames::{MOST_FRAMES, estimate_frames, frames};
 pub use normalize::normalize;
 pub use options::{Grey16, ReadOptions, Remarks, Truncated};
 pub use phash::perceptual_hash;
 pub use preprocess::preprocess;
+pub use raw::preview;
 
 use crate::memory::zeroed;
 use crate::{Result, spec::ImageSpec};
@@ -69,6 +79,9 @@ pub struct Limits {
     /// | BMP | 3 |
     /// | HEIC | 3, and some rows; 7 where its chroma has to be enlarged before it is turned |
     /// | AVIF | 13 of grey, 15 at 4:2:0, 17 at 4:2:2, 21 at 4:4:4; with film grain 21 to 45 |
+    /// | JPEG XL | 6; of floats 12; and those of frames that others are made of |
+    /// | JPEG 2000 | 25 of three components |
+    /// | PNM, TGA, QOI, DDS | 11 |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

@@ -63,7 +63,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 }
 
 /// Of checksums that of the deflated stream: those of chunks are `png_chunks`'s to check.
-fn what_counts() -> png::DecodeOptions {
+pub(super) fn what_counts() -> png::DecodeOptions {
     let mut options = png::DecodeOptions::default();
     options.set_ignore_crc(true);
     options.set_ignore_adler32(false);
@@ -157,7 +157,7 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
 }
 
 /// Width and height, from the chunk that has to come first.
-fn header(bytes: &[u8]) -> Result<(u32, u32)> {
+pub(super) fn header(bytes: &[u8]) -> Result<(u32, u32)> {
     let head: [u8; 16] = array(bytes, 8).ok_or_else(|| truncated(Png))?;
     if &head[4..8] != b"IHDR" {
         return Err(damaged(Png, "the first chunk is not IHDR"));
@@ -166,7 +166,7 @@ fn header(bytes: &[u8]) -> Result<(u32, u32)> {
     Ok((size(8)?, size(12)?))
 }
 
-fn png_error(e: DecodingError) -> crate::Error {
+pub(super) fn png_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(Png),
         DecodingError::LimitsExceeded => crate::Error::limit("PNG image needs too much memory besides its pixels"),

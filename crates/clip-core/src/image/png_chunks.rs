@@ -14,7 +14,7 @@ const LONGEST_TEXT: usize = 1 << 20;
 type Block<'a> = Option<Cow<'a, [u8]>>;
 
 /// Kind and data of each chunk, as far as the file has them, and where the data lie.
-fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], usize, &[u8])> {
+pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], usize, &[u8])> {
     let mut at = 8usize;
     std::iter::from_fn(move || {
         let (len, kind) = (u32_be(bytes, at)? as usize, array::<4>(bytes, at.checked_add(4)?)?);

@@ -7,18 +7,20 @@ use super::reader::slice;
 pub(super) enum Other {
     /// A picture of a format that is not read.
     Picture(&'static str),
+    /// A camera's raw file, in which there is a picture.
+    Raw(&'static str),
     /// No picture: what it is, and what to do.
     File(&'static str, &'static str),
 }
 
-const FRAME: &str = "Take a frame of it, for example with ffmpeg.";
+const FRAME: &str = "Embed images of its frames, for example those of ffmpeg -i FILE -vf fps=1 %d.png.";
 const PAGE: &str = "Make an image of each page, for example with pdftoppm.";
 const AUDIO: &str = "Sound cannot be embedded.";
 const UNPACK: &str = "Unpack it first.";
 
 /// At an offset some bytes, and what begins so. The first match counts.
 const SIGNATURES: &[(usize, &[u8], Other)] = {
-    use Other::{File, Picture};
+    use Other::{File, Picture, Raw};
     &[
         (0, b"\xff\x0a", Picture("JPEG XL")),
         (0, b"\0\0\0\x0cJXL \r\n\x87\n", Picture("JPEG XL")),
@@ -41,10 +43,10 @@ const SIGNATURES: &[(usize, &[u8], Other)] = {
         (0, b"\xd7\xcd\xc6\x9a", Picture("WMF")),
         (40, b" EMF", Picture("EMF")),
         (128, b"DICM", Picture("DICOM")),
-        (0, b"FUJIFILMCCD-RAW", Picture("Fujifilm raw")),
-        (0, b"IIU\0", Picture("Panasonic raw")),
-        (0, b"IIRO", Picture("Olympus raw")),
-        (0, b"IIRS", Picture("Olympus raw")),
+        (0, b"FUJIFILMCCD-RAW", Raw("RAF")),
+        (0, b"IIU\0", Raw("RW2")),
+        (0, b"IIRO", Raw("ORF")),
+        (0, b"IIRS", Raw("ORF")),
         (0, b"/* XPM */", Picture("XPM")),
         (0, b"%PDF-", File("a PDF document", PAGE)),
         (0, b"%!PS", File("PostScript", PAGE)),
@@ -116,7 +118,7 @@ fn media(brand: &[u8]) -> Other {
         b"avif" | b"avis" => Other::Picture("AVIF"),
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Other::Picture("HEIC"),
         b"mif1" | b"msf1" => Other::Picture("HEIF"),
-        b"crx " => Other::Picture("Canon raw"),
+        b"crx " => Other::Raw("CR3"),
         b"jp2 " | b"jpx " => Other::Picture("JPEG 2000"),
         b"M4A " | b"M4B " | b"F4A " => Other::File("an MPEG-4 audio file", AUDIO),
         b"qt  " => Other::File("a QuickTime video", FRAME),

@@ -8,11 +8,15 @@ use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported
 use super::estimate::Need;
 use super::format::Format::Tiff;
 use super::options::{ReadOptions, Remarks, Truncated};
-use super::{Rgb8, exif, grey16};
+use super::{Rgb8, exif, grey16, raw};
 use crate::memory::zeroed;
 use crate::{Error, Result};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    // The first page of a camera's raw file is a thumbnail, or what the sensor saw.
+    if let Some(kind) = raw::kind(bytes) {
+        return Err(Error::unsupported(format!("{kind} images are not supported")).with_hint(raw::HINT));
+    }
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = size(&decoder);
     check_pixels(Tiff, width, height, &options.limits)?;

@@ -189,7 +189,7 @@ impl<'a> Picture<'a> {
 
 /// The chunks of a RIFF body: four bytes of kind, the length, the data, a byte of padding after an odd length. Gives the kind, the
 /// data, and how many of their bytes are not there: the body ends before them.
-struct Chunks<'a>(&'a [u8]);
+pub(super) struct Chunks<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Chunks<'a> {
     type Item = ([u8; 4], &'a [u8], usize);
@@ -206,7 +206,7 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-fn webp_error(e: DecodingError) -> crate::Error {
+pub(super) fn webp_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(WebP),
         DecodingError::UnsupportedFeature(what) => unsupported(WebP, what),

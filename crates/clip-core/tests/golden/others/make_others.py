@@ -1,0 +1,85 @@
+"""Makes the files of this directory again: small PNM, TGA, ICO, QOI and DDS files, and the levels that Pillow gets of them.
+
+    python make_others.py DIRECTORY
+
+Needs Pillow and numpy. Each line of `manifest.txt` has the name, the size, and by how much levels may differ.
+"""
+
+import io
+import pathlib
+import sys
+
+import numpy
+from PIL import Image
+
+out = pathlib.Path(sys.argv[1])
+manifest = []
+
+
+def scene(width, height, channels, seed=1):
+    random = numpy.random.default_rng(seed)
+    y, x = numpy.mgrid[0:height, 0:width]
+    planes = [(random.integers(0, 200) + 9 * x * (c != 1) + 11 * y * (c != 0) + random.integers(0, 9, (height, width))) % 256 for c in range(channels)]
+    return numpy.stack(planes, 2).astype(numpy.uint8)
+
+
+def keep(name, data, differ=0):
+    (out / name).write_bytes(data)
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    (out / f"{name}.raw").write_bytes(image.tobytes())
+    manifest.append(f"{name} {image.width} {image.height} {differ}")
+    print(manifest[-1], len(data))
+
+
+def saved(array, kind, **options):
+    file = io.BytesIO()
+    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+rgb, rgba, grey = scene(21, 15, 3), scene(20, 16, 4), scene(19, 13, 1)[..., 0]
+bits = grey > 120
+
+keep("p6.ppm", saved(rgb, "PPM"))
+keep("p5.pgm", saved(grey, "PPM"))
+keep("p4.pbm", saved(Image.fromarray(bits), "PPM"))
+keep("p6-comment.ppm", b"P6 # made by hand\n# twice\n21 15\n# once more\n255\n" + rgb.tobytes())
+keep("p3.ppm", b"P3\n21 15\n255\n" + b" ".join(b"%d" % v for v in rgb.ravel()) + b"\n")
+keep("p2.pgm", b"P2\n19 13\n255\n" + b"\n".join(b"%d" % v for v in grey.ravel()) + b"\n")
+keep("p1.pbm", b"P1\n19 13\n" + b"\n".join(b" ".join(b"%d" % (not v) for v in row) for row in bits) + b"\n")
+# Halves go to the even level in Pillow, and up here.
+keep("p6-maxval.ppm", b"P6\n21 15\n100\n" + (rgb // 3).clip(0, 100).tobytes(), 1)
+keep("p5-maxval.pgm", b"P5\n19 13\n31\n" + (grey // 8).tobytes())
+keep("p6-16.ppm", b"P6\n21 15\n65535\n" + (rgb.astype(">u2") * 257 + 90).clip(0, 65535).astype(">u2").tobytes())
+keep("p5-16.pgm", b"P5\n19 13\n65535\n" + (grey.astype(numpy.uint16) * 2).astype(">u2").tobytes())
+keep("p5-10.pgm", b"P5\n19 13\n1023\n" + (grey.astype(numpy.uint16) % 5).astype(">u2").tobytes())
+
+for rle in [False, True]:
+    ending = "-rle" if rle else ""
+    keep(f"rgb{ending}.tga", saved(rgb, "TGA", compression="tga_rle" if rle else None))
+    keep(f"rgba{ending}.tga", saved(rgba, "TGA", compression="tga_rle" if rle else None))
+    keep(f"grey{ending}.tga", saved(grey, "TGA", compression="tga_rle" if rle else None))
+keep("palette.tga", saved(Image.fromarray(rgb).quantize(16), "TGA"))
+keep("upright.tga", saved(rgb, "TGA", orientation=1))
+keep("grey-alpha.tga", saved(Image.fromarray(rgba).convert("LA"), "TGA"))
+
+keep("rgb.qoi", b"qoif" + (6).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([3, 0, 0xFE, 10, 20, 30, 0xC2, 0x7A, 0x9F, 0x55, 0xFE, 200, 1, 77, 0x35, 0xC3, 0, 0, 0, 0, 0, 0, 0, 1]))
+keep("rgba.qoi", saved(rgba, "QOI") if "QOI" in Image.SAVE else b"")
+keep("png.ico", saved(Image.fromarray(scene(32, 32, 4)), "ICO", sizes=[(32, 32), (16, 16)]))
+keep("bmp.ico", saved(Image.fromarray(scene(16, 16, 4)), "ICO", sizes=[(16, 16)], bitmap_format="bmp"))
+# Of 5 and 6 bits levels are made in another way, within one; colours between two are within two.
+for kind in ["DXT1", "DXT3", "DXT5"]:
+    keep(f"{kind.lower()}.dds", saved(Image.fromarray(scene(24, 16, 4)), "DDS", pixel_format=kind), 2)
+large = scene(61, 47, 3, 2)
+# Lossy ones within a level: OpenJPEG's transform has other roundings.
+lossy = {"irreversible": True, "quality_mode": "dB", "quality_layers": [42]}
+keep("lossless.jp2", saved(rgb, "JPEG2000"))
+keep("lossless.j2k", saved(rgb, "JPEG2000", no_jp2=True))
+keep("lossy.jp2", saved(large, "JPEG2000", **lossy), 1)
+keep("grey.jp2", saved(grey, "JPEG2000"))
+keep("grey-lossy.jp2", saved(large[..., 0].copy(), "JPEG2000", **lossy), 1)
+keep("alpha.jp2", saved(rgba, "JPEG2000"))
+keep("tiles.jp2", saved(large, "JPEG2000", tile_size=(32, 32), progression="RPCL", num_resolutions=3))
+keep("grey-16.jp2", saved(Image.fromarray(grey.astype(numpy.uint16) * 3), "JPEG2000"))
+(out / "manifest.txt").write_text("\n".join(manifest) + "\n")

@@ -1,0 +1,117 @@
+//! Frames of animations beside Pillow's: `golden/frames/make_frames.py` makes the files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clip_core::ErrorKind;
+use clip_core::image::{Limits, decode, frames};
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/frames")
+}
+
+fn file(name: &str) -> Vec<u8> {
+    fs::read(directory().join(name)).unwrap()
+}
+
+fn levels(png: &[u8]) -> Vec<u8> {
+    assert!(png.starts_with(b"\x89PNG"));
+    decode(png, &Limits::default()).unwrap().pixels
+}
+
+#[test]
+fn frames_are_as_pillow_shows_them() {
+    let manifest = fs::read_to_string(directory().join("manifest.txt")).unwrap();
+    let mut bad = Vec::new();
+    for line in manifest.lines() {
+        let [name, width, height, times] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let [width, height] = [width, height].map(|side| side.parse::<usize>().unwrap());
+        let expected = file(&format!("{name}.raw"));
+        let given = frames(&file(name), 100, &Limits::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(given.len(), times.split(',').count(), "{name}");
+        for (i, (png, expected)) in given.iter().zip(expected.chunks(3 * width * height)).enumerate() {
+            let differ = levels(png).iter().zip(expected).filter(|(a, b)| a != b).count();
+            if differ > 0 {
+                bad.push(format!("{name} {i}: {differ} of {}", expected.len()));
+            }
+        }
+    }
+    assert!(manifest.lines().count() >= 20);
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// By their times: 100, 200 and 300 ms.
+#[test]
+fn fewer_frames_are_evenly_in_time() {
+    let bytes = file("keep.gif");
+    let all = frames(&bytes, 3, &Limits::default()).unwrap();
+    assert_eq!(frames(&bytes, 1, &Limits::default()).unwrap(), [all[2].clone()]);
+    assert_eq!(frames(&bytes, 2, &Limits::default()).unwrap(), [all[1].clone(), all[2].clone()]);
+}
+
+#[test]
+fn a_still_image_is_one_frame() {
+    let bytes = file("keep.gif");
+    let first = frames(&bytes, 3, &Limits::default()).unwrap().swap_remove(0);
+    let again = frames(&first, 16, &Limits::default()).unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(levels(&again[0]), levels(&first));
+}
+
+#[test]
+fn limits_and_damage() {
+    let bytes = file("over.png");
+    let few = Limits { max_pixels: 24 * 18 - 1, ..Limits::default() };
+    assert_eq!(frames(&bytes, 5, &few).unwrap_err().kind, ErrorKind::LimitExceeded);
+    // Five frames of a size that is allowed, and more than four times that together.
+    let enough_for_one = Limits { max_pixels: 24 * 18, ..Limits::default() };
+    assert_eq!(frames(&bytes, 5, &enough_for_one).unwrap_err().kind, ErrorKind::LimitExceeded);
+    assert_eq!(frames(&bytes, 1, &enough_for_one).unwrap().len(), 1);
+    for name in ["over.png", "lossless.webp", "previous.gif"] {
+        let bytes = file(name);
+        for end in [30, bytes.len() / 3, bytes.len() / 2] {
+            match frames(&bytes[..end], 16, &Limits::default()) {
+                Ok(given) => assert!(given.len() < 6, "{name}"),
+                Err(e) => assert_eq!(e.kind, ErrorKind::InvalidImage, "{name}: {e}"),
+            }
+        }
+    }
+    assert_eq!(frames(b"", 16, &Limits::default()).unwrap_err().kind, ErrorKind::InvalidImage);
+}
+
+/// xorshift.
+fn next(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 16) as usize
+}
+
+/// `FRAME_MUTATIONS` says how many.
+#[test]
+fn mutations() {
+    let count: usize = std::env::var("FRAME_MUTATIONS").map_or(1500, |count| count.parse().unwrap());
+    let manifest = fs::read_to_string(directory().join("manifest.txt")).unwrap();
+    let seeds: Vec<_> = manifest.lines().map(|line| file(line.split(' ').next().unwrap())).collect();
+    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
+    let (mut state, mut good) = (0x1234_5678_9abc_def1, 0);
+    for i in 0..count {
+        let mut bytes = seeds[i % seeds.len()].clone();
+        for _ in 0..=next(&mut state) % 3 {
+            let at = next(&mut state) % bytes.len();
+            match next(&mut state) % 3 {
+                0 => bytes[at] ^= 1 << (next(&mut state) % 8),
+                1 => bytes[at] = next(&mut state) as u8,
+                _ => bytes.truncate(at.max(13)),
+            }
+        }
+        match frames(&bytes, 4, &limits) {
+            Ok(given) => {
+                assert!(given.len() <= 4);
+                good += 1;
+            }
+            Err(e) => assert_ne!(e.kind, ErrorKind::Internal, "{e}"),
+        }
+    }
+    assert!(good > 0);
+}

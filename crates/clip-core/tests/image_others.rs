@@ -1,0 +1,121 @@
+//! JPEG 2000, PNM, TGA, ICO, QOI and DDS beside Pillow: `golden/others/make_others.py` makes the files.
+#![cfg(feature = "more-formats")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use clip_core::ErrorKind;
+use clip_core::image::{Grey16, Limits, ReadOptions, decode, decode_with, sniff};
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/others")
+}
+
+fn file(name: &str) -> Vec<u8> {
+    fs::read(directory().join(name)).unwrap()
+}
+
+/// Name, size, and by how much levels may differ.
+fn goldens() -> Vec<(String, [usize; 2], u8)> {
+    let manifest = fs::read_to_string(directory().join("manifest.txt")).unwrap();
+    let golden = |line: &str| {
+        let [name, width, height, differ] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        (name.to_owned(), [width, height].map(|side| side.parse().unwrap()), differ.parse().unwrap())
+    };
+    manifest.lines().map(golden).collect()
+}
+
+#[test]
+fn levels_are_pillows() {
+    let mut bad = Vec::new();
+    for (name, [width, height], differ) in goldens() {
+        let bytes = file(&name);
+        let given = match decode(&bytes, &Limits::default()) {
+            Ok(picture) => picture,
+            Err(e) => {
+                bad.push(format!("{name}: {e}"));
+                continue;
+            }
+        };
+        assert_eq!((given.width as usize, given.height as usize), (width, height), "{name}");
+        let expected = file(&format!("{name}.raw"));
+        let most = given.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        if most > differ {
+            let count = given.pixels.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            bad.push(format!("{name}: by up to {most}, {count} of {}", expected.len()));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert!(goldens().len() >= 25);
+}
+
+#[test]
+fn grey_of_16_bits() {
+    let scale = ReadOptions { grey16: Grey16::Scale, ..ReadOptions::default() };
+    let (cut, remarks) = decode_with(&file("p5-16.pgm"), ReadOptions::default()).unwrap();
+    assert!(remarks.clipped && cut.pixels.contains(&255));
+    let (scaled, remarks) = decode_with(&file("p5-16.pgm"), scale).unwrap();
+    assert!(!remarks.clipped && scaled.pixels != cut.pixels);
+}
+
+/// A TGA has no mark: nothing else may be taken for one.
+#[test]
+fn what_is_no_tga() {
+    for (name, ..) in goldens() {
+        let format = sniff(&file(&name)).unwrap();
+        assert_eq!(format.extensions().contains(&"tga"), name.ends_with(".tga"), "{name}");
+    }
+    let bytes = file("rgb.tga");
+    for (at, value) in [(1, 2), (2, 4), (3, 1), (7, 24), (16, 23), (17, 0xc0), (12, 0)] {
+        let mut other = bytes.clone();
+        other[at] = value;
+        if at == 12 {
+            other[13] = 0;
+        }
+        assert!(sniff(&other).is_err(), "{at}");
+    }
+    assert!(sniff(&bytes[..bytes.len() / 2]).is_err());
+    let mut state = 1u64;
+    for _ in 0..100_000 {
+        let noise: [u8; 64] = std::array::from_fn(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        });
+        assert!(sniff(&noise).is_err());
+    }
+}
+
+/// `OTHER_MUTATIONS` says how many files are damaged.
+#[test]
+fn limits_and_damage() {
+    let large = b"P6\n100000 100000\n255\n";
+    assert_eq!(decode(large, &Limits::default()).unwrap_err().kind, ErrorKind::LimitExceeded);
+    let limits = Limits { max_pixels: 1 << 16, ..Limits::default() };
+    let mut state = 7u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    let seeds: Vec<_> = goldens().iter().map(|(name, ..)| file(name)).collect();
+    let count: usize = std::env::var("OTHER_MUTATIONS").map_or(1000, |count| count.parse().unwrap());
+    for i in 0..count {
+        let mut bytes = seeds[i % seeds.len()].clone();
+        for _ in 0..=next() % 3 {
+            let at = next() % bytes.len();
+            match next() % 3 {
+                0 => bytes[at] ^= 1 << (next() % 8),
+                1 => bytes[at] = next() as u8,
+                _ => bytes.truncate(at.max(4)),
+            }
+        }
+        if let Err(e) = decode(&bytes, &limits) {
+            assert_ne!(e.kind, ErrorKind::Internal, "{e}");
+        }
+    }
+    for (name, ..) in goldens() {
+        let bytes = file(&name);
+        let cut = decode(&bytes[..bytes.len() / 2], &Limits::default());
+        // Plain text may end anywhere in a number.
+        assert!(cut.is_err(), "{name}");
+    }
+}

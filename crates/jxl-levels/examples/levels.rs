@@ -1,0 +1,20 @@
+//! Writes a picture's levels, for the scripts beside the tests: `levels FILE.jxl OUT.rgb`.
+
+use std::time::Instant;
+
+use jxl_levels::{Decoder, Env, Levels};
+
+fn main() {
+    let [file, out] = [1, 2].map(|i| std::env::args().nth(i).expect("FILE.jxl OUT.rgb"));
+    let bytes = std::fs::read(file).expect("a file");
+    let begin = Instant::now();
+    let decoder = Decoder::new(&bytes).expect("a header");
+    let picture = decoder.decode(&Env::default()).expect("a picture");
+    let took = begin.elapsed();
+    let (kind, levels) = match picture.levels {
+        Levels::Rgb(levels) => ("rgb", levels),
+        Levels::Grey16(levels) => ("grey16", levels),
+    };
+    println!("{} {} {kind} {} {}", decoder.width(), decoder.height(), decoder.orientation(), took.as_millis());
+    std::fs::write(out, levels).expect("written");
+}

@@ -1,0 +1,91 @@
+//! The boxes around a codestream (ISO/IEC 18181-2). A file may also be the codestream alone.
+
+use crate::error::{Error, Result};
+use crate::header::LONGEST;
+
+const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
+
+/// What a file has in its boxes.
+#[derive(Clone, Copy, Debug)]
+pub struct Container<'a> {
+    /// The first bytes of the codestream, and how many there are of them.
+    head: ([u8; LONGEST], usize),
+    /// The metadata, without the offset before them.
+    pub exif: Option<&'a [u8]>,
+    pub xmp: Option<&'a [u8]>,
+    /// How to make a JPEG of the codestream.
+    pub jpeg: Option<&'a [u8]>,
+}
+
+impl<'a> Container<'a> {
+    pub fn read(bytes: &'a [u8]) -> Result<Self> {
+        let mut container = Self { head: ([0; LONGEST], 0), exif: None, xmp: None, jpeg: None };
+        if bytes.starts_with(b"\xff\x0a") {
+            container.add(bytes);
+            return Ok(container);
+        }
+        if !bytes.starts_with(SIGNATURE) {
+            return Err(Error::NotJxl);
+        }
+        for (kind, body) in Boxes(bytes) {
+            match &kind {
+                b"jxlc" => container.add(body),
+                // Behind a number.
+                b"jxlp" => container.add(body.get(4..).unwrap_or_default()),
+                b"Exif" if container.exif.is_none() => container.exif = behind_offset(body),
+                b"xml " if container.xmp.is_none() => container.xmp = Some(body),
+                b"jbrd" if container.jpeg.is_none() => container.jpeg = Some(body),
+                _ => {}
+            }
+        }
+        Ok(container)
+    }
+
+    fn add(&mut self, codestream: &[u8]) {
+        let (head, len) = &mut self.head;
+        for (to, from) in head.iter_mut().skip(*len).zip(codestream) {
+            *to = *from;
+            *len += 1;
+        }
+    }
+
+    /// The first bytes of the codestream.
+    pub fn head(&self) -> &[u8] {
+        self.head.0.get(..self.head.1).unwrap_or_default()
+    }
+}
+
+/// EXIF data begin at an offset, which is nearly always 0. Pillow's plugin writes none.
+fn behind_offset(body: &[u8]) -> Option<&[u8]> {
+    if body.starts_with(b"II\x2a\0") || body.starts_with(b"MM\0\x2a") {
+        return Some(body);
+    }
+    let (offset, rest) = body.split_first_chunk()?;
+    rest.get(u32::from_be_bytes(*offset) as usize..)
+}
+
+/// Boxes one after the other, up to one that is not whole.
+pub struct Boxes<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Boxes<'a> {
+    type Item = ([u8; 4], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (size, rest) = self.0.split_first_chunk()?;
+        let (kind, mut rest) = rest.split_first_chunk::<4>()?;
+        let body = match u32::from_be_bytes(*size) {
+            // To the end of the file.
+            0 => rest.len(),
+            1 => {
+                let (size, after) = rest.split_first_chunk()?;
+                rest = after;
+                usize::try_from(u64::from_be_bytes(*size)).ok()?.checked_sub(16)?
+            }
+            size => (size as usize).checked_sub(8)?,
+        };
+        // Of one that was cut off, what there is.
+        let (body, rest) = rest.split_at(body.min(rest.len()));
+        self.0 = rest;
+        Some((*kind, body))
+    }
+}
