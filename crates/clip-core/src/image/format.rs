@@ -11,6 +11,8 @@ use super::jxl;
 use super::signatures::{Other, signature};
 use super::textual::describe;
 use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
+#[cfg(feature = "more-formats")]
+use super::{jpeg2000, others};
 use crate::{Error, Result};
 
 /// An image format that [`super::decode`] reads.
