@@ -30,7 +30,7 @@ SELECT outcome(convert_to(repeat('long ', 100000), 'UTF8'));
 -- a picture that nothing here reads, with the way out
 \set VERBOSITY default
 SELECT clip_embed_image('\x0000001866747970637278200000000063727820') IS NULL;
-SELECT outcome('\xff0a0000') AS jpeg_xl;
+SELECT outcome('\x384250530001') AS photoshop;
 
 -- cut off anywhere: refused, unless every pixel is there (what follows the pixels of a GIF and a PNG may be missing, as
 -- in Pillow); never a half-grey picture

@@ -19,7 +19,7 @@ SELECT hint(convert_to(given, 'UTF8')) FROM unnest(ARRAY[encode(picture('0000ff'
 	'data:image/png;base64,iVBORw0KGgo=', '\xffd8ffe0', '<html><body>404 Not Found', '<svg/>', '{"error": "gone"}',
 	E'version https://git-lfs.github.com/spec/v1\noid sha256:00', '%PDF-1.7', 'photos/cat.jpg', 'https://example.org/cat.jpg', 'a cat']) given;
 SELECT hint(''), hint(repeat('\000', 10)::bytea);
-SELECT hint('\x0000001866747970686569630000000068656963'), hint('\x000000186674797069736f6d00000200'), hint('\x384250530001');
+SELECT hint('\x0000001866747970637278200000000063727820'), hint('\x000000186674797069736f6d00000200'), hint('\x384250530001');
 
 -- truncated images: refused, unless they are asked for
 SELECT hint(picture('0000ff', 30));
