@@ -19,6 +19,6 @@ fn clip_image_frames(image: &[u8], at_most: i32) -> Vec<Vec<u8>> {
 
 /// `(image bytea)`
 #[pg_extern(sql = false)]
-fn clip_image_preview<'a>(image: &'a [u8]) -> Option<&'a [u8]> {
+fn clip_image_preview(image: &[u8]) -> Option<&[u8]> {
     session::image_preview(image).or_raise()
 }
