@@ -16,3 +16,5 @@ command -v cargo >/dev/null ||
 rust=$(rustc --version | sed -E 's/^rustc ([0-9]+\.[0-9]+).*/\1/')
 [ "$(printf '1.95\n%s\n' "$rust" | sort -V | head -n1)" = 1.95 ] ||
 	fail "Rust $rust is too old: expected 1.95 or later." "Update it with \"rustup update stable\", or install it from https://rustup.rs."
+# pgrx formats the bindings that it makes of PostgreSQL's headers.
+command -v rustfmt >/dev/null || fail "rustfmt is missing: run \"rustup component add rustfmt\", or install it"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs rustc and cargo from Debian 13's backports, and the certificates without which cargo fetches nothing.
+# Installs rustc and cargo from Debian 13's backports, rustfmt, which pgrx runs, and the certificates without which cargo fetches nothing.
 # apt reads a configuration of its own in a temporary directory, so that the machine's stays as it is.
 set -euo pipefail
 suite=trixie-backports
@@ -19,7 +19,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$work/sources"
 	-o "Dir::State::lists=$work/lists" -o "Dir::Cache::pkgcache=" -o "Dir::Cache::srcpkgcache=" -o "APT::Sandbox::User=root")
 
-echo "installing: rustc, cargo and ca-certificates from $suite"
+echo "installing: rustc, cargo, rustfmt and ca-certificates from $suite"
 ${SUDO:-} "${apt[@]}" update
-${SUDO:-} "${apt[@]}" install -y --no-install-recommends -t "$suite" rustc cargo ca-certificates >/dev/null
+${SUDO:-} "${apt[@]}" install -y --no-install-recommends -t "$suite" rustc cargo rustfmt ca-certificates >/dev/null
 ${SUDO:-} rm -rf "$work/lists"
