@@ -43,7 +43,7 @@ fn upright_levels_are_those_of_pillow() {
 #[test]
 fn limits_hold() {
     let bytes = fs::read(golden("8-420-24x18-full.avif")).unwrap();
-    let limits = |max_bytes, max_pixels| Limits { max_bytes, max_pixels, ..Limits::default() };
+    let limits = |max_bytes, max_pixels| Limits { max_bytes, max_pixels };
     assert!(decode(&bytes, &limits(bytes.len(), 24 * 18)).is_ok());
     for limits in [limits(bytes.len() - 1, 24 * 18), limits(bytes.len(), 24 * 18 - 1)] {
         assert_eq!(decode(&bytes, &limits).unwrap_err().kind, ErrorKind::LimitExceeded);
