@@ -86,7 +86,7 @@ def paths_of(path, module):
                 inline.pop()
         elif word == "mod" and words[i + 2:i + 3] == ["{"]:
             inline.append((words[i + 1], depth))
-        elif word == "use":
+        elif word == "use" and words[i + 1:i + 2] != ["<"]:  # which captures lifetimes
             paths, end = tree(words, i + 1, [])
             yield from ((line, absolute(names)) for names in paths if names[0] in ("crate", "self", "super"))
             i = end

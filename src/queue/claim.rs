@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clip_core::Model;
+use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::spi::{self, SpiClient};
 
@@ -192,8 +193,11 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         return ledger::wait_for_lock(client, &jobs);
     }
     let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
-        ledger::delete(client, ledger::ids(&jobs), true)?;
-        return Ok(());
+        // Who detaches a table takes its jobs along. Of one that is there a restore may bring the jobs before the rest.
+        if is_there(first.relation) {
+            return ledger::wait_for_lock(client, &jobs);
+        }
+        return ledger::delete(client, ledger::ids(&jobs), true);
     };
     if table.key_columns == 0 {
         let failure = Failure::new(
@@ -233,6 +237,11 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
         batch.groups.push(Group { table, model, items, to_clear });
     }
     Ok(())
+}
+
+fn is_there(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up in PostgreSQL's caches; 0 where there is none.
+    unsafe { pg_sys::get_rel_relkind(relation) != 0 }
 }
 
 fn fail_all(client: &mut SpiClient<'_>, jobs: &[Job], failure: &Failure, batch: &mut Batch) -> spi::Result<()> {
