@@ -17,14 +17,15 @@ const MOST_TIMES: usize = 4;
 /// Bytes beside those of the picture shown.
 pub fn needs(source: &Source) -> Result<usize> {
     let (mut most, mut work, mut kept) = (0, 0usize, 0);
-    let allowed = source.width.saturating_mul(source.height).saturating_mul(MOST_TIMES).saturating_add(ALLOWED);
+    let allowed =
+        source.turn.width.saturating_mul(source.turn.height).saturating_mul(MOST_TIMES).saturating_add(ALLOWED);
     for (i, _) in places(source) {
         let coded = source.coded(i)?;
         let picture = coded.picture()?;
         let (width, height) = picture.coded()?;
         work = work.saturating_add(width.saturating_mul(height));
         if work > allowed {
-            return Err(Error::TooMuch("its tiles are much larger than the picture"));
+            return Err(Error::TooMuch("what is coded is much larger than the picture"));
         }
         let format = picture.format()?;
         if let Some(part) = source.turn.upsampled

@@ -17,8 +17,6 @@ use crate::{Error, Result};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
-    let (width, height) = size(decoder.stored());
-    check_pixels(Heic, width, height, &options.limits)?;
     let (width, height) = size((decoder.width(), decoder.height()));
     check_pixels(Heic, width, height, &options.limits)?;
     let refused = Cell::new(None);
