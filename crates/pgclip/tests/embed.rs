@@ -147,15 +147,19 @@ fn odd_images_are_a_choice() {
         std::fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
+    let run = |arguments: &[&str]| models.run([&["embed", "tiny"], arguments].concat());
     let vector = |arguments: &[&str]| {
-        let output = models.run([&["embed", "tiny"], arguments].concat()).ok();
-        lines(&output)[0]["embedding"].clone()
+        let run = run(arguments);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        lines(&run.stdout)[0]["embedding"].clone()
     };
     let (whole, cut) = (write("whole.bmp", &bitmap(4)), write("cut.bmp", &bitmap(2)));
     let error = models.run(["embed", "tiny", "--image", &cut]).fails(1);
     assert!(error.contains("cut.bmp: truncated BMP image"), "{error}");
-    let in_part = vector(&["--truncated-images", "embed", "--image", &cut]);
-    assert_ne!(in_part, vector(&["--image", &whole]));
+    let in_part = run(&["--truncated-images", "embed", "--image", &cut]);
+    assert_eq!(in_part.code, 0, "{}", in_part.stderr);
+    assert!(in_part.stderr.contains("cut.bmp: BMP image is truncated or damaged, embedded"), "{}", in_part.stderr);
+    assert_ne!(lines(&in_part.stdout)[0]["embedding"], vector(&["--image", &whole]));
 
     // Both levels are white where they are cut, and a twentieth and a half of it where they are not.
     let wide = write("wide.tif", &wide_grey([3_000, 33_000]));

@@ -31,7 +31,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
         place(&rgb, &picture, (width as usize, height as usize), area)?
     };
     let orientation = exif::orientation(file.exif, file.xmp);
-    let remarks = Remarks { incomplete: (picture.missing > 0).then_some(WebP), ..Remarks::default() };
+    let remarks = Remarks { incomplete: file.is_cut.then_some(WebP), ..Remarks::default() };
     Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels }, orientation) })
 }
 
@@ -65,6 +65,8 @@ fn place(rgb: &[u8], picture: &Picture, canvas: (usize, usize), area: usize) -> 
 
 #[derive(Default)]
 struct Container<'a> {
+    /// The file ends before its chunks do.
+    is_cut: bool,
     canvas: Option<(u32, u32)>,
     picture: Option<Picture<'a>>,
     exif: Option<&'a [u8]>,
@@ -86,16 +88,17 @@ impl<'a> Container<'a> {
         let size = u32_le(bytes, 4).ok_or_else(|| truncated(WebP))?;
         let chunks = size.checked_sub(4).ok_or_else(|| damaged(WebP, "container is empty"))? as usize;
         let rest = bytes.get(12..).unwrap_or_default();
-        let body = match rest.get(..chunks) {
-            Some(body) => body,
-            None if cut == Truncated::Accept => rest,
+        let (body, is_cut) = match rest.get(..chunks) {
+            Some(body) => (body, false),
+            None if cut == Truncated::Accept => (rest, true),
             None => return Err(truncated(WebP)),
         };
-        let mut file = Self::default();
+        let mut file = Self { is_cut, ..Self::default() };
         for (kind, data, missing) in Chunks(body) {
             if missing > 0 && cut == Truncated::Refuse {
                 return Err(truncated(WebP));
             }
+            file.is_cut |= missing > 0;
             match &kind {
                 b"VP8X" if file.canvas.is_none() => {
                     let side = |at| u24_le(data, at).map(|v| v + 1).ok_or_else(|| truncated(WebP));
