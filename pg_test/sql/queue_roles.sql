@@ -86,6 +86,7 @@ CREATE TRIGGER hand AFTER INSERT ON clip_queue_roles.mine FOR EACH ROW EXECUTE F
 INSERT INTO clip_queue_roles.mine VALUES (2, 'x');
 \set VERBOSITY default
 RESET ROLE;
+SELECT attempts, pauses > 0 AS waits FROM clip.queue;
 DROP SCHEMA clip_queue_roles CASCADE;
 SELECT count(*) FROM clip.queue;
 DROP ROLE clip_owner, clip_writer;

@@ -47,8 +47,8 @@ BEGIN
 	DELETE FROM clip.failures f USING pg_event_trigger_dropped_objects() d
 	WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = f.relation::oid
 		AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = f.embedding_column);
-	-- A partition is not in clip.tables, but its rows may wait. To look for them takes the longer, the more rows wait.
-	IF EXISTS (SELECT FROM clip.tables t WHERE t.mode = 'async') THEN
+	-- A partition is not in clip.tables, nor is a table that was never attached, but rows may wait.
+	IF EXISTS (SELECT FROM clip.queue) THEN
 		DELETE FROM clip.queue q USING pg_event_trigger_dropped_objects() d
 		WHERE d.object_type = 'table' AND NOT d.is_temporary AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.relation::oid;
 	END IF;

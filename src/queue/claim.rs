@@ -34,6 +34,9 @@ thread_local! {
 /// Partitions of a claim at most.
 const RELATIONS: usize = 16;
 
+/// How often jobs of a table that nobody has attached are looked at again, once a minute: a day.
+const UNKNOWN: i32 = 1440;
+
 /// Rows of one column and one model.
 pub struct Group {
     pub table: Attachment,
@@ -194,10 +197,13 @@ fn group(client: &mut SpiClient<'_>, jobs: Vec<Job>, room: &mut usize, batch: &m
     }
     let Some(table) = Attachment::find(client, first.relation, &first.column)? else {
         // Who detaches a table takes its jobs along. Of one that is there a restore may bring the jobs before the rest.
-        if is_there(first.relation) {
-            return ledger::wait_for_lock(client, &jobs);
+        let is_there = is_there(first.relation);
+        if is_there && let Some(turn) = &batch.turn {
+            pause(turn.root.to_u32());
         }
-        return ledger::delete(client, ledger::ids(&jobs), true);
+        let (wait, over): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| is_there && job.pauses < UNKNOWN);
+        ledger::wait_for_lock(client, &wait)?;
+        return ledger::delete(client, ledger::ids(&over), true);
     };
     if table.key_columns == 0 {
         let failure = Failure::new(

@@ -39,6 +39,7 @@ const SIGNATURES: &[(usize, &[u8], Other)] = {
         (0, b"gimp xcf", Picture("GIMP")),
         (0, b"BPG\xfb", Picture("BPG")),
         (0, b"\x8aMNG\r\n\x1a\n", Picture("MNG")),
+        (0, b"\x01\xda\0", Picture("SGI")),
         (0, b"\x01\xda\x01", Picture("SGI")),
         (0, b"\xd7\xcd\xc6\x9a", Picture("WMF")),
         (40, b" EMF", Picture("EMF")),
