@@ -133,17 +133,20 @@ fn frame(data: &[u8], missing: usize, cut: Truncated) -> Result<Option<Picture<'
     Err(damaged(WebP, "no picture in the first frame"))
 }
 
+/// What a bitstream says of its picture. `None` where it ends before.
+pub(super) fn coded_size(kind: [u8; 4], data: &[u8]) -> Option<(u32, u32)> {
+    if &kind == b"VP8L" {
+        // A signature byte, then 14 bits each for width and height less one.
+        return u32_le(data, 1).map(|bits| ((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1));
+    }
+    // Three bytes of frame tag, three of start code, then two sides of 14 bits under 2 bits of scale.
+    let side = |at| u16_le(data, at).map(|v| u32::from(v & 0x3fff));
+    side(6).zip(side(8))
+}
+
 impl<'a> Picture<'a> {
     fn read(kind: [u8; 4], data: &'a [u8], missing: usize, at: (u32, u32)) -> Result<Self> {
-        let size = if &kind == b"VP8L" {
-            // A signature byte, then 14 bits each for width and height less one.
-            let bits = u32_le(data, 1).ok_or_else(|| truncated(WebP))?;
-            ((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1)
-        } else {
-            // Three bytes of frame tag, three of start code, then two sides of 14 bits under 2 bits of scale.
-            let side = |at| u16_le(data, at).map(|v| u32::from(v & 0x3fff)).ok_or_else(|| truncated(WebP));
-            (side(6)?, side(8)?)
-        };
+        let size = coded_size(kind, data).ok_or_else(|| truncated(WebP))?;
         Ok(Self { kind, data, missing, size, at })
     }
 

@@ -5,9 +5,9 @@ use image_webp::WebPDecoder;
 use crate::Result;
 use crate::image::decode::{damaged, look, truncated};
 use crate::image::format::Format::WebP;
-use crate::image::reader::{Pieces, slice, u8_at, u16_le, u24_le, u32_le};
+use crate::image::reader::{Pieces, slice, u8_at, u24_le, u32_le};
 use crate::image::vp8;
-use crate::image::webp::{Chunks, webp_error};
+use crate::image::webp::{Chunks, coded_size, webp_error};
 use crate::memory::{with_capacity, zeroed};
 
 /// One frame of an animation.
@@ -97,13 +97,7 @@ fn frame(data: &[u8]) -> Result<Frame<'_>> {
 impl Frame<'_> {
     /// The bitstream says the same size.
     fn checked(self) -> Result<Self> {
-        let size = if &self.kind == b"VP8L" {
-            u32_le(self.data, 1).map(|bits| ((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
-        } else {
-            let side = |at| u16_le(self.data, at).map(|v| u32::from(v & 0x3fff));
-            side(6).zip(side(8))
-        };
-        match size {
+        match coded_size(self.kind, self.data) {
             Some(size) if size == self.size => Ok(self),
             Some(_) => Err(damaged(WebP, "headers disagree")),
             None => Err(truncated(WebP)),
