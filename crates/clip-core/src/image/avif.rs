@@ -1,25 +1,20 @@
 //! AVIF: the picture to be shown, as `avif-levels` decodes it to Pillow's levels. Here are the limits.
 
-use std::cell::Cell;
+use avif_levels::{Decoder, Error as Fault};
 
-use avif_levels::{Decoder, Env, Error as Fault};
-
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
+use super::env::within;
 use super::estimate::Need;
 use super::format::Format::Avif;
 use super::options::ReadOptions;
 use super::{Rgb8, exif};
-use crate::memory::zeroed;
 use crate::{Error, Result};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = size(&decoder);
     check_pixels(Avif, width, height, &options.limits)?;
-    let refused = Cell::new(None);
-    let zeroed = |len| zeroed(len).map_err(|e| refused.set(Some(e))).ok();
-    let env = Env { zeroed: &zeroed, go_on: &go_on };
-    let pixels = decoder.decode(&env).map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))?;
+    let pixels = within(|env| decoder.decode(env), refusal)?;
     Ok(Decoded::rgb(Rgb8 { width, height, pixels }, orientation(&decoder)))
 }
 
@@ -39,11 +34,6 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
 fn size(decoder: &Decoder) -> (u32, u32) {
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
     (side(decoder.width()), side(decoder.height()))
-}
-
-fn go_on() -> bool {
-    look();
-    true
 }
 
 fn refusal(fault: Fault) -> Error {

@@ -4,16 +4,16 @@
 //! one of it.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 
-use jpeg_levels::{Colour, Decoder, Env, Error as Fault, Output, Unsupported, Warnings};
+use jpeg_levels::{Colour, Decoder, Error as Fault, Output, Unsupported, Warnings};
 
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
+use super::env::within;
 use super::estimate::Need;
 use super::format::Format::Jpeg;
 use super::ycc::Levels;
 use super::{ReadOptions, Remarks, Rgb8, Truncated, exif};
-use crate::memory::{reserve, zeroed};
+use crate::memory::reserve;
 use crate::{Error, Result};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
@@ -22,15 +22,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     check_pixels(Jpeg, width, height, &options.limits)?;
     let orientation = orientation(&decoder)?;
     let (output, levels) = output(&decoder);
-    let refused = Cell::new(None);
-    let env = Env {
-        zeroed: &|len| zeroed(len).map_err(|e| refused.set(Some(e))).ok(),
-        go_on: &|| {
-            look();
-            true
-        },
-    };
-    let mut picture = decoder.decode(output, &env).map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))?;
+    let mut picture = within(|env| decoder.decode(output, env), refusal)?;
     // libjpeg fills up with grey. A picture that is grey from the middle on must not become an embedding unasked.
     let Warnings { truncated: cut, lost, missing, .. } = picture.warnings;
     let incomplete = cut || lost || missing;

@@ -3,35 +3,28 @@
 //!
 //! Of an animation the plugin gives the last frame, by mistake; here it is the first one, as of other formats.
 
-use std::cell::Cell;
+use jxl_levels::{Decoder, Error as Fault, Levels};
 
-use jxl_levels::{Decoder, Env, Error as Fault, Levels};
-
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
+use super::env::within;
 use super::estimate::Need;
 use super::format::Format::Jxl;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::{Rgb8, exif, grey16};
-use crate::memory::zeroed;
 use crate::{Error, Result};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);
     check_pixels(Jxl, width, height, &options.limits)?;
-    let refused = Cell::new(None);
-    let env = Env {
-        zeroed: &|len| zeroed(len).map_err(|e| refused.set(Some(e))).ok(),
-        go_on: &|| {
-            look();
-            true
+    let decoded = within(
+        |env| match options.truncated {
+            Truncated::Refuse => decoder.decode(env),
+            Truncated::Accept => decoder.decode_incomplete(env),
         },
-    };
-    let picture = match options.truncated {
-        Truncated::Refuse => decoder.decode(&env),
-        Truncated::Accept => decoder.decode_incomplete(&env),
-    };
-    let picture = picture.map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))?;
+        refusal,
+    );
+    let picture = decoded?;
     let mut remarks = Remarks { incomplete: picture.is_cut.then_some(Jxl), clipped: false };
     let pixels = match picture.levels {
         Levels::Rgb(pixels) => pixels,

@@ -15,6 +15,7 @@
 mod avif;
 mod bmp;
 mod decode;
+mod env;
 mod estimate;
 mod exif;
 mod format;

@@ -1,15 +1,13 @@
 //! TIFF: the first page, as `tiff-levels` decodes it to Pillow's levels. Here are the limits.
 
-use std::cell::Cell;
-
 use tiff_levels::{Decoder, Env, Error as Fault, Options, Range, Scale};
 
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
+use super::env::{go_on, within};
 use super::estimate::Need;
 use super::format::Format::Tiff;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::{Rgb8, exif, grey16, raw};
-use crate::memory::zeroed;
 use crate::{Error, Result};
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
@@ -20,14 +18,8 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = size(&decoder);
     check_pixels(Tiff, width, height, &options.limits)?;
-    let refused = Cell::new(None);
-    let zeroed = |len| zeroed(len).map_err(|e| refused.set(Some(e))).ok();
-    let env = Env { zeroed: &zeroed, go_on: &go_on };
     let gaps = options.truncated == Truncated::Accept;
-    let decode = |scale| {
-        let decoded = decoder.decode_with(&env, Options { scale, gaps });
-        decoded.map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))
-    };
+    let decode = |scale| within(|env| decoder.decode_with(env, Options { scale, gaps }), refusal);
     let mut picture = decode(Scale::default())?;
     let mut remarks = Remarks { incomplete: picture.incomplete.then_some(Tiff), ..Remarks::default() };
     if let Some(Range { darkest, brightest, whole }) = picture.range {
@@ -54,11 +46,6 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
 fn size(decoder: &Decoder) -> (u32, u32) {
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
     (side(decoder.width()), side(decoder.height()))
-}
-
-fn go_on() -> bool {
-    look();
-    true
 }
 
 fn refusal(fault: Fault) -> Error {
