@@ -8,6 +8,7 @@ use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, format_names};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
+use crate::database::Target;
 
 /// Install and try CLIP models for pg_clip.
 ///
@@ -238,6 +239,20 @@ impl Images {
             truncated: if self.truncated_images == "embed" { Truncated::Accept } else { Truncated::Refuse },
             grey16: if self.gray16 == "scale" { Grey16::Scale } else { Grey16::Clip },
         }
+    }
+}
+
+/// Which server, and database.
+#[derive(Args)]
+pub struct Database {
+    /// The database: a URL, words as `host=... dbname=...`, or a name [default: as psql, by PGHOST, PGDATABASE, ...]
+    #[arg(short, long, value_name = "URL")]
+    database: Option<String>,
+}
+
+impl Database {
+    pub fn target(&self) -> Result<Target> {
+        Target::new(self.database.as_deref())
     }
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod calibrate;
 mod card;
+mod database;
 mod embed;
 mod evaluate;
 mod files;
