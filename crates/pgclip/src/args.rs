@@ -7,8 +7,8 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, format_names};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
-use crate::calibrate;
 use crate::database::Target;
+use crate::{calibrate, load};
 
 /// Install and try CLIP models for pg_clip.
 ///
@@ -72,6 +72,12 @@ pub enum Command {
         #[command(flatten)]
         models: Models,
     },
+    /// Load pictures and texts into a table of a database
+    ///
+    /// Called again, it sends what is new or changed since. Rows of pictures have their paths as content_ref, and size,
+    /// mtime, sha256, width and height in metadata. Rows of texts have the text, and the other columns of its line.
+    /// Exit status: 0 if all is loaded, 3 if some files could not be, 1 for another failure, 2 for a wrong option.
+    Load(Box<load::Options>),
     /// List the models that `pull` knows by a short name
     Known,
     /// Print what an import would do, without doing it

@@ -10,6 +10,7 @@ mod evaluate;
 mod files;
 mod interrupt;
 mod known;
+mod load;
 mod manual;
 mod models;
 mod progress;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     clip_core::image::quiet_decoders();
     match run(args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             eprintln!("pgclip: {e}");
             if let Some(hint) = e.hint {
@@ -41,8 +42,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(parsed: Parsed) -> Result<()> {
-    match parsed.command {
+fn run(parsed: Parsed) -> Result<ExitCode> {
+    let done = match parsed.command {
+        Command::Load(options) => return load::load(&options),
         Command::Import { source, name, licence, models } => {
             models::import(&source, name.as_deref(), licence.as_deref(), &models.open()?)
         }
@@ -82,5 +84,6 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Embed { name, precision, reading, threads, models, .. } => {
             embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

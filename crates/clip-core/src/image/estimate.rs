@@ -40,6 +40,13 @@ pub fn estimate_hash(bytes: &[u8], limits: &Limits) -> Estimate {
     estimate_with(bytes, limits, phash::needed)
 }
 
+/// Width and height in pixels as they are stored, which an orientation may turn; by the header alone. `None` where nothing is known of
+/// it.
+pub fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let need = sniff(bytes).ok()?.need(bytes)?;
+    Some((need.width, need.height)).filter(|(width, height)| *width > 0 && *height > 0)
+}
+
 /// `needed`: bytes that a picture of so many columns and rows takes once it is decoded.
 pub(super) fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) -> usize) -> Estimate {
     let nothing = Estimate { what: "image".to_owned(), bytes: 0, deaf: false };

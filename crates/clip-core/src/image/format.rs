@@ -247,6 +247,11 @@ impl Format {
     }
 }
 
+/// Ends of the names of files that are read here, in lower case.
+pub fn format_extensions() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().flat_map(|facts| facts.extensions).copied()
+}
+
 /// The names of all, as a sentence lists them.
 pub fn format_names() -> String {
     let names: Vec<_> = Format::all().map(Format::name).collect();

@@ -49,8 +49,8 @@ mod webp;
 mod ycc;
 
 pub use decode::{decode, decode_with, quiet_decoders};
-pub use estimate::{Estimate, estimate, estimate_hash};
-pub use format::{Format, format_names, sniff};
+pub use estimate::{Estimate, estimate, estimate_hash, size};
+pub use format::{Format, format_extensions, format_names, sniff};
 pub use frames::{MOST_FRAMES, estimate_frames, frames};
 pub use normalize::normalize;
 pub use options::{Grey16, ReadOptions, Remarks, Truncated};
