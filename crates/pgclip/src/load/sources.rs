@@ -20,7 +20,7 @@ use super::options::Options;
 use super::report::Failure;
 
 /// Of cameras' raw files, whose own JPEG is loaded.
-const RAW: [&str; 9] = ["dng", "cr2", "cr3", "nef", "nrw", "arw", "pef", "rw2", "orf"];
+const RAW: [&str; 10] = ["dng", "cr2", "cr3", "nef", "nrw", "arw", "pef", "rw2", "orf", "raf"];
 
 /// One picture, not read yet.
 pub struct Candidate {
