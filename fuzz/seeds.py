@@ -241,7 +241,7 @@ def manifests():
     }.items():
         for size in (1400, 2000, 4000):
             files = {f: {"bytes": size, "sha256": "0" * 64} for f in ("tokenizer.json", "tokenizer.safetensors", "weights.f32.safetensors")}
-            manifest = {"format": FORMAT, "fingerprint": "0" * 64, "licence": "MIT", "parameters": 1, "tensors": "0" * 64, "files": files}
+            manifest = {"format": FORMAT, "fingerprint": "0" * 64, "license": "MIT", "parameters": 1, "tensors": "0" * 64, "files": files}
             put("manifest", f"{name}-{size}", json.dumps(manifest | {"spec": spec | change}).encode())
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cargo-deny: licences, sources and duplicates of what is linked, and, where the database of advisories can be fetched, those.
+# cargo-deny: licenses, sources and duplicates of what is linked, and, where the database of advisories can be fetched, those.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools

@@ -52,6 +52,6 @@ for group, wanted in PER_GROUP.items():
         pictures.append({"file": f"pictures/{slug}.png", "en": concept["label"].lower()} |
                         {language: found.get(concept["hexcode"]) for language, found in labels.items()})
 queries = [{"text": text, "language": language} for language, texts in QUERIES.items() for text in texts]
-(out.parent / "evalset.json").write_text(json.dumps({"style": "OpenMoji", "licence": "CC BY-SA 4.0", "pictures": pictures, "queries": queries},
+(out.parent / "evalset.json").write_text(json.dumps({"style": "OpenMoji", "license": "CC BY-SA 4.0", "pictures": pictures, "queries": queries},
                                                     ensure_ascii=False, indent=0) + "\n")
 print(len(list(out.glob("*.png"))), "pictures,", sum(f.stat().st_size for f in out.glob("*.png")), "bytes")

@@ -20,7 +20,8 @@ DROP FUNCTION clip.index_build_running();
 DROP FUNCTION clip.drop_change_trigger(regclass, name);
 DROP FUNCTION clip.change_index(clip.model_changes);
 DROP FUNCTION clip.change_step(regclass, name, integer);
--- Those that take more arguments.
+-- Those that take more arguments, or give more columns.
+DROP FUNCTION @extschema@.clip_models();
 DROP FUNCTION @extschema@.clip_create_table(text, text, boolean, boolean, text);
 DROP FUNCTION clip.create_table(name, name, text, boolean, boolean, text);
 -- What the row pipeline does now. Views and functions name the tables that go.

@@ -10,10 +10,35 @@ use crate::error::{OrRaise, warn};
 use crate::pg::datum::to_utf8;
 use crate::pg::interrupts;
 
+/// What a row of `clip_models` says of an installed model.
+pub(crate) struct Listed {
+    pub model: Installed,
+    pub loaded: bool,
+}
+
 /// Every installed model; one that cannot be opened is a warning, not the end of the list.
+pub(crate) fn listed() -> Vec<Listed> {
+    let dir = session::model_dir();
+    let mut rows = Vec::new();
+    for name in dir.names().or_raise() {
+        match dir.open(&name) {
+            Ok(model) => rows.push(Listed { model, loaded: session::is_loaded(&name) }),
+            Err(e) => warn(e),
+        }
+    }
+    rows
+}
+
+impl Listed {
+    pub fn precisions(&self) -> Vec<String> {
+        self.model.precisions().into_iter().map(|precision| precision.name().to_owned()).collect()
+    }
+}
+
+/// `licence` is the name that `license` had in 0.1.0.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
-fn clip_models() -> TableIterator<
+fn clip_installed_models() -> TableIterator<
     'static,
     (
         name!(name, String),
@@ -24,37 +49,32 @@ fn clip_models() -> TableIterator<
         name!(image_size, i32),
         name!(parameters, i64),
         name!(bytes, i64),
-        name!(licence, String),
+        name!(license, String),
         name!(fingerprint, String),
         name!(loaded, bool),
+        name!(one_cone, bool),
+        name!(licence, String),
     ),
 > {
-    let dir = session::model_dir();
-    let mut rows = Vec::new();
-    for name in dir.names().or_raise() {
-        let model = match dir.open(&name) {
-            Ok(model) => model,
-            Err(e) => {
-                warn(e);
-                continue;
-            }
-        };
-        let spec = model.spec();
-        rows.push((
-            name.clone(),
+    let rows = listed().into_iter().map(|row| {
+        let (spec, manifest) = (row.model.spec(), &row.model.manifest);
+        (
+            row.model.name.clone(),
             spec.architecture.name().to_owned(),
             spec.dimensions as i32,
-            model.precisions().into_iter().map(|p| p.name().to_owned()).collect(),
+            row.precisions(),
             spec.text.context_length as i32,
             spec.vision.image_size as i32,
-            model.manifest.parameters as i64,
-            model.bytes() as i64,
-            model.manifest.licence.clone(),
-            model.manifest.fingerprint.clone(),
-            session::is_loaded(&name),
-        ));
-    }
-    TableIterator::new(rows)
+            manifest.parameters as i64,
+            row.model.bytes() as i64,
+            manifest.license.clone(),
+            manifest.fingerprint.clone(),
+            row.loaded,
+            row.model.has_one_cone(),
+            manifest.license.clone(),
+        )
+    });
+    TableIterator::new(rows.collect::<Vec<_>>())
 }
 
 once_functions! {

@@ -39,7 +39,9 @@ pub struct Manifest {
     pub format: u32,
     /// SHA-256 over spec, tokenizer and tensors: names the embedding space.
     pub fingerprint: String,
-    pub licence: String,
+    /// Under the key that 0.1.0 reads and writes: sessions that have loaded its library read the models that are installed meanwhile.
+    #[serde(rename = "licence", alias = "license")]
+    pub license: String,
     pub parameters: u64,
     /// The model was trained to have texts and images in one cone of the space, without a calibration. Says nothing of the
     /// vectors, only of what queries to expect, so it is no part of the fingerprint.

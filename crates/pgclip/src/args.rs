@@ -34,9 +34,9 @@ pub enum Command {
         /// Name to install it under [default: the directory's name]
         #[arg(long)]
         name: Option<String>,
-        /// Licence of the weights [default: the `license:` line of README.md]
-        #[arg(long)]
-        licence: Option<String>,
+        /// License of the weights [default: the `license:` line of README.md]
+        #[arg(long, alias = "licence")]
+        license: Option<String>,
         #[command(flatten)]
         models: Models,
     },
@@ -57,11 +57,11 @@ pub enum Command {
         /// Name to install it under [default: the repository's, in lower case]
         #[arg(long)]
         name: Option<String>,
-        /// Licence of the weights [default: the `license:` line of README.md]
-        #[arg(long)]
-        licence: Option<String>,
+        /// License of the weights [default: the `license:` line of README.md]
+        #[arg(long, alias = "licence")]
+        license: Option<String>,
         /// Only download, into this directory: for a machine without a network, see `import`
-        #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "licence", "cache_dir", "model_dir"])]
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "license", "cache_dir", "model_dir"])]
         download_only: Option<PathBuf>,
         /// Directory for files until they are installed [default: pgclip under $XDG_CACHE_HOME or ~/.cache]
         #[arg(long, value_name = "DIR", env = "PGCLIP_CACHE_DIR")]

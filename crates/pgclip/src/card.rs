@@ -22,7 +22,7 @@ pub fn card(source: &Path) -> Result<()> {
         Err(e) => line("name", &format!("has to be given with --name: {e}")),
     }
     line("architecture", &words(&spec["architecture"]));
-    line("licence", &found.licence);
+    line("license", &found.license);
     line("dimensions", &spec["dimensions"].to_string());
     line("parameters", &format!("{:.1} million", found.parameters as f64 / 1e6));
     line("scores", &scores(&spec));

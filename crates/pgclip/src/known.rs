@@ -19,7 +19,7 @@ pub struct Known {
     #[serde(default)]
     pub sha256: BTreeMap<String, String>,
     /// As the repository's card states it.
-    pub licence: Option<String>,
+    pub license: Option<String>,
     pub family: String,
     pub vision: String,
     pub dimensions: usize,
@@ -50,7 +50,7 @@ pub fn find(name: &str) -> Result<&'static Known> {
 pub fn list() {
     println!(
         "{:<36} {:<8} {:<10} {:>10} {:>6} {:>7}  {:<11} repository",
-        "name", "family", "vision", "dimensions", "pixels", "tokens", "licence"
+        "name", "family", "vision", "dimensions", "pixels", "tokens", "license"
     );
     for known in REGISTRY.iter() {
         println!(
@@ -61,7 +61,7 @@ pub fn list() {
             known.dimensions,
             known.image_size,
             known.context,
-            known.licence.as_deref().unwrap_or("not stated"),
+            known.license.as_deref().unwrap_or("not stated"),
             known.repository
         );
     }

@@ -45,16 +45,16 @@ fn main() -> ExitCode {
 fn run(parsed: Parsed) -> Result<ExitCode> {
     let done = match parsed.command {
         Command::Load(options) => return load::load(&options),
-        Command::Import { source, name, licence, models } => {
-            models::import(&source, name.as_deref(), licence.as_deref(), &models.open()?)
+        Command::Import { source, name, license, models } => {
+            models::import(&source, name.as_deref(), license.as_deref(), &models.open()?)
         }
-        Command::Pull { model, revision, endpoint, name, licence, download_only, cache_dir, timeout, models } => {
+        Command::Pull { model, revision, endpoint, name, license, download_only, cache_dir, timeout, models } => {
             let options = pull::Options {
                 model: &model,
                 revision: revision.as_deref(),
                 endpoint: &endpoint,
                 name: name.as_deref(),
-                licence: licence.as_deref(),
+                license: license.as_deref(),
                 cache_dir: cache_dir.as_deref(),
                 timeout: Duration::from_secs(timeout),
             };

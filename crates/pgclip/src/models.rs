@@ -8,13 +8,13 @@ use clip_core::{ModelDir, Result};
 use crate::files::failed;
 use crate::progress::Bar;
 
-pub fn import(source: &Path, name: Option<&str>, licence: Option<&str>, models: &ModelDir) -> Result<()> {
+pub fn import(source: &Path, name: Option<&str>, license: Option<&str>, models: &ModelDir) -> Result<()> {
     let name = match name {
         Some(name) => name.to_owned(),
         None => directory_name(source)?,
     };
     let bar = Bar::new("{msg} [{bar:40}] {pos}/{len} tensors", "importing");
-    let imported = import::import(source, models, &name, licence, &|done, all| bar.set(done as u64, all as u64))?;
+    let imported = import::import(source, models, &name, license, &|done, all| bar.set(done as u64, all as u64))?;
     bar.clear();
     report(&name, &imported);
     Ok(())
@@ -51,7 +51,7 @@ pub fn list(models: &ModelDir) -> Result<()> {
     }
     println!(
         "{:<32} {:<12} {:>10} {:>11}  {:<14} fingerprint",
-        "name", "architecture", "dimensions", "on disk", "licence"
+        "name", "architecture", "dimensions", "on disk", "license"
     );
     for name in names {
         match models.open(&name) {
@@ -60,7 +60,7 @@ pub fn list(models: &ModelDir) -> Result<()> {
                 model.spec().architecture.name(),
                 model.spec().dimensions,
                 megabytes(model.bytes()),
-                model.manifest.licence,
+                model.manifest.license,
                 &model.manifest.fingerprint.get(..16).unwrap_or("")
             ),
             Err(e) => println!("{name:<32} unusable: {e}"),

@@ -83,10 +83,10 @@ fn import_refuses_bad_names_and_missing_directories() {
 }
 
 #[test]
-fn licence_is_kept() {
+fn license_is_kept() {
     let models = Models::new();
     let source = source("tiny-clip");
-    let import = ["import".as_ref(), source.as_os_str(), "--licence".as_ref(), "CC0-1.0".as_ref()];
+    let import = ["import".as_ref(), source.as_os_str(), "--license".as_ref(), "CC0-1.0".as_ref()];
     models.run(import).ok();
     assert!(models.run(["list"]).ok().contains(" CC0-1.0 "));
 }
@@ -127,7 +127,7 @@ fn inspect_tells_and_writes_nothing() {
     for line in [
         "name             tiny-clip, unless --name gives another",
         "architecture     clip",
-        "licence          unknown",
+        "license          unknown",
         "dimensions       24",
         "scores           softmax of cosine times ",
         "text tower       2 layers, width 32, 4 heads, MLP 96, QuickGELU, layer norm eps 1e-5",

@@ -37,7 +37,7 @@ fn a_pull_is_an_import_of_the_files_that_it_needs() {
     let pinned = format!("/{REPOSITORY}/resolve/{COMMIT}/");
     assert!(requests[1..].iter().filter(|r| r.host == "hub").all(|r| r.path.starts_with(&pinned)), "{requests:?}");
 
-    // The same model as from a directory, with the card's licence; nothing is left of the download.
+    // The same model as from a directory, with the card's license; nothing is left of the download.
     assert_eq!(fingerprint(&pulled.stdout), fingerprint(&models.import("tiny-clip", "other").ok()));
     assert!(models.run(["verify", "tiny-clip"]).ok().contains("intact"));
     let list = models.run(["list"]).ok();
@@ -56,9 +56,9 @@ fn every_layout_of_weights() {
 }
 
 #[test]
-fn revisions_licence_and_name() {
+fn revisions_license_and_name() {
     let (hub, models) = (Hub::with("tiny-clip"), Models::new());
-    let pulled = hub.pull(&models, &["--revision", "refs/pr/1", "--name", "a.b-c_1", "--licence", "CC0-1.0"]);
+    let pulled = hub.pull(&models, &["--revision", "refs/pr/1", "--name", "a.b-c_1", "--license", "CC0-1.0"]);
     assert_eq!(pulled.code, 0, "{}", pulled.stderr);
     assert_eq!(hub.requests()[0].path, format!("/api/models/{REPOSITORY}/revision/refs%2Fpr%2F1?blobs=true"));
     let list = models.run(["list"]).ok();
@@ -128,8 +128,8 @@ fn a_known_name_is_enough() {
             .starts_with("/api/models/openai/clip-vit-base-patch32/revision/3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268?")
     );
 
-    // The registry's licence where the card is silent, and only there.
-    for (card, name, licence) in [("# no licence here\n", "a", "apache-2.0"), ("---\nlicense: mit\n---\n", "b", "mit")]
+    // The registry's license where the card is silent, and only there.
+    for (card, name, license) in [("# no license here\n", "a", "apache-2.0"), ("---\nlicense: mit\n---\n", "b", "mit")]
     {
         let mut files: std::collections::BTreeMap<_, _> = std::fs::read_dir(source("tiny-clip"))
             .unwrap()
@@ -140,7 +140,7 @@ fn a_known_name_is_enough() {
         let hub = Hub::new(files);
         assert_eq!(run(&mut hub.command(&models, &["siglip-base-patch16-256", "--name", name])).code, 0);
         let list = models.run(["list"]).ok();
-        assert!(list.lines().any(|l| l.starts_with(&format!("{name} ")) && l.contains(licence)), "{list}");
+        assert!(list.lines().any(|l| l.starts_with(&format!("{name} ")) && l.contains(license)), "{list}");
     }
 
     // Other weights than the registry's, unless another revision is asked for.

@@ -3,7 +3,7 @@
     eval_set.py --npm FOLDER --out DIR [--style openmoji | emojione-v1]
 
 DIR/pictures/0000.png ...   the pictures, 96 x 96, RGB on white, in the order of the Unicode emoji list (openmoji: 1,914)
-DIR/evalset.json            {"style", "licence",
+DIR/evalset.json            {"style", "license",
                              "pictures": [{"file": "pictures/0000.png", "key": "1f600", "en": "grinning face", "de", "fr", "es": names or null,
                                            "flag": bool, "held": [keywords]}],
                              "held_out": [{"text": "funny", "picture": 2, "leaked": bool}]   English keywords that training never
@@ -67,7 +67,7 @@ def main():
     name = lambda c, lang: c["languages"][lang][0][0] if lang in c["languages"] else None
     info = read(npm / a.style / "info.json")
     (out / "evalset.json").write_text(json.dumps(dict(
-        style=f"{info['name']} by {info['author']['name']}", licence=info["license"]["spdx"],
+        style=f"{info['name']} by {info['author']['name']}", license=info["license"]["spdx"],
         pictures=[dict(file=c["file"], key=c["key"], en=c["label"], **{l: name(c, l) for l in ("de", "fr", "es")}, flag=c["flag"], held=c["held"])
                   for c in concepts],
         held_out=[dict(text=t, picture=i, leaked=t in seen[c["key"]]) for i, c in enumerate(concepts) for t in c["held"]],

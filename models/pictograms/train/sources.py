@@ -1,4 +1,4 @@
-"""Where the data comes from: npm packages at pinned versions, their licences, and the SVG pictures in them.
+"""Where the data comes from: npm packages at pinned versions, their licenses, and the SVG pictures in them.
 
 `fetch(folder)` brings what is missing, through the npm client. Nothing under CC BY-SA is in TRAIN; the two such styles are held out."""
 import json
@@ -40,8 +40,8 @@ def fetch(folder, final=False):
                     t.extract(m, into, filter="data")
             (folder / tar.stdout.split()[-1]).unlink()
         if name in TRAIN:
-            licence = read(into / "info.json")["license"]["spdx"]
-            assert licence in LICENCES, f"{name} is under {licence}"
+            license = read(into / "info.json")["license"]["spdx"]
+            assert license in LICENCES, f"{name} is under {license}"
 
 
 def read(path):

@@ -44,7 +44,7 @@ const CONFIG: &str = "config.json";
 /// What an import would install.
 pub struct Inspection {
     pub spec: ModelSpec,
-    pub licence: String,
+    pub license: String,
     pub parameters: u64,
     /// See [`Manifest::one_cone`].
     pub one_cone: bool,
@@ -84,7 +84,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     spec.check().map_err(Error::invalid_model)?;
     let tensors = layout::tensors(&spec);
     let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
-    Ok(Inspection { spec, licence: licence(dir), parameters, one_cone, tokenizer, tensors, checkpoint })
+    Ok(Inspection { spec, license: license(dir), parameters, one_cone, tokenizer, tensors, checkpoint })
 }
 
 /// Repositories may have both layouts; transformers' is taken where it is complete, else open_clip's. A `config.json`
@@ -104,13 +104,13 @@ pub fn import(
     dir: &Path,
     models: &ModelDir,
     name: &str,
-    licence: Option<&str>,
+    license: Option<&str>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Imported> {
     ModelDir::check_name(name)?;
     let mut found = inspect(dir)?;
-    if let Some(licence) = licence {
-        found.licence = licence.to_owned();
+    if let Some(license) = license {
+        found.license = license.to_owned();
     }
     install::install(models, name, |temporary| write_model(&found, temporary, progress))
 }
@@ -140,7 +140,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
     Ok(Manifest {
         format: FORMAT,
         fingerprint: fingerprint(&found.spec, &tokenizer.sha256, &tensors)?,
-        licence: found.licence.clone(),
+        license: found.license.clone(),
         parameters: found.parameters,
         one_cone: found.one_cone,
         tensors,
@@ -164,7 +164,7 @@ fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn
 }
 
 /// The `license:` line at the top of a model card.
-fn licence(dir: &Path) -> String {
+fn license(dir: &Path) -> String {
     let card = regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default();
     let card = String::from_utf8_lossy(&card);
     let mut lines = card.lines();

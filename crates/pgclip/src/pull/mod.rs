@@ -39,7 +39,7 @@ pub struct Options<'a> {
     pub revision: Option<&'a str>,
     pub endpoint: &'a str,
     pub name: Option<&'a str>,
-    pub licence: Option<&'a str>,
+    pub license: Option<&'a str>,
     pub cache_dir: Option<&'a Path>,
     pub timeout: Duration,
 }
@@ -58,10 +58,10 @@ pub fn pull(options: &Options, models: &ModelDir) -> Result<()> {
     let found = import::inspect(cache.dir())?;
     let sizes = Precision::ALL.into_iter().map(|precision| found.bytes(precision)).sum::<Result<u64>>()?;
     cache::check_space(models.root(), sizes)?;
-    // What is known of the licence counts where the model card is silent.
-    let known = source.known.and_then(|known| known.licence.clone()).filter(|_| found.licence == "unknown");
-    let licence = options.licence.map(str::to_owned).or(known);
-    models::import(cache.dir(), Some(&name), licence.as_deref(), models)?;
+    // What is known of the license counts where the model card is silent.
+    let known = source.known.and_then(|known| known.license.clone()).filter(|_| found.license == "unknown");
+    let license = options.license.map(str::to_owned).or(known);
+    models::import(cache.dir(), Some(&name), license.as_deref(), models)?;
     cache.close(false);
     Ok(())
 }

@@ -20,7 +20,7 @@ const WEIGHTS: [(&str, &str); 6] = [
 ];
 const PREPROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
 const TOKENIZER: &str = "tokenizer.json";
-/// Taken along where they are: the licence, and how the tokenizer is meant.
+/// Taken along where they are: the license, and how the tokenizer is meant.
 const EXTRAS: [&str; 2] = ["README.md", "tokenizer_config.json"];
 
 /// Whether the two configurations have to be told apart: beside open_clip's, `config.json` may be timm's, which
