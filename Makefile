@@ -86,9 +86,10 @@ audit: ## Licences, advisories, sources and duplicates of dependencies
 
 release-check: lint test test-matrix deb test-deb dist audit sbom ## All that a release needs
 
-lint: check-tools ## Formatting and clippy, warnings being errors; shellcheck
+lint: check-tools ## Formatting and clippy, warnings being errors; shellcheck; rules of the documents
 	cargo fmt --all --check
 	@scripts/check-shell.sh
+	@scripts/check-docs.py
 	$(CARGO_ENV) cargo clippy --release --workspace --all-targets $(FEATURES) -- -D warnings
 
 clean: ## Remove what was built
