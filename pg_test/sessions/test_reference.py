@@ -6,11 +6,12 @@ import re
 import subprocess
 
 from documents import read, tables
-from pg import ROOT, Session, fresh_database, pgclip
+from pg import ROOT, Session, fresh_database, golden_models, hexed, pgclip, png
 
 CONTEXTS = {"user": "any user", "superuser": "superuser", "sighup": "configuration file", "postmaster": "server start"}
 # Of the SQL layer's own, in words: what an error is may be said by its condition.
 FORMS = (r"ERRCODE_([A-Z_]+)", r"ERRCODE = '(\w+)'")
+IMAGE = hexed(png(9, 7))
 differences = []
 
 
@@ -125,6 +126,95 @@ def errors():
         compare(f"SQLSTATE in {page}", said & listed, said)
 
 
+# A statement for each error that a function's section lists. `?` is an image.
+PROVOKED = {
+    "clip_embed_text": {"42704": "SELECT clip_embed_text('x', 'none')", "42602": "SELECT clip_embed_text('x', '../x')"},
+    "clip_embed_image": {"22P03": "SELECT clip_embed_image('no image')", "0A000": "SELECT clip_embed_image('8BPS0000')",
+                         "54000": "SET clip.max_image_pixels = 4; SELECT clip_embed_image(?)"},
+    "clip_embed_texts": {"54000": "SELECT clip_embed_texts(array_agg('x'::text)) FROM generate_series(1, 16385)"},
+    "clip_embed_images": {"54000": "SELECT clip_embed_images(array_agg(''::bytea)) FROM generate_series(1, 16385)"},
+    "clip_query": {"42704": "SELECT clip_query('plain', 'x')", "42P08": "SELECT clip_query('two', 'x')"},
+    "clip_search": {
+        "22004": "SELECT clip_search('items', 'x', k => NULL)", "22023": "SELECT clip_search('items', 'x', modality => 'sound')",
+        "54000": "SELECT clip_search('items', 'x', k => 10001)", "22000": "SELECT clip_search('items', '[1,2]'::vector)",
+        "42703": "SELECT clip_search('two', 'x', filter => '{}', embedding_column => 'a')",
+        "0A000": "SELECT clip_search('items', 'x', words => 'x', after => (SELECT cursor FROM clip_search('items', 'x') LIMIT 1))",
+        "55000": "SELECT clip_search('keyless', 'x', after => (SELECT cursor FROM clip_search('items', 'x') LIMIT 1))",
+        "42501": "SET ROLE clip_reference; SELECT clip_search('items', 'x')"},
+    "clip_combine": {
+        "22023": "SELECT clip_combine('{}'::vector[])", "22004": "SELECT clip_combine(ARRAY[NULL, '[1]'::vector])",
+        "2202E": "SELECT clip_combine(ARRAY['[1]'::vector], '{1,2}')", "22000": "SELECT clip_combine(ARRAY['[1]'::vector, '[-1]'])"},
+    "clip_classify": {"22023": "SELECT clip_classify(?, '{a}', 'a photo')", "22004": "SELECT clip_classify(?, '{a,NULL}')",
+                      "54000": "SELECT clip_classify(?, array_agg('x'::text)) FROM generate_series(1, 16385)"},
+    "clip_image_frames": {"22023": "SELECT clip_image_frames(?, 0)"},
+    "clip_create_table": {
+        "22023": "SELECT clip_create_table('t', mode => 'later')", "42704": "SELECT clip_create_table('t', 'none')",
+        "42601": "SELECT clip_create_table('a.b.c')"},
+    "clip_attach": {
+        "22004": "SELECT clip_attach('plain', 'v')", "22023": "SELECT clip_attach('plain', 'v', 'body', mode => 'later')",
+        "42703": "SELECT clip_attach('plain', 'v', 'nothing')", "42804": "SELECT clip_attach('plain', 'body', 'body')",
+        "42809": "SELECT clip_attach('view', 'v', 'body')", "42P08": "SELECT clip_attach('two', text_column => 'body')",
+        "42710": "SELECT clip_attach('items', 'embedding', 'content_ref')", "22000": "SELECT clip_attach('short', 'v', 'body')",
+        "0A000": "SELECT clip_attach('plain', 'v', 'made')", "55000": "SELECT clip_attach('plain', 'v', 'body', mode => 'async')"},
+    "clip_create_index": {
+        "22023": "CALL clip_create_index('items', modality => 'sound')", "55000": "CALL clip_create_index('unsized')",
+        "25001": "BEGIN; CALL clip_create_index('keyless')", "0A000": "CALL clip_create_index('parts')"},
+    "clip_set_mode": {"22023": "SELECT clip_set_mode('items', 'later')", "55000": "SELECT clip_set_mode('keyless', 'async')"},
+    "clip_drain": {"25001": "BEGIN; CALL clip_drain()"},
+    "clip_backfill": {"22023": "CALL clip_backfill('items', batch_size => 0)", "25001": "BEGIN; CALL clip_backfill('items')"},
+    "clip_change_model": {
+        "22004": "CALL clip_change_model('items', NULL)", "55000": "CALL clip_change_model('cleared', 'other')",
+        "2BP01": "CALL clip_change_model('seen', 'other')", "42701": "CALL clip_change_model('next', 'other')",
+        "0A000": "CALL clip_change_model('parts', 'other')", "25001": "BEGIN; CALL clip_change_model('items', 'other')"},
+    "clip_abort_model_change": {"42704": "SELECT clip_abort_model_change('items')"},
+}
+# What takes damage of files, a full server, another session, policies of others or a large model: other tests have these.
+ELSEWHERE = {
+    "clip_embed_text": {"58P01", "XX001", "0A000", "53200"}, "clip_query": {"22000"}, "clip_image_frames": {"54000"},
+    "clip_create_table": {"54000"}, "clip_embed_trigger": {"39P01"}, "clip_create_index": {"54000", "55006", "53400"},
+    "clip_backfill": {"55006", "42501"}, "clip_change_model": {"55006", "54000"}, "clip_abort_model_change": {"55000", "55006"},
+}
+TABLES = """
+    SELECT clip_create_table('items'), clip_create_table('cleared'), clip_create_table('seen', keep_images => true),
+        clip_create_table('next', keep_images => true);
+    CREATE VIEW seeing AS SELECT embedding FROM seen;
+    ALTER TABLE next ADD COLUMN embedding_next int;
+    CREATE TABLE plain (body text, v vector(256), made text GENERATED ALWAYS AS (body || '!') STORED);
+    CREATE VIEW view AS SELECT body, v FROM plain;
+    CREATE TABLE short (body text, v vector(2));
+    CREATE TABLE two (body text, a vector(256), b vector(256));
+    SELECT clip_attach('two', 'a', 'body'), clip_attach('two', 'b', 'body');
+    CREATE TABLE keyless (body text, v vector(256));
+    SELECT clip_attach('keyless', 'v', 'body');
+    CREATE TABLE unsized (body text, v vector);
+    SELECT clip_attach('unsized', 'v', 'body');
+    CREATE TABLE parts (id int, body text, v vector(256)) PARTITION BY LIST (id);
+    SELECT clip_attach('parts', 'v', 'body');
+    INSERT INTO items (modality, content_ref) VALUES ('text', 'x');
+    INSERT INTO keyless VALUES ('x');
+    INSERT INTO cleared (modality, content_ref, image) VALUES ('image', 'x', ?);
+"""
+
+
+def provoked(db):
+    """What the sections of functions list, and what statements give."""
+    for section in re.split(r"^## ", read("docs/reference/functions.md"), flags=re.MULTILINE)[1:]:
+        name = section.split()[0]
+        listed = {sqlstate for line in section.splitlines() if not re.match(r"\| (?!`[0-9A-Z]{5}`)", line)
+                  for sqlstate in re.findall(r"`([0-9A-Z]{5})`", line)}
+        statements = PROVOKED.get(name, {})
+        compare(f"error of {name}", listed, set(statements) | ELSEWHERE.get(name, set()))
+        for sqlstate, sql in statements.items():
+            with Session(db) as session:
+                session.run("SET client_min_messages = error")
+                *before, last = sql.replace("?", IMAGE).split("; ")
+                for statement in before:
+                    session.run(statement)
+                given = session.fails(last)
+            if given != sqlstate:
+                differences.append(f"error of {name}: {given} instead of {sqlstate}: {sql}")
+
+
 def helped(*arguments):
     return subprocess.run([pgclip(), *arguments, "--help"], capture_output=True, text=True, check=True).stdout
 
@@ -143,10 +233,24 @@ def command_line():
         compare(f"option of pgclip {command}", documented.get(command, set()), options)
 
 
-with Session(fresh_database("clip_reference")) as session:
+db = fresh_database("clip_reference")
+with Session(db) as session:
     settings(session)
     functions(session)
     views(session)
+with golden_models({"other": "tiny-openclip"}) as models:
+    subprocess.run([pgclip(), "import", os.path.join(ROOT, "models", "pictograms"), "--model-dir", models], check=True, stdout=subprocess.DEVNULL)
+    with Session() as admin:
+        admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
+        admin.run("DROP ROLE IF EXISTS clip_reference")
+        admin.run("CREATE ROLE clip_reference")
+    with Session(db) as session:
+        session.run("SET client_min_messages = error")
+        for statement in TABLES.replace("?", IMAGE).split(";\n"):
+            session.run(statement)
+    provoked(db)
+    with Session() as admin:
+        admin.run("DROP ROLE clip_reference")
 errors()
 command_line()
 assert not differences, "\n".join(differences)
