@@ -81,7 +81,7 @@ dist: ## The archive for PGXN, in target
 sbom: ## What the binaries are made of, in CycloneDX, in target
 	@scripts/sbom.sh
 
-audit: ## Licences, advisories, sources and duplicates of dependencies
+audit: ## Licenses, advisories, sources and duplicates of dependencies
 	@scripts/audit.sh
 
 release-check: lint test test-matrix deb test-deb dist audit sbom ## All that a release needs
