@@ -101,8 +101,11 @@ def views(session):
 def errors():
     """What src and sql raise, by PostgreSQL's own list of conditions."""
     share = subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--sharedir"], capture_output=True, text=True, check=True).stdout.strip()
+    list_of_all = os.path.join(share, "errcodes.txt")
+    if not os.path.exists(list_of_all):   # not every package of PostgreSQL has it
+        return
     sqlstates, conditions = {}, {}
-    with open(os.path.join(share, "errcodes.txt"), encoding="utf-8") as file:
+    with open(list_of_all, encoding="utf-8") as file:
         for sqlstate, macro, condition in re.findall(r"^(\w{5})\s+[EWS]\s+ERRCODE_(\w+)(?:[ \t]+(\w+))?", file.read(), re.MULTILINE):
             for name in (macro, condition):
                 sqlstates.setdefault(name, sqlstate)   # as PL/pgSQL, which takes the first of a name
