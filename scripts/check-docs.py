@@ -5,7 +5,8 @@
 
 A sentence has at most 25 words, a paragraph or an item of a list at most 4 sentences, a line at most 100 characters. Blocks of code,
 tables and addresses are left out. README.md has at most 150 lines, ARCHITECTURE.md at most 100. Each relative link names a file
-and, after "#", a heading of it. Every page of docs/ stands in docs/SUMMARY.md.
+and, after "#", a heading of it. Files of the repository that a text names in `code` exist, by their path or the end of it. Every page
+of docs/ stands in docs/SUMMARY.md.
 """
 import glob
 import os
@@ -19,6 +20,9 @@ MOST_LINES = {"README.md": 150, "ARCHITECTURE.md": 100}
 LINK = re.compile(r"!?\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 ADDRESS = re.compile(r"<?https?://[^\s>)]+>?")
+# A file of the repository, as texts name it. What is in capitals stands for a name.
+FILE = re.compile(r"(?<!\[)`((?:[a-z0-9_.-]+/)*[a-z0-9_.-]+\.(?:rs|py|sql|sh|toml))`")
+FOLDERS = ("bench", "crates", "docs", "fuzz", "models", "pg_test", "scripts", "sql", "src")
 HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
 # The end of a sentence, and not of an abbreviation or a number.
@@ -136,6 +140,16 @@ def anchors(pages, file):
     return (pages.get(file) or Page(file)).anchors
 
 
+def missing_files(pages):
+    """Files that are named, and are not there any more."""
+    there = {os.path.relpath(os.path.join(folder, name), ROOT).replace(os.sep, "/")
+             for top in FOLDERS for folder, _, names in os.walk(os.path.join(ROOT, top)) for name in names}
+    there |= set(os.listdir(ROOT))
+    ends = {path.split("/", n)[-1] for path in there for n in range(path.count("/") + 1)}
+    return [(f"{path}:{number}", f"there is no file {name}") for path, page in pages.items() for number, line in enumerate(page.lines, 1)
+            for name in FILE.findall(line) if name not in ends]
+
+
 def missing_in_summary(pages):
     """Pages of docs/ that the site would not have."""
     summary = pages.get(os.path.join("docs", "SUMMARY.md"))
@@ -155,7 +169,7 @@ def test():
 test()
 PAGES = {path: Page(path) for path in documents()}
 WRONG, LONGEST, LINKS = check(PAGES)
-WRONG += missing_in_summary(PAGES)
+WRONG += missing_in_summary(PAGES) + missing_files(PAGES)
 for where, what in WRONG:
     print(f"{where}: {what}", file=sys.stderr)
 print(f"documents: {len(PAGES)} pages, {sum(len(page.lines) for page in PAGES.values())} lines "
