@@ -236,6 +236,13 @@ def command_line():
         compare(f"option of pgclip {command}", documented.get(command, set()), options)
 
 
+def formats():
+    """Those that this build reads: all, unless it was made without some."""
+    listed = re.search(r"An image file to embed \(([^)]+)\)", re.sub(r"\s+", " ", helped("embed")))[1]
+    documented = {name for row in rows_under("docs/guide/images.md", "Formats") for name in row[0].split(", ")}
+    compare("image format", documented, set(re.split(", | and ", listed)))
+
+
 db = fresh_database("clip_reference")
 with Session(db) as session:
     settings(session)
@@ -256,4 +263,5 @@ with golden_models({"other": "tiny-openclip"}) as models:
         admin.run("DROP ROLE clip_reference")
 errors()
 command_line()
+formats()
 assert not differences, "\n".join(differences)
