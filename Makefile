@@ -15,7 +15,7 @@ FORMATS ?= avif heic jxl more-formats
 FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb test-container dist sbom audit release-check clean
+.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb test-container dist sbom audit docs release-check clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
@@ -86,9 +86,13 @@ audit: ## Licenses, advisories, sources and duplicates of dependencies
 
 release-check: lint test test-matrix deb test-deb dist audit sbom ## All that a release needs
 
-lint: check-tools ## Formatting and clippy, warnings being errors; shellcheck
+docs: ## The site of docs/, in target/docs
+	@scripts/docs.sh
+
+lint: check-tools ## Formatting and clippy, warnings being errors; shellcheck; rules of the documents
 	cargo fmt --all --check
 	@scripts/check-shell.sh
+	@scripts/check-docs.py
 	$(CARGO_ENV) cargo clippy --release --workspace --all-targets $(FEATURES) -- -D warnings
 
 clean: ## Remove what was built

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""A model whose texts and images lie in two cones: the README's own queries, from its text, give the rows that they ask for, and
-clip_search gives one list of both kinds."""
+"""A model whose texts and images lie in two cones: the documents' own queries, from their text, give the rows that they ask for,
+and clip_search gives one list of both kinds."""
 import random
 import re
 
+from documents import next_page, sql_of, statements, with_parameter
 from gap_model import installed
 from pg import Session, fresh_database, hexed
-from readme import readme, statements, with_parameter
 from rows import copy_rows, pictures
 
 ROWS = 2000   # of each kind: far more texts are near a text than any index looks at
+PAGES = ("README.md", "docs/guide/querying.md", "docs/guide/indexes.md")
 WORDS = """cat dog red blue old small sleeping running bicycle sofa train house tree garden in on under beside the a two with bird
 boat river green table winter summer night street""".split()
 
@@ -19,9 +20,13 @@ def sentences(count, seed=3):
     return [f"{i} " + " ".join(numbers.choices(WORDS, k=numbers.randrange(3, 9))) for i in range(count)]
 
 
+def documented():
+    return [statement for page in PAGES for _, statement in sql_of(page)]
+
+
 def filled(session, db, image):
     """The table `items` as the README makes it, with its rows and ours."""
-    made = [statement for heading, statement in readme() if heading == "Getting started"]
+    made = [statement for heading, statement in sql_of("README.md") if heading == "First query"]
     creates = [s for s in made if re.search(r"clip_create_table\('items'", s)]
     inserts = [s for s in made if re.match(r"INSERT INTO items\b", s)]
     assert len(creates) == 1 and len(inserts) >= 2, made
@@ -30,7 +35,7 @@ def filled(session, db, image):
     texts = ", ".join(f"('{text}')" for text in sentences(ROWS))
     session.run(f"INSERT INTO items (modality, content_ref) SELECT 'text', t FROM (VALUES {texts}) v (t)")
     assert copy_rows(db, "items", pictures(ROWS)) == 0
-    session.run("""UPDATE items SET metadata = '{"album": "holiday"}' WHERE id % 3 = 0""")   # what the README filters by
+    session.run("""UPDATE items SET metadata = '{"album": "holiday"}' WHERE id % 3 = 0""")   # what the documents filter by
     session.run("ANALYZE items")
 
 
@@ -52,13 +57,6 @@ def promised(statement):
         k = re.search(r"\bk => (\d+)", statement)
         return int(limits[-1] if limits else k[1] if k else 10), modality and modality[1]
     return (int(limits[-1]), modality and modality[1]) if limits else None
-
-
-def next_page(statement):
-    """With the cursor of the page before, where the statement asks for the next."""
-    before = re.search(r"clip_search\((.*), after => \$\d\)", statement)
-    cursor = before and f"(SELECT cursor FROM clip_search({before[1]}) ORDER BY rank DESC LIMIT 1)"
-    return re.sub(r"after => \$\d", lambda _: f"after => {cursor}", statement)
 
 
 def kinds(session, statement):
@@ -106,9 +104,9 @@ with installed() as models, Session() as admin:
         across = mean_distance(session, "text", "image")
         assert all(0.2 < x < 0.4 for x in within) and 0.9 < across < 1.05, (within, across)
 
-        # The README's are of the bundled model's dimensions.
+        # The documents' are of the bundled model's dimensions.
         dimensions = session.one("SELECT vector_dims(clip_embed_text(''))")
-        queries = [(re.sub(r"\b(bit|halfvec|vector)\(256\)", rf"\1({dimensions})", s), promised(s)) for _, s in readme() if promised(s)]
+        queries = [(re.sub(r"\b(bit|halfvec|vector)\(256\)", rf"\1({dimensions})", s), promised(s)) for s in documented() if promised(s)]
         assert len(queries) >= 2 and any(owed[1] == "image" for _, owed in queries), queries
         wrong = []
         for setting in ("DEFAULT", "off"):
@@ -119,9 +117,9 @@ with installed() as models, Session() as admin:
                     wrong.append(f"{given} instead of {owed} rows{f' of modality {modality}' if modality else ''}, "
                                  f"enable_seqscan = {setting}: {statement}")
         assert not wrong, "\n".join(wrong)
-        # the README's way to a cut-off: a distance that a tenth of the searches without an answer reach
-        limits = [float(session.one(s)) for _, s in readme() if "percentile_cont" in s]
+        # the documents' way to a cut-off: a distance that a tenth of the searches without an answer reach
+        limits = [float(session.one(s)) for s in documented() if "percentile_cont" in s]
         assert len(limits) == 1 and 0 < limits[0] < 2, limits
         session.run("RESET enable_seqscan")
         one_list(session)
-        print(f"{len(queries)} queries of the README, mean distance {within[0]:.2f} among texts, {within[1]:.2f} among images, {across:.2f} across")
+        print(f"{len(queries)} queries of the documents, mean distance {within[0]:.2f} among texts, {within[1]:.2f} among images, {across:.2f} across")

@@ -1,4 +1,4 @@
--- clip_image_frames and clip_image_preview: images that are in an image, and what README.md does with them.
+-- clip_image_frames and clip_image_preview: images that are in an image, and what the guide does with them.
 SET client_min_messages = warning;
 \set VERBOSITY terse
 -- three frames of 24 x 18 pixels, shown for 100, 200 and 300 ms

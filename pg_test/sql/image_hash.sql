@@ -1,4 +1,4 @@
--- clip_image_hash, and what README.md says about rows like another one and near-duplicates.
+-- clip_image_hash, and what the guide says about rows like another one and near-duplicates.
 -- A shot of a scene: three of them shortly one after the other are a burst, in which something moves.
 CREATE FUNCTION shot(scene int, moment int, side int DEFAULT 64, brighter int DEFAULT 0) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
 	SELECT set_byte(set_byte(decode('424d000000000000000036000000' || '28000000000000000000000001001800' || repeat('00', 24), 'hex'), 18, side), 22, side)
