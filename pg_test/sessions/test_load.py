@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """`pgclip load`: the table is what the tree is, after kills, changes and removals, by workers, by a drain, in mode sync, and with vectors
-that the program computes. PG_CLIP_FILES sets how many pictures, for measuring."""
+that the program computes. For measuring, PG_CLIP_FILES sets how many pictures, PG_CLIP_LARGE how many of 63 MB beside them."""
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -15,6 +16,7 @@ from pg import Session, fresh_database, pgclip, png_of, until
 from rows import pictures
 
 FILES = int(os.environ.get("PG_CLIP_FILES", 400))
+LARGE = int(os.environ.get("PG_CLIP_LARGE", 0))
 
 
 def load(tree, db, *words, status=0, stdin=None):
@@ -38,6 +40,13 @@ def write(path, data):
         file.write(data)
 
 
+def bmp(width, height, seed):
+    """The largest kind of file: 24 bits a pixel, not compressed."""
+    row = random.Random(seed).randbytes(3 * width)
+    size = 54 + len(row) * height
+    return struct.pack("<2sIHHIIiiHHIIiiII", b"BM", size, 0, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0) + row * height
+
+
 def make_tree(tree):
     """Pictures in folders, odd names, duplicates, broken ones, links. Gives the names that rows have."""
     names = []
@@ -48,6 +57,9 @@ def make_tree(tree):
     for odd in ("odd/two\nlines.png", "odd/quote'\"\\.PNG", "odd/ü 😀.png", "odd/%41.png", "odd/-n.png", "odd/same.jpg"):
         names.append(odd)
         write(os.path.join(tree, odd), first)
+    for i in range(LARGE):
+        names.append(f"large/{i}.bmp")
+        write(os.path.join(tree, names[-1]), bmp(4500, 4670, i))
     write(os.path.join(tree, "notes.txt"), b"no picture by its name")
     write(os.path.join(tree, ".hidden/p.png"), first)
     write(os.path.join(tree, "skipped/p.png"), first)
