@@ -9,11 +9,12 @@ use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
 use crate::database::Target;
+use crate::search;
 
 /// Install and try CLIP models for pg_clip.
 ///
 /// A model is imported once from a Hugging Face model directory; after that the database and this program use it by
-/// its name. Nothing here needs a running server.
+/// its name. What concerns a database connects to its server as psql does; nothing else needs one.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -166,6 +167,10 @@ pub enum Command {
         #[command(flatten)]
         models: Models,
     },
+    /// Find the rows of a table that are nearest to words or to a picture
+    ///
+    /// Prints distance, modality and content_ref, nearest first: what the SQL function clip_search gives. The model runs in the server.
+    Search(search::options::Options),
     /// Print embeddings, one JSON line an input: {"kind", "dims", "embedding"}
     ///
     /// --text and --image may be repeated and mixed; the lines come in the order of the options.

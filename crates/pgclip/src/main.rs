@@ -7,14 +7,19 @@ mod card;
 mod database;
 mod embed;
 mod evaluate;
+mod extension;
 mod files;
 mod interrupt;
 mod known;
 mod manual;
 mod models;
+mod pictures;
+mod plain;
 mod progress;
 mod pull;
 mod remarks;
+mod search;
+mod terminal;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -79,6 +84,7 @@ fn run(parsed: Parsed) -> Result<()> {
         Command::Evaluate { name, precision, set, page, threads, models } => {
             evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
+        Command::Search(options) => search::search(&options),
         Command::Embed { name, precision, reading, threads, models, .. } => {
             embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)
         }

@@ -57,7 +57,8 @@ impl Target {
             return failed(e);
         }
         let place = self.place();
-        let error = Error::new(ErrorKind::InvalidArgument, format!("could not connect to {place}: {}", failure::causes(e)));
+        let error =
+            Error::new(ErrorKind::InvalidArgument, format!("could not connect to {place}: {}", failure::causes(e)));
         if self.config.get_password().is_none() && failure::causes(e).contains("password") {
             return error.with_hint("Give the password in ~/.pgpass, PGPASSWORD or the URL.");
         }

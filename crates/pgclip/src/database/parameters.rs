@@ -127,11 +127,11 @@ impl Parameters {
     pub fn config(&self) -> Result<Config> {
         let quoted = |value: &str| value.replace('\\', r"\\").replace('\'', r"\'");
         let taken = TAKEN.iter().chain(&["channel_binding"]);
-        let words: Vec<String> =
-            taken.filter_map(|key| Some(format!("{key}='{}'", quoted(self.get(key)?)))).collect();
-        words.join(" ").parse().map_err(|e: postgres::Error| {
-            Error::new(ErrorKind::InvalidArgument, super::failure::causes(&e))
-        })
+        let words: Vec<String> = taken.filter_map(|key| Some(format!("{key}='{}'", quoted(self.get(key)?)))).collect();
+        words
+            .join(" ")
+            .parse()
+            .map_err(|e: postgres::Error| Error::new(ErrorKind::InvalidArgument, super::failure::causes(&e)))
     }
 }
 

@@ -17,7 +17,10 @@ pub fn find(parameters: &mut Parameters) -> Result<Option<String>> {
         return Ok(None);
     }
     if metadata.permissions().mode() & 0o077 != 0 {
-        eprintln!("pgclip: password file \"{}\" is ignored: others may read it; its permissions should be u=rw (0600)", path.display());
+        eprintln!(
+            "pgclip: password file \"{}\" is ignored: others may read it; its permissions should be u=rw (0600)",
+            path.display()
+        );
         return Ok(None);
     }
     let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
@@ -43,9 +46,11 @@ fn password(line: &str, who: &[String; 4]) -> Option<String> {
             c => fields.last_mut()?.push(c),
         }
     }
-    let fits = who.iter().zip(&fields).enumerate().all(|(at, (value, field))| {
-        (field == "*" && !escaped.contains(&(at + 1))) || field == value
-    });
+    let fits = who
+        .iter()
+        .zip(&fields)
+        .enumerate()
+        .all(|(at, (value, field))| (field == "*" && !escaped.contains(&(at + 1))) || field == value);
     (fields.len() == 5 && fits).then(|| fields.swap_remove(4)).filter(|password| !password.is_empty())
 }
 

@@ -10,7 +10,8 @@ use super::parameters::home;
 /// Parameters of a service: of the user's file, else of the system's.
 pub fn service(name: &str) -> Result<Vec<(String, String)>> {
     let own = env::var_os("PGSERVICEFILE").map(PathBuf::from).or_else(|| Some(home()?.join(".pg_service.conf")));
-    let system = Path::new(&env::var_os("PGSYSCONFDIR").unwrap_or_else(|| "/etc/postgresql-common".into())).join("pg_service.conf");
+    let system = Path::new(&env::var_os("PGSYSCONFDIR").unwrap_or_else(|| "/etc/postgresql-common".into()))
+        .join("pg_service.conf");
     for path in own.into_iter().chain([system]) {
         if let Ok(text) = fs::read_to_string(&path)
             && let Some(found) = section(&text, name)

@@ -46,7 +46,9 @@ pub fn connector(parameters: &Parameters) -> Result<(MakeRustlsConnect, SslMode)
         other => return Err(invalid(format!("invalid sslmode value: \"{other}\""))),
     };
     if is_system && check != Check::IssuerAndName {
-        return Err(invalid(format!("weak sslmode \"{named}\" may not be used with sslrootcert=system (use \"verify-full\")")));
+        return Err(invalid(format!(
+            "weak sslmode \"{named}\" may not be used with sslrootcert=system (use \"verify-full\")"
+        )));
     }
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -70,7 +72,9 @@ pub fn connector(parameters: &Parameters) -> Result<(MakeRustlsConnect, SslMode)
 
 fn certificates(path: &Path) -> std::result::Result<Vec<CertificateDer<'static>>, String> {
     let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
-    found.map_err(|e| e.to_string()).and_then(|found| if found.is_empty() { Err("no certificate in it".into()) } else { Ok(found) })
+    found
+        .map_err(|e| e.to_string())
+        .and_then(|found| if found.is_empty() { Err("no certificate in it".into()) } else { Ok(found) })
 }
 
 #[derive(Debug)]
@@ -87,14 +91,17 @@ impl Verifier {
             return Ok(Self { check, issuers: None, provider });
         }
         let missing = |what: String| {
-            Error::new(ErrorKind::MissingFile, what)
-                .with_hint("Name the file of root certificates by sslrootcert, or those of the system by sslrootcert=system.")
+            Error::new(ErrorKind::MissingFile, what).with_hint(
+                "Name the file of root certificates by sslrootcert, or those of the system by sslrootcert=system.",
+            )
         };
-        let path = roots.ok_or_else(|| missing("root certificate file \"~/.postgresql/root.crt\" does not exist".into()))?;
+        let path =
+            roots.ok_or_else(|| missing("root certificate file \"~/.postgresql/root.crt\" does not exist".into()))?;
         let found = if path == Path::new("system") {
             rustls_native_certs::load_native_certs().certs
         } else {
-            certificates(path).map_err(|e| missing(format!("could not read root certificate file \"{}\": {e}", path.display())))?
+            certificates(path)
+                .map_err(|e| missing(format!("could not read root certificate file \"{}\": {e}", path.display())))?
         };
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(found);

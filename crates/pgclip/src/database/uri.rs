@@ -72,10 +72,14 @@ fn parse_words(words: &str) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     let mut rest = words.trim_start();
     while !rest.is_empty() {
-        let (key, value) = rest.split_once('=').ok_or_else(|| invalid(format!("missing \"=\" after \"{}\"", rest.trim_end())))?;
+        let (key, value) =
+            rest.split_once('=').ok_or_else(|| invalid(format!("missing \"=\" after \"{}\"", rest.trim_end())))?;
         let key = key.trim();
         if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(invalid(format!("missing \"=\" after \"{}\"", key.split_whitespace().next().unwrap_or_default())));
+            return Err(invalid(format!(
+                "missing \"=\" after \"{}\"",
+                key.split_whitespace().next().unwrap_or_default()
+            )));
         }
         let value = value.trim_start();
         let (quoted, mut at) = match value.strip_prefix('\'') {
@@ -123,7 +127,10 @@ mod tests {
     fn uris() {
         assert_eq!(told("postgresql://"), "");
         assert_eq!(told("postgres:///photos"), "dbname=photos");
-        assert_eq!(told("postgresql://a%40b:p%2Fw@db.example:5433/photos?sslmode=verify-full"), "user=a@b password=p/w host=db.example port=5433 dbname=photos sslmode=verify-full");
+        assert_eq!(
+            told("postgresql://a%40b:p%2Fw@db.example:5433/photos?sslmode=verify-full"),
+            "user=a@b password=p/w host=db.example port=5433 dbname=photos sslmode=verify-full"
+        );
         assert_eq!(told("postgresql://[::1]:5433,other/x"), "host=::1,other port=5433, dbname=x");
         assert_eq!(told("postgresql://%2Fvar%2Frun/x"), "host=/var/run dbname=x");
         assert_eq!(told("postgresql:///x?host=/tmp&ssl=true"), "dbname=x host=/tmp sslmode=require");
