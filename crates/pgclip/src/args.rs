@@ -9,7 +9,7 @@ use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
 use crate::database::Target;
-use crate::search;
+use crate::{search, status};
 
 /// Install and try CLIP models for pg_clip.
 ///
@@ -171,6 +171,11 @@ pub enum Command {
     ///
     /// Prints distance, modality and content_ref, nearest first: what the SQL function clip_search gives. The model runs in the server.
     Search(search::options::Options),
+    /// Tell what the extension does in a database, and what to do where it stands still
+    ///
+    /// Versions, models, embedded tables, rows that wait, failures, backfills and changes of model. A role sees what the extension's views
+    /// show it.
+    Status(status::options::Options),
     /// Print embeddings, one JSON line an input: {"kind", "dims", "embedding"}
     ///
     /// --text and --image may be repeated and mixed; the lines come in the order of the options.

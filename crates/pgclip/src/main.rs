@@ -19,6 +19,7 @@ mod progress;
 mod pull;
 mod remarks;
 mod search;
+mod status;
 mod terminal;
 
 use std::process::ExitCode;
@@ -85,6 +86,7 @@ fn run(parsed: Parsed) -> Result<()> {
             evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
         Command::Search(options) => search::search(&options),
+        Command::Status(options) => status::status(&options),
         Command::Embed { name, precision, reading, threads, models, .. } => {
             embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)
         }
