@@ -9,7 +9,7 @@ use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::calibrate;
 use crate::database::Target;
-use crate::{search, status};
+use crate::{browse, search, status};
 
 /// Install and try CLIP models for pg_clip.
 ///
@@ -171,6 +171,11 @@ pub enum Command {
     ///
     /// Prints distance, modality and content_ref, nearest first: what the SQL function clip_search gives. The model runs in the server.
     Search(search::options::Options),
+    /// Browse a table in this machine's browser: search by words or pictures, and see what is found
+    ///
+    /// Prints the address of a page, and serves it on 127.0.0.1 alone until Ctrl-C. Whoever has the address can search the table and see
+    /// pictures below --root; nothing is written.
+    Browse(browse::options::Options),
     /// Tell what the extension does in a database, and what to do where it stands still
     ///
     /// Versions, models, embedded tables, rows that wait, failures, backfills and changes of model. A role sees what the extension's views

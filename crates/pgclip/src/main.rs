@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod browse;
 mod calibrate;
 mod card;
 mod database;
@@ -86,6 +87,7 @@ fn run(parsed: Parsed) -> Result<()> {
             evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
         Command::Search(options) => search::search(&options),
+        Command::Browse(options) => browse::browse(&options),
         Command::Status(options) => status::status(&options),
         Command::Embed { name, precision, reading, threads, models, .. } => {
             embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)

@@ -1,8 +1,9 @@
 //! `search`: what is near to words or a picture, in a table.
 
+pub mod filter;
 mod like;
 pub mod options;
-mod page;
+pub mod page;
 mod query;
 mod sheet;
 
@@ -15,11 +16,11 @@ use crate::files;
 use crate::pictures::{self, Root};
 use crate::plain::plain;
 use options::Options;
-pub use query::{Hit, Question, Request, check_filter};
+pub use query::{Hit, Question, Request, explained};
 
 /// Prints the rows, nearest first.
 pub fn search(options: &Options) -> Result<()> {
-    check_filter(options.filter.as_deref())?;
+    let filter = options.filter.as_deref().map(filter::parse).transpose()?.flatten();
     let root = options.root.as_deref().map(Root::new).transpose()?;
     let image = options.image.as_deref().map(files::read).transpose()?;
     let question = match (&image, &options.text) {
@@ -31,14 +32,14 @@ pub fn search(options: &Options) -> Result<()> {
         question,
         limit: options.limit,
         modality: options.modality.as_deref(),
-        filter: options.filter.as_deref(),
+        filter: filter.as_deref(),
         after: None,
         words: options.words.as_deref(),
         max_distance: options.max_distance,
     };
     let mut client = options.database.target()?.connect()?;
     let extension = Extension::find(&mut client)?;
-    let hits = request.ask(&mut client, &extension)?;
+    let hits = request.ask(&mut client, &extension)?.hits;
     if options.json {
         for hit in &hits {
             println!("{}", serde_json::to_string(hit).map_err(|e| Error::internal(e.to_string()))?);

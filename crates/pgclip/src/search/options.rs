@@ -26,8 +26,8 @@ pub struct Options {
     /// Rows at most
     #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub limit: i32,
-    /// Rows whose metadata contain this JSON alone, such as '{"album": "holiday"}'
-    #[arg(long, value_name = "JSON")]
+    /// Rows whose metadata contain this alone: '{"album": "holiday"}' or album=holiday
+    #[arg(long, value_name = "JSON|KEY=VALUE")]
     pub filter: Option<String>,
     /// Words to look for in the rows' texts and metadata as well, as a web search takes them
     #[arg(long, value_name = "WORDS")]

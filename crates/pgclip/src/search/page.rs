@@ -86,7 +86,6 @@ mod tests {
             content_ref: Some("\"><script>alert('1')</script>&".to_owned()),
             key: None,
             metadata: None,
-            cursor: None,
         };
         let html = html("<b>", &[hit("text"), hit("image")], &Root::new(dir.path()).unwrap()).unwrap();
         assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains("\">&lt;script"), "{html}");

@@ -1,10 +1,11 @@
 //! Questions to `clip_search`.
 
-use clip_core::{Error, ErrorKind, Result};
+use clip_core::{Error, Result};
 use postgres::error::SqlState;
 use postgres::types::ToSql;
 use postgres::{Client, Row};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::like;
@@ -40,13 +41,17 @@ pub struct Hit {
     pub content_ref: Option<String>,
     pub key: Option<Box<RawValue>>,
     pub metadata: Option<Box<RawValue>>,
-    #[serde(skip)]
-    pub cursor: Option<Box<RawValue>>,
+}
+
+pub struct Answer {
+    /// Nearest first.
+    pub hits: Vec<Hit>,
+    /// After what the next page begins, where there may be one.
+    pub next: Option<String>,
 }
 
 impl Request<'_> {
-    /// The rows, nearest first.
-    pub fn ask(&self, client: &mut Client, extension: &Extension) -> Result<Vec<Hit>> {
+    pub fn ask(&self, client: &mut Client, extension: &Extension) -> Result<Answer> {
         let vector;
         let (query, cast): (&(dyn ToSql + Sync), String) = match &self.question {
             Question::Text(text) => (text, "text".to_owned()),
@@ -73,13 +78,18 @@ impl Request<'_> {
             &self.max_distance,
         ];
         let rows = client.query(&sql, &arguments).map_err(|e| explained(&e))?;
-        let hits = rows.iter().map(hit).collect::<Result<Vec<_>>>()?;
+        let mut hits = rows.iter().map(hit).collect::<Result<Vec<_>>>()?;
+        let is_full = usize::try_from(self.limit).is_ok_and(|limit| rows.len() == limit);
+        // A search with words has no pages.
+        let last = rows.last().filter(|_| is_full && self.words.is_none());
+        let next = last.map(|row| row.try_get(5)).transpose().map_err(|e| failed(&e))?.flatten();
         // A row is nearest to itself.
-        let Question::Like(key) = &self.question else { return Ok(hits) };
-        let itself: serde_json::Value = serde_json::from_str(key).unwrap_or_default();
-        let is_itself =
-            |key: &RawValue| serde_json::from_str::<serde_json::Value>(key.get()).is_ok_and(|key| key == itself);
-        Ok(hits.into_iter().filter(|hit| !hit.key.as_deref().is_some_and(is_itself)).collect())
+        if let Question::Like(key) = &self.question {
+            let itself: Value = serde_json::from_str(key).unwrap_or_default();
+            let is_itself = |key: &RawValue| serde_json::from_str::<Value>(key.get()).is_ok_and(|key| key == itself);
+            hits.retain(|hit| !hit.key.as_deref().is_some_and(is_itself));
+        }
+        Ok(Answer { hits, next })
     }
 }
 
@@ -95,12 +105,11 @@ fn hit(row: &Row) -> Result<Hit> {
         content_ref: text(2)?,
         key: json(3)?,
         metadata: json(4)?,
-        cursor: json(5)?,
     })
 }
 
 /// The server's error, with what to do about it where the server does not say.
-pub(super) fn explained(e: &postgres::Error) -> Error {
+pub fn explained(e: &postgres::Error) -> Error {
     let error = failed(e);
     if error.hint.is_some() {
         return error;
@@ -119,15 +128,5 @@ pub(super) fn explained(e: &postgres::Error) -> Error {
             error.with_hint("A filter is JSON that the rows' metadata contain, such as {\"album\": \"holiday\"}.")
         }
         _ => error,
-    }
-}
-
-/// What is wrong with a filter, before the server is asked.
-pub fn check_filter(filter: Option<&str>) -> Result<()> {
-    let Some(filter) = filter else { return Ok(()) };
-    match serde_json::from_str::<&RawValue>(filter) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(Error::new(ErrorKind::InvalidArgument, format!("the filter is no JSON: {e}"))
-            .with_hint("A filter is JSON that the rows' metadata contain, such as {\"album\": \"holiday\"}.")),
     }
 }

@@ -4,7 +4,7 @@ use clip_core::{Error, Result};
 use postgres::Client;
 use serde::de::DeserializeOwned;
 
-use super::report::{Background, Report, Server, Table, Versions};
+use super::report::{Background, Report, Table, Versions};
 use crate::database::failed;
 use crate::extension::Extension;
 
@@ -28,12 +28,12 @@ const TABLES: &str = "SELECT t.relation::text AS relation, t.embedding_column, t
         (e.rows * s.null_frac)::bigint AS without_vector, false AS counted,
         CASE WHEN e.bytes <= {CHEAP} AND has_table_privilege(c.oid, 'SELECT') THEN format(
             'SELECT count(*) AS rows, count(*) FILTER (WHERE %I IS NULL AND %s) AS without_vector FROM %s%I.%I',
-            t.embedding_column, CASE WHEN t.modality_column IS NULL THEN format('(%s)', array_to_string(ARRAY[
-                    format('%I IS NOT NULL', t.image_column), format('%I IS NOT NULL', t.text_column)]::text[], ' OR '))
-                ELSE format('CASE %I::text WHEN ''text'' THEN %s WHEN ''image'' THEN %s ELSE false END', t.modality_column,
-                    coalesce(format('%I', t.text_column), 'NULL') || ' IS NOT NULL', coalesce(format('%I', t.image_column), 'NULL') || ' IS NOT NULL') END,
+            t.embedding_column, CASE WHEN t.modality_column IS NULL THEN format('(%s IS NOT NULL OR %s IS NOT NULL)', o.image, o.text)
+                ELSE format('CASE %I::text WHEN ''text'' THEN %s IS NOT NULL WHEN ''image'' THEN %s IS NOT NULL ELSE false END',
+                    t.modality_column, o.text, o.image) END,
             CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, n.nspname, c.relname) END AS count
     FROM clip.tables t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (SELECT coalesce(quote_ident(t.text_column), 'NULL') AS text, coalesce(quote_ident(t.image_column), 'NULL') AS image) o
     CROSS JOIN LATERAL (SELECT sum(l.reltuples) FILTER (WHERE l.reltuples >= 0)::bigint AS rows, sum(pg_relation_size(l.oid)) AS bytes
         FROM pg_class l WHERE l.oid = c.oid OR c.relkind = 'p' AND l.oid IN (SELECT p.relid FROM pg_partition_tree(c.oid) p WHERE p.isleaf)) e
     LEFT JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = t.embedding_column
