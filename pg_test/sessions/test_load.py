@@ -259,7 +259,7 @@ def side_by_side(tree, db):
         assert report["new"] > 0 and report["waiting"] == report["new"], report
         session.run("DROP OWNED BY clip_loader; DROP ROLE clip_loader")
     assert "could not connect" in load(tree, "postgresql://127.0.0.1:1/x", "1", status=1)
-    assert "pg_clip is not in this database" in load(tree, "template1", "1", status=1)
+    assert "has no extension pg_clip" in load(tree, "template1", "1", status=1)
 
 
 def large(tree, db):

@@ -8,12 +8,12 @@ use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, format_names};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::database::Target;
-use crate::{calibrate, load};
+use crate::{browse, calibrate, load, search, status};
 
 /// Install and try CLIP models for pg_clip.
 ///
 /// A model is imported once from a Hugging Face model directory; after that the database and this program use it by
-/// its name. Nothing here needs a running server.
+/// its name. What concerns a database connects to its server as psql does; nothing else needs one.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -172,6 +172,20 @@ pub enum Command {
         #[command(flatten)]
         models: Models,
     },
+    /// Find the rows of a table that are nearest to words or to a picture
+    ///
+    /// Prints distance, modality and content_ref, nearest first: what the SQL function clip_search gives. The model runs in the server.
+    Search(search::options::Options),
+    /// Browse a table in this machine's browser: search by words or pictures, and see what is found
+    ///
+    /// Prints the address of a page, and serves it on 127.0.0.1 alone until Ctrl-C. Whoever has the address can search the table and see
+    /// pictures below --root; nothing is written.
+    Browse(browse::options::Options),
+    /// Tell what the extension does in a database, and what to do where it stands still
+    ///
+    /// Versions, models, embedded tables, rows that wait, failures, backfills and changes of model. A role sees what the extension's views
+    /// show it.
+    Status(status::options::Options),
     /// Print embeddings, one JSON line an input: {"kind", "dims", "embedding"}
     ///
     /// --text and --image may be repeated and mixed; the lines come in the order of the options.

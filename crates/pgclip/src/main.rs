@@ -2,20 +2,27 @@
 
 mod args;
 mod bench;
+mod browse;
 mod calibrate;
 mod card;
 mod database;
 mod embed;
 mod evaluate;
+mod extension;
 mod files;
 mod interrupt;
 mod known;
 mod load;
 mod manual;
 mod models;
+mod pictures;
+mod plain;
 mod progress;
 mod pull;
 mod remarks;
+mod search;
+mod status;
+mod terminal;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -81,6 +88,9 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
         Command::Evaluate { name, precision, set, page, threads, models } => {
             evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
+        Command::Search(options) => search::search(&options),
+        Command::Browse(options) => browse::browse(&options),
+        Command::Status(options) => status::status(&options),
         Command::Embed { name, precision, reading, threads, models, .. } => {
             embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)
         }

@@ -33,6 +33,7 @@ use clip_core::{Error, ErrorKind, Result};
 use postgres::{CancelToken, Client};
 
 use crate::database::{Target, failed};
+use crate::extension::Extension;
 use follow::Watch;
 use here::Engine;
 pub use options::Options;
@@ -91,7 +92,7 @@ fn say_goodbye(counts: &Arc<Counts>, running: &Arc<Mutex<Vec<CancelToken>>>, tar
 
 /// The table, made where it is missing; `None` where it only would be.
 fn table(client: &mut Client, options: &Options) -> Result<Option<Table>> {
-    let extension = table::extension(client)?;
+    let extension = Extension::find(client)?.schema;
     if let Some(table) = table::find(client, &options.table, &extension)? {
         return Ok(Some(table));
     }

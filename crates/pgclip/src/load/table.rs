@@ -37,17 +37,6 @@ pub struct Present {
     pub sha256: Option<String>,
 }
 
-/// The quoted schema of pg_clip.
-pub fn extension(client: &mut Client) -> Result<String> {
-    let found = client
-        .query_opt("SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_clip'", &[])
-        .map_err(|e| failed(&e))?;
-    found.map(|row| row.get(0)).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidArgument, "extension pg_clip is not in this database")
-            .with_hint("As a superuser: CREATE EXTENSION pg_clip CASCADE")
-    })
-}
-
 /// The table, if it is there.
 pub fn find(client: &mut Client, name: &str, extension: &str) -> Result<Option<Table>> {
     let relation = client

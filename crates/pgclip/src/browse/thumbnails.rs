@@ -1,0 +1,98 @@
+//! Thumbnails of files below the root, kept for a while.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use axum::body::Bytes;
+use clip_core::{Error, ErrorKind, Result};
+use lru::LruCache;
+use tokio::sync::Semaphore;
+
+use super::pool::blocking;
+use super::server::Shared;
+use crate::pictures::{MAX_BYTES, Root, jpeg, thumbnail};
+
+const EDGE: u32 = 384;
+/// Bytes of JPEGs that are kept.
+const KEPT: usize = 64 << 20;
+/// Pictures that are decoded at a time: each may take a gigabyte for that.
+const AT_WORK: usize = 2;
+
+/// A file as it was: one that was written since is another.
+type Version = (PathBuf, Option<SystemTime>, u64);
+
+pub struct Thumbnails {
+    root: Option<Root>,
+    kept: Mutex<Kept>,
+    places: Semaphore,
+}
+
+struct Kept {
+    jpegs: LruCache<Version, Bytes>,
+    bytes: usize,
+}
+
+impl Thumbnails {
+    pub fn new(root: Option<Root>) -> Self {
+        Self {
+            root,
+            kept: Mutex::new(Kept { jpegs: LruCache::unbounded(), bytes: 0 }),
+            places: Semaphore::new(AT_WORK),
+        }
+    }
+
+    /// The JPEG of what a row names. `shared` is what this is a part of.
+    pub async fn get(&self, shared: &Arc<Shared>, name: String) -> Result<Bytes> {
+        let _place = self.places.acquire().await.map_err(|e| Error::internal(e.to_string()))?;
+        let shared = Arc::clone(shared);
+        blocking(move || shared.thumbnails.make(&name)).await
+    }
+
+    fn make(&self, name: &str) -> Result<Bytes> {
+        let root = self.root.as_ref().ok_or_else(|| Error::new(ErrorKind::MissingFile, "there is no root"))?;
+        let found = root.find(name)?;
+        let version = (found.path.clone(), found.metadata.modified().ok(), found.metadata.len());
+        if let Some(jpeg) = self.lock().jpegs.get(&version) {
+            return Ok(jpeg.clone());
+        }
+        let made = Bytes::from(jpeg(&thumbnail(&found.read(MAX_BYTES)?, EDGE)?)?);
+        self.lock().keep(version, made.clone());
+        Ok(made)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, version: Version, jpeg: Bytes) {
+        self.bytes += jpeg.len();
+        if let Some((_, before)) = self.jpegs.push(version, jpeg) {
+            self.bytes -= before.len();
+        }
+        while self.bytes > KEPT {
+            let Some((_, oldest)) = self.jpegs.pop_lru() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_a_bound() {
+        let mut kept = Kept { jpegs: LruCache::unbounded(), bytes: 0 };
+        let version = |i: u64| (PathBuf::from("a"), None, i);
+        for i in 0..100 {
+            kept.keep(version(i), Bytes::from(vec![0; 1 << 20]));
+        }
+        kept.keep(version(99), Bytes::from(vec![0; 1 << 19]));
+        assert_eq!(kept.bytes, kept.jpegs.iter().map(|(_, jpeg)| jpeg.len()).sum::<usize>());
+        assert!(kept.bytes <= KEPT && kept.bytes > KEPT - (1 << 20));
+        assert!(kept.jpegs.get(&version(0)).is_none() && kept.jpegs.get(&version(98)).is_some());
+    }
+}
