@@ -54,8 +54,8 @@ test-matrix: ## The extension's tests on PostgreSQL 15 to 18, in servers that it
 test-arm64: ## The engine's tests for arm64, under qemu (as root)
 	@scripts/test-arm64.sh
 
-demo: setup all ## Search real pictures in a throw-away cluster, write an HTML page
-	@PG_CONFIG="$(PG_CONFIG)" scripts/demo.sh
+demo: setup all ## Search real pictures in a throw-away cluster, write an HTML page; PHOTOS=DIR MODEL=NAME: your own
+	@PG_CONFIG="$(PG_CONFIG)" PHOTOS="$(PHOTOS)" MODEL="$(MODEL)" WORDS="$(WORDS)" scripts/demo.sh
 
 model: all ## Score the bundled model on the demo's pictures, without a server
 	@scripts/score.sh

@@ -57,6 +57,9 @@ pub fn search(options: &Options) -> Result<()> {
     if hits.is_empty() {
         eprintln!("pgclip: no rows");
     }
+    if let (Some(root), Some(path)) = (&root, &options.page) {
+        files::write(path, page::html(&title(options), &hits, root)?.as_bytes())?;
+    }
     match &root {
         Some(root) if options.open => page::open(&title(options), &hits, root),
         _ => Ok(()),

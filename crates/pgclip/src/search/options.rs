@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long, value_name = "DISTANCE")]
     pub max_distance: Option<f64>,
     /// Print one JSON line a row
-    #[arg(long, conflicts_with_all = ["sheet", "open"])]
+    #[arg(long, conflicts_with_all = ["sheet", "open", "page"])]
     pub json: bool,
     /// Directory that content_ref is relative to: shows the pictures, on a terminal
     #[arg(long, value_name = "DIR")]
@@ -47,6 +47,9 @@ pub struct Options {
     /// Write a page with the pictures to a temporary file, and open it where there is a desktop
     #[arg(long, requires = "root")]
     pub open: bool,
+    /// Write a page with the pictures to this file
+    #[arg(long, value_name = "FILE", requires = "root")]
+    pub page: Option<PathBuf>,
 }
 
 /// How a terminal shows pictures.

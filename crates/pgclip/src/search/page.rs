@@ -33,7 +33,7 @@ pub fn has_desktop() -> bool {
         || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn html(title: &str, hits: &[Hit], root: &Root) -> Result<String> {
+pub fn html(title: &str, hits: &[Hit], root: &Root) -> Result<String> {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n\
