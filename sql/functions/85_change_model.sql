@@ -180,7 +180,8 @@ BEGIN
 	PERFORM clip.check_every_row_is_seen(relation);
 	missing := clip.rows_without(relation, t, NULL);
 	IF missing > 0 AND NOT skip_missing THEN
-		RAISE EXCEPTION '% rows of relation "%" cannot be embedded anew: what their vectors were made of is not there', missing, clip.name_of(relation)
+		RAISE EXCEPTION 'relation "%" has % that cannot be embedded anew: what the vectors were made of is not there', clip.name_of(relation),
+			CASE missing WHEN 1 THEN '1 row' ELSE format('%s rows', missing) END
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			HINT = 'Images are cleared once they are embedded unless they are kept. Put them back, or leave these rows without a vector: skip_missing => true.';
 	END IF;

@@ -1,4 +1,4 @@
-//! The two functions through which schema `clip` is written: both check that the caller owns the relation.
+//! Functions that write `clip.tables` for the owner of a relation, which they check.
 
 use pgrx::{Spi, pg_extern, pg_sys};
 

@@ -1,6 +1,7 @@
 //! The queue of tables in mode async: who fills it, who empties it, and what may go wrong in between.
 //!
-//! A job is the primary key of a row that may lack its vector; the truth is in the row. Three transactions do a batch:
+//! A job is the primary key of a row that may lack its vector; the truth is in the row. Two transactions do a batch, and nothing is
+//! open between them:
 //!
 //! 1. [`claim`]: jobs of the table whose turn it is are locked with SKIP LOCKED, claimed, their rows read; then it commits.
 //! 2. No transaction: the model runs.
