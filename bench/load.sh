@@ -3,7 +3,7 @@
 # extension and an idle machine.
 #
 #   load.sh [IMAGES]    10,000 unless told otherwise
-#   PHOTOS=DIR load.sh  only what --max-side does to the vectors of photos
+#   PHOTOS=DIR load.sh  only what --max-side does to the vectors of photos; MODEL=NAME PGCLIP_MODEL_DIR=DIR: of another model
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/cluster.sh
@@ -14,6 +14,7 @@ cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
 	clip.workers = 1
 	min_wal_size = 1GB
 END
+if [ -n "${MODEL:-}" ]; then printf "clip.model_dir = '%s'\nclip.model = '%s'\n" "$PGCLIP_MODEL_DIR" "$MODEL" >>"$CLUSTER_DIR/data/postgresql.conf"; fi
 restart_cluster
 program=$(realpath "${CARGO_TARGET_DIR:-target}/release/pgclip")
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
