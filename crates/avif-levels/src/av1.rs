@@ -8,7 +8,7 @@ use crate::colour::Colour;
 use crate::error::{Error, Result, Unsupported, look};
 use crate::planes::{Kind, Planes, Subsampling};
 use crate::tile::Tile;
-use crate::units::{Steps, Units, kind};
+use crate::units::{Step, Steps, Units, kind};
 
 /// Frames that the one to be shown may need before it.
 const MOST_FRAMES: usize = 32;
@@ -55,34 +55,71 @@ enum Wanted {
     Layer { layer: u8, or_lower: bool },
 }
 
+/// A decoder with the frames that later ones may refer to.
+pub struct Session {
+    decoder: SpecDecodeSession,
+    header: Option<Header>,
+}
+
+impl Session {
+    /// For frames that have at most the tile's size.
+    pub fn new(tile: &Tile<'_>) -> Result<Self> {
+        let mut decoder = SpecDecodeSession::new();
+        let pixels = u64::from(tile.width) * u64::from(tile.height);
+        decoder.set_max_picture_size(u32::try_from(pixels).unwrap_or(u32::MAX));
+        decoder.set_operating_point(tile.operating_point).map_err(fault)?;
+        Ok(Self { decoder, header: None })
+    }
+
+    /// The frames that a step shows, none or one; of a sequence header none.
+    fn step(&mut self, step: &Step<'_>) -> Result<Option<SpecFrame>> {
+        let frames = self.decoder.decode_temporal_unit(&step.bytes).map_err(fault)?;
+        if step.first.kind == kind::SEQUENCE_HEADER {
+            self.header = Some(Header::of(&parse_sequence_header(step.first.payload).map_err(fault)?));
+            return Ok(None);
+        }
+        Ok(frames.into_iter().next())
+    }
+
+    /// The frame that the next sample of a sequence shows. All of the sample is decoded, as later ones may refer to it.
+    pub fn next(&mut self, tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
+        let mut shown = None;
+        for (count, step) in Steps::new(&tile.data).enumerate() {
+            look(env)?;
+            if count >= 2 * MOST_FRAMES {
+                return Err(Error::TooMuch("a picture of the sequence has too many frames"));
+            }
+            let frame = self.step(&step?)?;
+            shown = shown.or(frame);
+        }
+        planes(shown.ok_or(Error::Av1("no frame to be shown"))?, self.header, tile)
+    }
+}
+
 /// The planes of a tile, whose frame has at most the tile's own size.
 pub fn decode(tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
-    let mut session = SpecDecodeSession::new();
-    let pixels = u64::from(tile.width) * u64::from(tile.height);
-    session.set_max_picture_size(u32::try_from(pixels).unwrap_or(u32::MAX));
-    session.set_operating_point(tile.operating_point).map_err(fault)?;
-    let (mut header, mut wanted, mut best) = (None, Wanted::First, None);
+    let mut session = Session::new(tile)?;
+    let (mut wanted, mut best) = (Wanted::First, None);
     for (count, step) in Steps::new(&tile.data).enumerate() {
         look(env)?;
         if count >= 2 * MOST_FRAMES {
             return Err(Error::TooMuch("it has too many frames before the one to be shown"));
         }
         let step = step?;
-        let frames = session.decode_temporal_unit(&step.bytes).map_err(fault)?;
+        let frame = session.step(&step)?;
         if step.first.kind == kind::SEQUENCE_HEADER {
-            header = Some(Header::of(&parse_sequence_header(step.first.payload).map_err(fault)?));
-            wanted = wanted_frame(tile, session.operating_point_idc());
+            wanted = wanted_frame(tile, session.decoder.operating_point_idc());
             continue;
         }
-        let Some(frame) = frames.into_iter().next() else { continue };
+        let Some(frame) = frame else { continue };
         let layer = step.first.spatial_layer;
         match wanted {
             Wanted::Layer { layer: wanted, .. } if layer != wanted => best = Some(frame),
-            _ => return planes(frame, header, tile),
+            _ => return planes(frame, session.header, tile),
         }
     }
     match (wanted, best) {
-        (Wanted::Layer { or_lower: true, .. }, Some(frame)) => planes(frame, header, tile),
+        (Wanted::Layer { or_lower: true, .. }, Some(frame)) => planes(frame, session.header, tile),
         _ => Err(Error::Av1("no frame to be shown")),
     }
 }

@@ -35,11 +35,13 @@ mod picture;
 mod planes;
 mod primaries;
 mod rgb;
+mod sequence;
 mod tile;
 mod units;
 
 pub use error::{Error, Result, Unsupported};
 pub use jpeg_levels::Env;
+pub use sequence::Sequence;
 
 use isobmff::File;
 use picture::Picture;

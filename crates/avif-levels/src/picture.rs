@@ -23,6 +23,15 @@ pub struct Picture<'a> {
     pub turn: Turn,
 }
 
+/// Where a sequence is.
+pub struct Tracks<'a> {
+    /// Its first picture.
+    pub picture: Picture<'a>,
+    pub colours: Track<'a>,
+    /// The track of its alpha channel.
+    pub alpha: Option<Track<'a>>,
+}
+
 /// `irot`, then `imir`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
@@ -73,11 +82,16 @@ fn is_av1(meta: &Meta<'_>, id: u32) -> bool {
 impl<'a> Picture<'a> {
     /// Which of items and sequences counts is libavif's choice.
     pub fn find(file: &File<'a>) -> Result<Self> {
-        let in_sequence = file.brands.major == *b"avis" || file.brands.major != *b"avif" && file.movie.is_some();
         match &file.meta {
-            Some(meta) if !in_sequence || file.movie.is_none() => Self::of_items(meta),
-            _ => Self::of_sequence(file),
+            Some(meta) if !Self::is_in_sequence(file) => Self::of_items(meta),
+            _ => Ok(Self::of_sequence(file)?.picture),
         }
+    }
+
+    /// Whether tracks count, and not items.
+    pub fn is_in_sequence(file: &File<'_>) -> bool {
+        let by_brand = file.brands.major == *b"avis" || file.brands.major != *b"avif" && file.movie.is_some();
+        by_brand && file.movie.is_some() || file.meta.is_none()
     }
 
     fn of_items(meta: &Meta<'a>) -> Result<Self> {
@@ -135,7 +149,7 @@ impl<'a> Picture<'a> {
     }
 
     /// The first picture of the first track that is no other's alpha.
-    fn of_sequence(file: &File<'a>) -> Result<Self> {
+    pub fn of_sequence(file: &File<'a>) -> Result<Tracks<'a>> {
         const NONE: Error = Error::Damaged("neither items nor a sequence of AV1");
         let tracks = &file.movie.as_ref().ok_or(NONE)?.tracks;
         let is_of = |track: &Track<'_>, of: u32| track.refers_to(of, b"auxl").unwrap_or_default();
@@ -145,13 +159,14 @@ impl<'a> Picture<'a> {
                 continue;
             }
             let Some(mut picture) = Self::of_track(track)? else { continue };
-            if let Some(alpha) = others().find(|other| is_of(other, track.id)) {
+            let alpha = others().find(|other| is_of(other, track.id)).copied();
+            if let Some(alpha) = &alpha {
                 picture.alpha = true;
                 if track.refers_to(alpha.id, b"prem")? {
                     picture.multiplied = Self::of_track(alpha)?.map(Box::new);
                 }
             }
-            return Ok(picture);
+            return Ok(Tracks { picture, colours: *track, alpha });
         }
         Err(NONE)
     }

@@ -92,6 +92,14 @@ impl<'a> Samples<'a> {
         self.sizes.get(i as usize).map(|&size| u32::from_be_bytes(size)).ok_or(Error::Damaged("a sample has no size"))
     }
 
+    /// Of all samples in their order, in ticks of the track. They end where the table does, or go on for longer than there are samples.
+    pub fn durations(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.durations.iter().flat_map(|row| {
+            let [count, ticks] = words(row);
+            std::iter::repeat_n(ticks, count as usize)
+        })
+    }
+
     fn duration(&self, i: u32) -> u32 {
         let mut end = 0u64;
         for row in self.durations {

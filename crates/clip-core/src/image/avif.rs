@@ -36,7 +36,7 @@ fn size(decoder: &Decoder) -> (u32, u32) {
     (side(decoder.width()), side(decoder.height()))
 }
 
-fn refusal(fault: Fault) -> Error {
+pub(in crate::image) fn refusal(fault: Fault) -> Error {
     match fault {
         Fault::Container(isobmff::Error::Truncated) => truncated(Avif),
         Fault::Container(isobmff::Error::Unsupported(what)) => unsupported(Avif, what),

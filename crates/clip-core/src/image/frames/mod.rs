@@ -9,6 +9,8 @@
 //! given out. Of anything else than an animation the picture is the one frame.
 
 mod apng;
+#[cfg(feature = "avif")]
+mod avif;
 mod canvas;
 mod encode;
 mod gif;
@@ -74,7 +76,19 @@ pub fn frames(bytes: &[u8], at_most: usize, limits: &Limits) -> Result<Vec<Vec<u
 /// What [`frames`] takes, but for what it gives: that is known when it is there, and counted then.
 pub fn estimate_frames(bytes: &[u8], limits: &Limits) -> Estimate {
     // Twice the canvas, the frame, and that as the decoder has it.
-    estimate::estimate_with(bytes, limits, |width, height| 16 * width as usize * height as usize)
+    let pixel = 16 + held(bytes);
+    estimate::estimate_with(bytes, limits, |width, height| {
+        (width as usize).saturating_mul(height as usize).saturating_mul(pixel)
+    })
+}
+
+/// Bytes a pixel that a decoder keeps from frame to frame.
+fn held(bytes: &[u8]) -> usize {
+    match sniff(bytes) {
+        #[cfg(feature = "avif")]
+        Ok(Format::Avif) => avif::HELD,
+        _ => 0,
+    }
 }
 
 fn open<'a>(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Option<Box<dyn Animation + 'a>>> {
@@ -85,6 +99,8 @@ fn open<'a>(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Option<B
         Format::Gif => gif::Gif::new(bytes, limits)?.map(boxed),
         Format::Png => apng::Apng::new(bytes, limits)?.map(boxed),
         Format::WebP => webp::WebP::new(bytes, limits)?.map(boxed),
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::Avif::new(bytes, limits)?.map(boxed),
         _ => None,
     })
 }

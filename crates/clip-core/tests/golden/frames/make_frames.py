@@ -189,4 +189,34 @@ keep("lossless.webp", webp(kinds, True))
 keep("lossy.webp", webp(kinds, False))
 keep("keys.webp", webp([(ALL, 1, 0, 1, 5), (EVEN, 1, 0, 1, 5), (EVEN, 0, 0, 0, 5), (ALL, 0, 1, 1, 5), (PLACE, 0, 0, 1, 5)], True))
 
+
+# AVIF, by Pillow's libavif and its encoder: frames that refer to those before them.
+def avif(frames, times, **options):
+    file = io.BytesIO()
+    frames[0].save(file, "AVIF", save_all=True, append_images=frames[1:], duration=times, **options)
+    return file.getvalue()
+
+
+def moving(count, size, mode="RGB", seed=0):
+    """A picture that is larger than the frames, moved, with a square of its own way on it."""
+    width, height = size
+    wide = scene(seed, width + 2 * count, height + count)
+    frames = []
+    for i in range(count):
+        part = wide[i : i + height, 2 * i : 2 * i + width].copy()
+        part[(3 * i) % (height - 8) :, (5 * i) % (width - 8) :][:8, :8] = (250, 20 * i % 256, 30)
+        if mode == "RGBA":
+            part = numpy.dstack([part, numpy.full((height, width), 255, numpy.uint8)])
+            part[: height // 2, : width // 2, 3] = 10 * i
+        frames.append(Image.fromarray(part))
+    return frames
+
+
+keep("moving.avif", avif(moving(9, (56, 40)), [40 + 10 * i for i in range(9)], quality=70))
+keep("full.avif", avif(moving(5, (41, 33), seed=2), 100, quality=90, subsampling="4:4:4"))
+keep("grey.avif", avif([frame.convert("L") for frame in moving(4, (40, 24), seed=3)], 250, quality=80))
+keep("opacity.avif", avif(moving(5, (48, 40), "RGBA", seed=4), 50, quality=75))
+keep("cuts.avif", avif([frame for seed in range(5, 8) for frame in moving(4, (48, 40), seed=seed)], 33, quality=50, speed=4))
+keep("slow.avif", avif(moving(7, (72, 56), seed=10), 80, quality=60, speed=0, range="limited"))
+
 (out / "manifest.txt").write_text("\n".join(manifest) + "\n")
