@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import urllib.parse
 
@@ -198,6 +199,13 @@ with Session(db) as session, directory(60) as (root, names):
         finally:
             connection.close()
         assert refused
+        browser.get("about")
+
+        # nor does it mind who is gone before the answer comes
+        for parameters in ({"text": "gone"}, {"text": "a cow", "modality": "image"}, {"text": "red"}) * 10:
+            with socket.create_connection(("127.0.0.1", port)) as gone:
+                request = f"GET {home}search?{urllib.parse.urlencode(parameters)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+                gone.sendall(request.encode() * 20)
         browser.get("about")
 
         # thumbnails: JPEGs of files below the root, upright and small

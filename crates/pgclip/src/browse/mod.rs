@@ -19,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clip_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
+use crate::interrupt;
 use crate::pictures::Root;
 use crate::plain::plain;
 use crate::search::page::has_desktop;
@@ -54,6 +55,7 @@ pub fn browse(options: &Options) -> Result<()> {
         if options.open && has_desktop() && open::that_detached(&address).is_err() {
             eprintln!("pgclip: could not open a browser");
         }
+        interrupt::outlive_readers();
         axum::serve(listener, router).await.map_err(failed)
     })
 }
