@@ -3,7 +3,7 @@
 use std::thread;
 
 use clip_core::{Error, Result};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
 
 /// From now on SIGINT, SIGTERM and SIGHUP run `farewell` before they end the program, whatever the main thread waits for.
 ///
@@ -25,4 +25,11 @@ pub fn on_cancel(farewell: impl FnOnce() + Send + 'static) -> Result<()> {
         std::process::exit(128 + signal as i32);
     });
     Ok(())
+}
+
+/// From now on to write to somebody who is gone is an error of that write, and does not end the program: a server lives longer than its clients.
+#[allow(unsafe_code)]
+pub fn outlive_readers() {
+    // SAFETY: to ignore a signal is no function that could be called at a bad moment.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clip_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
+use crate::interrupt;
 use crate::pictures::Root;
 use crate::plain::plain;
 use crate::search::page::has_desktop;
@@ -31,7 +32,8 @@ use thumbnails::Thumbnails;
 pub fn browse(options: &Options) -> Result<()> {
     let root = options.root.as_deref().map(Root::new).transpose()?;
     let pool = Pool::new(options.database.target()?, options.timeout);
-    let about = pool.with(|client, _| about::look(client, &options.table, root.is_some()))?;
+    let about =
+        pool.with(|client, _| about::look(client, &options.table, options.column.as_deref(), root.is_some()))?;
     let refused = |e: std::io::Error| {
         Error::new(ErrorKind::InvalidArgument, format!("could not listen at port {}: {e}", options.port))
             .with_hint("Without --port one is taken that is free.")
@@ -42,8 +44,15 @@ pub fn browse(options: &Options) -> Result<()> {
     let token = token()?;
     let address = format!("http://127.0.0.1:{port}/{token}/");
     // Outlives the runtime: connections to PostgreSQL cannot be closed on its threads.
-    let shared =
-        Arc::new(Shared { token, port, about, table: options.table.clone(), pool, thumbnails: Thumbnails::new(root) });
+    let shared = Arc::new(Shared {
+        token,
+        port,
+        about,
+        table: options.table.clone(),
+        column: options.column.clone(),
+        pool,
+        thumbnails: Thumbnails::new(root),
+    });
     let failed = |e: std::io::Error| Error::internal(format!("could not serve: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let router = server::router(Arc::clone(&shared));
@@ -54,6 +63,7 @@ pub fn browse(options: &Options) -> Result<()> {
         if options.open && has_desktop() && open::that_detached(&address).is_err() {
             eprintln!("pgclip: could not open a browser");
         }
+        interrupt::outlive_readers();
         axum::serve(listener, router).await.map_err(failed)
     })
 }
