@@ -15,7 +15,7 @@ FORMATS ?= avif heic jxl more-formats
 FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo model bench fuzz lint deb test-deb test-container dist sbom audit docs release-check clean
+.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo examples model bench fuzz lint deb test-deb test-container dist sbom audit docs release-check clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
@@ -56,6 +56,11 @@ test-arm64: ## The engine's tests for arm64, under qemu (as root)
 
 demo: setup all ## Search real pictures in a throw-away cluster, write an HTML page; PHOTOS=DIR MODEL=NAME: your own
 	@PG_CONFIG="$(PG_CONFIG)" PHOTOS="$(PHOTOS)" MODEL="$(MODEL)" WORDS="$(WORDS)" scripts/demo.sh
+
+examples: setup all ## Run the examples of clients in a throw-away cluster, with packages that it fetches; NAMES: only these
+	@sudo=""; [ -w "$$($(PG_CONFIG) --pkglibdir)" ] || sudo=sudo; \
+		$$sudo env PATH="$$PATH" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" $(MAKE) --no-print-directory -s install-extension PG_CONFIG="$(PG_CONFIG)"
+	@PG_CONFIG="$(PG_CONFIG)" examples/run.sh $(NAMES)
 
 model: all ## Score the bundled model on the demo's pictures, without a server
 	@scripts/score.sh
