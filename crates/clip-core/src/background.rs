@@ -16,7 +16,7 @@ use crate::text::Check;
 
 /// How often the caller is asked to attend to what else there is.
 const ATTEND: Duration = Duration::from_millis(10);
-/// Added to the nice value: a tenth of the weight of a thread that somebody waits for.
+/// Added to the nice value: the scheduler then gives a tenth of the weight of a thread that somebody waits for.
 const NICE: i32 = 10;
 
 /// One computation at a time, on threads of lower priority.
@@ -27,12 +27,18 @@ pub struct Background {
 }
 
 impl Background {
-    /// Runs `work` on `threads` threads (0 as in [`Compute::new`]) that last as long as it does, with every signal
-    /// blocked and `memory` to take, and gives its result. The caller is asked to `attend` at once, and then every few milliseconds until the
-    /// work is done; where that panics, the work is stopped before the panic goes on.
+    /// Runs `work` on threads of lower priority that last as long as it does, and gives its result.
     ///
-    /// While the caller attends to something for the first time, one thread works alone: each of two that share their work
-    /// would wait for the other, from which the caller takes the processor.
+    /// `threads` counts as in [`Compute::new`], every signal is blocked on them, and `memory` is what they may take.
+    /// The caller is asked to `attend` at once, and then every 10 ms until the work is done. Where that panics, the
+    /// work is stopped before the panic goes on.
+    ///
+    /// While the caller attends to something for the first time, one thread works alone. Each of two that share their
+    /// work would wait for the other, from which the caller takes the processor.
+    ///
+    /// # Errors
+    ///
+    /// What `work` fails with, `Internal` where it panics, and those of [`Compute::new`].
     pub fn run<R: Send>(
         &self,
         threads: usize,
@@ -80,8 +86,10 @@ impl Background {
         })
     }
 
-    /// For a caller who leaves from within `attend` and does not come back: a process that exits there. No thread is at
-    /// work on return.
+    /// Stops the work, for a caller who leaves from within `attend` and does not come back: a process that exits
+    /// there.
+    ///
+    /// No thread is at work on return. Work that is begun later stops at once.
     pub fn halt(&self) {
         self.halted.store(true, SeqCst);
         while self.running.load(SeqCst) {
@@ -90,8 +98,9 @@ impl Background {
     }
 }
 
-/// Runs `work`, which cannot be stopped, on a thread of its own, and asks the caller meanwhile whether to go on. If not, the thread
-/// comes to its end without anybody.
+/// Runs `work`, which cannot be stopped, on a thread of its own, and asks the caller every 10 ms whether to go on.
+///
+/// If not, the error of `check` is returned, and the thread comes to its end without anybody.
 pub fn beside<R: Send + 'static>(work: impl FnOnce() -> Result<R> + Send + 'static, check: Check) -> Result<R> {
     let (sender, receiver) = sync_channel(1);
     let run = move || {

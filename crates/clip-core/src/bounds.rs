@@ -3,20 +3,27 @@
 use crate::spec::*;
 
 /// Bounds far above any published model, so that products of dimensions cannot overflow.
+///
+/// Of widths, layers, heads and the context.
 const MAX_WIDTH: usize = 1 << 16;
+/// Of token ids: 4 million, where SigLIP 2's vocabulary has 256,000.
 const MAX_VOCAB: usize = 1 << 22;
 /// pgvector's `vector` holds so many at most.
 const MAX_DIMENSIONS: usize = 16_000;
+/// Of an image's side, in pixels.
 const MAX_IMAGE_SIZE: usize = 1 << 12;
-/// Of the tensor: its exponential is a factor.
+/// Absolute value of the scale's tensor, less than this. Its exponential is a factor, which stays below 5e8.
 pub const MAX_LOGIT_SCALE: f32 = 20.0;
+/// Absolute value of the bias, less than this. Published ones lie between -10 and -20.
 pub const MAX_LOGIT_BIAS: f32 = 1000.0;
 
-/// What is wrong, with the field, what it is and what was expected.
+/// Nothing, or what is wrong: the field, what it is and what was expected.
 pub type Checked = Result<(), String>;
 
 impl ModelSpec {
-    /// Numbers that say how large the tensors are.
+    /// Checks the numbers that say how large the tensors are, before any of them is asked for.
+    ///
+    /// Names are those of `config.json` where they differ, in brackets.
     pub fn check_sizes(&self) -> Checked {
         for (name, tower) in [("text", &self.text.tower), ("vision", &self.vision.tower)] {
             tower.check(name)?;
@@ -33,7 +40,7 @@ impl ModelSpec {
         in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)
     }
 
-    /// All of it.
+    /// Checks every field, the sizes included.
     pub fn check(&self) -> Checked {
         self.check_sizes()?;
         self.image.check(self.vision.image_size)?;
@@ -55,6 +62,7 @@ impl ModelSpec {
 }
 
 impl TowerSpec {
+    /// One tower, `name` being the one for the message.
     fn check(&self, name: &str) -> Checked {
         for (what, n) in [
             ("hidden_size", self.hidden),
@@ -76,6 +84,7 @@ impl TowerSpec {
 }
 
 impl ImageSpec {
+    /// The preprocessing of a tower that sees squares of `image_size` pixels.
     fn check(&self, image_size: usize) -> Checked {
         if self.crop as usize != image_size {
             return Err(format!(
@@ -92,6 +101,7 @@ impl ImageSpec {
     }
 }
 
+/// Mean and deviation of red, green and blue: all finite, the deviation positive, as it divides.
 pub fn check_levels(mean: [f32; 3], std: [f32; 3]) -> Checked {
     if std.iter().any(|s| !s.is_finite() || *s <= 0.0) || mean.iter().any(|m| !m.is_finite()) {
         return Err(format!(
@@ -101,6 +111,7 @@ pub fn check_levels(mean: [f32; 3], std: [f32; 3]) -> Checked {
     Ok(())
 }
 
+/// Is `value`, which the message calls `what`, in the range?
 fn in_range(what: &str, value: usize, range: std::ops::RangeInclusive<usize>) -> Checked {
     if range.contains(&value) {
         return Ok(());
@@ -108,6 +119,7 @@ fn in_range(what: &str, value: usize, range: std::ops::RangeInclusive<usize>) ->
     Err(format!("{what} {value} is out of range: expected {} to {}", range.start(), range.end()))
 }
 
+/// Is the absolute value of `value` less than `limit`? A NaN is not.
 fn below(what: &str, value: f32, limit: f32) -> Checked {
     if value.abs() < limit {
         return Ok(());

@@ -23,11 +23,14 @@ pub const MIN_INPUTS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Means {
+    /// Of texts' unit vectors.
     pub text: Vec<f32>,
+    /// Of images' unit vectors.
     pub image: Vec<f32>,
 }
 
 impl Means {
+    /// Both means must have the model's dimensions and a length below one.
     pub(crate) fn check(&self, dimensions: usize) -> Checked {
         for (what, mean) in [("text", &self.text), ("image", &self.image)] {
             if mean.len() != dimensions {
@@ -44,7 +47,7 @@ impl Means {
     }
 }
 
-/// Collects unit vectors, keeps their mean.
+/// Collects unit vectors and gives their mean. Sums are f64, so that their order hardly matters.
 #[derive(Default)]
 pub struct MeanVector {
     sum: Vec<f64>,
@@ -52,13 +55,16 @@ pub struct MeanVector {
 }
 
 impl MeanVector {
+    /// Counts a vector, `[dimensions]`. All of them have the same length.
     pub fn add(&mut self, vector: &[f32]) {
         self.sum.resize(vector.len(), 0.0);
         self.sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += f64::from(*x));
         self.count += 1;
     }
 
-    /// `what`, in the plural, is for the error where there are too few.
+    /// The mean, `[dimensions]`. `what`, in the plural, names the inputs in the error.
+    ///
+    /// Fewer than [`MIN_INPUTS`] are `InvalidArgument`.
     pub fn mean(&self, what: &str) -> Result<Vec<f32>> {
         if self.count < MIN_INPUTS {
             return Err(invalid(format!("calibration has {} {what}, expected at least {MIN_INPUTS}", self.count)));
@@ -68,6 +74,11 @@ impl MeanVector {
 }
 
 /// Installs `plain` under `name` with a calibration. The weights are hard links: they cost no disk and no memory.
+///
+/// # Errors
+///
+/// - `InvalidArgument` where `plain` is calibrated already, or the means do not fit it
+/// - `InvalidName`, `AlreadyExists` or `MissingFile`, as an import fails with them
 pub fn derive(models: &ModelDir, plain: &Installed, name: &str, means: Means) -> Result<Imported> {
     check_plain(plain)?;
     means.check(plain.spec().dimensions).map_err(invalid)?;
@@ -86,7 +97,8 @@ pub fn derive(models: &ModelDir, plain: &Installed, name: &str, means: Means) ->
     })
 }
 
-/// Means of vectors that were shifted already would be wrong.
+/// Fails with `InvalidArgument` for a model that is calibrated: means of vectors that were shifted already would be
+/// wrong.
 pub fn check_plain(model: &Installed) -> Result<()> {
     match model.spec().calibration {
         Calibration::None => Ok(()),
@@ -95,6 +107,7 @@ pub fn check_plain(model: &Installed) -> Result<()> {
     }
 }
 
+/// Gives a file a second name, without a copy where the file system can.
 fn link(from: &Path, to: &Path) -> Result<()> {
     // A file system without hard links gets a copy.
     fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ())).map_err(|e| install::cannot_write(to, &e))
@@ -104,7 +117,8 @@ fn invalid(what: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, what)
 }
 
-/// Moves a unit vector by the mean and back to unit length. `None` where it is the mean itself and has no direction left.
+/// Moves a unit vector by the mean and back to unit length, both `[dimensions]`. `None` where it is the mean itself
+/// and has no direction left.
 pub(crate) fn centre(vector: &mut [f32], mean: &[f32]) -> Option<()> {
     vector.iter_mut().zip(mean).for_each(|(x, m)| *x -= m);
     normalize(vector)
@@ -121,7 +135,8 @@ pub(crate) fn uncentre(centred: &[f32], mean: &[f32]) -> Vec<f32> {
     centred.iter().zip(mean).map(|(c, m)| m + a * c).collect()
 }
 
-/// To unit length, or `None` for a vector that has no direction.
+/// Brings a vector to unit length. `None`, and no change, for one that has no direction: zeros, or with a value that
+/// is not finite.
 pub(crate) fn normalize(vector: &mut [f32]) -> Option<()> {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if !norm.is_finite() || norm == 0.0 {

@@ -27,6 +27,12 @@ pub struct Template<'a> {
 }
 
 impl<'a> Template<'a> {
+    /// A template of `template`, in which `{}` stands for the label, as in `a photo of a {}`. It may stand there
+    /// several times.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` where there is no `{}`, `Cancelled` where the caller stops.
     pub fn new(template: &str, tokenizer: &'a Tokenizer, ctx: &Context) -> Result<Self> {
         let mut at = place(template, ctx)?;
         if at.is_none() {
@@ -52,6 +58,8 @@ impl<'a> Template<'a> {
     }
 
     /// The template with a label in its places, or as much of it as makes the same tokens.
+    ///
+    /// It fails with `Cancelled` where the caller stops.
     pub fn prompt(&self, label: &str, ctx: &Context) -> Result<String> {
         let size = self.literals.iter().map(String::len).sum::<usize>();
         let labels = (self.literals.len() - 1).saturating_mul(label.len());
@@ -66,7 +74,7 @@ impl<'a> Template<'a> {
     }
 }
 
-/// Where the first place is.
+/// Where the first place begins, in bytes. The caller is asked whether to stop every megabyte.
 fn place(text: &str, ctx: &Context) -> Result<Option<usize>> {
     let (bytes, finder) = (text.as_bytes(), Finder::new(PLACE));
     for start in (0..bytes.len()).step_by(LOOK) {
@@ -79,7 +87,9 @@ fn place(text: &str, ctx: &Context) -> Result<Option<usize>> {
     Ok(None)
 }
 
-/// Probabilities from the cosines times the model's own scale. All vectors are unit vectors of one space.
+/// Probabilities of `labels`, in order: cosines times the model's own scale, then a softmax or sigmoid.
+///
+/// `image` is `[dimensions]`, and so is each label: unit vectors of one space.
 pub(crate) fn probabilities<L: AsRef<[f32]>>(image: &[f32], labels: &[L], spec: &ModelSpec) -> Vec<f32> {
     let scale = spec.logit_scale.exp();
     let logits =
@@ -90,6 +100,7 @@ pub(crate) fn probabilities<L: AsRef<[f32]>>(image: &[f32], labels: &[L], spec: 
     }
 }
 
+/// With the largest logit at zero, so that no exponential overflows.
 fn softmax(logits: Vec<f32>) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();

@@ -7,13 +7,15 @@ use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
 use crate::spec::TextCleaning;
 
-/// Cleaning first, then the tokenizer's own normaliser.
+/// A normaliser that cleans a text, then runs the tokenizer's own.
 pub struct Cleaned {
+    /// What comes first.
     pub cleaning: TextCleaning,
+    /// The tokenizer's own normaliser, where it has one.
     pub inner: Option<NormalizerWrapper>,
 }
 
-/// A tokenizer's own normaliser alone.
+/// Reads the tokenizer's own normaliser alone: `tokenizer.json` does not know of the cleaning.
 impl<'de> Deserialize<'de> for Cleaned {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let inner = NormalizerWrapper::deserialize(deserializer)?;
@@ -21,7 +23,7 @@ impl<'de> Deserialize<'de> for Cleaned {
     }
 }
 
-/// The same: what else there is has no place in the file.
+/// Writes the tokenizer's own normaliser alone, as the cleaning has no place in the file.
 impl Serialize for Cleaned {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.inner.serialize(serializer)

@@ -13,30 +13,46 @@ use crate::memory::{self, Budget};
 
 /// The calling thread with a few helpers that belong to it, and the machine code that they run.
 ///
-/// The host process may handle signals on its main thread alone (a PostgreSQL backend does), so the helpers are created
-/// with every signal blocked.
+/// The host process may handle signals on its main thread alone, as a PostgreSQL backend does. So the helpers are
+/// created with signals blocked, but for that of a bad memory access.
+///
+/// Making one starts its threads. So a process keeps it from call to call.
 pub struct Compute {
     team: Team,
     kernel: Kernel,
     /// Free for the next layer.
+    ///
+    /// Whoever needs rows takes the largest that fit, and gives them back.
     rows: Mutex<Vec<Rows>>,
     memory: Arc<Budget>,
 }
 
 impl Compute {
-    /// `threads`: 0 takes one thread per available core, at most [`Compute::MAX_AUTO`].
+    /// A team of `threads`, the calling one included. 0 takes one per available core, at most [`Compute::MAX_AUTO`].
+    ///
+    /// The kernel is the fastest that the processor has.
+    ///
+    /// # Errors
+    ///
+    /// - `LimitExceeded` where the system allows no more threads
+    /// - `OutOfMemory` where it refuses the address space that they need
     pub fn new(threads: usize) -> Result<Self> {
         Self::with_kernel(threads, Kernel::best())
     }
 
-    /// With another kernel than the machine's fastest, for comparisons.
+    /// A team like that of [`Compute::new`], with `kernel` instead of the machine's fastest. For tests and
+    /// comparisons.
+    ///
+    /// Fails as [`Compute::new`] does.
     pub fn with_kernel(threads: usize, kernel: Kernel) -> Result<Self> {
         let compute = Self::start(threads, kernel)?;
         compute.team.call_helpers();
         Ok(compute)
     }
 
-    /// The calling thread alone, until the team's helpers are called.
+    /// A team whose helpers sleep until [`Team::call_helpers`]. Until then all work is done on the calling thread.
+    ///
+    /// Fails as [`Compute::new`] does.
     pub fn resting(threads: usize) -> Result<Self> {
         Self::start(threads, Kernel::best())
     }
@@ -55,7 +71,8 @@ impl Compute {
         Self { memory, ..self }
     }
 
-    /// What a call may take.
+    /// The bytes that a call may take beside its input and the mapped weights. Without a limit unless
+    /// [`Compute::with_memory`] has set one.
     pub fn memory(&self) -> &Arc<Budget> {
         &self.memory
     }
@@ -63,25 +80,29 @@ impl Compute {
     /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.
     pub const MAX_AUTO: usize = 8;
 
+    /// Threads of the team, the calling one among them: at least 1.
     pub fn threads(&self) -> usize {
         self.team.threads()
     }
 
-    /// For loops whose turns may run side by side.
+    /// The threads, for loops whose turns may run side by side.
     pub fn team(&self) -> &Team {
         &self.team
     }
 
+    /// The machine code of every matrix product of this team.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
 
-    /// Rows for a product's left-hand side. The layers of a pass use the same memory one after the other.
+    /// Rows for a product's left-hand side, in the layout that `precision` is multiplied in.
+    ///
+    /// The layers of a pass use the same memory one after the other: dropping what is lent gives it back.
     pub fn rows(&self, precision: Precision) -> Lent<'_> {
         self.lend(precision, false)
     }
 
-    /// Rows for something else than a product to read.
+    /// Rows in plain row order, which attention and other code beside products read.
     pub fn rows_to_read(&self, precision: Precision) -> Lent<'_> {
         self.lend(precision, true)
     }
@@ -95,8 +116,9 @@ impl Compute {
         Lent { rows, from: self }
     }
 
-    /// Gives memory of rows back to the system, but for what the next pass of a few images needs: a batch of a large model may
-    /// have taken much.
+    /// Gives memory of rows back to the system, but for 10 MiB: a batch of a large model may have taken much.
+    ///
+    /// What is kept is enough for the next pass of a few images.
     pub fn free_rows(&self) {
         let mut kept = 0;
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).retain(|rows| {
@@ -106,7 +128,7 @@ impl Compute {
         });
     }
 
-    /// Of rows, between passes.
+    /// Bytes of rows that are kept between passes.
     const KEPT_BYTES: usize = 10 << 20;
 }
 
@@ -142,8 +164,15 @@ impl Drop for Lent<'_> {
 /// cannot have the latter, so there has to be room before the thread is made.
 const THREAD_BYTES: usize = 3 << 20;
 
-/// `count` threads, with every signal blocked: a new thread inherits the mask of the one that makes it. But for that of an access to
-/// memory that a file no longer has, which comes to the thread that makes the access, and ends the process where it is blocked.
+/// Runs `start`, which makes `count` threads, with every signal blocked: a new thread inherits the mask of the one
+/// that makes it.
+///
+/// SIGBUS stays open: it tells of an access to memory that a file no longer has. It comes to the thread that makes
+/// the access, and ends the process where it is blocked.
+///
+/// # Errors
+///
+/// `OutOfMemory` where there is no address space for the threads, `LimitExceeded` where the system makes none.
 pub(crate) fn start_threads<R>(count: usize, start: impl FnOnce() -> io::Result<R>) -> Result<R> {
     if memory::is_in_use() && count > 0 {
         let bytes = count.saturating_mul(THREAD_BYTES);
@@ -159,8 +188,17 @@ pub(crate) fn start_threads<R>(count: usize, start: impl FnOnce() -> io::Result<
     started.map_err(|e| Error::new(ErrorKind::LimitExceeded, format!("could not start threads: {e}")))
 }
 
-/// Everything that a computation borrows from its caller.
+/// Everything that a computation borrows from its caller: threads, memory and the wish to stop.
+///
+/// ```
+/// use clip_core::{Compute, Context, ErrorKind};
+///
+/// let compute = Compute::new(1).unwrap();
+/// let ctx = Context { compute: &compute, stop: &|| true };
+/// assert_eq!(ctx.check().unwrap_err().kind, ErrorKind::Cancelled);
+/// ```
 pub struct Context<'a> {
+    /// The threads that work is shared among, and the memory that it may take.
     pub compute: &'a Compute,
     /// Asked on the calling thread, at least ten times a second whatever the input; `true` ends the work with
     /// [`ErrorKind::Cancelled`]. It may also leave by a panic, which passes through the engine unharmed.
@@ -168,6 +206,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Says whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// - `Cancelled` where [`Context::stop`] says so
+    /// - `OutOfMemory` where the system has refused memory since [`prepare`](crate::memory::prepare), and the
+    ///   allocator's reserve had to stand in
     pub fn check(&self) -> Result<()> {
         if (self.stop)() {
             return Err(Error::new(ErrorKind::Cancelled, "canceled by the caller"));

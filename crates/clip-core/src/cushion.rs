@@ -22,13 +22,17 @@ const SLOTS: usize = 512;
 const UNIT: usize = 64 << 10;
 /// What an allocation takes beside its bytes, at most, where the heap has to grow for it.
 const OVERHEAD: usize = 256 << 10;
-/// Allocations from so many bytes on are no part of a heap.
+/// Bytes from which on an allocation is no part of a heap, and goes back to the system when it is freed.
 const LARGE: i32 = 4 << 20;
-/// Kept for what is allocated between calls and for errors.
+/// Bytes kept for what is allocated between calls, and for errors.
 const RESERVE: usize = 8 << 20;
 
-/// The system's allocator with reservations. To be the process's `#[global_allocator]`, and [`prepare`] to be called before
-/// work begins.
+/// The system's allocator with reservations. To be the process's `#[global_allocator]`.
+///
+/// [`prepare`](crate::memory::prepare) is to be called before work begins. Without that call it is the system's
+/// allocator, which also counts.
+///
+/// Where the system refuses an allocation, reservations are given back to it, and it is asked again.
 pub struct Allocator;
 
 thread_local! {
@@ -103,7 +107,8 @@ fn unmap(start: usize, len: usize) {
 pub struct Cushion(usize);
 
 impl Cushion {
-    /// `Err` where the system refuses it.
+    /// Reserves `bytes`, rounded up to 64 KiB. `Err` where the system refuses them, or there are too many
+    /// reservations.
     pub fn new(bytes: usize) -> Result<Self, ()> {
         let len = bytes.checked_next_multiple_of(UNIT).ok_or(())?.max(UNIT);
         let (access, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
@@ -138,6 +143,8 @@ impl Drop for Cushion {
 
 /// To be called before work begins: the reserve is there, or the system refuses it. From the first call on work takes
 /// reservations.
+///
+/// It also forgets that memory was short.
 pub fn prepare() -> Result<(), ()> {
     if !IN_USE.swap(true, SeqCst) {
         give_large_ones_back();
@@ -168,22 +175,25 @@ fn give_large_ones_back() {
     }
 }
 
+/// Has `prepare` been called? Without the allocator reservations would be of no use, and nothing is counted.
 pub fn is_in_use() -> bool {
     IN_USE.load(SeqCst)
 }
 
-/// Was more allocated than had been reserved? Work ends where it sees this.
+/// Was more allocated than had been reserved, since the last `prepare`? Work ends where it sees this.
 pub fn is_short() -> bool {
     SHORT.load(SeqCst)
 }
 
-/// Bytes that this thread has allocated and not freed. Of use as a difference.
+/// Bytes that this thread has allocated and not freed. Only differences count: what another thread frees is not its
+/// own.
 pub fn live() -> isize {
     LIVE.get()
 }
 
-/// Runs `work` on a thread that its owner can do without: where it gets no memory at all, it raises `refused` and sleeps for
-/// ever.
+/// Runs `work` on a thread that its owner can do without.
+///
+/// Where the thread gets no memory at all, it raises `refused` and sleeps for ever, instead of ending the process.
 pub fn expendable<R>(refused: &AtomicBool, work: impl FnOnce() -> R) -> R {
     EXPENDABLE.set(refused);
     let result = work();

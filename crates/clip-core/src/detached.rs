@@ -15,6 +15,7 @@ use crate::memory::{self, Charge, look};
 /// How often the caller looks up while it waits.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// What the caller and its thread know of each other.
 struct Shared<R> {
     /// The caller has gone: nobody wants the result.
     left: AtomicBool,
@@ -24,9 +25,15 @@ struct Shared<R> {
     done: Condvar,
 }
 
-/// Runs `work` on a thread of its own, covered by `charge`, and gives its result. The caller [looks up](look) meanwhile. Where it
-/// leaves, the thread ends at its own next look, and goes on alone until then: so `work` owns what it reads, and the charge is
-/// held until it ends.
+/// Runs `work` on a thread of its own, covered by `charge`, and gives its result. The caller [looks up](look)
+/// meanwhile.
+///
+/// Where the caller leaves, the thread ends at its own next look, and goes on alone until then. So `work` owns what
+/// it reads, and the charge is held until it ends.
+///
+/// # Errors
+///
+/// What `work` fails with, `Internal` where it panics, `OutOfMemory` where the system refuses memory or the thread.
 pub fn detached<R: Send + 'static>(charge: Charge, work: impl FnOnce() -> Result<R> + Send + 'static) -> Result<R> {
     let charge = Arc::new(charge);
     let shared = Arc::new(Shared {

@@ -4,7 +4,17 @@ use std::ops::{Deref, DerefMut};
 
 use crate::image::Remarks;
 
-/// An L2-normalised vector of the model's space.
+/// An L2-normalised vector of the model's space, `[dimensions]` values in f32.
+///
+/// It derefs to its values. The dot product of two embeddings of one model is their cosine.
+///
+/// ```
+/// use clip_core::Embedding;
+///
+/// let (a, b) = (Embedding::from(vec![0.6, 0.8]), Embedding::from(vec![1.0, 0.0]));
+/// let cosine: f32 = a.iter().zip(b.iter()).map(|(a, b)| a * b).sum();
+/// assert_eq!(cosine, 0.6);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embedding {
     vector: Vec<f32>,
@@ -13,15 +23,18 @@ pub struct Embedding {
 }
 
 impl Embedding {
+    /// The same vector with other remarks.
     pub fn with(self, remarks: Remarks) -> Self {
         Self { remarks, ..self }
     }
 
+    /// The values, `[dimensions]`.
     pub fn as_slice(&self) -> &[f32] {
         &self.vector
     }
 }
 
+/// Takes the values as they are, without remarks. Nothing is normalised here: the caller gives a unit vector.
 impl From<Vec<f32>> for Embedding {
     fn from(vector: Vec<f32>) -> Self {
         Self { vector, remarks: Remarks::default() }

@@ -9,17 +9,24 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::{Installed, MANIFEST, Manifest, ModelDir};
 
-/// The outcome of an import or a calibration.
+/// The outcome of an import or a calibration. Either way the model is there.
 pub enum Imported {
+    /// The model was not there before, or was there in an older format, or with another claim of one cone.
     New(Installed),
-    /// A model of this name and this very content was there before.
+    /// A model of this name and this very content was there before. Nothing was changed.
     AlreadyThere(Installed),
 }
 
-/// Installs what `write` puts into the empty directory that it is given; the manifest is written here.
+/// Installs what `write` puts into the empty directory that it is given. The manifest is written here.
 ///
-/// Everything is written under a temporary name, synced and renamed, so that no half-installed model is ever seen.
-/// A name that other content holds is refused: whoever stored vectors under it relies on it.
+/// Everything is written under a temporary name, synced and renamed, so that no half-installed model is ever seen. A
+/// name that other content holds is refused: whoever stored vectors under it relies on it.
+///
+/// # Errors
+///
+/// - `InvalidName` for the name, `AlreadyExists` where other content has it
+/// - `MissingFile` where the directory cannot be written to
+/// - whatever `write` fails with
 pub fn install(models: &ModelDir, name: &str, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Imported> {
     ModelDir::check_name(name)?;
     fs::create_dir_all(models.root()).map_err(|e| cannot_write(models.root(), &e))?;
@@ -48,7 +55,8 @@ fn remove_left_overs(models: &ModelDir, name: &str) {
     }
 }
 
-/// The lock tells others that the directory is in use; it ends with the process at the latest.
+/// Makes the directory, in place of one that is there, and locks it. The lock tells others that it is in use, and
+/// ends with the process at the latest.
 fn create_locked(dir: &Path) -> Result<File> {
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
@@ -59,6 +67,7 @@ fn create_locked(dir: &Path) -> Result<File> {
     Ok(lock)
 }
 
+/// Fills the directory, writes the manifest, and makes all of it readable by anybody and writable by nobody.
 fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Manifest> {
     let manifest = write(dir)?;
     let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal(format!("{MANIFEST}: {e}")))?;
@@ -76,6 +85,8 @@ fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<
     Ok(manifest)
 }
 
+/// Gives the finished directory its name. A model that is there is replaced where its format is older, or what it
+/// says of one cone differs.
 fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest) -> Result<Imported> {
     let (target, new) = (models.path(name), &manifest.fingerprint);
     if let Some(old) = models.outdated(name) {
@@ -95,6 +106,7 @@ fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest)
     models.open(name).map(Imported::New)
 }
 
+/// Is the content that has the name the new one? `AlreadyExists` where it is not.
 fn check_same(name: &str, old: &str, new: &str) -> Result<()> {
     if old == new {
         return Ok(());
@@ -105,7 +117,7 @@ fn check_same(name: &str, old: &str, new: &str) -> Result<()> {
     ))
 }
 
-/// Puts a directory in the place of one in an older format. Whoever has mapped the old files, of an older library, keeps them.
+/// Puts a directory in the place of an installed one. Whoever has mapped the old files keeps them.
 fn replace(temporary: &Path, target: &Path) -> Result<()> {
     // The old one is then removed as what is left of the installation.
     let exchanged = renameat_with(CWD, temporary, CWD, target, RenameFlags::EXCHANGE);
@@ -114,15 +126,17 @@ fn replace(temporary: &Path, target: &Path) -> Result<()> {
     replaced.map_err(|e| cannot_write(target, &e))
 }
 
-/// Writes a file and waits until it is on disk.
+/// Writes a whole file and waits until it is on disk. `MissingFile` where that fails.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).and_then(|()| File::open(path)?.sync_all()).map_err(|e| cannot_write(path, &e))
 }
 
+/// Waits until the names in a directory are on disk, which the sync of a file says nothing of.
 fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| cannot_write(dir, &e))
 }
 
+/// The `MissingFile` error of a path that could not be written to.
 pub fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
     Error::new(ErrorKind::MissingFile, format!("could not write \"{}\": {e}", path.display()))
 }

@@ -20,15 +20,19 @@ use crate::spec::{Calibration, ModelSpec, Scoring};
 use crate::tensor_file::{hex, missing_file};
 use crate::watched::sha256;
 
+/// Name of the [`Manifest`]'s file. A directory without one is no model.
 pub const MANIFEST: &str = "model.json";
+/// Name of the tokenizer's file, which is the checkpoint's own, byte by byte.
 pub const TOKENIZER: &str = "tokenizer.json";
 
-/// Far above any manifest; a larger file is none.
+/// Bytes of a manifest: far above any. A larger file is none.
 const MAX_MANIFEST: u64 = 1 << 20;
 /// Weights in each precision, the tokenizer in two forms, and room for more.
 const MAX_FILES: usize = 32;
-/// The largest published `tokenizer.json` has 35 MB; what is read of it takes some ten times as much.
+/// Bytes of a `tokenizer.json`. The largest published one has 35 MB, and what is read of it takes some ten times as
+/// much.
 pub const MAX_TOKENIZER: u64 = 64 << 20;
+/// Bytes of a name: as many as a name in PostgreSQL has.
 const MAX_NAME: usize = 63;
 
 const INSTALL_AGAIN: &str = "Remove the model's directory and install it again with \"pgclip import\".";
@@ -36,20 +40,25 @@ const INSTALL_AGAIN: &str = "Remove the model's directory and install it again w
 /// `model.json`: what is installed, with a checksum of every file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Version of the whole directory. A manifest of another one is refused.
     pub format: u32,
     /// SHA-256 over spec, tokenizer and tensors: names the embedding space.
     pub fingerprint: String,
     /// Under the key that 0.1.0 reads and writes: sessions that have loaded its library read the models that are installed meanwhile.
     #[serde(rename = "licence", alias = "license")]
     pub license: String,
+    /// Values of all tensors: what the size of a model is usually told in.
     pub parameters: u64,
     /// The model was trained to have texts and images in one cone of the space, without a calibration. Says nothing of the
     /// vectors, only of what queries to expect, so it is no part of the fingerprint.
     #[serde(default, skip_serializing_if = "is_false")]
     pub one_cone: bool,
-    /// SHA-256 over all tensors' names and values as f32.
+    /// SHA-256 over all tensors' names and values as f32, in hexadecimal. It does not depend on the checkpoint's file
+    /// format.
     pub tensors: String,
+    /// Every file beside this one, by its name in the directory.
     pub files: BTreeMap<String, FileEntry>,
+    /// What the towers and the preprocessing need to know.
     pub spec: ModelSpec,
 }
 
@@ -57,42 +66,63 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// What a file was when it was installed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileEntry {
+    /// Its length.
     pub bytes: u64,
+    /// Its checksum, in 64 hexadecimal digits of lower case.
     pub sha256: String,
 }
 
+/// SHA-256 over spec, tokenizer and tensors, in hexadecimal: the name of an embedding space.
+///
+/// Vectors may be compared where their fingerprints are equal. The spec goes in as its JSON, so a field that is added
+/// to it must be left out where it has its default.
 pub fn fingerprint(spec: &ModelSpec, tokenizer_sha256: &str, tensors: &str) -> Result<String> {
     let spec = serde_json::to_string(spec).map_err(|e| Error::internal(format!("spec: {e}")))?;
     Ok(hex(&Sha256::digest(format!("pg_clip 1\n{spec}\n{tokenizer_sha256}\n{tensors}\n"))))
 }
 
-/// Values of all tensors, the scores' among them.
+/// Values of all tensors, the scale's and the bias's among them. `None` where that is no 64-bit number.
 pub fn parameters(spec: &ModelSpec) -> Option<u64> {
     layout::values(spec)?.checked_add(if spec.scoring == Scoring::Softmax { 1 } else { 2 })
 }
 
-/// A directory that holds installed models.
+/// A directory that holds installed models, one directory each.
+///
+/// ```
+/// use clip_core::{ErrorKind, ModelDir};
+///
+/// let models = ModelDir::new("/nonexistent");
+/// assert!(models.names().unwrap().is_empty());
+/// assert_eq!(models.open("clip").unwrap_err().kind, ErrorKind::UnknownModel);
+/// assert!(ModelDir::check_name("../clip").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelDir {
     root: PathBuf,
 }
 
 impl ModelDir {
+    /// Names a directory, which need not exist yet: the first installation makes it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
+    /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// Where the model of that name is or would be. The name has been checked.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// A name is `[a-z0-9._-]+`, starts with a letter or digit and is never a path.
+    /// A name is `[a-z0-9._-]+`, starts with a letter or digit, has at most 63 bytes, and is never a path.
+    ///
+    /// Any other is [`ErrorKind::InvalidName`].
     pub fn check_name(name: &str) -> Result<()> {
         let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'.' | b'_' | b'-');
         let starts_well = name.bytes().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -104,7 +134,10 @@ impl ModelDir {
         Ok(())
     }
 
-    /// Names of all installed models, sorted; unreadable directories are left for [`ModelDir::open`] to complain about.
+    /// Names of all installed models, sorted. What is no model, or has no name of one, is passed over.
+    ///
+    /// A directory that does not exist has none. One that cannot be read is `MissingFile`. Damaged models are left
+    /// for [`ModelDir::open`] to complain about.
     pub fn names(&self) -> Result<Vec<String>> {
         let entries = match fs::read_dir(&self.root) {
             Ok(entries) => entries,
@@ -121,7 +154,15 @@ impl ModelDir {
         Ok(names)
     }
 
-    /// Reads and checks a model's manifest and the sizes of its files.
+    /// Reads and checks a model's manifest and the sizes of its files. Their content is compared by
+    /// [`Installed::verify`].
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidName` or `UnknownModel` for the name
+    /// - `Unsupported` where another version has written the directory in another format
+    /// - `MissingFile` where a file that the manifest lists is gone
+    /// - `Corrupted` where the manifest contradicts itself, or a file has another size
     pub fn open(&self, name: &str) -> Result<Installed> {
         Self::check_name(name)?;
         let dir = self.path(name);
@@ -193,6 +234,7 @@ pub(crate) fn damaged(what: String) -> Error {
 }
 
 impl Manifest {
+    /// Compares what the manifest says with itself: files, spec, fingerprint, and the number of parameters.
     fn check(&self) -> Checked {
         for file in [TOKENIZER, &Precision::F32.file()] {
             if !self.files.contains_key(file) {
@@ -225,15 +267,19 @@ impl Manifest {
     }
 }
 
-/// An installed model: its manifest and where its files are. Nothing of it is loaded.
+/// An installed model: its manifest and where its files are. Nothing of it is loaded, see [`Model`](crate::Model).
 #[derive(Clone, Debug)]
 pub struct Installed {
+    /// By which it was opened.
     pub name: String,
+    /// The directory of its files.
     pub dir: PathBuf,
+    /// What was read from it, and checked.
     pub manifest: Manifest,
 }
 
 impl Installed {
+    /// The manifest's [`ModelSpec`].
     pub fn spec(&self) -> &ModelSpec {
         &self.manifest.spec
     }
@@ -244,12 +290,16 @@ impl Installed {
         self.manifest.one_cone || matches!(self.spec().calibration, Calibration::Means(_))
     }
 
-    /// Number formats that weights are installed in.
+    /// Number formats that weights are installed in, the most exact first.
     pub fn precisions(&self) -> Vec<Precision> {
         Precision::ALL.into_iter().filter(|p| self.manifest.files.contains_key(&p.file())).collect()
     }
 
-    /// `wanted`, or the fastest one where it is `None`.
+    /// `wanted`, or where it is `None`, the fastest one that agrees with f32.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where no weights are installed in the one that is wanted.
     pub fn precision(&self, wanted: Option<Precision>) -> Result<Precision> {
         let installed = self.precisions();
         match wanted {
@@ -264,13 +314,20 @@ impl Installed {
         }
     }
 
-    /// Bytes on disk.
+    /// Bytes on disk of all files, but for the manifest. A calibrated model has hard links to those of the plain one,
+    /// which count here as well.
     pub fn bytes(&self) -> u64 {
         self.manifest.files.values().map(|f| f.bytes).sum()
     }
 
-    /// Reads every file and compares it with the manifest, which was compared with its fingerprint when it was opened.
-    /// `progress` is told the bytes read and all.
+    /// Reads every file and compares it with the manifest, which was compared with its fingerprint when it was
+    /// opened.
+    ///
+    /// `progress` is told the bytes read so far, and all.
+    ///
+    /// # Errors
+    ///
+    /// `MissingFile` where a file cannot be read, `Corrupted` where its checksum is another.
     pub fn verify(&self, progress: &dyn Fn(u64, u64)) -> Result<()> {
         let mut done = 0;
         for (file, entry) in &self.manifest.files {

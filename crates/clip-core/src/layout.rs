@@ -5,23 +5,28 @@
 
 use crate::spec::{Architecture, ModelSpec, TowerSpec};
 
-/// A tensor's name and shape.
+/// A tensor's name and shape, the outermost dimension first.
 pub type TensorShape = (String, Vec<usize>);
 
+/// What names of the text tower's tensors begin with.
 pub const TEXT: &str = "text_model";
+/// What names of the vision tower's tensors begin with.
 pub const VISION: &str = "vision_model";
 
+/// A checkpoint's scalar, which an import moves to [`ModelSpec::logit_scale`].
 pub const LOGIT_SCALE: &str = "logit_scale";
+/// A checkpoint's scalar of models that score by a sigmoid, which an import moves to [`ModelSpec::scoring`].
 pub const LOGIT_BIAS: &str = "logit_bias";
 
-/// All tensors of an installed model.
+/// All tensors of an installed model, the text tower's first. The order is part of every fingerprint.
 pub fn tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let mut all = text_tensors(spec);
     all.extend(vision_tensors(spec));
     all
 }
 
-/// Values of all tensors, however many layers there are, without a list of them; `None` where that is no number.
+/// Values of all tensors, however many layers there are, without a list of them. `None` where that is no 64-bit
+/// number.
 pub fn values(spec: &ModelSpec) -> Option<u64> {
     sum_over_layers(spec, |spec| {
         let size = |shape: &[usize]| shape.iter().try_fold(1, |all: u64, n| all.checked_mul(*n as u64));
@@ -29,7 +34,10 @@ pub fn values(spec: &ModelSpec) -> Option<u64> {
     })
 }
 
-/// What `of` gives for the model, from what it gives for models of no layer and of one: all layers of a tower are alike.
+/// What `of` gives for the model, from what it gives for models of no layer and of one: all layers of a tower are
+/// alike.
+///
+/// So a manifest that claims a billion layers costs nothing to refuse.
 pub fn sum_over_layers(spec: &ModelSpec, of: impl Fn(&ModelSpec) -> Option<u64>) -> Option<u64> {
     let with = |text: usize, vision: usize| {
         let mut small = spec.clone();
@@ -42,6 +50,7 @@ pub fn sum_over_layers(spec: &ModelSpec, of: impl Fn(&ModelSpec) -> Option<u64>)
     none.checked_add(text)?.checked_add(layers(with(0, 1)?, spec.vision.tower.layers)?)
 }
 
+/// The text tower's tensors (transformers, `CLIPTextTransformer` and `SiglipTextTransformer`).
 pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (text, hidden) = (&spec.text, spec.text.tower.hidden);
     let mut all = vec![
@@ -57,6 +66,7 @@ pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     all
 }
 
+/// The vision tower's tensors (transformers, `CLIPVisionTransformer` and `SiglipVisionTransformer`).
 pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (vision, hidden) = (&spec.vision, spec.vision.tower.hidden);
     let embeddings = format!("{VISION}.embeddings");
@@ -84,6 +94,7 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     all
 }
 
+/// SigLIP's head: a probe of `[1, 1, hidden]`, an attention, a norm and an MLP.
 fn pooling_head(tower: &TowerSpec, all: &mut Vec<TensorShape>) {
     let hidden = tower.hidden;
     all.push((format!("{VISION}.head.probe"), vec![1, 1, hidden]));
@@ -95,6 +106,7 @@ fn pooling_head(tower: &TowerSpec, all: &mut Vec<TensorShape>) {
     linear(&format!("{VISION}.head.mlp.fc2"), tower.intermediate, hidden, all);
 }
 
+/// The layers of a transformer, `prefix.encoder.layers.0` and so on.
 fn encoder(prefix: &str, tower: &TowerSpec, all: &mut Vec<TensorShape>) {
     for i in 0..tower.layers {
         let layer = format!("{prefix}.encoder.layers.{i}");
@@ -108,11 +120,13 @@ fn encoder(prefix: &str, tower: &TowerSpec, all: &mut Vec<TensorShape>) {
     }
 }
 
+/// A weight of `[outputs, inputs]` and a bias of `[outputs]`, as torch's `Linear` has them.
 fn linear(name: &str, inputs: usize, outputs: usize, all: &mut Vec<TensorShape>) {
     all.push((format!("{name}.weight"), vec![outputs, inputs]));
     all.push((format!("{name}.bias"), vec![outputs]));
 }
 
+/// A weight and a bias, each of `[width]`.
 fn norm(name: &str, width: usize, all: &mut Vec<TensorShape>) {
     all.push((format!("{name}.weight"), vec![width]));
     all.push((format!("{name}.bias"), vec![width]));

@@ -46,6 +46,9 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Maps all of the file. The first call sets the process's handler of SIGBUS.
+    ///
+    /// It fails where the system refuses the mapping, or where the process has [`SLOTS`] of them.
     pub fn new(file: &File) -> io::Result<Self> {
         install_handler()?;
         let free = |slot: &&Slot| slot.taken.compare_exchange(false, true, SeqCst, SeqCst).is_ok();
@@ -89,6 +92,7 @@ impl Drop for Mapping {
 /// What the process did with the signal before.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
+/// Sets the handler once. It runs on the alternative stack where the thread has one.
 fn install_handler() -> io::Result<()> {
     static INSTALLED: OnceCell<()> = OnceCell::new();
     let install = || {
@@ -132,6 +136,8 @@ extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *
 }
 
 /// Is the address one of ours, and are there zeros now? The whole mapping is replaced, as none of it can be trusted.
+///
+/// It is called from a signal handler: it neither allocates nor locks.
 fn replace_by_zeros(address: usize) -> bool {
     let contains = |slot: &&Slot| slot.start.load(SeqCst) <= address && address < slot.end.load(SeqCst);
     let Some(slot) = MAPPINGS.iter().find(contains) else { return false };

@@ -21,11 +21,13 @@ pub use crate::cushion::{Allocator, expendable, is_in_use, is_short};
 
 /// Charges below this are covered by the allocator's reserve.
 const SMALL: usize = 1 << 20;
-/// What a decoder may allocate beyond its charge before that has to grow, and by how much it then does at least.
+/// Bytes that a decoder may allocate beyond its charge before that has to grow, and by which it then grows at least.
 const SLACK: usize = 1 << 20;
 
-/// To be called before work begins, in a process that has the [`Allocator`]: its reserve is there, or the system refuses it. From the
-/// first call on charges are reserved.
+/// To be called before work begins, in a process that has the [`Allocator`]. From the first call on charges are
+/// reserved.
+///
+/// It fails with `OutOfMemory` where the system refuses the allocator's reserve of 8 MiB.
 pub fn prepare() -> Result<()> {
     cushion::prepare().map_err(|()| short())
 }
@@ -36,6 +38,7 @@ pub struct Budget {
     state: Mutex<State>,
 }
 
+/// Bytes, and words for the error.
 #[derive(Debug)]
 struct State {
     limit: usize,
@@ -50,16 +53,18 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// A budget of `limit` bytes, without a hint.
     pub fn new(limit: usize) -> Self {
         Self { state: Mutex::new(State { limit, taken: 0, hint: None }) }
     }
 
-    /// `hint`: what to do about the limit.
+    /// Sets the limit in bytes, also for charges that are waiting. `hint`: what to do about it, for the error.
     pub fn set_limit(&self, limit: usize, hint: &'static str) {
         let mut state = self.lock();
         (state.limit, state.hint) = (limit, Some(hint));
     }
 
+    /// The limit, in bytes.
     pub fn limit(&self) -> usize {
         self.lock().limit
     }
@@ -68,7 +73,7 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The error of what needs more than there is.
+    /// The `LimitExceeded` error of `what`, which needs `bytes` where there are less. It shows both in MB.
     pub fn exceeded(&self, what: &str, bytes: usize) -> Error {
         let State { limit, hint, .. } = *self.lock();
         let megabytes = |bytes: usize| bytes.div_ceil(1 << 20);
@@ -80,7 +85,13 @@ impl Budget {
         }
     }
 
-    /// Takes `bytes`, once others have given back enough. `what` needs them, if they are more than the limit.
+    /// Takes `bytes`, once others have given back enough. `what` names who needs them, for the error.
+    ///
+    /// It [looks up](look) while it waits: a caller who stops is not kept.
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded` where `bytes` are more than the limit, `OutOfMemory` where the system refuses to reserve them.
     pub fn charge(self: &Arc<Self>, bytes: usize, what: &str) -> Result<Charge> {
         loop {
             {
@@ -103,7 +114,7 @@ impl Budget {
     }
 }
 
-/// A share of a budget, until it is dropped.
+/// A share of a budget, which is given back when it is dropped.
 #[derive(Debug)]
 pub struct Charge {
     budget: Arc<Budget>,
@@ -112,6 +123,7 @@ pub struct Charge {
 }
 
 impl Charge {
+    /// Asks the system for address space, so that it refuses now what it would refuse later.
     fn reserve(&self, bytes: usize) -> Result<()> {
         if is_in_use() && bytes >= SMALL {
             let cushion = Cushion::new(bytes).map_err(|()| refused(bytes))?;
@@ -120,14 +132,17 @@ impl Charge {
         Ok(())
     }
 
-    /// Runs `work`, whose allocations on this thread are counted: those beyond the charge make it grow where the budget has
-    /// room, or are an error at the next [`look`].
+    /// Runs `work`, whose allocations on this thread are counted.
+    ///
+    /// Those beyond the charge make it grow where the budget has room. Where it has none, they are an error at the
+    /// next [`look`].
     pub fn cover<R>(&self, work: impl FnOnce() -> R) -> R {
         let before = COVER.replace(Some((self, cushion::live())));
         defer! { COVER.set(before) }
         work()
     }
 
+    /// Takes more bytes without a wait: whoever holds some and waits for more could wait for ever.
     fn grow(&self, bytes: usize) -> Result<()> {
         let mut state = self.budget.lock();
         if state.taken.saturating_add(bytes) > state.limit {
@@ -140,7 +155,7 @@ impl Charge {
         self.reserve(bytes)
     }
 
-    /// Gives everything back, before the end.
+    /// Gives everything back to the budget and the system, before it is dropped.
     pub fn release(&self) {
         self.cushions.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut state = self.budget.lock();
@@ -154,11 +169,15 @@ impl Drop for Charge {
     }
 }
 
-/// Address space kept free for what is allocated while it is there, where the allocator is in use: for what no budget counts.
+/// Address space kept free for what is allocated while it is there, for what no budget counts: libraries that read a
+/// tokenizer.
+///
+/// It holds nothing where the [`Allocator`] is not in use.
 #[derive(Debug)]
 pub struct Headroom(#[expect(dead_code, reason = "given back when it is dropped")] Option<Cushion>);
 
 impl Headroom {
+    /// Keeps `bytes` free. `OutOfMemory` where the system refuses them.
     pub fn new(bytes: usize) -> Result<Self> {
         let cushion = (is_in_use() && bytes >= SMALL).then(|| Cushion::new(bytes).map_err(|()| refused(bytes)));
         cushion.transpose().map(Self)
@@ -170,21 +189,26 @@ thread_local! {
     static COVER: Cell<Option<(*const Charge, isize)>> = const { Cell::new(None) };
 }
 
-/// The error of work during which the system has refused memory, so that the reserve had to stand in.
+/// The `OutOfMemory` error of work during which the system has refused memory, so that the reserve had to stand in.
 pub fn short() -> Error {
     Error::out_of_memory("out of memory").with_hint(SYSTEM)
 }
 
 const SYSTEM: &str = "The system, a container or a limit of the service allows no more memory.";
 
-/// The error of memory that the system refuses.
+/// The `OutOfMemory` error of `bytes` that the system refuses.
 pub fn refused(bytes: usize) -> Error {
     Error::out_of_memory(format!("out of memory: the system refuses {} MB", bytes.div_ceil(1 << 20))).with_hint(SYSTEM)
 }
 
-/// To be called in every long loop, some hundred times a second or oftener: asks whoever [watches](packed_gemm::watched) this
-/// thread, and compares what it has allocated with its charge. Leaves by a panic where the work is to end, with an [`Error`]
-/// as its payload where that is the reason.
+/// To be called in every long loop, some hundred times a second or oftener.
+///
+/// It asks whoever [watches](packed_gemm::watched) this thread, and compares what it has allocated with its charge.
+///
+/// # Panics
+///
+/// Where the work is to end. The panic is no fault: [`caught`] makes an [`Error`] of it, and the panic hook does not
+/// hear of it.
 pub fn look() {
     packed_gemm::look();
     if let Err(e) = account(0) {
@@ -192,7 +216,7 @@ pub fn look() {
     }
 }
 
-/// Compares what this thread has allocated, and is about to, with the charge that covers it.
+/// Compares what this thread has allocated, and `more` bytes that it is about to, with the charge that covers it.
 #[allow(unsafe_code)]
 fn account(more: usize) -> Result<()> {
     let Some((charge, before)) = COVER.get() else { return Ok(()) };
@@ -205,12 +229,16 @@ fn account(more: usize) -> Result<()> {
     }
 }
 
-/// Leaves with an error by way of a panic that no hook hears of; [`caught`] takes it up.
+/// Leaves with an error by way of a panic that no hook hears of. [`caught`] takes it up.
+///
+/// # Panics
+///
+/// Always: that is what it does.
 pub fn leave(e: Error) -> ! {
     std::panic::resume_unwind(Box::new(e))
 }
 
-/// What `work` gives, or the error that it left with.
+/// What `work` gives, or the error that it [left](leave) with. Any other panic goes on.
 pub fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
         Ok(result) => result,
@@ -245,11 +273,15 @@ unsafe impl Number for u8 {}
 #[allow(unsafe_code)]
 unsafe impl Number for f32 {}
 
-/// A buffer of `len` zeros, or an error where its charge does not cover it or the system has no such memory: an abort would end
-/// the server.
+/// A buffer of `len` zeros. An abort for want of memory would end the server, so there is an error.
 ///
 /// The memory comes zeroed from the system, page by page as it is used: a file of a few bytes that declares a large
 /// picture costs next to nothing.
+///
+/// # Errors
+///
+/// `LimitExceeded` where the charge that covers this thread cannot grow to it, `OutOfMemory` where the system has no
+/// such memory.
 #[allow(unsafe_code)]
 pub fn zeroed<T: Number>(len: usize) -> Result<Vec<T>> {
     let bytes = len.saturating_mul(size_of::<T>());
@@ -267,21 +299,21 @@ pub fn zeroed<T: Number>(len: usize) -> Result<Vec<T>> {
     Ok(unsafe { Vec::from_raw_parts(pointer.cast(), len, len) })
 }
 
-/// Room for exactly so many more, as above.
+/// Room for exactly `additional` more elements. It fails as [`zeroed`] does, and leaves the vector as it was.
 pub fn reserve<T>(vector: &mut Vec<T>, additional: usize) -> Result<()> {
     let bytes = additional.saturating_mul(size_of::<T>());
     account(bytes)?;
     vector.try_reserve_exact(additional).map_err(|_| refused(bytes))
 }
 
-/// An empty vector with room for so many.
+/// An empty vector with room for `capacity` elements. It fails as [`zeroed`] does.
 pub fn with_capacity<T>(capacity: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
     reserve(&mut vector, capacity)?;
     Ok(vector)
 }
 
-/// A copy.
+/// A copy that fails as [`zeroed`] does, where `to_vec` would abort.
 pub fn copied<T: Copy>(values: &[T]) -> Result<Vec<T>> {
     let mut copy = with_capacity(values.len())?;
     copy.extend_from_slice(values);

@@ -22,15 +22,20 @@ use crate::error::{Error, Result};
 use crate::tensor_file::{self, Described, MappedFile};
 use crate::watched::Watched;
 
+/// Name of the file in a model's directory.
 pub const FILE: &str = "tokenizer.safetensors";
 /// Key of the file's metadata.
 const RULES: &str = "rules";
+/// Name of the first table.
 const SYMBOLS: &str = "symbols";
+/// Name of the second table.
 const MERGES: &str = "merges";
 /// Byte-level BPE writes its 256 bytes as the characters up to here (`bytes_to_unicode` of GPT-2's encoder).
 const CHARACTERS: usize = 0x144;
+/// In the place of a token that there is none of.
 const NONE: u32 = u32::MAX;
 
+/// The `tokenizers` crate's steps around a mapped vocabulary.
 pub type Compact = TokenizerImpl<Merges, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// `tokenizer.json` without its vocabulary.
@@ -118,7 +123,9 @@ fn tables(model: &Value) -> Option<(Vec<u32>, Vec<[u32; 4]>)> {
 /// Bytes of the header, which has the special tokens.
 const MAX_HEADER: u64 = 4 << 20;
 
-/// Maps the file that [`write`] wrote.
+/// Maps the file that [`write`] wrote, and gives the tokenizer, and what watches the file.
+///
+/// `MissingFile` where it cannot be read, `Corrupted` where it is no such file.
 pub fn open(path: &Path) -> Result<(Compact, Watched)> {
     let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
     let file = MappedFile::open(path, MAX_HEADER)?;
@@ -139,6 +146,7 @@ pub fn open(path: &Path) -> Result<(Compact, Watched)> {
     Ok((tokenizer, file.into_watched()))
 }
 
+/// Puts the steps of `rules` around the tables.
 fn build(rules: &str, symbols: Bytes, merges: Bytes) -> std::result::Result<Compact, tokenizers::Error> {
     let rules: Rules = serde_json::from_str(rules)?;
     let mut specials = HashMap::new();
@@ -171,6 +179,7 @@ fn build(rules: &str, symbols: Bytes, merges: Bytes) -> std::result::Result<Comp
 type Candidate = Reverse<(u32, usize, u32)>;
 
 impl Merges {
+    /// The token of a character. `last`: it ends its word, where CLIP's vocabulary has tokens of their own (`a</w>`).
     fn symbol(&self, c: char, last: bool) -> Option<u32> {
         let index = (c as usize) + if last { CHARACTERS } else { 0 };
         let word = self.symbols.get(4 * index..4 * index + 4).filter(|_| (c as usize) < CHARACTERS)?;
@@ -178,6 +187,8 @@ impl Merges {
     }
 
     /// Rank and result of merging two tokens.
+    ///
+    /// By binary search, as the rows are sorted.
     fn merge(&self, left: u32, right: u32) -> Option<(u32, u32)> {
         let rows = self.merges.as_chunks::<16>().0;
         let words = |row: &[u8; 16]| -> [u32; 4] {
@@ -189,6 +200,9 @@ impl Merges {
     }
 
     /// Merges the tokens of one word as long as any two neighbours make another one.
+    ///
+    /// The lowest rank first, of equal ones the leftmost, as GPT-2's encoder does. With a heap, so that a long word
+    /// takes n log n.
     fn merge_all(&self, tokens: Vec<u32>) -> Vec<u32> {
         let n = tokens.len();
         let mut tokens: Vec<Option<u32>> = tokens.into_iter().map(Some).collect();

@@ -2,17 +2,23 @@
 
 use std::fmt;
 
-/// In the order in which listings show them; the numbers are kept in memory that processes share.
+/// What an input is. A model has one tower for each modality, and both lead into one space.
+///
+/// The order is the one in which listings show them. The numbers are kept in memory that processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Modality {
+    /// UTF-8 text, which the text tower embeds.
     Text,
+    /// An encoded picture, which the vision tower embeds.
     Image,
 }
 
 impl Modality {
+    /// Every modality, in the order of listings.
     pub const ALL: [Self; 2] = [Self::Text, Self::Image];
 
+    /// In lower case, as SQL and the command line spell it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -20,11 +26,12 @@ impl Modality {
         }
     }
 
+    /// The modality of that [name](Modality::name). `None` for any other, upper case included.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|modality| modality.name() == name)
     }
 
-    /// By its number, as in `modality as u8`.
+    /// The modality whose number, as in `modality as u8`, this is. `None` for a number that none has.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|modality| *modality as u8 == number)
     }

@@ -28,7 +28,9 @@ use crate::towers::{TextTower, VisionTower};
 use crate::watched::{Watched, trust_path};
 use crate::weights::Weights;
 
+/// Images of a pass: 8 where all threads share it, at least 4 where each thread has passes of its own.
 const IMAGES: Size = Size { most: 8, alone: 4 };
+/// Texts have fewer rows than images, so that a pass takes more of them.
 const TEXTS: Size = Size { most: 32, alone: 16 };
 
 /// Bytes that a tower or a tokenizer takes beside its mapped files, at most: vectors, positions, expressions.
@@ -38,11 +40,38 @@ const PARSING: usize = 16;
 
 /// And so many times the length of a text, up to which it is read.
 const TOKENIZING: usize = 64;
+/// Bytes of a text that count for the reservation: the tokenizer reads at most half a megabyte of a longer one.
 const LONG_TEXT: usize = 1 << 20;
 
+/// Reads `tokenizer.json`, on whatever thread it is called.
 type ReadTokenizer = Box<dyn FnOnce() -> Result<Tokenizer> + Send>;
 
-/// A model whose parts are read on first use, each on its own.
+/// An installed model: texts and images in, [embeddings](Embedding) out.
+///
+/// Its parts (tokenizer, text tower, vision tower) are read on first use, each on its own. Weights are mapped, so
+/// that all processes that use a model share one copy.
+///
+/// Towers follow transformers' `modeling_clip.py` and `modeling_siglip.py`. Calls that embed can be stopped by their
+/// [`Context`].
+///
+/// ```no_run
+/// use clip_core::image::Limits;
+/// use clip_core::{Compute, Context, Model, ModelDir};
+///
+/// # fn main() -> clip_core::Result<()> {
+/// let model = Model::new(ModelDir::new("/srv/models").open("clip-vit-base-patch32")?, None)?;
+/// let compute = Compute::new(0)?;
+/// let ctx = Context { compute: &compute, stop: &|| false };
+///
+/// let texts = model.embed_texts(&["a photo of a cat", "a photo of a dog"], &ctx)?;
+/// let image = std::fs::read("cat.jpg").expect("a readable file");
+/// let images = model.embed_images(&[&image], &Limits::default(), &ctx)?;
+///
+/// let probabilities = model.classify(&images[0], &[&texts[0], &texts[1]]);
+/// println!("{:.0} % cat", 100.0 * probabilities[0]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Model {
     installed: Installed,
     tokenizer: OnceCell<Tokenizer>,
@@ -55,7 +84,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// With weights in `precision`, or in the fastest one that is installed; fails with `Unsupported` where that is not.
+    /// With weights in `precision`, or where that is `None`, in the one that [`Precision::auto`] chooses, else in
+    /// f32.
+    ///
+    /// Nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where no weights are installed in that precision.
     pub fn new(installed: Installed, precision: Option<Precision>) -> Result<Self> {
         Ok(Self {
             precision: installed.precision(precision)?,
@@ -68,14 +104,17 @@ impl Model {
         })
     }
 
+    /// The format of the weights that every call uses.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
+    /// The manifest and the place of the files.
     pub fn installed(&self) -> &Installed {
         &self.installed
     }
 
+    /// What the model is, resolved by its import.
     pub fn spec(&self) -> &ModelSpec {
         self.installed.spec()
     }
@@ -89,6 +128,9 @@ impl Model {
 
     /// Zero-shot classification: the probability of each label, from embeddings of this model (see [`classify`]).
     ///
+    /// `image` is `[dimensions]`, and so is each of `labels`. Gives one probability a label, in order. They add up to
+    /// one, unless the model scores by a sigmoid.
+    ///
     /// The scale was learnt on plain vectors, so a calibrated model's are taken back to those.
     pub fn classify(&self, image: &[f32], labels: &[&[f32]]) -> Vec<f32> {
         let spec = self.spec();
@@ -101,7 +143,13 @@ impl Model {
         }
     }
 
-    /// Reads everything that a first use would read, and tokenizes once: expressions are compiled when they are first used.
+    /// Reads everything that a first use would read, and tokenizes once: expressions are compiled when they are first
+    /// used.
+    ///
+    /// # Errors
+    ///
+    /// - `MissingFile` or `Corrupted` where a file is gone or damaged
+    /// - `OutOfMemory` where the system refuses what reading takes
     pub fn load(&self) -> Result<()> {
         self.tokenizer()?.encode("a photo of 1 cat")?;
         self.text_tower()?;
@@ -109,7 +157,9 @@ impl Model {
         self.check_files()
     }
 
-    /// Was a file of the model changed while it was in use? Then every call fails; a model that is opened anew may not.
+    /// Was a file of the model changed while it was in use? Then every call fails with `Corrupted`.
+    ///
+    /// A model that is opened anew may work again: its file may have been put back.
     pub fn is_stale(&self) -> bool {
         self.stale.load(SeqCst)
     }
@@ -123,7 +173,7 @@ impl Model {
         result
     }
 
-    /// Before they are used.
+    /// Before the files are used: a mapped one that was written to since is compared with its checksum.
     fn trust_files(&self, check: Check) -> Result<()> {
         for (file, watched) in self.files() {
             let Some(entry) = self.installed.manifest.files.get(&file) else { continue };
@@ -136,7 +186,7 @@ impl Model {
         self.check_files()
     }
 
-    /// After that.
+    /// After the files were used: what was computed from one that has changed is thrown away, by `Corrupted`.
     fn check_files(&self) -> Result<()> {
         if self.is_stale() {
             let what = format!("model \"{}\": its files were changed after it was opened", self.installed.name);
@@ -148,6 +198,7 @@ impl Model {
             .try_for_each(|watched| self.or_stale(watched.check()))
     }
 
+    /// Notes that a check has failed. A caller who stopped during the check says nothing of the files.
     fn or_stale(&self, result: Result<()>) -> Result<()> {
         if result.as_ref().is_err_and(|e| e.kind != ErrorKind::Cancelled) {
             self.stale.store(true, SeqCst);
@@ -168,6 +219,16 @@ impl Model {
         self.text.get().is_some() || self.vision.get().is_some()
     }
 
+    /// Embeds texts, in order: one vector of `[dimensions]` for each.
+    ///
+    /// A text longer than the model's context is cut, as [`Tokenizer::encode`] says. An empty text is embedded, too.
+    ///
+    /// # Errors
+    ///
+    /// - `Cancelled` where the caller stops
+    /// - `LimitExceeded` where the batch needs more memory than the [budget](crate::memory::Budget) has
+    /// - `OutOfMemory` where the system refuses memory
+    /// - `MissingFile` or `Corrupted` where a file of the model is gone, damaged or was changed
     pub fn embed_texts(&self, texts: &[&str], ctx: &Context) -> Result<Vec<Embedding>> {
         let bytes = texts.len().saturating_mul(self.output_bytes());
         let _charge = ctx.attend(|| ctx.compute.memory().charge(bytes, &format!("batch of {} texts", texts.len())))?;
@@ -188,17 +249,24 @@ impl Model {
         })
     }
 
-    /// Of an embedding, until the end of the call: itself, and as its caller gives it on.
+    /// Bytes of an embedding until the end of the call: once here, and once as its caller gives it on.
     fn output_bytes(&self) -> usize {
         2 * size_of::<f32>() * self.spec().dimensions + 256
     }
 
-    /// Embeds token ids, one sequence a text, as the tokenizer gives them.
+    /// Embeds token ids, one sequence a text, as [`Tokenizer::encode`] gives them. For tests that leave the tokenizer
+    /// out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::embed_texts`]. A sequence that is empty or longer than the context is `Internal`, and so is
+    /// an id beyond the vocabulary.
     pub fn embed_tokens(&self, ids: &[Vec<u32>], ctx: &Context) -> Result<Vec<Embedding>> {
         self.with_files(ctx, || self.embed_sequences(ids, self.output_bytes(), 0, ctx))
     }
 
-    /// `output`: bytes of an embedding that are still to be charged, `held`: those that have been.
+    /// Embeds sequences of ids. `output`: bytes of an embedding that are still to be charged. `held`: those that have
+    /// been.
     fn embed_sequences(&self, ids: &[Vec<u32>], output: usize, held: usize, ctx: &Context) -> Result<Vec<Embedding>> {
         let (tower, mean) = (self.text_tower()?, self.means().map(|means| &*means.text));
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
@@ -208,7 +276,16 @@ impl Model {
         in_passes(&rows, &TEXTS, &need, ctx, |range, ctx| finish(tower.forward(&ids[range], ctx)?, mean))
     }
 
-    /// Embeds encoded images (JPEG, PNG, ...). The error of a bad one has its place in [`Error::item`].
+    /// Embeds encoded images (JPEG, PNG, ...), in order: one vector of `[dimensions]` for each.
+    ///
+    /// Decoding follows Pillow, and preprocessing transformers' `CLIPImageProcessor`: see [`crate::image`]. The first
+    /// bad image ends the batch, and has its place in [`Error::item`].
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidImage`, `Unsupported` or `LimitExceeded` for an image, as [`decode`](crate::image::decode()) says
+    /// - `LimitExceeded` where the batch or one image needs more memory than the budget has
+    /// - `Cancelled`, `OutOfMemory`, `MissingFile` and `Corrupted`, as for texts
     pub fn embed_images(
         &self,
         images: &[&[u8]],
@@ -226,7 +303,14 @@ impl Model {
         })
     }
 
-    /// As [`Model::embed_images`], where a bad image is a failure of its own and the others have their embeddings.
+    /// Embeds encoded images, where a bad one is a failure of its own and the others have their embeddings.
+    ///
+    /// Gives as many results as there are images, in order. The errors inside name no item.
+    ///
+    /// # Errors
+    ///
+    /// The call itself fails where no image is to blame: with `Cancelled`, `OutOfMemory`, `MissingFile`, `Corrupted`,
+    /// or `LimitExceeded` for the batch.
     pub fn try_embed_images(
         &self,
         images: &[&[u8]],
@@ -251,7 +335,11 @@ impl Model {
         })
     }
 
-    /// Embeds pixel values, `[3, size, size]` an image, as the preprocessing gives them.
+    /// Embeds pixel values, `[3, size, size]` an image, as [`pixel_values`](crate::image::pixel_values()) gives them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::embed_texts`]. Values of another number are `Internal`.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
         self.with_files(ctx, || {
             let (tower, need) = (self.vision_tower()?, self.pass_need());
@@ -262,6 +350,7 @@ impl Model {
         })
     }
 
+    /// What images take during a pass. Each costs one unit, as all have the same number of rows.
     fn pass_need(&self) -> Need {
         let (spec, rows) = (&self.spec().vision, self.spec().positions());
         let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
@@ -275,8 +364,9 @@ impl Model {
         }
     }
 
-    /// And what one image may take: where it needs more, it fails by itself, when its turn comes; what others need is made room
-    /// for.
+    /// What a batch of images takes, and the bytes that one image may take to be decoded.
+    ///
+    /// An image that needs more fails by itself, when its turn comes. Room is made for the largest of the others.
     fn images_need(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<(Need, usize)> {
         let need = self.pass_need();
         let batch = images.len().saturating_mul(need.output).saturating_add(ctx.compute.threads() * need.thread);
@@ -289,6 +379,8 @@ impl Model {
         Ok((Need { beside, ..need }, room))
     }
 
+    /// Embeds the images of one pass, with what is to be remarked on each. A vector without a direction is its
+    /// image's error.
     fn embed_pass(&self, tower: &VisionTower, pixels: Vec<Pixels>, ctx: &Context) -> Result<Vec<Result<Embedding>>> {
         if pixels.is_empty() {
             return Ok(Vec::new());
@@ -300,11 +392,19 @@ impl Model {
         Ok(remarked.collect())
     }
 
+    /// The model's tokenizer, which is read by the first call.
+    ///
+    /// # Errors
+    ///
+    /// - `MissingFile` or `Corrupted` where its file is gone or is not what was installed
+    /// - `OutOfMemory` where the system refuses what reading takes
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.get_or_try_init(|| self.read_tokenizer(|read| read()))
     }
 
-    /// The same for a caller who may want to stop: to read a large `tokenizer.json` takes a second.
+    /// The tokenizer, for a caller who may want to stop: to read a `tokenizer.json` of 35 MB takes a second.
+    ///
+    /// Fails as [`Model::tokenizer`] does, and with `Cancelled`.
     pub fn tokenizer_in(&self, ctx: &Context) -> Result<&Tokenizer> {
         self.trust_files(&|| ctx.check())?;
         self.tokenizer.get_or_try_init(|| self.read_tokenizer(|read| beside(read, &|| ctx.check())))
@@ -380,6 +480,7 @@ fn finish(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Embedding>> {
     finish_each(rows, mean)?.into_iter().collect()
 }
 
+/// Each row of `[rows, dimensions]` to unit length and around `mean`. A row without a direction is `Internal`.
 fn finish_each(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Result<Embedding>>> {
     let rows: Vec<Vec<f32>> = rows.to_vec2()?;
     let finished = rows.into_iter().map(|mut row| {

@@ -23,24 +23,31 @@ pub const FORMAT: u32 = 1;
 /// Key of the file's metadata: the [`FORMAT`] of its directory, so that a file of another one is not read as numbers that are none.
 pub const VERSION: &str = "format";
 
+/// A tensor of a weights file.
 pub struct Entry {
+    /// Its own name: the source's, or that of sources that were put together, as `qkv_proj`.
     pub name: String,
-    /// Tensors of the checkpoint, one below the other.
+    /// Names in the layout of the tensors that it is made of, whose rows lie one below the other.
     pub sources: Vec<String>,
+    /// What it is for, and its shape.
     pub kind: Kind,
 }
 
+/// How a tensor is read, which says how it is stored. The order is that of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The weights of a linear layer.
+    /// The weights of a linear layer, packed for products: `[outputs, inputs]` before that.
     Matrix { outputs: usize, inputs: usize },
-    /// So many values, in f32.
+    /// So many values, in f32: positions, biases and norms, which are copied when a tower is read.
     Values(usize),
-    /// Rows that are read one by one.
+    /// Rows that are read one by one, `[rows, width]`: the token table.
     Table { rows: usize, width: usize },
 }
 
 impl Entry {
+    /// Its type and shape in a file of `precision`. A matrix is a list of 32-bit words, whatever its numbers are.
+    ///
+    /// A matrix whose packed size is no number is `Internal`: the spec's bounds exclude that.
     pub fn describe(&self, precision: Precision) -> Result<Described> {
         let (dtype, shape) = match self.kind {
             Kind::Matrix { outputs, inputs } => {
@@ -53,6 +60,7 @@ impl Entry {
         Ok(Described { name: self.name.clone(), dtype, shape })
     }
 
+    /// The tensor as it lies in the file, of its `values` in f32, row by row.
     fn bytes(&self, precision: Precision, values: &[f32]) -> Result<Vec<u8>> {
         Ok(match self.kind {
             Kind::Matrix { outputs, inputs } => {
@@ -67,6 +75,8 @@ impl Entry {
     }
 }
 
+/// The token table is bf16 where the matrices are not f32. It is never int8: its rows are added to positions, not
+/// multiplied.
 pub fn table_dtype(precision: Precision) -> Dtype {
     match precision {
         Precision::F32 => Dtype::F32,
@@ -74,7 +84,10 @@ pub fn table_dtype(precision: Precision) -> Dtype {
     }
 }
 
-/// Writes the weights file of one precision and returns its size and SHA-256. `read` gives a checkpoint's tensor.
+/// Writes the weights file of one precision and returns its size in bytes and its SHA-256. One tensor is in memory at
+/// a time.
+///
+/// `read` gives a tensor of the layout by its name, in f32, row by row. Its errors end the writing.
 pub fn write(
     path: &Path,
     spec: &ModelSpec,
@@ -93,7 +106,7 @@ pub fn write(
     })
 }
 
-/// Bytes that the tensors take in a weights file; its header comes on top.
+/// Bytes that the tensors take in a weights file. Its header comes on top. A sum that is no number is `InvalidModel`.
 pub fn bytes(spec: &ModelSpec, precision: Precision) -> Result<u64> {
     let bytes = |entry: &Entry| {
         let Described { dtype, shape, .. } = entry.describe(precision).ok()?;
@@ -113,7 +126,7 @@ pub fn count(spec: &ModelSpec) -> u64 {
     layout::sum_over_layers(spec, |spec| Some(entries(spec).len() as u64)).unwrap_or(u64::MAX)
 }
 
-/// All entries, in the order of the file.
+/// All entries, in the order of the file: matrices, values, then the token table.
 pub fn entries(spec: &ModelSpec) -> Vec<Entry> {
     let (text, vision) = (&spec.text, &spec.vision);
     let mut all = Builder(Vec::new());
@@ -158,9 +171,11 @@ pub fn entries(spec: &ModelSpec) -> Vec<Entry> {
     all.0
 }
 
+/// Collects entries under the names of the layout.
 struct Builder(Vec<Entry>);
 
 impl Builder {
+    /// An entry that is one tensor of the layout.
     fn add(&mut self, name: &str, kind: Kind) {
         self.0.push(Entry { name: name.into(), sources: vec![name.into()], kind });
     }
@@ -178,7 +193,7 @@ impl Builder {
         self.values(&format!("{name}.bias"), width);
     }
 
-    /// Layers of the same input as one, their outputs side by side.
+    /// Layers of the same input as one matrix, their outputs side by side: one product then reads that input once.
     fn linear(&mut self, name: &str, parts: &[String], outputs: usize, inputs: usize) {
         for (what, kind) in [("weight", Kind::Matrix { outputs, inputs }), ("bias", Kind::Values(outputs))] {
             let sources = parts.iter().map(|part| format!("{part}.{what}")).collect();

@@ -11,34 +11,39 @@ use crate::compute::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
 
-/// Items of a pass.
+/// How many items a pass takes.
 pub struct Size {
-    /// Of one that all threads share: few enough that what a layer hands to the next one stays in the caches, and cancelling is
-    /// quick.
+    /// Items of a pass that all threads share, at most.
+    ///
+    /// Few enough that what a layer hands to the next one stays in the caches, and that cancelling is quick.
     pub most: usize,
-    /// Of a thread's own, at least: enough to keep it at work on a layer's weights once they have come from memory.
+    /// Items of a pass that one thread computes alone, at least.
+    ///
+    /// Enough to keep it at work on a layer's weights once they have come from memory.
     pub alone: usize,
 }
 
 /// What the items of a batch take, in bytes.
 pub struct Need {
-    /// For each unit of cost, while its pass is computed.
+    /// For each unit of an item's cost, while its pass is computed.
     pub cost: usize,
-    /// Of a thread, whatever it computes.
+    /// Of each thread, whatever it computes.
     pub thread: usize,
     /// What one item takes beside its pass while it is made ready, at most; items may wait for each other.
     pub beside: usize,
-    /// Of an item, until the end of the call.
+    /// Of each item, until the end of the call.
     pub output: usize,
-    /// What the call has been charged already.
+    /// What the call has been charged already, all together.
     pub held: usize,
 }
 
 /// What `pass` gives for the items of a batch, in order, or the first error. `costs`: of each item, in any unit.
 ///
-/// `pass` is called for ranges of items, on the calling thread with the caller's context. Where that is stopped or panics, the
-/// passes of other threads end at their next look. Passes are as many, and on as many threads, as the memory allows; there is an error
-/// where it is too little for one item.
+/// `pass` is called for ranges of items, on the calling thread with the caller's context. Where that is stopped or
+/// panics, the passes of other threads end at their next look.
+///
+/// Passes are as many, and on as many threads, as the memory allows. Where it is too little for one item, the error
+/// is `LimitExceeded`.
 pub fn in_passes<R: Send>(
     costs: &[usize],
     size: &Size,
@@ -98,11 +103,13 @@ struct Plan {
     ranges: Vec<Range<usize>>,
     /// Each thread computes passes of its own.
     apart: bool,
-    /// What that takes, but for making items ready.
+    /// Bytes that the passes take, but for making items ready.
     bytes: usize,
 }
 
 impl Plan {
+    /// Passes for each thread alone where the batch is large enough and the memory allows them, else as few shared
+    /// ones as it allows.
     fn new(costs: &[usize], size: &Size, need: &Need, ctx: &Context) -> Result<Self> {
         let (threads, memory) = (ctx.compute.threads(), ctx.compute.memory());
         let outputs = costs.len().saturating_mul(need.output);

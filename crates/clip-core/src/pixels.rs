@@ -13,11 +13,13 @@ use crate::image::{
 use crate::memory::copied;
 use crate::spec::ImageSpec;
 
-/// The pixel values of each image, or its error, in order. Nothing follows the first error.
+/// The pixel values of each image, `[3, S, S]`, or its error, in order. Nothing follows the first error.
 ///
-/// Each thread takes the next image as soon as it is free, so a large one keeps no other waiting, but for memory: images that
-/// together need more than there is have their turns. When the caller stops, no other image is begun. `room`: bytes that one image may
-/// take.
+/// Each thread takes the next image as soon as it is free, so a large one keeps no other waiting, but for memory:
+/// images that together need more than there is have their turns. When the caller stops, no other image is begun.
+///
+/// `room`: bytes that one image may take. One that needs more is a `LimitExceeded` of its own. The call fails with
+/// `Cancelled` or `OutOfMemory`.
 pub fn decode_all(
     images: &[&[u8]],
     room: usize,
@@ -28,7 +30,10 @@ pub fn decode_all(
     decode_with(images.len(), true, ctx, |i, ctx| decode(images[i], room, options, spec, ctx))
 }
 
-/// The same, where an error ends nothing: as many results as images.
+/// The pixel values of each image, `[3, S, S]`, or its error, in order: as many results as images. An error ends
+/// nothing.
+///
+/// Memory, turns, `room` and failures of the call are those of [`decode_all`].
 pub fn decode_each(
     images: &[&[u8]],
     room: usize,
@@ -39,25 +44,41 @@ pub fn decode_each(
     decode_with(images.len(), false, ctx, |i, ctx| decode(images[i], room, options, spec, ctx))
 }
 
-/// The [hash](perceptual_hash) of an image, by which copies of a picture find each other.
+/// The [hash](perceptual_hash) of an image, by which copies of a picture find each other: 64 bits.
+///
+/// Two pictures are compared by the number of bits in which their hashes differ.
+///
+/// # Errors
+///
+/// Those of [`decode`](crate::image::decode()), `LimitExceeded` where the image needs more memory than the budget
+/// has, and `Cancelled`.
 pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
     let (room, limits) = (ctx.compute.memory().limit(), *limits);
     ctx.attend(|| make(image, room, estimate_hash(image, &limits), ctx, move |bytes| perceptual_hash(bytes, &limits)))
 }
 
-/// [Frames](frames) of an animation.
+/// Up to `at_most` [frames](frames) of an animation, evenly in time, each as a PNG file. Any other image is one
+/// frame.
+///
+/// # Errors
+///
+/// Those of [`frames`], `LimitExceeded` where the image needs more memory than the budget has, and `Cancelled`.
 pub fn image_frames(image: &[u8], at_most: usize, limits: &Limits, ctx: &Context) -> Result<Vec<Vec<u8>>> {
     let (room, limits) = (ctx.compute.memory().limit(), *limits);
     let estimate = estimate_frames(image, &limits);
     ctx.attend(|| make(image, room, estimate, ctx, move |bytes| frames(bytes, at_most, &limits)))
 }
 
+/// One image to pixel values, charged with what its header says that it takes.
 fn decode(bytes: &[u8], room: usize, options: &ReadOptions, spec: &ImageSpec, ctx: &Context) -> Result<Pixels> {
     let (estimate, options, spec) = (estimate(bytes, &options.limits, spec), *options, spec.clone());
     make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, options, &spec))
 }
 
-/// What `work` makes of an image, within `room`, and where that does not look up, on a thread of its own.
+/// What `work` makes of an image, within `room` bytes.
+///
+/// A decoder that does not look up runs on a thread of its own, with a copy of the image: the caller may leave it
+/// behind.
 fn make<T: Send + 'static>(
     bytes: &[u8],
     room: usize,
@@ -78,6 +99,8 @@ fn make<T: Send + 'static>(
     detached(charge, move || work(&bytes))
 }
 
+/// Runs `decode` for each of `count` images on all threads. `errors_end`: images behind the first bad one are not
+/// begun.
 fn decode_with<T: Send>(
     count: usize,
     errors_end: bool,

@@ -10,7 +10,8 @@ use nix::libc;
 use crate::error::{Error, Result};
 use crate::tensor_file::missing_file;
 
-/// Opens a file to read. A FIFO, a device, a socket or a directory is an error at once.
+/// Opens a file to read. A FIFO, a device, a socket or a directory is `MissingFile` at once: to open some of those
+/// waits.
 pub fn open(path: &Path) -> Result<File> {
     let open = || -> io::Result<File> {
         // A FIFO that nobody writes to would wait, whatever signals come. Regular files do not know the flag.
@@ -23,7 +24,12 @@ pub fn open(path: &Path) -> Result<File> {
     open().map_err(|e| missing_file(path, &e))
 }
 
-/// A whole file of at most so many bytes.
+/// Reads a whole file of at most `most` bytes.
+///
+/// # Errors
+///
+/// `MissingFile` where it cannot be read, `Corrupted` where it is larger, `OutOfMemory` where there is no memory for
+/// it.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = open(path)?;
     let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();

@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Bytes beside white space beyond which more of a piece cannot matter: the longest token of CLIP's vocabulary has a few
 /// dozen bytes, so that a context of 77 tokens ends long before. A word that is longer is cut here.
 pub const MAX_BYTES: usize = 16 << 10;
-/// Bytes of a whole piece, runs included.
+/// Bytes of a whole piece, runs of characters that make no token included.
 pub const MAX_PIECE: usize = 64 << 10;
 /// Bytes between two looks at whether the caller wants to stop: some 0.2 ms.
 const LOOK: usize = 64 << 10;
@@ -23,25 +23,30 @@ pub type Check<'a> = &'a dyn Fn() -> Result<()>;
 pub enum Blanks {
     /// A run of white space separates, whatever its length.
     Separate,
-    /// The same, and ASCII punctuation is deleted.
+    /// A run of white space separates, whatever its length, and ASCII punctuation is deleted.
     Canonical,
     /// They may be tokens: nothing is left out.
     Tokens,
 }
 
+/// What may be left out of a text before a tokenizer sees it.
 #[derive(Clone, Copy)]
 pub struct Rules {
+    /// What it makes of white space and punctuation.
     pub blanks: Blanks,
     /// Characters of the longest special token: so much stays of each end of a run.
     pub longest_special: usize,
 }
 
 impl Rules {
-    /// At each end of a run. A special token that lies within a run or across its shortened part would have to hold all of one end.
+    /// Characters that are kept at each end of a run.
+    ///
+    /// A special token that lies within a run or across its shortened part would have to hold all of one end.
     fn end(&self) -> usize {
         self.longest_special.max(8)
     }
 
+    /// Does the character separate words?
     pub fn is_blank(&self, c: char) -> bool {
         match self.blanks {
             Blanks::Canonical => is_space(c),
@@ -84,6 +89,7 @@ struct Run {
 }
 
 impl Piece {
+    /// A piece that ends after `max_words` words.
     pub fn new(rules: Rules, max_words: usize) -> Self {
         let (out, run) = (String::new(), Run::default());
         Self { rules, max_words, out, words: 0, bytes: 0, word: 0, run, ended: false }
@@ -94,7 +100,9 @@ impl Piece {
         self.ended
     }
 
-    /// Takes of `text`, which follows on what it was given before, what belongs to the piece: so many bytes.
+    /// Takes of `text`, which follows on what it was given before, what belongs to the piece, and gives its bytes.
+    ///
+    /// `check` is asked every 64 KiB, and its error ends the work.
     pub fn push(&mut self, text: &str, check: Check) -> Result<usize> {
         let (mut at, mut next_look) = (0, LOOK);
         while let Some(c) = text[at..].chars().next() {
@@ -122,6 +130,7 @@ impl Piece {
         Ok(text.len())
     }
 
+    /// Is the piece complete before this character? Counts the word that a blank ends.
     fn ends_before(&mut self, c: char) -> bool {
         if self.rules.is_blank(c) {
             if self.word > 0 {
@@ -137,6 +146,7 @@ impl Piece {
         too_long && !self.rules.is_skipped(c)
     }
 
+    /// Takes one character of a run: its beginning goes into the piece, what follows into the ring.
     fn skip(&mut self, c: char) {
         let (run, end) = (&mut self.run, self.rules.end());
         if run.length < end {
@@ -152,7 +162,9 @@ impl Piece {
         run.length += 1;
     }
 
-    /// The same for all that `text` begins with and that may be left out, up to the next look. Gives its bytes.
+    /// Takes all that `text` begins with and that may be left out, up to the next look, and gives its bytes.
+    ///
+    /// The ring gets the last characters alone, which is what makes a gigabyte of blanks cheap.
     fn skip_many(&mut self, text: &str) -> usize {
         let rules = self.rules;
         let ends_word = self.word > 0;
@@ -204,11 +216,13 @@ pub struct Reader<'a, I> {
 }
 
 impl<'a, I: Iterator<Item = &'a str>> Reader<'a, I> {
+    /// A text of nothing but `parts`.
     pub fn new(parts: I) -> Self {
         Self { parts, rest: "" }
     }
 
-    /// The next piece, and `None` after the last one.
+    /// The next piece, of at most `max_words` words, and `None` after the last one. An error of `check` ends the
+    /// work.
     pub fn piece(&mut self, rules: Rules, max_words: usize, check: Check) -> Result<Option<String>> {
         let (mut piece, mut any) = (Piece::new(rules, max_words), false);
         while !piece.has_ended() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Means;
 
+/// The family of a model: which layers its towers have before and after the transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
@@ -17,6 +18,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// As manifests and listings spell it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clip => "clip",
@@ -25,26 +27,38 @@ impl Architecture {
     }
 }
 
+/// A model, but for its tensors and its tokenizer: what both towers, the preprocessing and the scores go by.
+///
+/// It is written to the manifest as JSON, whose bytes are part of the fingerprint. So a field that is added later is
+/// left out where it has its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
+    /// Which family's layers the towers have.
     pub architecture: Architecture,
-    /// Length of an embedding, the same for both towers.
+    /// Length of an embedding, the same for both towers. At most 16,000, as pgvector's `vector` has.
     pub dimensions: usize,
-    /// Natural logarithm of the factor on cosines before a softmax or sigmoid over labels.
+    /// Natural logarithm of the factor on cosines before a softmax or sigmoid over labels. It is the checkpoint's
+    /// tensor `logit_scale`.
     pub logit_scale: f32,
-    /// Left out of the file where it is the softmax, so that models from before there was a choice keep their
-    /// fingerprints; the same goes for [`TextSpec::cleaning`].
+    /// How scaled cosines become probabilities.
+    ///
+    /// Left out of the file where it is the softmax: models from before there was a choice keep their fingerprints.
+    /// The same goes for [`TextSpec::cleaning`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub scoring: Scoring,
+    /// The text tower.
     pub text: TextSpec,
+    /// The vision tower.
     pub vision: VisionSpec,
+    /// The preprocessing of images.
     pub image: ImageSpec,
+    /// What happens to vectors after the towers.
     pub calibration: Calibration,
 }
 
 impl ModelSpec {
-    /// Rows of the vision tower: one a patch, and one for the class where there is a class token.
+    /// Rows of the vision tower for an image: one a patch, and one for the class where there is a class token.
     pub fn positions(&self) -> usize {
         let side = self.vision.image_size / self.vision.patch_size;
         side * side + usize::from(self.architecture == Architecture::Clip)
@@ -58,10 +72,14 @@ pub enum Scoring {
     /// Over all labels: the probabilities add up to one.
     #[default]
     Softmax,
-    /// Each label for itself, with this added to the scaled cosine: none may fit, or several.
-    Sigmoid { bias: f32 },
+    /// Each label for itself: none may fit, or several. The SigLIP paper, arXiv 2303.15343.
+    Sigmoid {
+        /// Added to the scaled cosine: the checkpoint's tensor `logit_bias`.
+        bias: f32,
+    },
 }
 
+/// For serde: a field with its default is left out of the JSON.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -77,17 +95,27 @@ pub enum Calibration {
 }
 
 /// The shape of one transformer.
+///
+/// The names in brackets are those of transformers' `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TowerSpec {
+    /// Width of a row between the layers (`hidden_size`).
     pub hidden: usize,
+    /// Transformer layers (`num_hidden_layers`).
     pub layers: usize,
+    /// Heads of each attention (`num_attention_heads`). The width is a multiple of them.
     pub heads: usize,
+    /// Width of a row within an MLP (`intermediate_size`).
     pub intermediate: usize,
+    /// What every layer norm adds to the variance (`layer_norm_eps`).
     pub layer_norm_eps: f64,
+    /// Between the two linear layers of an MLP (`hidden_act`).
     pub activation: Activation,
 }
 
+/// The function between the two linear layers of an MLP. No tensor tells it: the wrong one gives vectors that look
+/// right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -95,18 +123,23 @@ pub enum Activation {
     QuickGelu,
     /// `x * Phi(x)` with the error function, OpenCLIP's.
     Gelu,
-    /// The tanh approximation of GELU.
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³)))`, the approximation of GELU that SigLIP uses.
     GeluTanh,
 }
 
+/// From token ids to the text tower's vector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextSpec {
+    /// Its transformer.
     pub tower: TowerSpec,
+    /// Rows of the token table: every id is below this.
     pub vocab_size: usize,
     /// Tokens at most, begin and end included.
     pub context_length: usize,
+    /// Which row of the last layer becomes the vector.
     pub pooling: TextPooling,
+    /// What texts go through before the tokenizer. Left out of the file where it is nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cleaning: TextCleaning,
 }
@@ -115,6 +148,7 @@ pub struct TextSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextCleaning {
+    /// Nothing: the tokenizer's own steps are all.
     #[default]
     None,
     /// Lower case, character by character (transformers, `Siglip2Tokenizer`).
@@ -131,21 +165,27 @@ pub enum TextPooling {
     FirstEos(u32),
     /// The largest token id; for configs that say `eos_token_id: 2`, as OpenAI's do.
     LargestId,
-    /// The last of the context, which texts are filled up to with this token; nothing is masked.
-    Last { pad: u32 },
+    /// The last of the context. Texts are filled up to that, and nothing is masked, as SigLIP was trained.
+    Last {
+        /// The token that texts are filled up with, below `vocab_size`.
+        pad: u32,
+    },
 }
 
+/// From pixel values, `[3, image_size, image_size]`, to the vision tower's vector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VisionSpec {
+    /// Its transformer.
     pub tower: TowerSpec,
     /// Side of the square input, in pixels.
     pub image_size: usize,
+    /// Side of a square patch, in pixels. What is left over at the right and at the bottom is not seen.
     pub patch_size: usize,
 }
 
 impl VisionSpec {
-    /// Whole patches of an image.
+    /// Whole patches of an image, all rows of them together.
     pub fn patches(&self) -> usize {
         (self.image_size / self.patch_size).pow(2)
     }
@@ -155,18 +195,25 @@ impl VisionSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
+    /// What becomes of the EXIF orientation.
     pub orientation: Orientation,
+    /// What becomes of transparency.
     pub alpha: AlphaRule,
+    /// The size before the crop.
     pub resize: ResizeRule,
+    /// How samples are weighed in the resize.
     pub filter: ResizeFilter,
     /// Side of the centre crop, in pixels; equals the vision tower's `image_size`.
     pub crop: u32,
-    /// Left out where it is the usual one, as [`ModelSpec::scoring`] is.
+    /// Where the crop begins. Left out of the file where it is [`Centre::Floor`], as [`ModelSpec::scoring`] is where
+    /// it is the softmax.
     #[serde(default, skip_serializing_if = "is_default")]
     pub centre: Centre,
     /// Factor on the 8-bit levels before mean and deviation, 1/255 everywhere.
     pub rescale: f64,
+    /// Of red, green and blue, on levels of 0 to 1: subtracted.
     pub mean: [f32; 3],
+    /// Of red, green and blue: divided by, after the mean. All are positive.
     pub std: [f32; 3],
 }
 
@@ -181,6 +228,8 @@ pub enum Centre {
     HalfEven,
 }
 
+/// What becomes of the EXIF orientation. One rule today: the spec names it so that another one gets another
+/// fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Orientation {
@@ -188,6 +237,7 @@ pub enum Orientation {
     Exif,
 }
 
+/// What becomes of transparency. One rule today: the spec names it so that another one gets another fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlphaRule {
@@ -195,6 +245,7 @@ pub enum AlphaRule {
     Drop,
 }
 
+/// The size before the crop, in pixels (transformers, `get_resize_output_image_size`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResizeRule {
@@ -208,9 +259,11 @@ pub enum ResizeRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResizeFilter {
+    /// A triangle, 1 sample to each side; PIL's number 2.
     Bilinear,
-    /// a = -0.5.
+    /// Keys' cubic with a = -0.5, 2 samples to each side; PIL's number 3.
     Bicubic,
+    /// A windowed sinc, 3 samples to each side; PIL's number 1.
     Lanczos,
 }
 

@@ -20,7 +20,8 @@ use crate::mapping::Mapping;
 use crate::regular;
 use crate::watched::Watched;
 
-/// Bytes of a header. The largest of a published checkpoint has less than a tenth; what is parsed takes some ten times as much.
+/// Bytes of a header. The largest of a published checkpoint has less than a tenth, and what is parsed takes some ten
+/// times as much.
 pub const MAX_HEADER: u64 = 10 << 20;
 
 /// The checked header of a safetensors file: all offsets are within the file.
@@ -30,7 +31,8 @@ struct Header {
     data_start: usize,
 }
 
-/// Reads the header, whose size is bounded, and leaves the file behind it.
+/// Reads the header, of at most `most` bytes, and leaves the file behind it. `Corrupted` where it does not describe
+/// the file.
 fn header(file: &mut File, path: &Path, most: u64) -> Result<Header> {
     let bad = |what: String| Error::corrupted(format!("file {}: {what}", path.display()));
     let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();
@@ -62,7 +64,11 @@ pub struct MappedFile {
 }
 
 impl MappedFile {
-    /// `max_header`: bytes of the header.
+    /// Maps the file, whose header has at most `max_header` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `MissingFile` where it cannot be read or mapped, `Corrupted` where its header does not describe it.
     pub fn open(path: &Path, max_header: u64) -> Result<Self> {
         let mut file = regular::open(path)?;
         let before = file.metadata().map_err(|e| missing_file(path, &e))?;
@@ -75,6 +81,7 @@ impl MappedFile {
         Ok(Self { header, map: bytes, watched: Watched::new(path, file, &before, map) })
     }
 
+    /// Names, types, shapes and places of all tensors, and what else the header has.
     pub fn metadata(&self) -> &Metadata {
         &self.header.metadata
     }
@@ -91,6 +98,7 @@ impl MappedFile {
     }
 }
 
+/// Keeps the mapping alive as long as any tensor's bytes.
 struct Shared(Arc<Mapping>);
 
 impl AsRef<[u8]> for Shared {
@@ -107,6 +115,11 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
+    /// Reads and checks the header. The tensors are read one by one, through the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// `MissingFile` where the file cannot be read, `Corrupted` where its header does not describe it.
     pub fn open(path: &Path) -> Result<Self> {
         let mut file = regular::open(path)?;
         let header = header(&mut file, path, MAX_HEADER)?;
@@ -118,7 +131,12 @@ impl TensorFile {
         self.header.metadata.tensors().into_iter()
     }
 
-    /// One tensor's values as f32, its shape and type being checked against what the file says.
+    /// One tensor's values as f32, row by row.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupted` where there is no such tensor or the file ends before it, `Unsupported` for a type that [`to_f32`]
+    /// does not know.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let info = self
             .header
@@ -134,10 +152,12 @@ impl TensorFile {
     }
 }
 
+/// The error of a file that cannot be opened or read.
 pub fn missing_file(path: &Path, e: &std::io::Error) -> Error {
     Error::new(ErrorKind::MissingFile, format!("could not read file \"{}\": {e}", path.display()))
 }
 
+/// Little-endian values of F32, F16 or BF16 as f32, which holds all of them exactly. Any other type is `Unsupported`.
 pub fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
     Ok(match dtype {
         Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
@@ -153,14 +173,19 @@ pub fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
 
 /// Name, type and shape of a tensor to write.
 pub struct Described {
+    /// As readers look it up.
     pub name: String,
+    /// The type of each value.
     pub dtype: Dtype,
+    /// The outermost dimension first.
     pub shape: Vec<usize>,
 }
 
-/// Writes tensors one after the other, so that only one is in memory, and returns the file's size and SHA-256.
+/// Writes tensors one after the other, so that only one is in memory, and returns the file's size in bytes and its
+/// SHA-256.
 ///
-/// `next` gives the bytes of the i-th tensor.
+/// `next` gives the bytes of the i-th tensor, as many as its type and shape say. Its error ends the writing. A file
+/// that cannot be written is `Internal`.
 pub fn write(
     path: &Path,
     metadata: Option<HashMap<String, String>>,
@@ -194,6 +219,7 @@ pub fn write(
     Ok((out.len, hex(&out.hash.finalize())))
 }
 
+/// Hashes what goes by, so that the file need not be read again.
 struct HashingWriter<W> {
     inner: W,
     hash: Sha256,
@@ -213,6 +239,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
+/// Two digits of lower case a byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -27,6 +27,21 @@ const WORDS_PER_TOKEN: usize = 4;
 /// every piece.
 pub(crate) const MAX_TOKENIZED: usize = 512 << 10;
 
+/// A model's tokenizer: its `tokenizer.json`, run by the `tokenizers` crate as transformers runs it.
+///
+/// Texts may be of any length. What cannot matter is left out before the tokenizer sees it.
+///
+/// ```no_run
+/// use clip_core::text::Tokenizer;
+///
+/// # fn main() -> clip_core::Result<()> {
+/// let json = std::fs::read("tokenizer.json").expect("a readable file");
+/// let tokenizer = Tokenizer::from_bytes(&json, 77)?;
+/// // begin, "a", "cat", end
+/// assert_eq!(tokenizer.encode("a cat")?, [49406, 320, 2368, 49407]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Tokenizer {
     inner: Inner,
     context_length: usize,
@@ -37,18 +52,30 @@ pub struct Tokenizer {
 
 type Whole = TokenizerImpl<ModelWrapper, Cleaned, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
+/// How the vocabulary is held.
 enum Inner {
+    /// As `tokenizer.json` has it, in hash maps.
     Whole(Box<Whole>),
-    /// The same without strings.
+    /// As two sorted tables in a mapped file.
     Compact(Box<merges::Compact>),
 }
 
 impl Tokenizer {
+    /// A tokenizer of the bytes of a `tokenizer.json`. `context_length`: tokens of a text at most, begin and end
+    /// included.
+    ///
+    /// The file's own padding and truncation are left out.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupted` where the bytes are no such file, `Unsupported` for a BPE with a `continuing_subword_prefix`.
     pub fn from_bytes(bytes: &[u8], context_length: usize) -> Result<Self> {
         Self::with_cleaning(bytes, context_length, TextCleaning::None)
     }
 
-    /// A tokenizer that texts go to cleaned.
+    /// A tokenizer whose texts are cleaned first, as SigLIP's are.
+    ///
+    /// Fails as [`Tokenizer::from_bytes`] does.
     pub fn with_cleaning(bytes: &[u8], context_length: usize, cleaning: TextCleaning) -> Result<Self> {
         let bad = |e: tokenizers::Error| Error::corrupted(format!("tokenizer.json: {e}"));
         tokenizer_json::check(bytes)?;
@@ -63,33 +90,47 @@ impl Tokenizer {
         Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, rules, watched: None })
     }
 
-    /// The file that [`Tokenizer::write_compact`] wrote.
+    /// Maps the file that [`Tokenizer::write_compact`] wrote. It gives the ids that the whole `tokenizer.json` gives.
+    ///
+    /// # Errors
+    ///
+    /// `MissingFile` where the file cannot be read, `Corrupted` where it is no such file.
     pub fn open_compact(path: &Path, context_length: usize) -> Result<Self> {
         let (inner, watched) = merges::open(path)?;
         let rules = rules(&inner, TextCleaning::None);
         Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, rules, watched: Some(watched) })
     }
 
-    /// Writes a form of `tokenizer.json` that opens at once and is shared by all processes, and returns its size and
-    /// SHA-256; `None` for kinds of tokenizers that it cannot hold.
+    /// Writes a form of `tokenizer.json` that opens at once and is shared by all processes.
+    ///
+    /// Returns its size in bytes and its SHA-256. `None`, and no file, for kinds of tokenizers that it cannot hold.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidModel` where `tokenizer` is no JSON, `Internal` where the file cannot be written.
     pub fn write_compact(path: &Path, tokenizer: &[u8]) -> Result<Option<(u64, String)>> {
         merges::write(path, tokenizer)
     }
 
-    /// Token ids with the begin and end tokens that the model has, at most the context's length; over-long texts keep the end token.
+    /// Token ids with the begin and end tokens that the model has, at most the context's length. Over-long texts keep
+    /// the end token.
     ///
-    /// Those of the whole text, whatever its length, with two exceptions: a word of more than 16 KiB is cut there, and of a
-    /// text that makes less than the context's tokens of its first 512 KiB (beside runs of white space) more is not seen.
+    /// Those of the whole text, whatever its length, with two exceptions. A word of more than 16 KiB is cut there. Of
+    /// a text whose first 512 KiB make less than the context's tokens, more is not seen; runs of white space do not
+    /// count.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.gather(once(text), None, &|| Ok(()))
     }
 
-    /// The same for a caller who may want to stop.
+    /// Token ids as [`Tokenizer::encode`] gives them, for a caller who may want to stop: then it fails with
+    /// `Cancelled`.
     pub fn encode_with(&self, text: &str, ctx: &Context) -> Result<Vec<u32>> {
         self.gather(once(text), None, &|| ctx.check())
     }
 
     /// A text that gives the same tokens as `parts`, one after the other, and is as long as those need it to be.
+    ///
+    /// It fails with `Cancelled` where the caller stops.
     pub fn relevant<'a>(&self, parts: impl Iterator<Item = &'a str>, ctx: &Context) -> Result<String> {
         let mut text = String::new();
         self.gather(parts, Some(&mut text), &|| ctx.check())?;
@@ -107,6 +148,7 @@ impl Tokenizer {
         Ok(text)
     }
 
+    /// The ids of `parts` up to the context's length. Appends to `read` what of them was tokenized.
     fn gather<'a>(
         &self,
         parts: impl Iterator<Item = &'a str>,
@@ -157,6 +199,7 @@ impl Tokenizer {
         Ok(begin + own.len())
     }
 
+    /// What the library gives for a text, with or without begin and end.
     fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>> {
         let encoding = match &self.inner {
             Inner::Whole(tokenizer) => tokenizer.encode_fast(text, special),
@@ -168,8 +211,10 @@ impl Tokenizer {
 
     /// How many tokens the whole text has, begin and end included, before any truncation or padding.
     ///
-    /// Exact but for words of more than 16 KiB, and runs of white space as long where that makes tokens: they are counted in
-    /// parts of that size.
+    /// Words of more than 16 KiB are counted in parts of that size, and so are runs of white space where that makes
+    /// tokens. All else is exact.
+    ///
+    /// It fails with `Cancelled` where the caller stops.
     pub fn count(&self, text: &str, ctx: &Context) -> Result<usize> {
         let (mut count, mut reader) = (self.ids("", true)?.len(), Reader::new(once(text)));
         while let Some(piece) = reader.piece(self.rules, 1024, &|| ctx.check())? {
@@ -184,6 +229,7 @@ impl Tokenizer {
         self.watched.as_ref()
     }
 
+    /// The highest id of the vocabulary, which the token table has to have a row for.
     pub(crate) fn largest_id(&self) -> u32 {
         let vocabulary = match &self.inner {
             Inner::Whole(tokenizer) => tokenizer.get_vocab(true),
@@ -192,6 +238,7 @@ impl Tokenizer {
         vocabulary.into_values().max().unwrap_or(0)
     }
 
+    /// The id of a token as the vocabulary spells it. A compact tokenizer knows its special tokens alone.
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
         match &self.inner {
             Inner::Whole(tokenizer) => tokenizer.token_to_id(token),
@@ -203,7 +250,8 @@ impl Tokenizer {
 /// Bytes whose encoding is checked between two looks at whether the caller wants to stop.
 const CHECKED_AT_ONCE: usize = 4 << 20;
 
-/// The bytes as text, `None` where they are not in UTF-8. `check` is asked every few megabytes.
+/// The bytes as text, without a copy. `None` where they are not UTF-8. `check` is asked every 4 MiB, and its error
+/// ends the work.
 #[allow(unsafe_code)]
 pub fn utf8<'a>(bytes: &'a [u8], check: Check) -> Result<Option<&'a str>> {
     let mut rest = bytes;
@@ -248,7 +296,7 @@ fn rules<M: Model, N: Normalizer + Serialize, PT: PreTokenizer + Serialize, PP: 
     rules
 }
 
-/// Characters of a special token.
+/// Characters of a special token that runs can be shortened beside. CLIP's longest, `<|startoftext|>`, has 15.
 const MAX_SPECIAL: usize = 64;
 
 /// Does a run of white space separate, whatever its length? It does where the normaliser makes one blank of it, after steps that

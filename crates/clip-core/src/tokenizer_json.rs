@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// The tokenizer's library cuts a BPE's `continuing_subword_prefix` off each merge's second part, however short that is: it would panic.
-/// No model of the families here has such a prefix.
+/// Refuses, as `Unsupported`, a BPE with a `continuing_subword_prefix`: the library would panic.
+///
+/// It cuts the prefix off each merge's second part, however short that is. No model of the families here has one.
 pub fn check(json: &[u8]) -> Result<()> {
     #[derive(Deserialize)]
     struct File {

@@ -57,6 +57,7 @@ fn distrusted() -> std::sync::MutexGuard<'static, BTreeMap<PathBuf, Option<Stamp
     DISTRUSTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A mapped file, and what it was when it was opened or last compared with its checksum.
 pub struct Watched {
     path: PathBuf,
     file: File,
@@ -65,11 +66,12 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// `before`: of the file, before anything of it was read.
+    /// Watches `file`, which `map` is of. `before`: of the file, before anything of it was read.
     pub fn new(path: &Path, file: File, before: &Metadata, map: Arc<Mapping>) -> Self {
         Self { path: path.to_owned(), file, stamp: Mutex::new(Stamp::of(before)), map }
     }
 
+    /// What the file is at this moment, by its descriptor: its name may be another's by now.
     fn now(&self) -> Result<Stamp> {
         self.file.metadata().map(|meta| Stamp::of(&meta)).map_err(|e| missing_file(&self.path, &e))
     }
@@ -78,7 +80,8 @@ impl Watched {
         *self.stamp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After a use: is the file what it was before?
+    /// After a use: is the file what it was before? `Corrupted` where it is not: what was read in between may be
+    /// anything.
     pub fn check(&self) -> Result<()> {
         if self.map.is_damaged() || !self.stamp().is_same_content(&self.now()?) {
             distrusted().entry(self.path.clone()).or_default();
@@ -88,6 +91,9 @@ impl Watched {
     }
 
     /// Before a use: is the file what the manifest says, as far as it was written to since it was looked at?
+    ///
+    /// One that was written to is hashed: `check` is asked every megabyte, and its error ends that. `Corrupted` where
+    /// the checksum is another.
     pub fn trust(&self, entry: &FileEntry, check: Check) -> Result<()> {
         if self.map.is_damaged() {
             return self.check();
@@ -106,7 +112,10 @@ impl Watched {
     }
 }
 
-/// Before a file is opened: one that was found changed is compared with its checksum, once.
+/// Before a file is opened: one that this process has found changed is compared with its checksum, once for each
+/// change.
+///
+/// `Corrupted` where that is another, so that one who put the original back need not restart the server.
 pub fn trust_path(path: &Path, entry: &FileEntry, check: Check) -> Result<()> {
     let Some(bad) = distrusted().get(path).copied() else { return Ok(()) };
     let file = regular::open(path)?;
@@ -121,18 +130,22 @@ pub fn trust_path(path: &Path, entry: &FileEntry, check: Check) -> Result<()> {
     Err(changed(path))
 }
 
+/// The error of a file that is not what was installed.
 fn changed(path: &Path) -> Error {
     Error::corrupted(format!("file {}: was changed after its model was installed", path.display())).with_hint(
         "Files of a model are never written to in place. Remove its directory and install it again with \"pgclip import\", or put the original file there.",
     )
 }
 
+/// Is the file of the size and checksum that the manifest says?
 fn has_checksum(file: &File, path: &Path, entry: &FileEntry, check: Check) -> Result<bool> {
     let size = file.metadata().map_err(|e| missing_file(path, &e))?.len();
     Ok(size == entry.bytes && sha256(file, path, &mut |_| check())? == entry.sha256)
 }
 
-/// Reads a file from its beginning to its end. `progress` is told the bytes of each step.
+/// The SHA-256 of a whole file, in hexadecimal, read from its beginning wherever the descriptor stands.
+///
+/// `progress` is told the bytes of each step, and its error ends the work.
 pub fn sha256(file: &File, path: &Path, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<String> {
     let (mut hash, mut buffer, mut at) = (Sha256::new(), vec![0; HASHED_AT_ONCE], 0);
     loop {

@@ -14,9 +14,11 @@ use crate::precision::Precision;
 use crate::tensor_file::MappedFile;
 use crate::watched::Watched;
 
-/// Tensors of a model beyond which none is looked for by name where most are missing.
+/// A file that should have more tensors than this, and has less than half of them, is refused without a look at their
+/// names.
 const MANY: u64 = 10_000;
 
+/// A mapped weights file, whose parts are known by the names of [`packed::entries`].
 pub struct Weights {
     precision: Precision,
     parts: BTreeMap<String, (Kind, Bytes)>,
@@ -25,6 +27,10 @@ pub struct Weights {
 
 impl Weights {
     /// Maps the file and compares its header with what the spec expects: every part, no other, each of its shape.
+    ///
+    /// # Errors
+    ///
+    /// `MissingFile` where the file cannot be read, `Corrupted` where its header is not the expected one.
     pub fn open(model: &Installed, precision: Precision) -> Result<Self> {
         let file = MappedFile::open(&model.dir.join(precision.file()), packed::max_header(model.spec()))?;
         let metadata = file.metadata().metadata().as_ref();
@@ -65,15 +71,17 @@ impl Weights {
         }
     }
 
-    /// What tells whether the file stays as it is.
+    /// What tells whether the file stays as it is while it is used.
     pub fn watched(&self) -> &Watched {
         &self.watched
     }
 
+    /// A part by its name. One that does not exist is `Internal`: `open` has seen all of them.
     fn part(&self, name: &str) -> Result<&(Kind, Bytes)> {
         self.parts.get(name).ok_or_else(|| Error::internal(format!("no part \"{name}\" in a weights file")))
     }
 
+    /// The weights of a linear layer, in the map: nothing is copied or read.
     pub fn matrix(&self, name: &str) -> Result<PackedMatrix> {
         let (Kind::Matrix { outputs, inputs }, bytes) = self.part(name)? else {
             return Err(Error::internal(format!("\"{name}\" is no matrix")));
@@ -82,12 +90,13 @@ impl Weights {
             .map_err(|e| Error::corrupted(format!("tensor \"{name}\": {e}")))
     }
 
-    /// A copy, for the small parts.
+    /// A copy in f32 of values that are no matrix, for the small parts.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
         let (_, bytes) = self.part(name)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
+    /// The rows of a table, in the map.
     pub fn table(&self, name: &str) -> Result<Table> {
         let (Kind::Table { rows, width }, bytes) = self.part(name)? else {
             return Err(Error::internal(format!("\"{name}\" is no table")));
@@ -105,11 +114,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Values of a row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Appends a row.
+    /// Appends a row to `out`, as f32. A row beyond the table is `Internal`.
     pub fn read(&self, row: usize, out: &mut Vec<f32>) -> Result<()> {
         let size = self.bytes.len() / self.rows;
         let bytes = self.bytes.get(row * size..(row + 1) * size);

@@ -8,30 +8,37 @@ use pulp::{Arch, Scalar128b, Simd, WithSimd};
 use super::attention_pairs::MixPairs;
 use crate::compute::Compute;
 
+/// What attends to what, in a batch of sequences: `softmax(Q Kᵀ / sqrt(size)) V` for each head.
+///
 /// Rows of all sequences lie one after the other, and so do queries, keys and values of a row.
 pub struct Attention<'a> {
+    /// Heads that share the width of a row evenly.
     pub heads: usize,
     /// Rows of each sequence.
     pub lengths: &'a [usize],
-    /// A row sees itself and those before it.
+    /// A row sees itself and those before it, not those behind it.
     pub causal: bool,
+    /// Which rows ask.
     pub queries: Queries<'a>,
 }
 
-/// What asks.
+/// Which rows ask. Where only one row of a sequence counts in the end, the others need not.
 #[derive(Clone, Copy)]
 pub enum Queries<'a> {
     /// Every row.
     All,
-    /// One of each sequence.
+    /// One row of each sequence, counted within it.
     Rows(&'a [usize]),
-    /// The same, with `queries` for them, `[sequences, hidden]`: rows have keys and values alone.
+    /// One row of each sequence, counted within it, with `queries` for them, `[sequences, hidden]`. Rows then have
+    /// keys and values alone.
     Given { rows: &'a [usize], queries: &'a [f32] },
 }
 
 impl Attention<'_> {
-    /// `qkv`: `[sum of lengths, width]`, `width` being three times the hidden size, or twice where queries are given.
-    /// Fills `[rows that ask, hidden]`.
+    /// Reads `qkv`, `[sum of lengths, width]`, and fills `rows` with `[rows that ask, hidden]`.
+    ///
+    /// `width` is three times the hidden size, or twice where queries are given. Sizes that do not fit each other are
+    /// an error.
     pub fn to_rows(&self, qkv: &Rows, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         let (starts, total) = self.starts();
         let parts = if matches!(self.queries, Queries::Given { .. }) { 2 } else { 3 };
@@ -92,26 +99,33 @@ impl Attention<'_> {
 /// One head of one sequence.
 pub(super) struct Head<'a> {
     pub qkv: &'a Rows,
-    /// First row of the sequence.
+    /// First row of the sequence, counted over all of them.
     pub start: usize,
+    /// Rows of the sequence.
     pub length: usize,
-    /// Columns of the head, the first ones of its queries, keys and values.
+    /// Columns of the head.
     pub size: usize,
+    /// The first column of its queries.
     pub query: usize,
+    /// The first column of its keys.
     pub keys: usize,
+    /// The first column of its values.
     pub values: usize,
-    /// Asks instead of the rows.
+    /// The sequence's query, `[hidden]`, where it is not in the rows.
     given: Option<&'a [f32]>,
+    /// A row sees itself and those before it, not those behind it.
     pub causal: bool,
 }
 
 /// Scores and values are filled up to a multiple of so many: whole vectors of any processor.
 pub(super) const LANES: usize = 16;
-/// Rows that ask together.
+/// Rows that ask together: each key and value that is read then serves four of them.
 const QUERIES: usize = 4;
 
-/// A head's output: `[queries, size]`, for the rows of the sequence from `first` on. `FUSED`: the processor has an
-/// instruction that multiplies and adds; without one it would be a call into the C library.
+/// One head's output, `[queries, size]`, for the rows of the sequence from `first` on.
+///
+/// `FUSED`: the processor has an instruction that multiplies and adds. Without one it would be a call into the C
+/// library.
 struct Mix<'a, const FUSED: bool> {
     head: &'a Head<'a>,
     first: usize,
@@ -128,6 +142,8 @@ impl<const FUSED: bool> WithSimd for Mix<'_, FUSED> {
 }
 
 impl Head<'_> {
+    /// Asks for all keys and values, and for `queries` queries from row `first` on.
+    ///
     /// Rows are far apart: what is asked for at once need not be waited for one after the other.
     #[inline(always)]
     pub fn prefetch(&self, first: usize, queries: usize) {
@@ -139,7 +155,7 @@ impl Head<'_> {
         }
     }
 
-    /// `out`: `[queries, size]`, for the rows of the sequence from `first` on.
+    /// Fills `out`, `[queries, size]`, for the rows of the sequence from `first` on, by the code that the kernel has.
     fn run(&self, first: usize, out: &mut [f32], kernel: Kernel) {
         if self.given.is_none() && self.qkv.is_of_pairs() && self.size.is_multiple_of(LANES) {
             return Arch::new().dispatch(MixPairs { head: self, first, out });
@@ -154,6 +170,7 @@ impl Head<'_> {
         }
     }
 
+    /// Four queries at a time: scores by a product with the keys, a softmax, then a product with the values.
     #[inline(always)]
     fn mix<S: Simd, const FUSED: bool>(&self, simd: S, first: usize, out: &mut [f32]) {
         let (length, size) = (self.length, self.size);
@@ -199,8 +216,10 @@ impl Head<'_> {
     }
 }
 
-/// Replaces the first `seen` scores, times `scale`, by weights, what follows by zeros, and returns their sum, by which they are still to
-/// be divided.
+/// Replaces the first `seen` scores, times `scale`, by weights, and what follows by zeros.
+///
+/// Returns the sum of the weights, by which they are still to be divided. `ROUGH` takes the less exact exponential,
+/// which is enough for bf16.
 #[inline(always)]
 pub(super) fn softmax<S: Simd, const FUSED: bool, const ROUGH: bool>(
     simd: S,
@@ -227,8 +246,11 @@ pub(super) fn softmax<S: Simd, const FUSED: bool, const ROUGH: bool>(
     simd.reduce_sum_f32s(sum)
 }
 
-/// `out = weights * matrix` for [`QUERIES`] rows: `steps` weights of each, which lie evenly, the first `columns` of
-/// `matrix`, `[steps, width]`; `out`: `[QUERIES, width]`. `width` and `columns` are multiples of [`LANES`].
+/// `out = weights * matrix` for [`QUERIES`] rows.
+///
+/// `weights` holds those of all rows, evenly apart, of which the first `steps` count. `matrix` is `[steps, width]`,
+/// of which the first `columns` count, and `out` is `[QUERIES, width]`. `width` and `columns` are multiples of
+/// [`LANES`].
 #[inline(always)]
 fn product<S: Simd, const FUSED: bool>(
     simd: S,
@@ -260,6 +282,7 @@ fn product<S: Simd, const FUSED: bool>(
     }
 }
 
+/// `VECTORS` vectors of columns of that product. The sums stay in registers over all steps.
 #[inline(always)]
 fn vectors_of<S: Simd, const FUSED: bool, const VECTORS: usize>(
     simd: S,

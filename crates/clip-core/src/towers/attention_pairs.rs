@@ -6,10 +6,13 @@ use pulp::{Simd, WithSimd};
 
 use super::attention::{Head, LANES, softmax};
 
-/// A head's output: `[queries, size]`, for the rows of the sequence from `first` on.
+/// One head's output, `[queries, size]`, for the rows of the sequence from `first` on.
 pub struct MixPairs<'a> {
+    /// Its rows are pairs of bf16, and its size is a multiple of the lanes.
     pub head: &'a Head<'a>,
+    /// The first row that asks, counted within the sequence.
     pub first: usize,
+    /// `[queries, size]`.
     pub out: &'a mut [f32],
 }
 

@@ -19,6 +19,7 @@ pub struct Encoder {
     causal: bool,
 }
 
+/// An attention and an MLP, each with its norm before and its residual around it.
 struct Layer {
     attention: AttentionBlock,
     mlp: Mlp,
@@ -27,9 +28,9 @@ struct Layer {
 
 /// The sequences of a batch, their rows one after the other.
 pub struct Sequences {
-    /// Rows of each.
+    /// Rows of each sequence.
     pub lengths: Vec<usize>,
-    /// Which row of each stands for it in the end.
+    /// Which row of each sequence stands for it in the end, counted within it.
     pub pooled: Vec<usize>,
 }
 
@@ -47,6 +48,8 @@ impl Sequences {
 }
 
 impl Encoder {
+    /// Reads `prefix.encoder.layers.0` and so on. `causal`: a row does not see those behind it, as in CLIP's text
+    /// tower.
     pub fn load(weights: &Weights, prefix: &str, spec: &TowerSpec, causal: bool) -> Result<Self> {
         let layers = (0..spec.layers)
             .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec))
@@ -54,7 +57,10 @@ impl Encoder {
         Ok(Self { layers, causal })
     }
 
-    /// `x`: `[sum of lengths, hidden]`. Returns the pooled rows, `[sequences, hidden]`.
+    /// Runs all layers on `x`, `[sum of lengths, hidden]`, which they overwrite. Returns the pooled rows,
+    /// `[sequences, hidden]`.
+    ///
+    /// Of the last layer only the pooled rows are computed. The caller is asked whether to stop before each layer.
     pub fn forward(&self, x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
         let Some((last, layers)) = self.layers.split_last() else {
             return Err(Error::internal("a tower without layers"));
@@ -64,13 +70,13 @@ impl Encoder {
         last.forward_pooled(&x, sequences, self.causal, ctx.compute)
     }
 
-    /// The same for all rows.
+    /// Runs all layers on `x`, `[sum of lengths, hidden]`, and returns it with every row computed.
     pub fn forward_all(&self, x: Tensor, sequences: &Sequences, ctx: &Context) -> Result<Tensor> {
         self.run(&self.layers, &x, sequences, ctx)?;
         Ok(x)
     }
 
-    /// In place.
+    /// Runs some layers on `x`, `[sum of lengths, hidden]`, in place.
     fn run(&self, layers: &[Layer], x: &Tensor, sequences: &Sequences, ctx: &Context) -> Result<()> {
         for layer in layers {
             ctx.check()?;
@@ -81,6 +87,7 @@ impl Encoder {
 }
 
 impl Layer {
+    /// Reads the layer of that name. Query, key and value are one matrix in the file.
     fn load(weights: &Weights, name: &str, spec: &TowerSpec) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
@@ -100,7 +107,7 @@ impl Layer {
         })
     }
 
-    /// In place.
+    /// Adds attention and MLP to every row of `x`, `[sum of lengths, hidden]`, in place.
     fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<()> {
         let queries = Queries::All;
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
@@ -108,7 +115,7 @@ impl Layer {
         self.mlp.add_to(x, compute)
     }
 
-    /// The last layer, of which only the pooled rows are asked for.
+    /// The last layer, of which only the pooled rows are asked for: `[sequences, hidden]`. `x` stays as it is.
     fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
         let queries = Queries::Rows(&sequences.pooled);
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };

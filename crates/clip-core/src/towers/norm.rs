@@ -7,8 +7,9 @@ use crate::compute::Compute;
 use crate::error::Result;
 use crate::weights::Weights;
 
-/// `(x - mean) / sqrt(variance + eps) * weight + bias` of each row, the variance being that of the row itself (torch's
-/// `LayerNorm`).
+/// `(x - mean) / sqrt(variance + eps) * weight + bias` of each row, as torch's `LayerNorm` computes it.
+///
+/// Mean and variance are those of the row itself, the variance without Bessel's correction.
 pub struct LayerNorm {
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -16,17 +17,18 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// Weight and bias of `name`, each `[width]`.
     pub fn load(weights: &Weights, name: &str, eps: f64) -> Result<Self> {
         let part = |part: &str| weights.values(&format!("{name}.{part}"));
         Ok(Self { weight: part("weight")?, bias: part("bias")?, eps: eps as f32 })
     }
 
-    /// Of one row of as many values as the norm has.
+    /// Norms one row `x` into `out`, both of as many values as the norm has.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         norm(self, x, out);
     }
 
-    /// The normed rows as the left-hand side of a product.
+    /// Norms `x`, `[rows, width]`, into the left-hand side of a product.
     pub fn to_rows(&self, x: &[f32], width: usize, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         self.check(width)?;
         rows.fill(compute.team(), x.len() / width, width, |i, out| {
@@ -35,6 +37,7 @@ impl LayerNorm {
         Ok(())
     }
 
+    /// Has the norm as many values as a row? Otherwise the product is an error.
     fn check(&self, width: usize) -> candle_core::Result<()> {
         if width == 0 || (self.weight.len(), self.bias.len()) != (width, width) {
             candle_core::bail!("a norm of {} values does not fit rows of {width}", self.weight.len())

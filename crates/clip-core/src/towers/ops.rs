@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::spec::Activation;
 use crate::weights::Weights;
 
-/// `y = activation(x Wᵀ + b)`.
+/// A linear layer, `y = activation(x Wᵀ + b)`, with `x` of `[rows, inputs]` and `y` of `[rows, outputs]`.
 pub struct Linear {
     matrix: PackedMatrix,
     bias: Option<Vec<f32>>,
@@ -21,17 +21,18 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Weight and bias of `name`.
+    /// The layer with weight `[outputs, inputs]` and bias `[outputs]` of `name`.
     pub fn load(weights: &Weights, name: &str) -> Result<Self> {
         let bias = weights.values(&format!("{name}.bias"))?;
         Ok(Self { bias: Some(bias), ..Self::load_without_bias(weights, &format!("{name}.weight"))? })
     }
 
-    /// A matrix alone.
+    /// The layer of a matrix alone, whose whole name `tensor` is.
     pub fn load_without_bias(weights: &Weights, tensor: &str) -> Result<Self> {
         Ok(Self { matrix: weights.matrix(tensor)?, bias: None, activation: Fused::None })
     }
 
+    /// The layer with a function on its outputs, which is computed while the sums are in the cache.
     pub fn with_activation(mut self, activation: Activation) -> Self {
         self.activation = match activation {
             Activation::QuickGelu => Fused::QuickGelu,
@@ -41,12 +42,15 @@ impl Linear {
         self
     }
 
-    /// `x`: `[rows, inputs]`.
+    /// Multiplies `x`, `[rows, inputs]`, and returns `[rows, outputs]`.
     pub fn forward(&self, x: &Tensor, compute: &Compute) -> Result<Tensor> {
         Ok(x.apply_op1_no_bwd(&Op { norm: None, linear: self, compute })?)
     }
 
-    /// Of `count` rows of `width` values, each as `row(i, values)` writes it; `out` becomes `[count, outputs]`.
+    /// Multiplies `count` rows of `width` values, each as `row(i, values)` writes it. `out` becomes `[count,
+    /// outputs]`.
+    ///
+    /// So the patches of images need not lie in memory as rows first.
     pub fn of_rows(
         &self,
         count: usize,
@@ -60,30 +64,33 @@ impl Linear {
         Ok(self.to_rows(&rows, out, compute)?)
     }
 
-    /// Of the normed rows.
+    /// Multiplies the normed rows of `x`, `[rows, inputs]`, and returns `[rows, outputs]`.
     pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, compute: &Compute) -> Result<Tensor> {
         Ok(x.apply_op1_no_bwd(&Op { norm: Some(norm), linear: self, compute })?)
     }
 
-    /// Some outputs alone, where the matrix can be parted there.
+    /// The layer of some outputs alone, where the matrix can be parted there: at whole panels.
     fn columns(&self, columns: Range<usize>) -> Option<Self> {
         let matrix = self.matrix.columns(columns.clone())?;
         Some(Self { matrix, bias: self.bias.as_ref().map(|bias| bias[columns].to_vec()), activation: self.activation })
     }
 
+    /// Memory for this layer's left-hand side.
     fn rows<'a>(&self, compute: &'a Compute) -> Lent<'a> {
         compute.rows(self.matrix.precision())
     }
 
-    /// For a product that something else than another product reads: as exact as the precision is worth.
+    /// Memory for a product that attention reads: as exact as the precision is worth.
     fn values<'a>(&self, compute: &'a Compute) -> Lent<'a> {
         compute.rows_to_read(if self.matrix.precision() == Precision::F32 { Precision::F32 } else { Precision::Bf16 })
     }
 
+    /// What is done to the sums: bias, then activation.
     fn epilogue(&self) -> Epilogue<'_> {
         Epilogue { bias: self.bias.as_deref(), activation: self.activation }
     }
 
+    /// `[rows, outputs]` in f32.
     fn product(&self, x: &Rows, compute: &Compute) -> candle_core::Result<Vec<f32>> {
         self.matrix.multiply(compute.team(), x, &self.epilogue()).map_err(candle_core::Error::wrap)
     }
@@ -95,7 +102,7 @@ impl Linear {
         self.matrix.add_to(compute.team(), x, &self.epilogue(), to).map_err(candle_core::Error::wrap)
     }
 
-    /// The product as the left-hand side of another one.
+    /// The product as the left-hand side of another one, `[rows, outputs]`.
     fn to_rows(&self, x: &Rows, out: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         whole(out, self, compute, |out| {
             let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out);
@@ -103,13 +110,16 @@ impl Linear {
         })
     }
 
+    /// The product as a new tensor, `[rows, outputs]`.
     fn multiply(&self, x: &Rows, compute: &Compute) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(self.product(x, compute)?), (x.len(), self.matrix.outputs()).into()))
     }
 }
 
-/// What `fill` writes part by part becomes `rows`, of a product with `linear`'s precision: by way of rows to read where whole
-/// ones are better.
+/// What `fill` writes part by part becomes `rows`, the left-hand side of a product with `linear`'s precision.
+///
+/// Where that is better written whole rows at a time, as for int8 with its scales, the parts go to rows to read
+/// first.
 fn whole(
     rows: &mut Rows,
     linear: &Linear,
@@ -125,7 +135,7 @@ fn whole(
     Ok(())
 }
 
-/// Attention with a norm and a linear layer before it and one after it.
+/// Attention with a norm and a linear layer before it, and one layer after it.
 pub struct AttentionBlock {
     norm: LayerNorm,
     /// Query, key and value side by side.
@@ -134,27 +144,29 @@ pub struct AttentionBlock {
 }
 
 impl AttentionBlock {
+    /// `qkv`: `[3 * hidden, hidden]`, or without queries `[2 * hidden, hidden]`.
     pub fn new(norm: LayerNorm, qkv: Linear, out: Linear) -> Self {
         Self { norm, qkv, out }
     }
 
-    /// `x`: `[rows, hidden]`. Returns `[rows that ask, hidden]`.
+    /// Reads `x`, `[rows, hidden]`, and returns `[rows that ask, hidden]`, without a residual.
     pub fn forward(&self, attention: &Attention, x: &Tensor, compute: &Compute) -> Result<Tensor> {
         Ok(x.apply_op1_no_bwd(&Attend { block: self, attention, compute })?)
     }
 
-    /// Adds that to `x` itself, of which every row asks.
+    /// Adds the block's output to `x` itself, `[rows, hidden]`, of which every row asks.
     pub fn add_to(&self, attention: &Attention, x: &Tensor, compute: &Compute) -> Result<()> {
         Ok(x.inplace_op1(&Attend { block: self, attention, compute })?)
     }
 
-    /// Adds it to the rows that ask, `[rows that ask, hidden]`.
+    /// Adds the block's output to copies of the rows that ask: `asking`, `[rows that ask, hidden]`. `x` stays as it
+    /// is.
     pub fn add_to_asking(&self, attention: &Attention, x: &Tensor, asking: &Tensor, compute: &Compute) -> Result<()> {
         Ok(asking.inplace_op2(x, &Attend { block: self, attention, compute })?)
     }
 }
 
-/// The block of two linear layers with a norm before and a residual around them.
+/// Two linear layers with a norm before and a residual around them (transformers, `CLIPMLP`).
 pub struct Mlp {
     norm: LayerNorm,
     up: Linear,
@@ -162,6 +174,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
+    /// `up`: `[intermediate, hidden]`, with the activation. `down`: `[hidden, intermediate]`.
     pub fn new(norm: LayerNorm, up: Linear, down: Linear) -> Self {
         Self { norm, up, down }
     }
@@ -172,6 +185,7 @@ impl Mlp {
     }
 }
 
+/// A linear layer as candle calls it.
 struct Op<'a> {
     norm: Option<&'a LayerNorm>,
     linear: &'a Linear,
@@ -194,6 +208,7 @@ impl CustomOp1 for Op<'_> {
     }
 }
 
+/// An MLP as candle calls it.
 struct MlpOp<'a> {
     mlp: &'a Mlp,
     compute: &'a Compute,
@@ -213,6 +228,7 @@ impl InplaceOp1 for MlpOp<'_> {
     }
 }
 
+/// An attention block as candle calls it.
 struct Attend<'a> {
     block: &'a AttentionBlock,
     attention: &'a Attention<'a>,
@@ -220,13 +236,14 @@ struct Attend<'a> {
 }
 
 impl Attend<'_> {
-    /// What the last linear layer takes.
+    /// The attention's output for all rows of `x`, as the last linear layer takes it.
     fn rows(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
         self.mixed(&self.block.qkv, self.attention, x, layout)
     }
 
-    /// The same of the rows that ask, which have been copied to `asking`: queries of these alone, which spares a third of the
-    /// first product.
+    /// The attention's output for the rows that ask, of which `asking` is a copy.
+    ///
+    /// Queries are made of these alone, which spares a third of the first product.
     fn rows_asked(&self, asking: &[f32], x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
         let (AttentionBlock { norm, qkv, out: _ }, compute) = (self.block, self.compute);
         let hidden = layout.shape().dims2()?.1;
@@ -242,7 +259,7 @@ impl Attend<'_> {
         self.mixed(&keys_values, &Attention { queries, ..*self.attention }, x, layout)
     }
 
-    /// `linear` makes what `attention` reads.
+    /// The attention's output. `linear` makes the queries, keys and values that `attention` reads.
     fn mixed(
         &self,
         linear: &Linear,
@@ -299,7 +316,7 @@ impl InplaceOp2 for Attend<'_> {
     }
 }
 
-/// The values of a contiguous f32 tensor.
+/// The values of a contiguous f32 tensor. Any other is an error.
 pub fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
     Ok(&storage.as_slice::<f32>()?[contiguous(layout)?])
 }

@@ -11,17 +11,18 @@ use crate::error::Result;
 use crate::spec::TowerSpec;
 use crate::weights::Weights;
 
+/// The head of a vision tower without a class token.
 pub struct PoolingHead {
     /// What the probe asks of the patches, `[hidden]`: the same for every image.
     query: Vec<f32>,
-    /// Of keys and values.
+    /// Its first linear layer makes keys and values alone.
     attention: AttentionBlock,
     mlp: Mlp,
     heads: usize,
 }
 
 impl PoolingHead {
-    /// `norm`: what the patches pass first.
+    /// Reads the head. The probe meets its own projection here, once. `norm`: what the patches pass first.
     pub fn load(weights: &Weights, name: &str, norm: LayerNorm, spec: &TowerSpec) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let probe = Tensor::from_vec(weights.values(&part("probe"))?, (1, spec.hidden), &Device::Cpu)?;
@@ -42,7 +43,7 @@ impl PoolingHead {
         })
     }
 
-    /// `x`: `[images * rows, hidden]`. Returns `[images, hidden]`.
+    /// Reads `x`, `[images * rows, hidden]`, and returns one vector an image, `[images, hidden]`.
     pub fn forward(&self, x: &Tensor, images: usize, rows: usize, compute: &Compute) -> Result<Tensor> {
         // It sees all rows, wherever it stands.
         let (lengths, first, asked) = (vec![rows; images], vec![0; images], self.query.repeat(images));

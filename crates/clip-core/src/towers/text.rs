@@ -12,6 +12,7 @@ use crate::layout::TEXT;
 use crate::spec::{Architecture, ModelSpec, TextPooling};
 use crate::weights::{Table, Weights};
 
+/// Token ids in, `[dimensions]` a text out.
 pub struct TextTower {
     /// `[vocabulary, hidden]`
     tokens: Table,
@@ -24,6 +25,7 @@ pub struct TextTower {
 }
 
 impl TextTower {
+    /// Reads the tower. The token table stays in the map, and so do the matrices.
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let tower = &spec.text.tower;
         Ok(Self {
@@ -39,11 +41,12 @@ impl TextTower {
         })
     }
 
+    /// Tokens of a text at most.
     fn context(&self) -> usize {
         self.positions.len() / self.tokens.width()
     }
 
-    /// Of a text's tokens, how many go through the layers.
+    /// Of a text's tokens, how many go through the layers: what the text costs.
     pub fn rows(&self, text: &[u32]) -> usize {
         match self.pooling {
             // All tokens see each other and the padding.
@@ -54,7 +57,12 @@ impl TextTower {
         }
     }
 
-    /// `[texts, dimensions]` for any number of token sequences of any lengths up to the context's.
+    /// Embeds token sequences of any lengths up to the context's: `[texts, dimensions]`, not normalised.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` for a sequence that is empty, too long, or has an id beyond the vocabulary. `Cancelled` where the
+    /// caller stops.
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
         defer! { ctx.compute.free_rows() }
         let (width, context) = (self.tokens.width(), self.context());
@@ -80,11 +88,13 @@ impl TextTower {
     }
 }
 
-/// As the reference does: where no end token is found, the first position.
+/// Where the first end token is. Where there is none it is the first position, as torch's `argmax` over zeros gives
+/// it.
 fn first_eos(ids: &[u32], eos: u32) -> usize {
     ids.iter().position(|id| *id == eos).unwrap_or(0)
 }
 
+/// Where the largest id is, of equal ones the first, as torch's `argmax` gives it.
 fn largest_id(ids: &[u32]) -> usize {
     ids.iter().max().and_then(|largest| ids.iter().position(|id| id == largest)).unwrap_or(0)
 }

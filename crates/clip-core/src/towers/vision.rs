@@ -17,9 +17,10 @@ use crate::layout::VISION;
 use crate::spec::{Architecture, ModelSpec, VisionSpec};
 use crate::weights::Weights;
 
-/// Of the encoder's input, which one thread makes at a time.
+/// Rows of the encoder's input that one thread makes at a time.
 const ROWS_PER_TURN: usize = 16;
 
+/// Pixel values in, `[dimensions]` an image out.
 pub struct VisionTower {
     spec: VisionSpec,
     patches: Linear,
@@ -38,6 +39,9 @@ enum Head {
 }
 
 impl VisionTower {
+    /// Reads the tower. The class token and its position become one row here, once.
+    ///
+    /// `Internal` where the number of positions is not that of the image's patches: an import has compared them.
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let (tower, eps) = (&spec.vision.tower, spec.vision.tower.layer_norm_eps);
         let embeddings = format!("{VISION}.embeddings");
