@@ -76,9 +76,9 @@ fn taken(bytes: &[u8], facts: bool, place: bool) -> Taken {
     if facts {
         taken.taken = date(&exif);
         let (maker, model) = (text(&exif, Tag::Make).unwrap_or_default(), text(&exif, Tag::Model).unwrap_or_default());
-        // Most makers begin the model's name with their own.
-        let camera =
-            if model.to_lowercase().starts_with(&maker.to_lowercase()) { model } else { format!("{maker} {model}") };
+        // Most models begin with their maker's name, or the first word of it.
+        let first = |text: &str| text.split_whitespace().next().map(str::to_lowercase);
+        let camera = if first(&maker) == first(&model) { model } else { format!("{maker} {model}") };
         taken.camera = Some(camera.trim().to_owned()).filter(|camera| !camera.is_empty());
         taken.lens = text(&exif, Tag::LensModel);
     }
@@ -112,4 +112,71 @@ fn degrees(exif: &Exif, tag: Tag, side: Tag, negative: &str, most: f64) -> Optio
     let value: f64 = parts.iter().map(Rational::to_f64).zip([1.0, 60.0, 3600.0]).map(|(part, unit)| part / unit).sum();
     let value = if text(exif, side)?.eq_ignore_ascii_case(negative) { -value } else { value };
     (value.is_finite() && value.abs() <= most && parts.len() <= 3).then(|| (value * 1e7).round() / 1e7)
+}
+
+#[cfg(test)]
+mod tests {
+    use exif::experimental::Writer;
+    use exif::{Field, Value};
+
+    use super::*;
+
+    fn ascii(text: &[u8]) -> Value {
+        Value::Ascii(vec![text.to_vec()])
+    }
+
+    fn degrees(parts: [(u32, u32); 3]) -> Value {
+        Value::Rational(parts.map(|(num, denom)| Rational { num, denom }).to_vec())
+    }
+
+    /// What EXIF is stored in is a TIFF file.
+    fn file(fields: Vec<(Tag, Value)>) -> Vec<u8> {
+        let fields: Vec<Field> =
+            fields.into_iter().map(|(tag, value)| Field { tag, ifd_num: In::PRIMARY, value }).collect();
+        let mut writer = Writer::new();
+        fields.iter().for_each(|field| writer.push_field(field));
+        let mut file = Cursor::new(Vec::new());
+        writer.write(&mut file, false).unwrap();
+        file.into_inner()
+    }
+
+    #[test]
+    fn camera_date_and_place() {
+        let bytes = file(vec![
+            (Tag::Make, ascii(b"Apple")),
+            (Tag::Model, ascii(b"iPhone 11\0\0")),
+            (Tag::DateTimeOriginal, ascii(b"2026:05:01 12:00:00")),
+            (Tag::OffsetTimeOriginal, ascii(b"+02:00")),
+            (Tag::GPSLatitude, degrees([(33, 1), (51, 1), (2191, 100)])),
+            (Tag::GPSLatitudeRef, ascii(b"S")),
+            (Tag::GPSLongitude, degrees([(151, 1), (12, 1), (0, 1)])),
+            (Tag::GPSLongitudeRef, ascii(b"E")),
+        ]);
+        let all = taken(&bytes, true, true);
+        assert_eq!(all.camera.as_deref(), Some("Apple iPhone 11"));
+        assert_eq!(all.taken.as_deref(), Some("2026-05-01T12:00:00+02:00"));
+        assert_eq!((all.latitude, all.longitude), (Some(-33.8560861), Some(151.2)));
+        // The place is for who asks for it.
+        assert_eq!(taken(&bytes, true, false), Taken { latitude: None, longitude: None, ..taken(&bytes, true, true) });
+        assert_eq!(taken(&bytes, false, false), Taken::default());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out() {
+        let bytes = file(vec![
+            (Tag::Make, ascii(b"NIKON CORPORATION")),
+            (Tag::Model, ascii(b"NIKON D70")),
+            (Tag::DateTimeOriginal, ascii(b"0000:00:00 00:00:00")),
+            (Tag::GPSLatitude, degrees([(99, 0), (0, 1), (0, 1)])),
+            (Tag::GPSLatitudeRef, ascii(b"N")),
+            (Tag::GPSLongitude, degrees([(181, 1), (0, 1), (0, 1)])),
+            (Tag::GPSLongitudeRef, ascii(b"E")),
+        ]);
+        let expected = Taken { camera: Some("NIKON D70".into()), ..Taken::default() };
+        assert_eq!(taken(&bytes, true, true), expected);
+        for end in 0..bytes.len() {
+            let _ = taken(&bytes[..end], true, true);
+        }
+        assert_eq!(taken(b"no EXIF", true, true), Taken::default());
+    }
 }
