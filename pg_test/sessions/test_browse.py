@@ -176,6 +176,22 @@ with Session(db) as session, directory(60) as (root, names):
             assert [row["content_ref"] for row in second.search(like=first["key"])["rows"]] == ["two"]
             second.get("thumbnail", 404, name=names[0])
 
+        # of a partitioned table; of one with two columns of vectors
+        session.run("CREATE TABLE parts (id int PRIMARY KEY, body text, v vector(256), w vector(256)) PARTITION BY RANGE (id)")
+        session.run("CREATE TABLE low PARTITION OF parts FOR VALUES FROM (0) TO (10); CREATE TABLE high PARTITION OF parts FOR VALUES FROM (10) TO (20)")
+        session.run("SELECT clip_attach('parts', 'v', text_column => 'body')")
+        session.run("INSERT INTO parts VALUES (1, 'one'), (11, 'two')")
+        with browsing("--table", "parts", "--column", "v") as (port2, home2):
+            second = Browser(port2, home2)
+            assert [row["content_ref"] for row in second.search(like='{"id": 11}')["rows"]] == ["one"]
+        assert 'not embedded in column "w"' in command("browse", "-d", db, "--table", "parts", "--column", "w", status=1)[1]
+        session.run("SELECT clip_attach('parts', 'w', text_column => 'body')")
+        session.run("INSERT INTO parts VALUES (12, 'three')")
+        for column, expected in (("v", 3), ("w", 1)):  # the rows from before have no vector there
+            found = command("search", "-d", db, "--table", "parts", "--column", column, "three")[0].splitlines()
+            assert len(found) == expected and found[0].endswith("  three"), found
+        assert "hint: " in command("search", "-d", db, "--table", "parts", "one", status=1)[1]
+
         # what cannot be searched for is said, with what to do
         for parameters, message in [
             ({"text": "x", "filter": "{"}, "the filter is no JSON"), ({"text": "x", "modality": "sound"}, "22023"), ({"text": "x", "after": "{}"}, "22023"),

@@ -171,9 +171,9 @@ pub enum Command {
     ///
     /// Prints distance, modality and content_ref, nearest first: what the SQL function clip_search gives. The model runs in the server.
     Search(search::options::Options),
-    /// Browse a table in this machine's browser: search by words or pictures, and see what is found
+    /// Search a table in this machine's browser
     ///
-    /// Prints the address of a page, and serves it on 127.0.0.1 alone until Ctrl-C. Whoever has the address can search the table and see
+    /// By words or pictures, whose likes are seen as pictures. Prints the address of a page, and serves it on 127.0.0.1 alone until Ctrl-C. Whoever has the address can search the table and see
     /// pictures below --root; nothing is written.
     Browse(browse::options::Options),
     /// Tell what the extension does in a database, and what to do where it stands still

@@ -23,15 +23,16 @@ const STATEMENT: &str = "
     SELECT t.relation::text, current_database()::text, k.model, k.text_column IS NOT NULL AND k.image_column IS NOT NULL,
         EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attname = 'metadata' AND a.atttypid = 'jsonb'::regtype AND NOT a.attisdropped)
     FROM (SELECT $1::text::regclass AS relation) t LEFT JOIN LATERAL (SELECT * FROM clip.tables c
-        WHERE NOT c.pending AND (c.relation = t.relation OR c.relation IN (SELECT a.relid FROM pg_partition_ancestors(t.relation) a))
+        WHERE NOT c.pending AND c.embedding_column = coalesce($2::text, c.embedding_column) AND (c.relation = t.relation OR c.relation IN (SELECT a.relid FROM pg_partition_ancestors(t.relation) a))
         ORDER BY c.relation = t.relation DESC, c.embedding_column LIMIT 1) k ON true";
 
 /// Fails where the table is none that can be searched.
-pub fn look(client: &mut Client, table: &str, pictures: bool) -> Result<About> {
-    let row = client.query_one(STATEMENT, &[&table]).map_err(|e| explained(&e))?;
+pub fn look(client: &mut Client, table: &str, column: Option<&str>, pictures: bool) -> Result<About> {
+    let row = client.query_one(STATEMENT, &[&table, &column]).map_err(|e| explained(&e))?;
     let model: Option<String> = row.try_get(2).map_err(|e| failed(&e))?;
     let Some(model) = model else {
-        let message = format!("table \"{table}\" is not embedded");
+        let column = column.map_or_else(String::new, |column| format!(" in column \"{column}\""));
+        let message = format!("table \"{table}\" is not embedded{column}");
         return Err(
             Error::new(ErrorKind::InvalidArgument, message).with_hint("\"pgclip status\" lists the tables that are.")
         );

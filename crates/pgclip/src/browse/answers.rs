@@ -80,9 +80,8 @@ pub async fn search_picture(
 }
 
 async fn answer(shared: Arc<Shared>, asked: Asked, picture: Option<Bytes>) -> Response {
-    let Ok(_place) = shared.pool.places.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let ours = Arc::clone(&shared);
-    let found = blocking(move || {
+    let found = blocking(&shared.pool.places, move || {
         let filter = asked.filter.as_deref().map(filter::parse).transpose()?.flatten();
         let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let (modality, words) = (given(&asked.modality), given(&asked.words));
@@ -95,6 +94,7 @@ async fn answer(shared: Arc<Shared>, asked: Asked, picture: Option<Bytes>) -> Re
             after: asked.after.as_deref(),
             words: words.as_deref(),
             max_distance: None,
+            column: ours.column.as_deref(),
         };
         ours.pool.with(|client, extension| request.ask(client, extension))
     });

@@ -65,9 +65,9 @@ fn refused(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Option<StatusCode
 }
 
 fn is_here(host: &str, port: u16) -> bool {
-    host.rsplit_once(':').is_some_and(|(name, given)| {
-        (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && given == port.to_string()
-    })
+    // Browsers leave out the port that is HTTP's own.
+    let (name, given) = host.rsplit_once(':').unwrap_or((host, "80"));
+    (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && given == port.to_string()
 }
 
 #[cfg(test)]
@@ -79,6 +79,7 @@ mod tests {
         for host in ["127.0.0.1:8000", "localhost:8000", "LocalHost:8000"] {
             assert!(is_here(host, 8000), "{host}");
         }
+        assert!(is_here("localhost", 80));
         for host in [
             "127.0.0.1",
             "127.0.0.1:80",

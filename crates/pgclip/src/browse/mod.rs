@@ -32,7 +32,8 @@ use thumbnails::Thumbnails;
 pub fn browse(options: &Options) -> Result<()> {
     let root = options.root.as_deref().map(Root::new).transpose()?;
     let pool = Pool::new(options.database.target()?, options.timeout);
-    let about = pool.with(|client, _| about::look(client, &options.table, root.is_some()))?;
+    let about =
+        pool.with(|client, _| about::look(client, &options.table, options.column.as_deref(), root.is_some()))?;
     let refused = |e: std::io::Error| {
         Error::new(ErrorKind::InvalidArgument, format!("could not listen at port {}: {e}", options.port))
             .with_hint("Without --port one is taken that is free.")
@@ -43,8 +44,15 @@ pub fn browse(options: &Options) -> Result<()> {
     let token = token()?;
     let address = format!("http://127.0.0.1:{port}/{token}/");
     // Outlives the runtime: connections to PostgreSQL cannot be closed on its threads.
-    let shared =
-        Arc::new(Shared { token, port, about, table: options.table.clone(), pool, thumbnails: Thumbnails::new(root) });
+    let shared = Arc::new(Shared {
+        token,
+        port,
+        about,
+        table: options.table.clone(),
+        column: options.column.clone(),
+        pool,
+        thumbnails: Thumbnails::new(root),
+    });
     let failed = |e: std::io::Error| Error::internal(format!("could not serve: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let router = server::router(Arc::clone(&shared));

@@ -13,6 +13,9 @@ pub struct Options {
     /// The table, as a statement would name it
     #[arg(short, long, value_name = "NAME")]
     pub table: String,
+    /// The column of vectors, where the table has several
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
     /// Directory that content_ref is relative to; without it pictures are names alone
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,

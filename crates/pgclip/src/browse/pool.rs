@@ -1,6 +1,6 @@
 //! A few connections to the server.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clip_core::{Error, Result};
@@ -19,12 +19,12 @@ pub struct Pool {
     timeout: u32,
     idle: Mutex<Vec<(Client, Extension)>>,
     /// Taken by who is about to use a connection.
-    pub places: Semaphore,
+    pub places: Arc<Semaphore>,
 }
 
 impl Pool {
     pub fn new(target: Target, timeout: u32) -> Self {
-        Self { target, timeout, idle: Mutex::default(), places: Semaphore::new(CONNECTIONS) }
+        Self { target, timeout, idle: Mutex::default(), places: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 
     /// Runs `work`, which waits for the server, on a thread that may wait.
@@ -59,7 +59,16 @@ impl Pool {
     }
 }
 
-/// Runs what waits on a thread of its own.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(Error::internal(format!("a thread failed: {e}"))))
+/// Runs what waits on a thread of its own, when one of the places is free. It keeps the place to its end, also where nobody waits for it any
+/// more.
+pub async fn blocking<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(|e| Error::internal(e.to_string()))?;
+    let placed = move || {
+        let _place = place;
+        work()
+    };
+    tokio::task::spawn_blocking(placed).await.unwrap_or_else(|e| Err(Error::internal(format!("a thread failed: {e}"))))
 }

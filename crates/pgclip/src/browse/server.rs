@@ -21,6 +21,8 @@ pub struct Shared {
     pub port: u16,
     pub about: About,
     pub table: String,
+    /// Of vectors, where there are several.
+    pub column: Option<String>,
     pub pool: Pool,
     pub thumbnails: Thumbnails,
 }

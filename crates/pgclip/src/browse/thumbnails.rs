@@ -25,7 +25,7 @@ type Version = (PathBuf, Option<SystemTime>, u64);
 pub struct Thumbnails {
     root: Option<Root>,
     kept: Mutex<Kept>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 struct Kept {
@@ -38,15 +38,14 @@ impl Thumbnails {
         Self {
             root,
             kept: Mutex::new(Kept { jpegs: LruCache::unbounded(), bytes: 0 }),
-            places: Semaphore::new(AT_WORK),
+            places: Arc::new(Semaphore::new(AT_WORK)),
         }
     }
 
     /// The JPEG of what a row names. `shared` is what this is a part of.
     pub async fn get(&self, shared: &Arc<Shared>, name: String) -> Result<Bytes> {
-        let _place = self.places.acquire().await.map_err(|e| Error::internal(e.to_string()))?;
         let shared = Arc::clone(shared);
-        blocking(move || shared.thumbnails.make(&name)).await
+        blocking(&self.places, move || shared.thumbnails.make(&name)).await
     }
 
     fn make(&self, name: &str) -> Result<Bytes> {

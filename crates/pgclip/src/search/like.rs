@@ -11,7 +11,7 @@ use crate::extension::Extension;
 const STATEMENT: &str = "
     SELECT CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || format('%I.%I', n.nspname, c.relname),
         (SELECT quote_ident(t.embedding_column::text) FROM clip.tables t
-            WHERE NOT t.pending AND (t.relation = c.oid OR t.relation IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a))
+            WHERE NOT t.pending AND t.embedding_column = coalesce($2::text, t.embedding_column) AND (t.relation = c.oid OR t.relation IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a))
             ORDER BY t.relation = c.oid DESC, t.embedding_column LIMIT 1),
         (SELECT string_agg(format('r.%I = ($1::text::jsonb ->> %L)::%s', a.attname, a.attname, format_type(a.atttypid, a.atttypmod)), ' AND ')
             FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k (number, n), pg_attribute a
@@ -19,8 +19,14 @@ const STATEMENT: &str = "
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::text::regclass";
 
 /// As the server writes a `vector`.
-pub fn vector(client: &mut Client, extension: &Extension, table: &str, key: &str) -> Result<String> {
-    let row = client.query_one(STATEMENT, &[&table]).map_err(|e| explained(&e))?;
+pub fn vector(
+    client: &mut Client,
+    extension: &Extension,
+    table: &str,
+    column: Option<&str>,
+    key: &str,
+) -> Result<String> {
+    let row = client.query_one(STATEMENT, &[&table, &column]).map_err(|e| explained(&e))?;
     let (rows, embedding, condition): (String, Option<String>, Option<String>) = (row.get(0), row.get(1), row.get(2));
     let Some(embedding) = embedding else {
         let message = format!("table \"{table}\" is not embedded");

@@ -36,6 +36,7 @@ pub fn search(options: &Options) -> Result<()> {
         after: None,
         words: options.words.as_deref(),
         max_distance: options.max_distance,
+        column: options.column.as_deref(),
     };
     let mut client = options.database.target()?.connect()?;
     let extension = Extension::find(&mut client)?;

@@ -20,6 +20,9 @@ pub struct Options {
     /// The table, as a statement would name it
     #[arg(short, long, value_name = "NAME")]
     pub table: String,
+    /// The column of vectors, where the table has several
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
     /// Rows of this kind alone
     #[arg(long, value_name = "image|text", value_parser = ["image", "text"])]
     pub modality: Option<String>,

@@ -31,6 +31,8 @@ pub struct Request<'a> {
     pub after: Option<&'a str>,
     pub words: Option<&'a str>,
     pub max_distance: Option<f64>,
+    /// Of the vectors, where there are several.
+    pub column: Option<&'a str>,
 }
 
 /// A row of the answer. JSON is passed on as the server wrote it: a number of it may be more than a program's own.
@@ -57,17 +59,18 @@ impl Request<'_> {
             Question::Text(text) => (text, "text".to_owned()),
             Question::Image(image) => (image, "bytea".to_owned()),
             Question::Like(key) => {
-                vector = like::vector(client, extension, self.table, key)?;
+                vector = like::vector(client, extension, self.table, self.column, key)?;
                 (&vector, format!("text::{}.vector", extension.vectors))
             }
         };
         let sql = format!(
             "SELECT s.distance, s.modality::text, s.content_ref, s.key::text, s.metadata::text, s.cursor::text
              FROM {}.clip_search($1::text::regclass, $2::{cast}, k => $3, modality => $4, filter => $5::text::jsonb,
-                after => $6::text::jsonb, words => $7, max_distance => $8) s ORDER BY s.rank",
+                after => $6::text::jsonb, words => $7, max_distance => $8,
+                embedding_column => $9::text::name) s ORDER BY s.rank",
             extension.schema
         );
-        let arguments: [&(dyn ToSql + Sync); 8] = [
+        let arguments: [&(dyn ToSql + Sync); 9] = [
             &self.table,
             query,
             &self.limit,
@@ -76,6 +79,7 @@ impl Request<'_> {
             &self.after,
             &self.words,
             &self.max_distance,
+            &self.column,
         ];
         let rows = client.query(&sql, &arguments).map_err(|e| explained(&e))?;
         let mut hits = rows.iter().map(hit).collect::<Result<Vec<_>>>()?;

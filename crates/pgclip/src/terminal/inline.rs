@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn parts_are_the_picture() {
         let picture = RgbImage::from_fn(60, 40, |x, y| {
-            image::Rgb([(x * x * 7 + y * 91) as u8, (y * y * x) as u8, (x ^ y * 13) as u8])
+            image::Rgb([(x * x * 7 + y * 91) as u8, (y * y * x) as u8, (x ^ (y * 13)) as u8])
         });
         let mut out = Vec::new();
         kitty(&mut out, &picture, 6, 2).unwrap();
