@@ -3,10 +3,13 @@
 what to do."""
 import json
 import os
+import pty
 import re
+import termios
+import time
 
 from demo import PICTURES, TEXTS, command, directory, fill
-from pg import Session, fresh_database, png
+from pg import Session, fresh_database, pgclip, png
 
 db = fresh_database("clip_search_command")
 with Session(db) as session, directory(40) as (root, names):
@@ -56,6 +59,34 @@ with Session(db) as session, directory(40) as (root, names):
         out, err = search("a cow", "--root", root, f"--sheet={way}", "--limit", "3", "--modality", "image")
         assert mark in out and out.endswith(pictures) and err == "", way
     assert "\x1b" not in pictures, "a sheet without a terminal that nobody asked for"
+    # on a terminal, what it says that it can; one that says nothing is not waited for; its mode is what it was
+    def on_terminal(answer, **env):
+        words = [pgclip(), "search", "-d", db, "-t", "items", "a cow", "--modality", "image", "--limit", "3", "--root", root]
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(words[0], words, {**os.environ, "TERM_PROGRAM": "", "LC_TERMINAL": "", "COLORTERM": "truecolor", **env})
+        mode, said, begin = termios.tcgetattr(terminal), b"", time.monotonic()
+        while part := read(terminal):
+            said += part
+            if said.endswith(b"\x1b[c") and answer:
+                os.write(terminal, answer)
+        after = termios.tcgetattr(terminal)
+        os.close(terminal)
+        assert os.waitpid(child, 0)[1] == 0 and time.monotonic() - begin < 10 and mode == after, said[-500:]
+        return said.decode().replace("\r\n", "\n")
+
+    def read(terminal):
+        try:
+            return os.read(terminal, 65536)
+        except OSError:  # the child is gone
+            return b""
+
+    for answer, env, mark in [(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;4c", {}, marks["kitty"]), (b"\x1b[6;17;8t\x1b[?62;4;22c", {}, marks["sixel"]),
+                              (b"\x1b[?62;22c", {"TERM_PROGRAM": "WezTerm"}, marks["iterm"]), (b"\x1b[?62;22c", {}, "\x1b[38;2;"), (None, {}, "\x1b[38;2;"),
+                              (b"\x1b[?1;2c", {"COLORTERM": ""}, "\x1b[38;5;")]:
+        shown = on_terminal(answer, **env)
+        assert mark in shown and shown.endswith(pictures), (answer, shown[-300:])
+
     with open(os.path.join(os.path.dirname(root), "secret.png"), "wb") as file:
         file.write(png(20, 20))
     os.symlink("../secret.png", os.path.join(root, "link.png"))

@@ -4,6 +4,7 @@ schema is old; to a role without privileges; with the library preloaded."""
 import json
 
 from demo import command
+from old_versions import released_versions, with_version
 from pg import Session, fresh_database, restart_server, until
 from rows import no_workers, settings
 
@@ -72,6 +73,17 @@ with Session(db) as session:
     session.run("UPDATE clip.tables SET model = 'gone' WHERE relation = 'items'::regclass")
     assert "Model gone of table items is not installed on the server" in status()[0]["hints"][0]
     session.run("UPDATE clip.tables SET model = 'pictograms' WHERE relation = 'items'::regclass")
+
+    # each schema that was released, as far as it goes
+    with released_versions() as versions:
+        mine = db
+        for old in versions:
+            db = f"clip_status_{old.replace('.', '_')}"
+            with_version(db, old, {})
+            report, text = status()
+            assert report["extension"]["version"] == old and "ALTER EXTENSION pg_clip UPDATE" in report["hints"][0], text
+            session.run(f"DROP DATABASE {db}")
+        db = mine
 
     # workers: none at all, and some again
     try:
