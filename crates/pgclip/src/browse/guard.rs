@@ -27,6 +27,7 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// Lets through what comes from the page or from the address bar, and sets the headers of every answer.
 pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let mut response = match refused(&shared, request.uri(), request.headers()) {
         Some(status) => status.into_response(),
