@@ -111,6 +111,9 @@ with Session(db) as session, directory(60) as (root, names):
         assert browser.raw(home, host=f"localhost:{port}")[0] == 200
         for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
             assert browser.raw(home, headers={"Sec-Fetch-Site": site})[0] == status, site
+        link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert browser.raw(home, headers={**link, "Sec-Fetch-Dest": "document"})[0] == 200
+        assert browser.raw(home, headers={**link, "Sec-Fetch-Dest": "iframe"})[0] == 403
         for path in (home, home + "search?text=x", home + "thumbnail?name=" + names[0], home + "nothing", "/"):
             _, headers, _ = browser.raw(path, headers={"Origin": "http://evil.example"})
             assert not [name for name in headers if name.lower().startswith("access-control")], path
@@ -289,6 +292,18 @@ with Session(db) as session, directory(60) as (root, names):
             assert "57014" in Browser(port, home).search(status=400, text="x")["error"]
     finally:
         session.run("DROP OWNED BY clip_browse_reader; DROP ROLE clip_browse_reader")
+
+    # a browser is told the address by a file that nobody else may read, not by its command line
+    programs, told = os.path.join(above, "bin"), os.path.join(above, "told")
+    os.mkdir(programs)
+    with open(os.path.join(programs, "xdg-open"), "w") as script:
+        script.write(f'#!/bin/sh\necho "$*" > {told}.part; stat -c %a "$1" >> {told}.part; cat "$1" >> {told}.part; mv {told}.part {told}\n')
+    os.chmod(os.path.join(programs, "xdg-open"), 0o755)
+    with browsing("--table", "items", "--open", DISPLAY=":99", PATH=f"{programs}:{os.environ['PATH']}", TMPDIR=above) as (port, home):
+        until(lambda: os.path.exists(told))
+        with open(told) as file:
+            words, mode, page = file.read().splitlines()
+    assert words.startswith(above) and home not in words and mode == "600" and f"http://127.0.0.1:{port}{home}" in page
 
     # errors, with what to do, before an address is printed
     for words, message in [(("-d", db, "-t", "nothing"), "pgclip status"), (("-d", db, "-t", "pg_class"), "pgclip status"), (("-d", "template1", "-t", "items"), "CREATE EXTENSION"),
