@@ -111,6 +111,9 @@ with Session(db) as session, directory(60) as (root, names):
         assert browser.raw(home, host=f"localhost:{port}")[0] == 200
         for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
             assert browser.raw(home, headers={"Sec-Fetch-Site": site})[0] == status, site
+        link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert browser.raw(home, headers={**link, "Sec-Fetch-Dest": "document"})[0] == 200
+        assert browser.raw(home, headers={**link, "Sec-Fetch-Dest": "iframe"})[0] == 403
         for path in (home, home + "search?text=x", home + "thumbnail?name=" + names[0], home + "nothing", "/"):
             _, headers, _ = browser.raw(path, headers={"Origin": "http://evil.example"})
             assert not [name for name in headers if name.lower().startswith("access-control")], path
@@ -126,7 +129,7 @@ with Session(db) as session, directory(60) as (root, names):
             browser.get(name)
         assert not re.search(r"https?:|style=|onclick|<script>", page)
         about = json.loads(browser.get("about"))
-        assert about == {"table": "items", "database": db, "model": "pictograms", "modalities": True, "metadata": True, "pictures": True}
+        assert about == {"table": "items", "database": db, "model": "pictograms", "modalities": True, "metadata": True, "files": True, "kept": False}
 
         # words, filters, words to be found
         answer = browser.search(text="a cow")
@@ -170,7 +173,7 @@ with Session(db) as session, directory(60) as (root, names):
         session.run("INSERT INTO \"It's\" VALUES (9007199254740993, E'\\'); DROP TABLE items; --', 'one'), (9007199254740992, 'x', 'two')")
         with browsing("--table", '"It\'s"') as (port2, home2):
             second = Browser(port2, home2)
-            assert json.loads(second.get("about"))["pictures"] is False
+            assert json.loads(second.get("about"))["files"] is False
             first = second.search(text="one")["rows"][0]
             assert json.loads(first["key"]) == {"a b": 9007199254740993, 'c"d': "'); DROP TABLE items; --"}
             assert [row["content_ref"] for row in second.search(like=first["key"])["rows"]] == ["two"]
@@ -231,7 +234,7 @@ with Session(db) as session, directory(60) as (root, names):
         outside = ["../secret.png", "sub/../../secret.png", "..", ".", "", "/", os.path.join(above, "secret.png"), "out.png", "up/secret.png", "../root-beside/secret.png",
                    "sub/../" + names[0], "pipe.png", "sub", "nothing.png", names[0] + "\0", "\0", "%2e%2e/secret.png", "..\\secret.png", "/etc/passwd", "/proc/self/environ"]
         for name in outside:
-            assert b"no such file" in browser.get("thumbnail", 404, name=name), name
+            assert b"no such picture" in browser.get("thumbnail", 404, name=name), name
         for path in ("%2e%2e/secret.png", "%2e%2e%2fsecret.png", "..%2fsecret.png", "%252e%252e/secret.png", "..%00"):
             assert browser.raw(f"{home}thumbnail?name={path}")[0] in (400, 404), path
         for path in ("../secret.png", "thumbnail/../../secret.png", "%2e%2e/secret.png", names[0], "thumbnail/" + names[0], "style.css/"):
@@ -244,6 +247,21 @@ with Session(db) as session, directory(60) as (root, names):
         before = browser.get("thumbnail", name=names[1])
         shutil.copy(os.path.join(PICTURES, names[2]), os.path.join(root, names[1]))
         assert browser.get("thumbnail", name=names[1]) == browser.get("thumbnail", name=names[2]) != before
+
+        # pictures that are kept in the table need no file
+        session.run("SELECT clip_create_table('kept', keep_images => true)")
+        fill(db, "kept", root, names[:3])
+        with browsing("--table", "kept") as (port2, home2):
+            second = Browser(port2, home2)
+            told = json.loads(second.get("about"))
+            assert told["kept"] and not told["files"]
+            found = {row["content_ref"]: row["key"] for row in second.search(text="a cow")["rows"]}
+            assert second.get("thumbnail", key=found[names[0]]) == browser.get("thumbnail", name=names[0])
+            assert len(found) == 3 + len(TEXTS)
+            for key in (found[TEXTS[0]], '{"id": 0}', '{"id": "0 OR true"}', "x"):
+                second.get("thumbnail", 404, key=key)
+            second.get("thumbnail", 400, key=found[names[0]], name=names[0])
+        browser.get("thumbnail", 404, key=key)
 
         # nothing is written: neither by what is asked, nor by what the table's own code would do
         session.run("CREATE FUNCTION note() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN INSERT INTO notes VALUES (1); RETURN true; END $$")
@@ -274,6 +292,18 @@ with Session(db) as session, directory(60) as (root, names):
             assert "57014" in Browser(port, home).search(status=400, text="x")["error"]
     finally:
         session.run("DROP OWNED BY clip_browse_reader; DROP ROLE clip_browse_reader")
+
+    # a browser is told the address by a file that nobody else may read, not by its command line
+    programs, told = os.path.join(above, "bin"), os.path.join(above, "told")
+    os.mkdir(programs)
+    with open(os.path.join(programs, "xdg-open"), "w") as script:
+        script.write(f'#!/bin/sh\necho "$*" > {told}.part; stat -c %a "$1" >> {told}.part; cat "$1" >> {told}.part; mv {told}.part {told}\n')
+    os.chmod(os.path.join(programs, "xdg-open"), 0o755)
+    with browsing("--table", "items", "--open", DISPLAY=":99", PATH=f"{programs}:{os.environ['PATH']}", TMPDIR=above) as (port, home):
+        until(lambda: os.path.exists(told))
+        with open(told) as file:
+            words, mode, page = file.read().splitlines()
+    assert words.startswith(above) and home not in words and mode == "600" and f"http://127.0.0.1:{port}{home}" in page
 
     # errors, with what to do, before an address is printed
     for words, message in [(("-d", db, "-t", "nothing"), "pgclip status"), (("-d", db, "-t", "pg_class"), "pgclip status"), (("-d", "template1", "-t", "items"), "CREATE EXTENSION"),

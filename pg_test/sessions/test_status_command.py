@@ -92,8 +92,14 @@ with Session(db) as session:
         with Session(db) as later:
             assert status()[0]["background"]["preloaded"] is True
             no_workers(later)
-            later.run("INSERT INTO photos (modality, content_ref) VALUES ('text', 'waits')")
-            until(lambda: status()[0]["background"]["workers"] == 0)
+
+            def stands_still():
+                # a worker that was on its way when the setting came may still take a row
+                later.run("INSERT INTO photos (modality, content_ref) VALUES ('text', 'waits')")
+                report = status()[0]
+                return report["background"]["workers"] == 0 and "clip.workers is 0" in report["hints"][0]
+
+            until(stands_still)
             hints("Rows of photos wait and clip.workers is 0", "1 row of photos hold")
             later.run("ALTER SYSTEM RESET clip.workers")
             later.run("SELECT pg_reload_conf()")

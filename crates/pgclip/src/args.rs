@@ -178,8 +178,8 @@ pub enum Command {
     Search(search::options::Options),
     /// Search a table in this machine's browser
     ///
-    /// By words or pictures, whose likes are seen as pictures. Prints the address of a page, and serves it on 127.0.0.1 alone until Ctrl-C. Whoever has the address can search the table and see
-    /// pictures below --root; nothing is written.
+    /// By words or by a picture. Prints the address of a page, and serves it on 127.0.0.1 alone until Ctrl-C. Whoever has
+    /// the address can search the table and see pictures below --root; nothing is written.
     Browse(browse::options::Options),
     /// Tell what the extension does in a database, and what to do where it stands still
     ///

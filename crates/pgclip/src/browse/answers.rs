@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::pool::blocking;
 use super::server::Shared;
+use super::thumbnails::Source;
 use crate::search::{Hit, Question, Request, filter};
 
 /// Rows of a page.
@@ -35,7 +36,10 @@ pub struct Asked {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    name: String,
+    /// A file below the root.
+    name: Option<String>,
+    /// A row's key, as it was given: of the image that it keeps.
+    key: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -127,15 +131,22 @@ fn row(hit: &Hit) -> Row<'_> {
 }
 
 pub async fn thumbnail(State(shared): Shares, wanted: std::result::Result<Query<Wanted>, QueryRejection>) -> Response {
-    let Ok(Query(wanted)) = wanted else { return StatusCode::BAD_REQUEST.into_response() };
-    match shared.thumbnails.get(&Arc::clone(&shared), wanted.name).await {
+    let (source, seconds) = match wanted {
+        Ok(Query(Wanted { name: Some(name), key: None })) => (Source::File(name), 600),
+        Ok(Query(Wanted { name: None, key: Some(key) })) => (Source::Row(key), 60),
+        _ => return error(StatusCode::BAD_REQUEST, "a thumbnail is of a name or of a key", None),
+    };
+    match shared.thumbnails.get(&shared, source).await {
         Ok(jpeg) => {
-            let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=600")];
+            let headers = [
+                (header::CONTENT_TYPE, "image/jpeg".to_owned()),
+                (header::CACHE_CONTROL, format!("private, max-age={seconds}")),
+            ];
             (headers, jpeg).into_response()
         }
         // Of names that lead elsewhere no more is said than of files that are not there.
         Err(e) if matches!(e.kind, ErrorKind::MissingFile | ErrorKind::InvalidArgument) => {
-            error(StatusCode::NOT_FOUND, "there is no such file below the root", None)
+            error(StatusCode::NOT_FOUND, "there is no such picture", None)
         }
         Err(e) => error(StatusCode::UNPROCESSABLE_ENTITY, &e.message, None),
     }

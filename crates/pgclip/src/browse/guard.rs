@@ -27,6 +27,7 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// Lets through what comes from the page or from the address bar, and sets the headers of every answer.
 pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let mut response = match refused(&shared, request.uri(), request.headers()) {
         Some(status) => status.into_response(),
@@ -55,9 +56,10 @@ fn refused(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Option<StatusCode
     if !bool::from(token.as_bytes().ct_eq(shared.token.as_bytes())) {
         return Some(StatusCode::NOT_FOUND);
     }
-    // What a browser says of a request that another page made it send.
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    if !matches!(site, None | Some("same-origin" | "none")) {
+    // What a browser says of a request that another page made it send. A link to the page may be in any.
+    let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_link = said("sec-fetch-mode") == Some("navigate") && said("sec-fetch-dest") == Some("document");
+    if !is_link && !matches!(said("sec-fetch-site"), None | Some("same-origin" | "none")) {
         return Some(StatusCode::FORBIDDEN);
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());

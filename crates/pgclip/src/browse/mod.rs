@@ -11,8 +11,11 @@ mod pool;
 mod server;
 mod thumbnails;
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,6 +30,9 @@ use options::Options;
 use pool::Pool;
 use server::Shared;
 use thumbnails::Thumbnails;
+
+/// Time that a browser has to start and read a file.
+const READING: Duration = Duration::from_secs(60);
 
 /// Serves until the program is ended.
 pub fn browse(options: &Options) -> Result<()> {
@@ -60,12 +66,26 @@ pub fn browse(options: &Options) -> Result<()> {
         let listener = TcpListener::from_std(listener).map_err(failed)?;
         println!("{address}");
         eprintln!("pgclip: whoever has this address can search table \"{}\"; Ctrl-C ends it", plain(&options.table));
-        if options.open && has_desktop() && open::that_detached(&address).is_err() {
+        if options.open && has_desktop() && open_page(&address).is_err() {
             eprintln!("pgclip: could not open a browser");
         }
         interrupt::outlive_readers();
         axum::serve(listener, router).await.map_err(failed)
     })
+}
+
+/// By way of a file that nobody else may read: the words of a browser's command line are seen by everybody on the machine.
+fn open_page(address: &str) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix("pgclip-").suffix(".html").tempfile()?;
+    let page =
+        "<!doctype html><meta charset=\"utf-8\"><title>pg_clip</title><meta name=\"referrer\" content=\"no-referrer\">";
+    writeln!(file, "{page}<meta http-equiv=\"refresh\" content=\"0;url={address}\">")?;
+    open::that_detached(file.path())?;
+    thread::spawn(move || {
+        thread::sleep(READING);
+        drop(file);
+    });
+    Ok(())
 }
 
 /// 192 bits that nobody guesses.

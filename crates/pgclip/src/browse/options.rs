@@ -16,7 +16,7 @@ pub struct Options {
     /// The column of vectors, where the table has several
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
-    /// Directory that content_ref is relative to; without it pictures are names alone
+    /// Directory that content_ref is relative to; without it only pictures that the table keeps are seen
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Port to listen at, on this machine alone [default: one that is free]

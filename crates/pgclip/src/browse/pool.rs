@@ -13,6 +13,7 @@ use crate::extension::Extension;
 /// Searches at a time; more wait.
 const CONNECTIONS: usize = 4;
 
+/// Connections that were made and are used again, by whoever comes first.
 pub struct Pool {
     target: Target,
     /// Seconds of a statement.
@@ -23,6 +24,7 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Connects to nothing yet.
     pub fn new(target: Target, timeout: u32) -> Self {
         Self { target, timeout, idle: Mutex::default(), places: Arc::new(Semaphore::new(CONNECTIONS)) }
     }

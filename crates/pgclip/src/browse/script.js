@@ -89,18 +89,18 @@ function card(row) {
 	item.classList.add(row.modality === "text" ? "text" : "image");
 	if (row.modality !== "text") {
 		const image = part("img");
-		const missing = () => {
-			image.hidden = true;
-			part(".missing").hidden = false;
+		const sources = [];
+		if (about.files && name) sources.push({ name });
+		if (about.kept && row.key !== null) sources.push({ key: row.key });
+		const show = () => {
+			const source = sources.shift();
+			image.hidden = !source;
+			part(".missing").hidden = Boolean(source);
+			if (source) image.src = "thumbnail?" + new URLSearchParams(source);
 		};
 		image.alt = name || "picture without a name";
-		image.addEventListener("error", missing);
-		if (pictures && name) {
-			image.hidden = false;
-			image.src = "thumbnail?" + new URLSearchParams({ name });
-		} else {
-			missing();
-		}
+		image.addEventListener("error", show);
+		show();
 	}
 	part(".content").textContent = name;
 	const kind = { image: "Picture", text: "Text" }[row.modality];
@@ -211,9 +211,7 @@ document.addEventListener("paste", (event) => {
 	take(file);
 });
 
-let pictures = false;
 const about = await (await fetch("about", { credentials: "omit" })).json();
-pictures = about.pictures;
 document.title = `${about.table} – pg_clip`;
 $("table").textContent = about.table;
 $("about").textContent = `Database ${about.database}, model ${about.model}`;

@@ -16,6 +16,7 @@ use super::pool::Pool;
 use super::thumbnails::Thumbnails;
 use crate::pictures::MAX_BYTES;
 
+/// What all requests share.
 pub struct Shared {
     pub token: String,
     pub port: u16,
@@ -27,6 +28,7 @@ pub struct Shared {
     pub thumbnails: Thumbnails,
 }
 
+/// The page, its parts and its answers, behind the guard.
 pub fn router(shared: Arc<Shared>) -> Router {
     let at = |name: &str| format!("/{}/{name}", shared.token);
     Router::new()

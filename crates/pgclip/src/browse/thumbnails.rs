@@ -1,4 +1,4 @@
-//! Thumbnails of files below the root, kept for a while.
+//! Thumbnails: of files below the root, kept for a while, and of images in the table.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::pool::blocking;
 use super::server::Shared;
 use crate::pictures::{MAX_BYTES, Root, jpeg, thumbnail};
+use crate::search::row::Row;
 
 const EDGE: u32 = 384;
 /// Bytes of JPEGs that are kept.
@@ -22,6 +23,15 @@ const AT_WORK: usize = 2;
 /// A file as it was: one that was written since is another.
 type Version = (PathBuf, Option<SystemTime>, u64);
 
+/// Where a picture is.
+pub enum Source {
+    /// Below the root, by the name that a row has.
+    File(String),
+    /// In the row of this key.
+    Row(String),
+}
+
+/// Makes them, a few at a time.
 pub struct Thumbnails {
     root: Option<Root>,
     kept: Mutex<Kept>,
@@ -42,13 +52,17 @@ impl Thumbnails {
         }
     }
 
-    /// The JPEG of what a row names. `shared` is what this is a part of.
-    pub async fn get(&self, shared: &Arc<Shared>, name: String) -> Result<Bytes> {
+    /// The JPEG of a picture. `shared` is what this is a part of.
+    pub async fn get(&self, shared: &Arc<Shared>, source: Source) -> Result<Bytes> {
         let shared = Arc::clone(shared);
-        blocking(&self.places, move || shared.thumbnails.make(&name)).await
+        let make = move || match source {
+            Source::File(name) => shared.thumbnails.of_file(&name),
+            Source::Row(key) => of_row(&shared, &key),
+        };
+        blocking(&self.places, make).await
     }
 
-    fn make(&self, name: &str) -> Result<Bytes> {
+    fn of_file(&self, name: &str) -> Result<Bytes> {
         let root = self.root.as_ref().ok_or_else(|| Error::new(ErrorKind::MissingFile, "there is no root"))?;
         let found = root.find(name)?;
         let version = (found.path.clone(), found.metadata.modified().ok(), found.metadata.len());
@@ -63,6 +77,14 @@ impl Thumbnails {
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Not kept: the row may have another image by the next time.
+fn of_row(shared: &Shared, key: &str) -> Result<Bytes> {
+    let row = Row { table: &shared.table, column: shared.column.as_deref(), key };
+    let image = shared.pool.with(|client, _| row.image(client, MAX_BYTES))?;
+    let image = image.ok_or_else(|| Error::new(ErrorKind::MissingFile, "the row keeps no image"))?;
+    Ok(Bytes::from(jpeg(&thumbnail(&image, EDGE)?)?))
 }
 
 impl Kept {

@@ -26,6 +26,7 @@ pub struct Found {
 }
 
 impl Root {
+    /// Fails where it is none.
     pub fn new(path: &Path) -> Result<Self> {
         let real = path.canonicalize().map_err(|e| files::failed("read", path, &e))?;
         if !real.is_dir() {
@@ -66,6 +67,7 @@ impl Root {
 }
 
 impl Found {
+    /// All of it, where that is not more.
     pub fn read(self, max_bytes: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let most = max_bytes as u64;

@@ -1,10 +1,10 @@
 //! `search`: what is near to words or a picture, in a table.
 
 pub mod filter;
-mod like;
 pub mod options;
 pub mod page;
 mod query;
+pub mod row;
 mod sheet;
 
 use std::io::{IsTerminal, stdout};

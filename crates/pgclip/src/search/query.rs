@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::like;
+use super::row;
 use crate::database::failed;
 use crate::extension::Extension;
 
@@ -45,6 +45,7 @@ pub struct Hit {
     pub metadata: Option<Box<RawValue>>,
 }
 
+/// A page of the rows that were found.
 pub struct Answer {
     /// Nearest first.
     pub hits: Vec<Hit>,
@@ -53,13 +54,14 @@ pub struct Answer {
 }
 
 impl Request<'_> {
+    /// Asks the server, and waits for the answer.
     pub fn ask(&self, client: &mut Client, extension: &Extension) -> Result<Answer> {
         let vector;
         let (query, cast): (&(dyn ToSql + Sync), String) = match &self.question {
             Question::Text(text) => (text, "text".to_owned()),
             Question::Image(image) => (image, "bytea".to_owned()),
             Question::Like(key) => {
-                vector = like::vector(client, extension, self.table, self.column, key)?;
+                vector = row::Row { table: self.table, column: self.column, key }.vector(client, extension)?;
                 (&vector, format!("text::{}.vector", extension.vectors))
             }
         };

@@ -33,6 +33,8 @@ pub fn print(hits: &[Hit], root: &Root, wanted: Option<Sheet>) -> Result<()> {
     let mut out = io::stdout().lock();
     let across = (terminal.columns / columns).max(1);
     for line in pictures.chunks(across as usize) {
+        // Small pictures need less than their place.
+        let rows = line.iter().map(|(picture, _)| picture.height().div_ceil(height)).max().unwrap_or(rows);
         let mut canvas = RgbImage::new(across.min(line.len() as u32) * columns * width, rows * height);
         for (i, (picture, _)) in line.iter().enumerate() {
             let (left, top) = (i as u32 * columns * width, rows * height - picture.height());

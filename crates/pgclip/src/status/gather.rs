@@ -1,7 +1,7 @@
 //! The questions that `status` puts to a server. Each may fail alone: a role sees less than another, an older schema has less.
 
 use clip_core::{Error, Result};
-use postgres::Client;
+use postgres::{Client, GenericClient, IsolationLevel};
 use serde::de::DeserializeOwned;
 
 use super::report::{Background, Report, Table, Versions};
@@ -75,16 +75,20 @@ pub fn gather(client: &mut Client) -> Result<Report> {
     let mut problems = Vec::new();
     report.extension = Some(versions(client, &extension, &mut problems)?);
     report.background = one(client, BACKGROUND)?;
-    let mut asker = Asker { client, schema: &extension.schema, problems };
-    report.models = asker.ask("models", MODELS);
-    report.tables = asker.ask("tables", &TABLES.replace("{CHEAP}", &CHEAP.to_string()));
-    report.queue = asker.ask("queue", QUEUE);
-    report.failures = asker.ask("failures", FAILURES);
-    report.progress = asker.ask("progress", PROGRESS);
-    report.problems = asker.problems;
+    let mut ask = Asker { schema: &extension.schema, problems: &mut problems };
+    report.models = ask.all(client, "models", MODELS);
+    // Of one moment: a row that is embedded meanwhile must not be missing in one list and not wait in another.
+    let snapshot = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start();
+    let mut snapshot = snapshot.map_err(|e| failed(&e))?;
+    report.tables = ask.all(&mut snapshot, "tables", &TABLES.replace("{CHEAP}", &CHEAP.to_string()));
+    report.queue = ask.all(&mut snapshot, "queue", QUEUE);
+    report.failures = ask.all(&mut snapshot, "failures", FAILURES);
+    report.progress = ask.all(&mut snapshot, "progress", PROGRESS);
     for table in &mut report.tables {
-        count(client, table);
+        count(&mut snapshot, table);
     }
+    snapshot.rollback().map_err(|e| failed(&e))?;
+    report.problems = problems;
     Ok(report)
 }
 
@@ -99,15 +103,14 @@ fn versions(client: &mut Client, extension: &Extension, problems: &mut Vec<Strin
 }
 
 struct Asker<'a> {
-    client: &'a mut Client,
     schema: &'a str,
-    problems: Vec<String>,
+    problems: &'a mut Vec<String>,
 }
 
 impl Asker<'_> {
     /// The rows, or none and a problem.
-    fn ask<T: DeserializeOwned>(&mut self, what: &str, sql: &str) -> Vec<T> {
-        all(self.client, &sql.replace("{S}", self.schema)).unwrap_or_else(|e| {
+    fn all<T: DeserializeOwned>(&mut self, client: &mut impl GenericClient, what: &str, sql: &str) -> Vec<T> {
+        all(client, &sql.replace("{S}", self.schema)).unwrap_or_else(|e| {
             self.problems.push(format!("{what}: {e}"));
             Vec::new()
         })
@@ -121,19 +124,21 @@ struct Counted {
 }
 
 /// Replaces the estimate where it is cheap to count. What fails leaves it: a policy of the table's, a lock, an hour's work.
-fn count(client: &mut Client, table: &mut Table) {
+fn count(client: &mut impl GenericClient, table: &mut Table) {
     let Some(statement) = table.count.take() else { return };
     if let Ok(Counted { rows, without_vector }) = one(client, &statement) {
         (table.rows, table.without_vector, table.counted) = (Some(rows), Some(without_vector), true);
     }
 }
 
-fn all<T: DeserializeOwned>(client: &mut Client, sql: &str) -> Result<Vec<T>> {
+/// In a transaction of its own, or under a savepoint: one that fails does not end the others.
+fn all<T: DeserializeOwned>(client: &mut impl GenericClient, sql: &str) -> Result<Vec<T>> {
     let sql = format!("SELECT coalesce(json_agg(to_json(r)), '[]')::text FROM ({sql}) r");
-    let row = client.query_one(&sql, &[]).map_err(|e| failed(&e))?;
+    let mut inner = client.transaction().map_err(|e| failed(&e))?;
+    let row = inner.query_one(&sql, &[]).map_err(|e| failed(&e))?;
     serde_json::from_str(row.get(0)).map_err(|e| Error::internal(format!("the server's answer: {e}")))
 }
 
-fn one<T: DeserializeOwned>(client: &mut Client, sql: &str) -> Result<T> {
+fn one<T: DeserializeOwned>(client: &mut impl GenericClient, sql: &str) -> Result<T> {
     all(client, sql)?.pop().ok_or_else(|| Error::internal("the server's answer has no row"))
 }

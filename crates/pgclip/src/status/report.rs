@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// All of it.
 #[derive(Serialize)]
 pub struct Report {
     pub server: Server,
@@ -19,6 +20,7 @@ pub struct Report {
     pub hints: Vec<String>,
 }
 
+/// Where it was asked, and as whom.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Server {
     pub database: String,
@@ -28,6 +30,7 @@ pub struct Server {
     pub available: Option<String>,
 }
 
+/// The extension of a database, and the library that its server has.
 #[derive(Serialize)]
 pub struct Versions {
     pub schema: String,
@@ -40,7 +43,7 @@ pub struct Versions {
     pub prefix: String,
 }
 
-/// `None` is what the role may not see.
+/// Who works on rows that wait. `None` is what the role may not see.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Background {
     pub preloaded: Option<bool>,
@@ -50,6 +53,7 @@ pub struct Background {
     pub running: Option<i64>,
 }
 
+/// A line of `clip_models`.
 #[derive(Serialize, Deserialize)]
 pub struct Model {
     pub name: String,
@@ -60,6 +64,7 @@ pub struct Model {
     pub fingerprint: String,
 }
 
+/// A line of `clip.tables`, with numbers of rows.
 #[derive(Serialize, Deserialize)]
 pub struct Table {
     pub relation: String,
@@ -79,6 +84,7 @@ pub struct Table {
     pub count: Option<String>,
 }
 
+/// A line of `clip_queue`.
 #[derive(Serialize, Deserialize)]
 pub struct Queue {
     pub relation: String,
@@ -99,6 +105,7 @@ impl Queue {
     }
 }
 
+/// Lines of `clip_failures` that have the same reason.
 #[derive(Serialize, Deserialize)]
 pub struct Failures {
     pub relation: String,
@@ -109,6 +116,7 @@ pub struct Failures {
     pub message: String,
 }
 
+/// A line of `clip_progress`.
 #[derive(Serialize, Deserialize)]
 pub struct Progress {
     pub relation: String,

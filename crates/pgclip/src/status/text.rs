@@ -4,6 +4,7 @@ use super::report::{Background, Report, Table};
 use crate::models::megabytes;
 use crate::plain::plain;
 
+/// On standard output, without the sections that are empty.
 pub fn print(report: &Report) {
     let server = &report.server;
     line("database", &format!("{} on PostgreSQL {}, as {}", server.database, server.version, server.role));

@@ -33,6 +33,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// Asks it where it has to be known.
     pub fn look(wanted: Sheet) -> Self {
         let there = stdout().is_terminal();
         let answer =
