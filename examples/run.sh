@@ -99,7 +99,7 @@ example() {
 	if ! {
 		build $kind &&
 			createdb -O app "$database" && psql -q -d "$database" -c 'CREATE EXTENSION pg_clip CASCADE' &&
-			PGPORT=$port PGUSER=app PGDATABASE=$database timeout 120 "${command[@]}" >"$CLUSTER_DIR/out"
+			PGPORT=$port PGUSER=app PGDATABASE=$database timeout 300 "${command[@]}" >"$CLUSTER_DIR/out"
 	} 2>"$CLUSTER_DIR/err"; then
 		echo "$title: failed"
 		cat "$CLUSTER_DIR/err" >&2
