@@ -63,7 +63,7 @@ get_pgbouncer() {
 declare -A reasons=()   # what could not be had, and why; empty where it could
 has() {
 	if [ -z "${reasons[$1]+known}" ]; then
-		if "get_$1" >"$cache/get.log" 2>&1; then reasons[$1]=""; else reasons[$1]=$(tail -n 1 "$cache/get.log"); fi
+		if "get_$1" >"$CLUSTER_DIR/get.log" 2>&1; then reasons[$1]=""; else reasons[$1]=$(tail -n 1 "$CLUSTER_DIR/get.log"); fi
 	fi
 	[ -z "${reasons[$1]}" ]
 }
@@ -99,12 +99,12 @@ example() {
 	if ! {
 		build $kind &&
 			createdb -O app "$database" && psql -q -d "$database" -c 'CREATE EXTENSION pg_clip CASCADE' &&
-			PGPORT=$port PGUSER=app PGDATABASE=$database timeout 120 "${command[@]}" >"$cache/out"
-	} 2>"$cache/err"; then
+			PGPORT=$port PGUSER=app PGDATABASE=$database timeout 300 "${command[@]}" >"$CLUSTER_DIR/out"
+	} 2>"$CLUSTER_DIR/err"; then
 		echo "$title: failed"
-		cat "$cache/err" >&2
+		cat "$CLUSTER_DIR/err" >&2
 		tail -n 20 "$CLUSTER_DIR/server.log" >&2
-	elif ! diff -u "examples/expected/$name.txt" "$cache/out"; then
+	elif ! diff -u "examples/expected/$name.txt" "$CLUSTER_DIR/out"; then
 		echo "$title: failed"
 	else
 		echo "$title: ok, $((SECONDS - begin)) s"
@@ -134,6 +134,12 @@ start_pgbouncer() {
 		pidfile = $CLUSTER_DIR/pgbouncer.pid
 	END
 	as_server pgbouncer -qd "$CLUSTER_DIR/pgbouncer.ini"
+	for _ in {1..100}; do
+		if pg_isready -q -p "$bouncer_port"; then return; fi
+		sleep 0.1
+	done
+	cat "$CLUSTER_DIR/pgbouncer.log" >&2
+	return 1
 }
 
 stop() {
