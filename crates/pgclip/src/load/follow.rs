@@ -42,10 +42,10 @@ fn look(client: &mut Client, table: &Table) -> Result<Queue> {
     }))
 }
 
-/// Is the library preloaded, as far as a client is told? Where nothing was embedded yet it is not.
-fn has_workers(client: &mut Client, table: &Table) -> Result<bool> {
-    let sql = format!("SELECT coalesce(bool_or(shared), false) FROM {}.clip_stats", table.extension);
-    Ok(client.query_one(&sql, &[]).map_err(|e| failed(&e))?.get(0))
+/// Has the server a launcher of workers? The library defines `clip.preload` as a setting of the server's start where it was loaded then.
+fn has_workers(client: &mut Client) -> Result<bool> {
+    let sql = "SELECT coalesce((SELECT context = 'postmaster' FROM pg_catalog.pg_settings WHERE name = 'clip.preload'), false)";
+    Ok(client.query_one(sql, &[]).map_err(|e| failed(&e))?.get(0))
 }
 
 /// What a follower and its caller share.
@@ -93,7 +93,7 @@ pub fn follow(
                 }
                 idle = 0;
             }
-            if idle >= PATIENCE.0 && drain.is_none() && (idle >= PATIENCE.1 || !has_workers(&mut client, table)?) {
+            if idle >= PATIENCE.0 && drain.is_none() && (idle >= PATIENCE.1 || !has_workers(&mut client)?) {
                 let mut session = target.connect()?;
                 cancel(session.cancel_token());
                 let sql = format!("CALL {}.clip_drain({}::regclass)", table.extension, literal(&table.name));
