@@ -31,6 +31,20 @@ SELECT format('EXECUTE by_modality(%L, %L)', CASE WHEN n % 2 = 0 THEN 'text' ELS
 \gexec
 \set ECHO all
 SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name = 'by_modality';
+CREATE FUNCTION plan_of(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || statement; END $$;
+-- drivers declare strings as text or varchar: the cast tells the planner enough
+PREPARE by_text(text) AS SELECT count(*) FROM (SELECT FROM cones WHERE modality = $1::clip_modality ORDER BY embedding <=> $2 LIMIT 5) q;
+SELECT format('EXECUTE by_text(''image'', %L)', :'a_text') AS statement \gset
+SELECT p FROM plan_of(:'statement') p WHERE p LIKE '%Scan%';
+EXECUTE by_text('image', :'a_text');
+PREPARE by_varchar(varchar) AS SELECT count(*) FROM (SELECT FROM cones WHERE modality = $1::clip_modality ORDER BY embedding <=> $2 LIMIT 5) q;
+EXECUTE by_varchar('image', :'a_text');
+EXECUTE by_varchar('sound', :'a_text');
+BEGIN;
+PREPARE one_more(varchar, text) AS INSERT INTO cones (modality, content_ref) VALUES ($1, $2) RETURNING modality;
+EXECUTE one_more('text', 'a cat');
+ROLLBACK;
+DEALLOCATE one_more;
 -- without an index of its own a modality gets nothing: what all rows' index finds is filtered away
 BEGIN;
 DROP INDEX cones_embedding_image_idx, cones_embedding_text_idx;
@@ -91,7 +105,6 @@ ALTER TABLE by_modality DISABLE TRIGGER USER;
 INSERT INTO by_modality SELECT * FROM cones;
 ANALYZE by_modality;
 DROP TABLE cones;
-CREATE FUNCTION plan_of(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || statement; END $$;
 PREPARE in_one AS SELECT count(*) FROM (SELECT FROM by_modality WHERE modality = $1 ORDER BY embedding <=> $2 LIMIT 5) q;
 \set ECHO none
 SELECT format('EXECUTE in_one(''image'', %L)', :'a_text') FROM generate_series(1, 8)

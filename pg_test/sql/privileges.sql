@@ -95,6 +95,7 @@ INSERT INTO entries VALUES
 	('clip.source_condition(regclass, name)', 'everybody', 'c', 'caller', 'nothing'),
 	('clip.successor_of(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.switch_mode(regclass, name, text)', 'everybody', 'pinned', 'caller, who must be the owner', 'nothing'),
+	('clip.to_modality(text)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.trigger_arguments(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.triggers_of(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.try_lock(regclass)', 'everybody', 'c', 'caller, an owner', 'nothing'),

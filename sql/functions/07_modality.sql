@@ -1,0 +1,29 @@
+-- Modalities as text ----------------------------------------------------------------------------------------------------
+-- Drivers declare a string as text or varchar. PostgreSQL's own way from there to an enum may give something else tomorrow, for all that
+-- the planner knows, so that no index of a modality would serve `modality = $1::clip_modality`. These labels stay what they are.
+
+CREATE OR REPLACE FUNCTION clip.to_modality(label text) RETURNS @extschema@.clip_modality LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found @extschema@.clip_modality := (SELECT m FROM unnest(enum_range(NULL::@extschema@.clip_modality)) m WHERE m::text = label);
+BEGIN
+	IF found IS NULL THEN
+		RAISE EXCEPTION 'invalid input value for enum clip_modality: "%"', label USING ERRCODE = 'invalid_text_representation';
+	END IF;
+	RETURN found;
+END $$;
+COMMENT ON FUNCTION clip.to_modality(text) IS 'internal: the cast of text to clip_modality, IMMUTABLE so that indexes by modality serve it';
+
+DO $$
+DECLARE
+	source pg_catalog.regtype;
+BEGIN
+	FOREACH source IN ARRAY ARRAY['text', 'varchar']::pg_catalog.regtype[] LOOP
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_cast WHERE castsource OPERATOR(pg_catalog.=) source
+				AND casttarget OPERATOR(pg_catalog.=) '@extschema@.clip_modality'::pg_catalog.regtype) THEN
+			EXECUTE pg_catalog.format('CREATE CAST (%s AS @extschema@.clip_modality) WITH FUNCTION clip.to_modality(text) AS ASSIGNMENT', source);
+		END IF;
+	END LOOP;
+END $$;
+COMMENT ON CAST (text AS @extschema@.clip_modality) IS 'IMMUTABLE, so that indexes by modality serve what drivers declare as text';
+COMMENT ON CAST (varchar AS @extschema@.clip_modality) IS 'IMMUTABLE, so that indexes by modality serve what drivers declare as varchar';
