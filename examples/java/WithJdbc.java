@@ -19,7 +19,7 @@ class WithJdbc {
 				insert.executeUpdate();
 			}
 
-			// modality = ? refuses the varchar of setString, and for ?::clip_modality the indexes by modality are not used.
+			// modality = ? refuses the varchar of setString; ?::clip_modality would take it.
 			var words = db.prepareStatement("SELECT content_ref FROM items WHERE modality = ?"
 				+ " ORDER BY embedding <=> clip_query('items', ?) LIMIT 2");
 			words.setObject(1, "image", Types.OTHER);

@@ -2,7 +2,7 @@
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use std::{error::Error, fs, time::Duration};
 
-/// `modality = $1` refuses the text of a `&str`, and for `$1::clip_modality` the indexes by modality are not used.
+/// `modality = $1` refuses the text of a `&str`; `$1::clip_modality` would take it.
 #[derive(sqlx::Type)]
 #[sqlx(type_name = "clip_modality", rename_all = "lowercase")]
 enum Modality {

@@ -1,7 +1,7 @@
 """Compares the decoder's levels with Pillow's, picture by picture.
 
     cargo build --release -p avif-levels --examples
-    python sweep.py target/release/examples/levels FILE_OR_DIRECTORY ...
+    python sweep.py target/release/examples/avif_levels FILE_OR_DIRECTORY ...
 
 What both refuse is equal. Needs Pillow with libavif, and numpy.
 """

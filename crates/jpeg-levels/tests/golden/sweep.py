@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Made JPEG files, and those of directories, through Pillow and through this crate: are all levels the same?
 
-    cargo build --release -p jpeg-levels --example decode
+    cargo build --release -p jpeg-levels --example jpeg_decode
     crates/jpeg-levels/tests/golden/sweep.py --pictures DIR [--made N] [--seed S] [--largest PIXELS] [FILE or DIR ...]
 
 --pictures: where JPEG files lie whose content the made ones have. Needs Pillow, and cjpeg and jpegtran.
@@ -35,7 +35,7 @@ class Ours:
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--program", default="target/release/examples/decode")
+    ap.add_argument("--program", default="target/release/examples/jpeg_decode")
     ap.add_argument("--pictures", type=Path)
     ap.add_argument("--made", type=int, default=0)
     ap.add_argument("--seed", type=int, default=1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the levels of TIFF files with Pillow's `convert("RGB")`, one by one.
 
-    cargo build --release -p tiff-levels --example levels
+    cargo build --release -p tiff-levels --example tiff_levels
     tests/golden/sweep.py [--made N] [--seed S] [--program FILE] [--keep DIRECTORY] [DIRECTORY...]
 
 Files: those of the directories that end in .tif or .tiff; with --made, N random ones (writer.py) and what Pillow writes of every
@@ -82,7 +82,7 @@ def main():
     parser.add_argument("directories", nargs="*", type=pathlib.Path)
     parser.add_argument("--made", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--program", default="target/release/examples/levels")
+    parser.add_argument("--program", default="target/release/examples/tiff_levels")
     parser.add_argument("--keep", type=pathlib.Path)
     options = parser.parse_args()
     counts, unexplained = collections.Counter(), 0
