@@ -114,7 +114,7 @@ pub struct Int8<'a> {
     /// `[m, blocks]`: what an integer of a block of 64 stands for; or `[m, 1]`, of the whole row
     pub scales: &'a [f32],
     pub scale_stride: usize,
-    /// The same of each column.
+    /// What an integer of each column of the product stands for.
     pub column_scales: &'a [f32; COLUMNS],
     /// For each block: `[64]` sums of its weights, negative, then `[16, 64]` words, fewer in the last.
     pub panel: &'a [u32],
@@ -332,8 +332,10 @@ impl Part<'_> {
         &self.ahead[len * block / blocks..len * (block + 1) / blocks]
     }
 
-    /// The same of a tile of [`ROWS`]. Of few tiles that are as wide as the panel the last one fetches: the others have the
-    /// panel itself to wait for. (Narrower ones wait for its parts, each of them.)
+    /// What a tile of [`ROWS`] is to fetch. Of few tiles that are as wide as the panel the last one fetches: the
+    /// others have the panel itself to wait for.
+    ///
+    /// Narrower ones wait for its parts, each of them.
     #[inline(always)]
     pub fn ahead_of_tile<S: Simd>(&self, _: S, tile: usize, tiles: usize) -> &[u32] {
         match tiles {
