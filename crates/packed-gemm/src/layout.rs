@@ -39,7 +39,7 @@ impl Layout {
         }
     }
 
-    /// Steps of a part, at most. One that is laid out anew shares the cache with its copy.
+    /// Steps of a part, at most: half as many where there is a copy of it.
     pub fn steps(self) -> usize {
         if self == Self::Stored { STEPS } else { STEPS / 2 }
     }

@@ -106,8 +106,7 @@ impl PackedMatrix {
         bytes.ok_or(ShapeError { what: "number of columns or rows", given: n.min(k), expected: 1 })
     }
 
-    /// The packed words, little-endian, to be stored and mapped again. Rust's and the machine's version do not
-    /// matter.
+    /// The packed words, little-endian, to be stored and mapped again.
     pub fn as_bytes(&self) -> &Bytes {
         &self.panels
     }
