@@ -42,6 +42,8 @@ pub struct Context(u8);
 
 impl Context {
     /// Clause 9.3.2.2.
+    ///
+    /// Begins with the first nine bits (clause 9.3.2.5).
     pub fn new(init: u8, qp: i32) -> Self {
         let (slope, offset) = (i32::from(init >> 4) * 5 - 45, (i32::from(init & 15) << 3) - 16);
         let state = (((slope * qp.clamp(0, 51)) >> 4) + offset).clamp(1, 126);
@@ -101,6 +103,7 @@ impl<'a> Cabac<'a> {
         }
     }
 
+    /// A bit whose chances `context` knows and learns (clause 9.3.4.3.2).
     #[inline(always)]
     pub fn decision(&mut self, context: &mut Context) -> bool {
         let state = usize::from(context.0 & 127);
@@ -124,6 +127,7 @@ impl<'a> Cabac<'a> {
         value
     }
 
+    /// A bit of even chances (clause 9.3.4.3.4).
     #[inline(always)]
     pub fn bypass(&mut self) -> bool {
         self.more -= 1;
@@ -158,6 +162,7 @@ impl<'a> Cabac<'a> {
         count
     }
 
+    /// The bit that ends a segment, tile or row (clause 9.3.4.3.5).
     pub fn terminate(&mut self) -> bool {
         self.range -= 2;
         let scaled = u64::from(self.range) << self.more;

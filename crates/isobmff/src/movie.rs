@@ -51,6 +51,7 @@ pub struct SampleEntry<'a> {
 }
 
 impl<'a> Movie<'a> {
+    /// The tracks in a `moov` box. More than 64 of them are `TooMuch`.
     pub(crate) fn read(file: &'a [u8], moov: &Atom<'a>) -> Result<Self> {
         let mut tracks = Vec::new();
         for atom in moov.children()? {
