@@ -42,8 +42,6 @@ pub struct Context(u8);
 
 impl Context {
     /// Clause 9.3.2.2.
-    ///
-    /// Begins with the first nine bits (clause 9.3.2.5).
     pub fn new(init: u8, qp: i32) -> Self {
         let (slope, offset) = (i32::from(init >> 4) * 5 - 45, (i32::from(init & 15) << 3) - 16);
         let state = (((slope * qp.clamp(0, 51)) >> 4) + offset).clamp(1, 126);
@@ -65,6 +63,7 @@ pub struct Cabac<'a> {
 }
 
 impl<'a> Cabac<'a> {
+    /// Begins with the first nine bits (clause 9.3.2.5).
     pub fn new(data: &'a [u8]) -> Self {
         let mut new = Self { data, at: 0, range: 510, value: 0, more: 0 };
         // Nine bits of sixteen.

@@ -14,7 +14,9 @@ use crate::meta::{first, push};
 pub enum Property<'a> {
     /// `ispe`: the picture's size in pixels, before any turn.
     Size {
+        /// Pixels across.
         width: u32,
+        /// Pixels down.
         height: u32,
     },
     /// `pixi`: the bits of each channel.
@@ -37,7 +39,9 @@ pub enum Property<'a> {
     Av1(Av1Config<'a>),
     /// `pasp`: width and height of a pixel, of which the quotient counts.
     PixelAspect {
+        /// The width, in any unit.
         horizontal: u32,
+        /// The height, in that unit.
         vertical: u32,
     },
     /// `lsel`: which spatial layer to show.

@@ -97,9 +97,7 @@ impl Kernel {
         matches!(self, Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx)
     }
 
-    /// Does it read tiles of 16 rows?
-    ///
-    /// Those are stored as tiles, for AMX alone.
+    /// Does it read tiles of 16 rows? Rows are then stored as tiles, for AMX alone.
     pub(crate) fn has_tiles(self) -> bool {
         self == Self::Amx
     }

@@ -38,8 +38,6 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Of one weight.
-    ///
     /// Bits of one weight. Scales and sums of integers come on top.
     pub fn bits(self) -> usize {
         match self {

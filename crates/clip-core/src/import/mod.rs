@@ -41,9 +41,7 @@ pub use crate::install::Imported;
 
 const CONFIG: &str = "config.json";
 
-/// What an import would install.
-///
-/// What [`inspect`] has found, with the checkpoint open.
+/// What an import would install, with the checkpoint open.
 pub struct Inspection {
     /// What the configuration files say, resolved, with the scale and bias of the checkpoint.
     pub spec: ModelSpec,

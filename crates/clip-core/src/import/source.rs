@@ -14,7 +14,9 @@ use crate::tensor_file::{MAX_HEADER, TensorFile};
 pub enum Source {
     /// One safetensors file or several shards, and which of them holds a tensor.
     Safetensors {
+        /// Opened, with their headers read.
         files: Vec<TensorFile>,
+        /// The place in `files` of each tensor, by its name.
         holder: BTreeMap<String, usize>,
     },
     /// What `torch.save` wrote.
