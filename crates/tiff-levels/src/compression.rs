@@ -8,10 +8,12 @@ use crate::error::{Error, Result, Unsupported};
 pub enum Coding {
     /// Modified Huffman: each row by itself.
     Rle {
+        /// Rows begin at pairs of bytes.
         pairs: bool,
     },
     /// ITU-T T.4, rows by themselves or by the row before.
     Group3 {
+        /// Some rows are coded by the one before.
         two_dimensions: bool,
     },
     /// ITU-T T.6, each row by the one before.

@@ -39,26 +39,34 @@ pub enum Unsupported {
     Colours(usize),
     /// Bits a sample, of these colours.
     Bits {
+        /// Bits a sample.
         bits: usize,
+        /// Of what colours.
         colours: &'static str,
     },
     /// Samples whose numbers of bits or whose formats differ.
     MixedSamples,
     /// SampleFormat, of these colours.
     Format {
+        /// Its number.
         format: usize,
+        /// Of what colours.
         colours: &'static str,
     },
     /// Samples a pixel, too few for these colours.
     Samples {
+        /// Samples a pixel.
         samples: usize,
+        /// Of what colours.
         colours: &'static str,
     },
     /// White is zero, in samples of more than 8 bits: readers differ on whether it is.
     WideWhiteIsZero,
     /// A predictor, by its number, for samples of so many bits.
     Predictor {
+        /// Its number.
         predictor: usize,
+        /// Bits a sample.
         bits: usize,
     },
     /// A YCbCrSubSampling, across and down.

@@ -12,6 +12,7 @@ const MOST_SAMPLES: usize = 16;
 pub enum Kind {
     /// Of 1, 2, 4 or 8 bits, which become levels from 0 to 255.
     Grey {
+        /// 0 is white and the highest value black.
         white_is_zero: bool,
     },
     /// Numbers that are clipped to 0..=255.
@@ -20,6 +21,7 @@ pub enum Kind {
     Palette,
     /// Of 8 or 16 bits, of which the high byte is taken. The colours may have been multiplied by the alpha that follows.
     Rgb {
+        /// There is such an alpha: colours are divided by it.
         multiplied: bool,
     },
     /// Inks of 8 or 16 bits, converted as Pillow does: without a profile.
