@@ -15,7 +15,7 @@ use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
 use super::{jpeg2000, others};
 use crate::{Error, Result};
 
-/// An image format that [`super::decode`] reads.
+/// An image format that [`decode`](super::decode()) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// JPEG: baseline, extended and progressive.

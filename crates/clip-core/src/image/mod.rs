@@ -98,7 +98,7 @@ impl Default for Limits {
 
 /// A picture: `height` rows of `width` pixels of three bytes (red, green, blue), top row first, no padding.
 ///
-/// [`decode`] gives it upright.
+/// [`decode`](decode()) gives it upright.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rgb8 {
     /// Pixels of a row.
@@ -122,7 +122,7 @@ pub struct Pixels {
 ///
 /// The picture is turned upright and converted as it is resized, so that neither takes a copy of it.
 ///
-/// Fails as [`decode`] and [`preprocess`] do.
+/// Fails as [`decode`](decode()) and [`preprocess`](preprocess()) do.
 pub fn pixel_values(bytes: &[u8], options: impl Into<ReadOptions>, spec: &ImageSpec) -> Result<Pixels> {
     let (square, remarks) = {
         let picture = decode::stored(bytes, &options.into())?;
