@@ -102,7 +102,8 @@ impl Compute {
         self.lend(precision, false)
     }
 
-    /// Rows in plain row order, which attention and other code beside products read.
+    /// Rows that something else than a product reads, as attention does. Those of bf16 are pairs wherever the kernel
+    /// has instructions for such.
     pub fn rows_to_read(&self, precision: Precision) -> Lent<'_> {
         self.lend(precision, true)
     }

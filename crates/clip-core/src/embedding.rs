@@ -23,7 +23,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The same vector with other remarks.
+    /// This vector with `remarks` in place of those that it has.
     pub fn with(self, remarks: Remarks) -> Self {
         Self { remarks, ..self }
     }

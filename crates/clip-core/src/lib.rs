@@ -7,6 +7,11 @@
 //! text:   &str  -> text::Tokenizer -> ids -> text tower -> Embedding
 //! model:  directory -> import -> Installed -> Model (towers read on first use)
 //! ```
+//!
+//! A [`Model`] is opened from a [`ModelDir`] and called with a [`Context`]. Vectors are f32. Shapes are row-major, the
+//! outermost dimension first: `[tokens, width]`. Every failure is an [`Error`], whose [`ErrorKind`] says what to do.
+
+#![warn(missing_docs)]
 
 mod background;
 mod bounds;

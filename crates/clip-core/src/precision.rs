@@ -7,9 +7,7 @@ use packed_gemm::Kernel;
 
 use crate::error::{Error, ErrorKind};
 
-/// The number format of the weights, and of what they are multiplied with. Everything else is f32.
-///
-/// Sums are f32 in every format, but for int8, whose products are added as 32-bit integers first.
+/// The number format of the weights, and of what they are multiplied with. Everything else is f32, sums included.
 ///
 /// ```
 /// use clip_core::Precision;

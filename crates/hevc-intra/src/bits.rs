@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 
+/// Some bytes and a place in them. Whoever reads behind the end gets [`Error::Truncated`].
 #[derive(Clone, Debug)]
 pub struct Bits<'a> {
     data: &'a [u8],
@@ -10,10 +11,12 @@ pub struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
+    /// From the first bit on, which is the highest of the first byte.
     pub fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0 }
     }
 
+    /// One bit: u(1).
     pub fn flag(&mut self) -> Result<bool> {
         let byte = *self.data.get(self.at / 8).ok_or(Error::Truncated)?;
         let bit = byte >> (7 - self.at % 8) & 1;
@@ -21,7 +24,7 @@ impl<'a> Bits<'a> {
         Ok(bit == 1)
     }
 
-    /// At most 32.
+    /// A number of `count` bits, at most 32: u(n).
     pub fn bits(&mut self, count: u32) -> Result<u32> {
         let mut value = 0;
         for _ in 0..count {
@@ -30,12 +33,13 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
+    /// Passes `count` bits over.
     pub fn skip(&mut self, count: usize) -> Result<()> {
         self.at = self.at.checked_add(count).filter(|&at| at <= self.data.len() * 8).ok_or(Error::Truncated)?;
         Ok(())
     }
 
-    /// ue(v).
+    /// An unsigned Exp-Golomb number: ue(v).
     pub fn ue(&mut self) -> Result<u32> {
         let mut zeros = 0;
         while !self.flag()? {
@@ -53,7 +57,7 @@ impl<'a> Bits<'a> {
         if value > most { Err(Error::Damaged("a number beyond its bounds")) } else { Ok(value) }
     }
 
-    /// se(v).
+    /// A signed Exp-Golomb number: se(v).
     pub fn se(&mut self) -> Result<i32> {
         let value = self.ue()?;
         // At most 2^32 - 2.
@@ -61,6 +65,7 @@ impl<'a> Bits<'a> {
         Ok(if value % 2 == 1 { half } else { -half })
     }
 
+    /// se(v), of which the standard says the bounds.
     pub fn se_within(&mut self, least: i32, most: i32) -> Result<i32> {
         let value = self.se()?;
         if value < least || value > most { Err(Error::Damaged("a number beyond its bounds")) } else { Ok(value) }

@@ -63,6 +63,7 @@ pub struct Cabac<'a> {
 }
 
 impl<'a> Cabac<'a> {
+    /// Begins with the first nine bits (clause 9.3.2.5).
     pub fn new(data: &'a [u8]) -> Self {
         let mut new = Self { data, at: 0, range: 510, value: 0, more: 0 };
         // Nine bits of sixteen.
@@ -101,6 +102,7 @@ impl<'a> Cabac<'a> {
         }
     }
 
+    /// A bit whose chances `context` knows and learns (clause 9.3.4.3.2).
     #[inline(always)]
     pub fn decision(&mut self, context: &mut Context) -> bool {
         let state = usize::from(context.0 & 127);
@@ -124,6 +126,7 @@ impl<'a> Cabac<'a> {
         value
     }
 
+    /// A bit of even chances (clause 9.3.4.3.4).
     #[inline(always)]
     pub fn bypass(&mut self) -> bool {
         self.more -= 1;
@@ -158,6 +161,7 @@ impl<'a> Cabac<'a> {
         count
     }
 
+    /// The bit that ends a segment, tile or row (clause 9.3.4.3.5).
     pub fn terminate(&mut self) -> bool {
         self.range -= 2;
         let scaled = u64::from(self.range) << self.more;

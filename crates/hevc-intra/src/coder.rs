@@ -14,40 +14,54 @@ use crate::transform_tree::Unit;
 
 /// The samples, and what is known of them.
 pub struct Picture {
+    /// Luma, blue and red chroma. Those of chroma are empty in monochrome pictures.
     pub planes: [Plane; 3],
+    /// What is known of each 4 x 4 luma samples.
     pub map: Map,
+    /// What is known of each coding tree block.
     pub ctbs: Ctbs,
 }
 
 /// Where a slice segment's decoding is.
 pub struct Coder<'a> {
+    /// The sequence parameter set.
     pub sps: &'a Sps,
+    /// The picture parameter set.
     pub pps: &'a Pps,
+    /// The slice that the segment is in.
     pub slice: Slice,
     /// See [`Cell::region`].
     pub region: u16,
+    /// The segment's data.
     pub cabac: Cabac<'a>,
+    /// As they have been learnt so far.
     pub contexts: Contexts,
     /// Of the coding unit at hand; before it, of the one before it.
     pub qp: i32,
     /// What is predicted for the quantisation group.
     pub predicted_qp: i32,
+    /// The quantisation group has said its difference.
     pub qp_delta_read: bool,
     /// The coding unit is coded without loss.
     pub bypass: bool,
+    /// Room for a block at work.
     pub scratch: Box<Scratch>,
 }
 
 /// A coding unit.
 #[derive(Clone, Copy, Debug)]
 pub struct CodingUnit {
+    /// Luma samples to its left.
     pub x: usize,
+    /// Luma samples above it.
     pub y: usize,
+    /// Of its side in luma samples, 3 to 6.
     pub log2: u32,
     /// Its four quarters are predicted apart.
     pub parts: bool,
-    /// Of each quarter.
+    /// The luma modes of its quarters, all the same where it is whole.
     pub luma_modes: [u8; 4],
+    /// The chroma modes of its quarters. Only 4:4:4 has more than one.
     pub chroma_modes: [u8; 4],
 }
 
@@ -57,10 +71,12 @@ impl<'a> Coder<'a> {
         self.qp = self.slice.qp;
     }
 
+    /// Contexts begin anew with slices and tiles.
     pub fn reset_contexts(&mut self) {
         self.contexts = contexts::new(self.slice.qp);
     }
 
+    /// A bit by the context of that number.
     pub fn decision(&mut self, context: u8) -> bool {
         self.cabac.decision(&mut self.contexts[usize::from(context)])
     }

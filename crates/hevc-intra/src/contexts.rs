@@ -2,25 +2,43 @@
 
 use crate::cabac::Context;
 
-/// Where those of each element begin.
+/// The first context of each syntax element, by its name in the standard.
 pub mod at {
+    /// sao_merge_left_flag and sao_merge_up_flag.
     pub const SAO_MERGE: u8 = 0;
+    /// sao_type_idx_luma and sao_type_idx_chroma.
     pub const SAO_TYPE: u8 = 1;
+    /// split_cu_flag.
     pub const SPLIT_CODING: u8 = 2;
+    /// cu_transquant_bypass_flag.
     pub const BYPASS: u8 = 5;
+    /// part_mode.
     pub const PARTS: u8 = 6;
+    /// prev_intra_luma_pred_flag.
     pub const LIKELY_MODE: u8 = 7;
+    /// intra_chroma_pred_mode.
     pub const CHROMA_MODE: u8 = 8;
+    /// split_transform_flag.
     pub const SPLIT_TRANSFORM: u8 = 9;
+    /// cbf_luma.
     pub const CODED_LUMA: u8 = 12;
+    /// cbf_cb and cbf_cr.
     pub const CODED_CHROMA: u8 = 14;
+    /// cu_qp_delta_abs.
     pub const QP_DELTA: u8 = 19;
+    /// transform_skip_flag, of luma and of chroma.
     pub const TRANSFORM_SKIP: u8 = 21;
+    /// last_sig_coeff_x_prefix.
     pub const LAST_X: u8 = 23;
+    /// last_sig_coeff_y_prefix.
     pub const LAST_Y: u8 = 41;
+    /// coded_sub_block_flag.
     pub const CODED_SUB_BLOCK: u8 = 59;
+    /// sig_coeff_flag.
     pub const SIGNIFICANT: u8 = 63;
+    /// coeff_abs_level_greater1_flag.
     pub const GREATER_1: u8 = 105;
+    /// coeff_abs_level_greater2_flag.
     pub const GREATER_2: u8 = 129;
 }
 
@@ -39,6 +57,7 @@ const INIT: [u8; 135] = [
 /// As many as a byte can count, so that every place is there.
 pub type Contexts = [Context; 256];
 
+/// As they begin with a slice of that quantiser (clause 9.3.2.2).
 pub fn new(qp: i32) -> Contexts {
     let mut contexts = [Context::default(); 256];
     for (context, init) in contexts.iter_mut().zip(INIT) {

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+/// What everything that reads returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Why there is no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes end before the picture does.
     Truncated,
+    /// The bytes contradict the standard or themselves.
     Damaged(&'static str),
     /// What the standard allows and this decoder does not read.
     Unsupported(&'static str),
@@ -32,7 +35,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// So many zeros, or what else is the default.
+/// A list of `len` zeros, or what else is the type's default. [`Error::OutOfMemory`] where there is no memory.
 pub fn zeroed<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
     let mut list = Vec::new();
     list.try_reserve_exact(len).map_err(|_| Error::OutOfMemory(len.saturating_mul(size_of::<T>())))?;

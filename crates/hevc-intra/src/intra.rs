@@ -3,9 +3,13 @@
 /// The neighbours of the largest block: from the lower left up, the corner, then to the right.
 pub type Border = [u16; 129];
 
+/// INTRA_PLANAR.
 pub const PLANAR: u8 = 0;
+/// INTRA_DC.
 pub const DC: u8 = 1;
+/// INTRA_ANGULAR10.
 pub const HORIZONTAL: u8 = 10;
+/// INTRA_ANGULAR26.
 pub const VERTICAL: u8 = 26;
 
 /// By the mode, from 2 on.
@@ -17,10 +21,14 @@ const ANGLES: [i32; 33] = [
 const INVERSE: [i32; 15] =
     [-4096, -1638, -910, -630, -482, -390, -315, -256, -315, -390, -482, -630, -910, -1638, -4096];
 
+/// What the prediction of a block depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Prediction {
+    /// Of its side in samples, 2 to 5.
     pub log2: u32,
+    /// 0 to 34 (table 8-1).
     pub mode: u8,
+    /// Bits of a sample.
     pub depth: u32,
     /// Samples at the border of the block are smoothed, in luma.
     pub luma: bool,

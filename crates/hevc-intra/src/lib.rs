@@ -58,22 +58,28 @@ use nal::{Unit, Units};
 /// What a picture's samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// As shown.
+    /// Luma samples of a row, as shown.
     pub width: usize,
+    /// Rows, as shown.
     pub height: usize,
+    /// How many chroma samples there are.
     pub chroma: Chroma,
     /// Bits of luma and of chroma.
     pub depth: [u32; 2],
+    /// What the levels mean, where the stream says.
     pub signal: Signal,
 }
 
 /// A row of samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'r> {
+    /// Its number, from the top of what is shown.
     pub y: usize,
+    /// One sample a pixel.
     pub luma: &'r [u16],
-    /// The chroma samples of this row; of none in monochrome pictures.
+    /// The blue chroma samples of this row, none in monochrome pictures.
     pub cb: &'r [u16],
+    /// The red chroma samples of this row, none in monochrome pictures.
     pub cr: &'r [u16],
 }
 
@@ -86,7 +92,14 @@ pub struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// `data`: units after their lengths, of `length_size` bytes each. What follows the first picture does not matter.
+    /// Reads units up to the first slice. `data`: units after their lengths, of `length_size` bytes each, 1 to 4.
+    ///
+    /// What follows the first picture does not matter. Parameter sets among the units are added to `sets`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`] where there is no slice, [`Error::Damaged`] where it is not the first of a picture or
+    /// names a parameter set that is missing.
     pub fn new(mut sets: Sets, data: &'a [u8], length_size: usize) -> Result<Self> {
         let mut units = Units { rest: data, length_size: length_size.clamp(1, 4) };
         loop {
@@ -105,13 +118,14 @@ impl<'a> Picture<'a> {
         }
     }
 
+    /// Size, chroma, depth and meaning of the samples.
     pub fn format(&self) -> Result<Format> {
         let (sps, _) = self.sets.of(self.pps)?;
         let (width, height) = sps.shown();
         Ok(Format { width, height, chroma: sps.chroma, depth: sps.depth, signal: sps.signal })
     }
 
-    /// Width and height with what is not shown.
+    /// Luma samples across and down with those that are not shown.
     pub fn coded(&self) -> Result<(usize, usize)> {
         let (sps, _) = self.sets.of(self.pps)?;
         Ok((sps.width, sps.height))
@@ -125,7 +139,14 @@ impl<'a> Picture<'a> {
         Ok(picture::needs(sps, pps).saturating_add(largest))
     }
 
-    /// Hands out each row of the picture. `go_on` is asked at least every eight coding tree blocks; `false` ends the work.
+    /// Hands out each row that is shown, from the top. `go_on` is asked at least every eight coding tree blocks, and
+    /// `false` ends the work.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unsupported`] for pictures that are predicted from others, and for tools that are not read
+    /// - [`Error::Truncated`] or [`Error::Damaged`] where the data end early or contradict the parameter sets
+    /// - [`Error::OutOfMemory`], and [`Error::Stopped`] where `go_on` says so
     pub fn decode(&self, go_on: &dyn Fn() -> bool, sink: &mut dyn FnMut(Row)) -> Result<()> {
         let (sps, pps) = self.sets.of(self.pps)?;
         picture::Job { sets: &self.sets, sps, pps, units: self.units, go_on }.run(sink)

@@ -10,6 +10,7 @@ use crate::slice::Slice;
 pub struct Cell {
     /// The slice and tile in which they were decoded; 0 as long as they are not.
     pub region: u16,
+    /// The quantiser of luma.
     pub qp: i8,
     /// Of intra prediction.
     pub mode: u8,
@@ -26,6 +27,7 @@ pub const ABOVE: u8 = 2;
 /// No filter may change it.
 pub const EXACT: u8 = 4;
 
+/// Cells of the whole picture, row by row.
 #[derive(Clone, Debug)]
 pub struct Map {
     cells: Vec<Cell>,
@@ -33,6 +35,7 @@ pub struct Map {
 }
 
 impl Map {
+    /// For a picture of so many luma samples across and down.
     pub fn new(width: usize, height: usize) -> Result<Self> {
         let columns = width.div_ceil(4);
         Ok(Self { cells: zeroed(columns * height.div_ceil(4))?, columns })
@@ -89,26 +92,36 @@ pub enum Offset {
 pub struct Ctb {
     /// Its slice's number.
     pub slice: u16,
+    /// Its tile's number.
     pub tile: u16,
+    /// Sample adaptive offsets of luma, blue and red chroma.
     pub offsets: [Offset; 3],
 }
 
 /// Coding tree blocks and the slices that they are in.
 #[derive(Clone, Debug)]
 pub struct Ctbs {
+    /// Row by row.
     pub list: Vec<Ctb>,
+    /// Blocks of a row.
     pub columns: usize,
+    /// Rows of blocks.
     pub rows: usize,
+    /// Of a block's side in luma samples, 4 to 6.
     pub log2: u32,
+    /// By their numbers.
     pub slices: Vec<Slice>,
+    /// Filters go over the borders of tiles.
     pub across_tiles: bool,
 }
 
 impl Ctbs {
+    /// The block in that column and row. One that is not there has the defaults.
     pub fn at(&self, column: usize, row: usize) -> Ctb {
         self.list.get(row * self.columns + column).copied().unwrap_or_default()
     }
 
+    /// The slice that a block is in.
     pub fn slice(&self, ctb: &Ctb) -> Slice {
         self.slices.get(usize::from(ctb.slice)).copied().unwrap_or_default()
     }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 
+/// A sequence parameter set.
 pub const SPS: u8 = 33;
+/// A picture parameter set.
 pub const PPS: u8 = 34;
 /// Instantaneous decoding refresh.
 pub const IDR: std::ops::RangeInclusive<u8> = 19..=20;
@@ -14,6 +16,7 @@ pub const IRAP: std::ops::RangeInclusive<u8> = 16..=23;
 /// A unit's header, and its payload as coded.
 #[derive(Clone, Copy, Debug)]
 pub struct Unit<'a> {
+    /// nal_unit_type.
     pub kind: u8,
     /// Of scalable and multiview streams; 0 is the base.
     pub layer: u8,
@@ -21,12 +24,14 @@ pub struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
+    /// A unit of two bytes of header and its payload.
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let ([first, second], payload) =
             bytes.split_first_chunk::<2>().ok_or(Error::Damaged("a NAL unit without a header"))?;
         Ok(Self { kind: first >> 1 & 63, layer: (first & 1) << 5 | second >> 3, payload })
     }
 
+    /// Is it a slice segment of any picture? Types from 32 on are something else.
     pub fn is_slice(&self) -> bool {
         self.kind < 32
     }
@@ -55,7 +60,9 @@ impl<'a> Unit<'a> {
 /// Units that follow their lengths, of so many bytes each.
 #[derive(Clone, Copy, Debug)]
 pub struct Units<'a> {
+    /// Those that are left.
     pub rest: &'a [u8],
+    /// Bytes of a length, 1 to 4.
     pub length_size: usize,
 }
 

@@ -75,12 +75,17 @@ fn held(sps: &Sps) -> usize {
     (2 << sps.ctb_log2) + 16
 }
 
+/// A picture to be decoded.
 pub struct Job<'a> {
+    /// All parameter sets.
     pub sets: &'a Sets,
+    /// The picture's sequence parameter set.
     pub sps: &'a Sps,
+    /// The picture's own.
     pub pps: &'a Pps,
     /// The first of them is the picture's first slice segment.
     pub units: Units<'a>,
+    /// Whether to go on.
     pub go_on: &'a dyn Fn() -> bool,
 }
 
@@ -105,6 +110,8 @@ struct Before {
 }
 
 impl Job<'_> {
+    /// Decodes blocks in their order, filters rows of them behind that, and hands rows of samples out behind the
+    /// filters.
     pub fn run(self, sink: &mut dyn FnMut(Row)) -> Result<()> {
         let Self { sets, sps, pps, units, .. } = self;
         let order = Order::new(sps, pps)?;

@@ -2,10 +2,13 @@
 
 use crate::error::{Error, Result, zeroed};
 
+/// Samples of one component: rows of them from one on, as many as filters and prediction look back at.
 #[derive(Clone, Debug)]
 pub struct Plane {
     samples: Vec<u16>,
+    /// Samples of a row.
     pub width: usize,
+    /// Rows of the picture.
     pub height: usize,
     /// The first row that is held.
     top: usize,
@@ -14,11 +17,13 @@ pub struct Plane {
 const OUTSIDE: Error = Error::Damaged("a block is outside of the picture");
 
 impl Plane {
+    /// `held`: rows that are held at a time.
     pub fn new(width: usize, height: usize, held: usize) -> Result<Self> {
         let samples = zeroed(width.checked_mul(held.min(height)).ok_or(OUTSIDE)?)?;
         Ok(Self { samples, width, height, top: 0 })
     }
 
+    /// Row `y` of the picture, which has to be held.
     pub fn row(&self, y: usize) -> Result<&[u16]> {
         let start = y.checked_sub(self.top).ok_or(OUTSIDE)? * self.width;
         self.samples.get(start..start + self.width).ok_or(OUTSIDE)

@@ -4,42 +4,62 @@ use crate::bits::Bits;
 use crate::error::{Error, Result};
 use crate::scaling::ScalingList;
 
+/// A picture parameter set.
 #[derive(Clone, Debug)]
 pub struct Pps {
     /// The number of its sequence parameter set.
     pub sps: usize,
+    /// dependent_slice_segments_enabled_flag.
     pub dependent_slices: bool,
+    /// output_flag_present_flag.
     pub output_flag: bool,
+    /// num_extra_slice_header_bits.
     pub extra_bits: usize,
+    /// sign_data_hiding_enabled_flag.
     pub sign_hiding: bool,
+    /// 26 + init_qp_minus26.
     pub init_qp: i32,
+    /// transform_skip_enabled_flag.
     pub transform_skip: bool,
     /// Where quantisers change within a picture: how deep in the coding tree.
     pub qp_delta_depth: Option<u32>,
     /// Of Cb and Cr.
     pub qp_offsets: [i32; 2],
+    /// pps_slice_chroma_qp_offsets_present_flag.
     pub slice_qp_offsets: bool,
+    /// transquant_bypass_enabled_flag.
     pub bypass: bool,
+    /// tiles_enabled_flag, and what follows it.
     pub tiles: Option<Tiles>,
     /// Rows of coding tree blocks begin with the state that the row above had.
     pub wavefront: bool,
+    /// loop_filter_across_tiles_enabled_flag.
     pub filter_across_tiles: bool,
+    /// pps_loop_filter_across_slices_enabled_flag.
     pub filter_across_slices: bool,
+    /// Of slices that say nothing else.
     pub deblocking: Deblocking,
+    /// deblocking_filter_override_enabled_flag.
     pub deblocking_override: bool,
+    /// In the place of the sequence's.
     pub scaling: Option<Box<ScalingList>>,
+    /// slice_segment_header_extension_present_flag.
     pub slice_extension: bool,
 }
 
-/// Of the deblocking filter.
+/// What the deblocking filter goes by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deblocking {
+    /// There is no such filter.
     pub disabled: bool,
+    /// slice_beta_offset_div2 times two.
     pub beta_offset: i32,
+    /// slice_tc_offset_div2 times two.
     pub tc_offset: i32,
 }
 
 impl Deblocking {
+    /// A flag, then two offsets.
     pub fn read(bits: &mut Bits) -> Result<Self> {
         if bits.flag()? {
             return Ok(Self { disabled: true, ..Self::default() });
@@ -52,7 +72,9 @@ impl Deblocking {
 /// Columns and rows of coding tree blocks that are coded apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tiles {
+    /// Tiles across.
     pub columns: usize,
+    /// Tiles down.
     pub rows: usize,
     /// Of all but the last: widths and heights, in coding tree blocks; `None` where they are alike.
     pub sizes: Option<(Vec<usize>, Vec<usize>)>,

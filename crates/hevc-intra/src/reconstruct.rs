@@ -17,6 +17,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Zeros.
     pub fn new() -> Self {
         Self { border: [0; 129], predicted: [0; LARGEST], coefficients: Coefficients::new(), residual: [0; LARGEST] }
     }

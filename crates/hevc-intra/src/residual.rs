@@ -13,9 +13,11 @@ pub const LARGEST: usize = 32 * 32;
 pub struct Block {
     /// 2 to 5.
     pub log2: u32,
+    /// 0 luma, 1 blue and 2 red chroma.
     pub component: usize,
     /// 0 diagonal, 1 horizontal, 2 vertical.
     pub scan: usize,
+    /// Signs may be hidden in sums: not where the unit is coded without loss.
     pub sign_hiding: bool,
 }
 

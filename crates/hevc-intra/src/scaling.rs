@@ -31,6 +31,7 @@ impl Default for ScalingList {
 }
 
 impl ScalingList {
+    /// scaling_list_data (clause 7.3.4).
     pub fn read(bits: &mut Bits) -> Result<Self> {
         let mut list = Self::default();
         let default = Self::default();

@@ -5,7 +5,7 @@ use crate::nal::{PPS, SPS, Unit};
 use crate::pps::Pps;
 use crate::sps::Sps;
 
-/// By their numbers: 16 and 64 may be there.
+/// Parameter sets by their numbers: 16 of sequences and 64 of pictures may be there.
 #[derive(Clone, Debug, Default)]
 pub struct Sets {
     sps: [Option<Box<Sps>>; 16],
@@ -13,11 +13,14 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// Those that there are before a picture's data. Units of other kinds do not matter.
+    /// Adds a unit that comes before a picture's data, without its length. Units of other kinds do not matter.
+    ///
+    /// [`Error::Unsupported`] or [`Error::Damaged`] where it is a parameter set that is not read.
     pub fn add(&mut self, unit: &[u8]) -> Result<()> {
         self.add_unit(&Unit::read(unit)?)
     }
 
+    /// Adds a parameter set of the base layer, in the place of one of its number.
     pub(crate) fn add_unit(&mut self, unit: &Unit) -> Result<()> {
         if unit.layer > 0 {
             return Ok(());
@@ -41,6 +44,7 @@ impl Sets {
         Ok(())
     }
 
+    /// A picture parameter set and the sequence's that it names. Both have to be there, and to fit each other.
     pub(crate) fn of(&self, pps: usize) -> Result<(&Sps, &Pps)> {
         let pps = self.pps.get(pps).and_then(Option::as_deref);
         let pps = pps.ok_or(Error::Damaged("a picture parameter set is missing"))?;

@@ -10,16 +10,21 @@ use crate::sps::{Chroma, Sps, ref_pic_set};
 /// What holds for a slice, which may be in several segments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slice {
+    /// The quantiser of luma that it begins with.
     pub qp: i32,
     /// Of Cb and Cr.
     pub qp_offsets: [i32; 2],
+    /// slice_sao_luma_flag.
     pub sao_luma: bool,
+    /// slice_sao_chroma_flag.
     pub sao_chroma: bool,
+    /// Its own, or the picture's.
     pub deblocking: Deblocking,
     /// Filters go over its left and upper borders.
     pub filter_across: bool,
 }
 
+/// A slice segment: its header, and its data.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'p> {
     /// It begins a picture.
@@ -28,6 +33,7 @@ pub struct Segment<'p> {
     pub dependent: bool,
     /// Its first coding tree block, in raster order.
     pub address: usize,
+    /// Its own, or of a dependent one that of the segment before.
     pub slice: Slice,
     /// Its data.
     pub data: &'p [u8],

@@ -28,35 +28,50 @@ impl Chroma {
         }
     }
 
+    /// Components of a picture.
     pub fn planes(self) -> usize {
         if self == Self::Monochrome { 1 } else { 3 }
     }
 }
 
+/// A sequence parameter set.
 #[derive(Clone, Debug)]
 pub struct Sps {
+    /// chroma_format_idc.
     pub chroma: Chroma,
-    /// As coded: whole minimum coding blocks.
+    /// Luma samples across as coded: whole minimum coding blocks.
     pub width: usize,
+    /// Luma samples down as coded: whole minimum coding blocks.
     pub height: usize,
     /// Luma samples that are not to be shown: left, right, top, bottom.
     pub crop: [usize; 4],
     /// Of luma and chroma, 8 to 16.
     pub depth: [u32; 2],
+    /// Bits of slice_pic_order_cnt_lsb.
     pub poc_bits: u32,
+    /// Of the side of the smallest coding block.
     pub min_cb_log2: u32,
+    /// Of the side of a coding tree block.
     pub ctb_log2: u32,
+    /// Of the side of the smallest transform block.
     pub min_tb_log2: u32,
+    /// Of the side of the largest transform block.
     pub max_tb_log2: u32,
+    /// max_transform_hierarchy_depth_intra.
     pub max_depth_intra: u32,
     /// `None`: flat.
     pub scaling: Option<Box<ScalingList>>,
+    /// sample_adaptive_offset_enabled_flag.
     pub sao: bool,
     /// Negative and positive pictures of each set, added.
     pub ref_pic_sets: Vec<u32>,
+    /// num_long_term_ref_pics_sps, where there may be such pictures.
     pub long_term: Option<u32>,
+    /// sps_temporal_mvp_enabled_flag.
     pub temporal_mvp: bool,
+    /// strong_intra_smoothing_enabled_flag.
     pub strong_smoothing: bool,
+    /// Of the video usability information.
     pub signal: Signal,
 }
 

@@ -46,11 +46,14 @@ const SINES: [[i32; 4]; 4] = [[29, 55, 74, 84], [74, 74, 0, -74], [84, -29, -74,
 pub struct Coefficients {
     /// Row by row, without gaps.
     pub levels: [i16; LARGEST],
+    /// Columns up to the last one that is not zero.
     pub columns: usize,
+    /// Rows up to the last one that is not zero.
     pub rows: usize,
 }
 
 impl Coefficients {
+    /// Zeros.
     pub fn new() -> Self {
         Self { levels: [0; LARGEST], columns: 0, rows: 0 }
     }

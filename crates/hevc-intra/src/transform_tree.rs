@@ -8,8 +8,11 @@ use crate::sps::Chroma;
 /// A node of the tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Unit {
+    /// Luma samples to its left.
     pub x: usize,
+    /// Luma samples above it.
     pub y: usize,
+    /// Of its side in luma samples.
     pub log2: u32,
     depth: u32,
     /// Which of its parent's quarters it is, and of the coding unit's where that has parts.
@@ -20,6 +23,7 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// The tree of a coding unit. `chroma`: there are chroma planes.
     pub fn root(unit: &CodingUnit, chroma: bool) -> Self {
         let coded_chroma = [[chroma; 2]; 2];
         Self { x: unit.x, y: unit.y, log2: unit.log2, depth: 0, quarter: 0, part: 0, coded_chroma }
@@ -27,6 +31,7 @@ impl Unit {
 }
 
 impl Coder<'_> {
+    /// Reads a node and all below it, and reconstructs each unit as it comes.
     pub fn transform_tree(&mut self, picture: &mut Picture, unit: &CodingUnit, mut node: Unit) -> Result<()> {
         let Unit { log2, depth, .. } = node;
         let sps = self.sps;

@@ -12,6 +12,7 @@ pub struct Signal {
     pub colours: Option<[u8; 3]>,
 }
 
+/// Reads vui_parameters (annex E.2.1), of which the signal is kept. `sub_layers`: temporal ones beside the first.
 pub fn read(bits: &mut Bits, sub_layers: u32) -> Result<Signal> {
     let mut signal = Signal::default();
     if bits.flag()? && bits.bits(8)? == 255 {

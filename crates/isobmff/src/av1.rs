@@ -3,11 +3,14 @@
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 
+/// The body of an `av1C` box (AV1 Codec ISO Media File Format Binding, section 2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Av1Config<'a> {
+    /// AV1's `seq_profile`: 0 main, 1 high, 2 professional.
     pub profile: u8,
-    /// 8, 10 or 12.
+    /// Bits of a sample: 8, 10 or 12.
     pub depth: u8,
+    /// There is luma alone.
     pub monochrome: bool,
     /// Chroma is of half the width, the height.
     pub subsampled: (bool, bool),
@@ -16,7 +19,7 @@ pub struct Av1Config<'a> {
 }
 
 impl<'a> Av1Config<'a> {
-    /// By the body of the box.
+    /// Reads the body of the box. Another version than 1 is `Unsupported`, a body of less than four bytes `Damaged`.
     pub fn read(body: &'a [u8]) -> Result<Self> {
         let mut cursor = Cursor::new(body);
         let [marker, profile, flags, _] = cursor.array::<4>()?;

@@ -7,14 +7,16 @@ use crate::error::{Error, Result};
 /// A box; the word is QuickTime's, as Rust has a `Box` of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Atom<'a> {
+    /// Its type.
     pub kind: FourCc,
+    /// What follows its header: all of it, or what the file still has.
     pub body: &'a [u8],
     /// The bytes end before the box does.
     pub cut: bool,
 }
 
 impl<'a> Atom<'a> {
-    /// Of a full box the version, the flags, and what follows.
+    /// Of a full box the version, the flags, and what follows. `Truncated` where the box is cut.
     pub fn full(&self) -> Result<(u8, u32, Cursor<'a>)> {
         if self.cut {
             return Err(Error::Truncated);
@@ -25,7 +27,7 @@ impl<'a> Atom<'a> {
         Ok((version, u32::from_be_bytes([0, a, b, c]), cursor))
     }
 
-    /// The boxes in it.
+    /// The boxes in it. `Truncated` where it is cut.
     pub fn children(&self) -> Result<Boxes<'a>> {
         if self.cut { Err(Error::Truncated) } else { Ok(Boxes::inside(self.body)) }
     }
@@ -40,11 +42,12 @@ pub struct Boxes<'a> {
 }
 
 impl<'a> Boxes<'a> {
+    /// Those of a whole file, the last of which may be cut.
     pub fn of_file(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, file: true }
     }
 
-    /// Those in a box.
+    /// Those in a box, none of which may end after it.
     pub fn inside(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, file: false }
     }

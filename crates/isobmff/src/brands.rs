@@ -6,6 +6,7 @@ use crate::boxes::Boxes;
 /// The brands of a file: what readers it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Brands<'a> {
+    /// What the file is first of all: `heic`, `avif`, `mif1`.
     pub major: FourCc,
     compatible: &'a [FourCc],
 }
@@ -20,6 +21,7 @@ impl<'a> Brands<'a> {
         Some(Self { major: *major, compatible })
     }
 
+    /// What it is, too, in the file's order.
     pub fn compatible(&self) -> &'a [FourCc] {
         self.compatible
     }

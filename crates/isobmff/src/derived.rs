@@ -3,19 +3,21 @@
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 
-/// Tiles in rows.
+/// The data of a `grid` item: tiles of one size, row by row (ISO/IEC 23008-12, 6.6.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
-    /// 1 to 256.
+    /// Rows of tiles, 1 to 256.
     pub rows: u32,
+    /// Tiles of a row, 1 to 256.
     pub columns: u32,
-    /// Of the whole. What of the tiles is beyond is not seen.
+    /// Pixels of the whole, across. What of the tiles is beyond is not seen.
     pub width: u32,
+    /// Pixels of the whole, down.
     pub height: u32,
 }
 
 impl Grid {
-    /// By the item's data.
+    /// Reads the item's data. Another version than 0 is `Unsupported`.
     pub fn read(data: &[u8]) -> Result<Self> {
         let mut cursor = Cursor::new(data);
         let [version, flags, rows, columns] = cursor.array::<4>()?;
@@ -27,25 +29,28 @@ impl Grid {
         Ok(Self { rows: u32::from(rows) + 1, columns: u32::from(columns) + 1, width, height })
     }
 
+    /// Tiles of all rows, which the grid's references have to be.
     pub fn tiles(&self) -> usize {
         // At most 2^16.
         (self.rows * self.columns) as usize
     }
 }
 
-/// Pictures over each other.
+/// The data of an `iovl` item: pictures over each other (ISO/IEC 23008-12, 6.6.2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overlay<'a> {
     /// Red, green, blue and alpha of what is below them.
     pub background: [u16; 4],
+    /// Pixels of the canvas, across.
     pub width: u32,
+    /// Pixels of the canvas, down.
     pub height: u32,
     offsets: &'a [u8],
     wide: bool,
 }
 
 impl<'a> Overlay<'a> {
-    /// By the item's data.
+    /// Reads the item's data. Another version than 0 is `Unsupported`.
     pub fn read(data: &'a [u8]) -> Result<Self> {
         let mut cursor = Cursor::new(data);
         let [version, flags] = cursor.array::<2>()?;
@@ -61,7 +66,9 @@ impl<'a> Overlay<'a> {
         Ok(Self { background, width, height, offsets: cursor.rest(), wide })
     }
 
-    /// Where the left upper corner of picture `i` is; it may be outside.
+    /// Where the left upper corner of picture `i` is, across and down, in pixels. It may be outside of the canvas.
+    ///
+    /// `None` where the data have no such offset.
     pub fn offset(&self, i: usize) -> Option<(i32, i32)> {
         let len = if self.wide { 8 } else { 4 };
         let mut cursor = Cursor::new(self.offsets.get(i.checked_mul(len)?..)?);

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+/// What everything that reads returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Why something could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,6 +13,7 @@ pub enum Error {
     NotIsobmff,
     /// The bytes end before what is asked for does.
     Truncated,
+    /// The bytes contradict the standard, or themselves.
     Damaged(&'static str),
     /// What the standard allows and this reader does not read.
     Unsupported(&'static str),

@@ -3,6 +3,7 @@
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 
+/// The body of an `hvcC` box (ISO/IEC 14496-15, 8.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HevcConfig<'a> {
     /// Bytes of the length before each NAL unit of the data: 1, 2 or 4, or 3.
@@ -12,7 +13,7 @@ pub struct HevcConfig<'a> {
 }
 
 impl<'a> HevcConfig<'a> {
-    /// By the body of the box.
+    /// Reads the body of the box, whose header has 23 bytes.
     pub fn read(body: &'a [u8]) -> Result<Self> {
         let mut cursor = Cursor::new(body);
         // The rest of the header says again what the parameter sets do.
@@ -20,7 +21,8 @@ impl<'a> HevcConfig<'a> {
         Ok(Self { length_size: usize::from(sizes & 3) + 1, arrays: usize::from(arrays), rest: cursor.rest() })
     }
 
-    /// Hands out each NAL unit: parameter sets, and messages.
+    /// Hands out each NAL unit: parameter sets, and messages. It ends with the first error, of the bytes or of
+    /// `each`.
     pub fn units<E: From<Error>>(
         &self,
         mut each: impl FnMut(&'a [u8]) -> std::result::Result<(), E>,

@@ -5,12 +5,14 @@ use crate::boxes::{Atom, Boxes};
 use crate::error::{Error, Result};
 use crate::meta::push;
 
+/// A picture, or something that belongs to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item<'a> {
+    /// Its number, by which all other tables name it.
     pub id: u32,
     /// `hvc1`, `av01`, `grid`, `iovl`, `iden`, `Exif`, `mime`, …; zeros in files of before HEIF.
     pub kind: FourCc,
-    /// Of `mime` items.
+    /// The media type of a `mime` item, such as `application/rdf+xml` of XMP.
     pub content_type: &'a [u8],
     /// Not to be shown by itself.
     pub hidden: bool,

@@ -13,6 +13,7 @@ const MOST_EXTENTS: usize = 1 << 10;
 /// An entry. Its extents stay where they are.
 #[derive(Clone, Copy, Debug)]
 pub struct Location<'a> {
+    /// The item's.
     pub id: u32,
     /// 0 of the file, 1 of `idat`, 2 of another item.
     construction: u16,
@@ -93,7 +94,7 @@ impl<'a> Location<'a> {
         }))
     }
 
-    /// The length of its data, which lie over each other if they are longer than the file.
+    /// The length of its data in bytes. `TooMuch` where that is more than the file has: they lie over each other.
     pub fn len(&self, file: &'a [u8], idat: Option<&'a [u8]>) -> Result<usize> {
         let mut total = 0usize;
         for piece in self.pieces(file, idat)? {
@@ -105,7 +106,7 @@ impl<'a> Location<'a> {
         Ok(total)
     }
 
-    /// Its data, copied where they are in several pieces.
+    /// Its data, copied where they are in several pieces. `Truncated` where one is not in the file.
     pub fn data(&self, file: &'a [u8], idat: Option<&'a [u8]>) -> Result<Cow<'a, [u8]>> {
         let total = self.len(file, idat)?;
         let mut pieces = self.pieces(file, idat)?;

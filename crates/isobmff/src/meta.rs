@@ -10,6 +10,7 @@ use crate::properties::{Associated, Properties};
 use crate::references::{Reference, Targets};
 use crate::{FourCc, MOST, items, location, references};
 
+/// Still pictures as items, with all that is said of them.
 #[derive(Clone, Debug)]
 pub struct Meta<'a> {
     file: &'a [u8],
@@ -25,6 +26,7 @@ pub struct Meta<'a> {
 }
 
 impl<'a> Meta<'a> {
+    /// The tables in a `meta` box. Of boxes that come twice the first one counts.
     pub(crate) fn read(file: &'a [u8], meta: &Atom<'a>) -> Result<Self> {
         let (_, _, cursor) = meta.full()?;
         let mut read = Self {
@@ -62,16 +64,17 @@ impl<'a> Meta<'a> {
         Ok(read)
     }
 
-    /// By their ids.
+    /// All items, sorted by their ids.
     pub fn items(&self) -> &[Item<'a>] {
         &self.items
     }
 
+    /// The item of that id.
     pub fn item(&self, id: u32) -> Option<&Item<'a>> {
         first(&self.items, id, |item| item.id)
     }
 
-    /// In the file's order, which is the one in which turns are made.
+    /// What is said of an item, in the file's order, which is the one in which turns and crops are made.
     pub fn properties(&self, id: u32) -> impl Iterator<Item = Result<Associated<'a>>> + '_ {
         self.properties.of(id)
     }
@@ -94,7 +97,7 @@ impl<'a> Meta<'a> {
         first(&self.locations, id, |location| location.id).ok_or(Error::Damaged("an item has no data"))
     }
 
-    /// The length of an item's data.
+    /// The length of an item's data in bytes. It fails as [`data`](Self::data) does.
     pub fn data_len(&self, id: u32) -> Result<usize> {
         self.location(id)?.len(self.file, self.idat)
     }
@@ -104,6 +107,12 @@ impl<'a> Meta<'a> {
         if self.location(id)?.is_in_pieces() { self.data_len(id) } else { Ok(0) }
     }
 
+    /// An item's data.
+    ///
+    /// # Errors
+    ///
+    /// `Damaged` where it has none, `Truncated` where they are not in the file. `Unsupported` where they are in
+    /// another file or item.
     pub fn data(&self, id: u32) -> Result<Cow<'a, [u8]>> {
         self.location(id)?.data(self.file, self.idat)
     }

@@ -11,22 +11,27 @@ use crate::samples::Samples;
 /// Tracks that a film may have.
 const MOST_TRACKS: usize = 64;
 
+/// The tracks of a `moov` box that are pictures.
 #[derive(Clone, Debug)]
 pub struct Movie<'a> {
+    /// In the file's order, sound and text left out.
     pub tracks: Vec<Track<'a>>,
 }
 
+/// A sequence of pictures of one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Track<'a> {
+    /// Its number, by which others refer to it.
     pub id: u32,
     /// `pict` of image sequences, `vide`, `auxv` for alpha, …
     pub handler: FourCc,
     /// To be shown.
     pub enabled: bool,
-    /// Of numbers with 16, the last column's with 30 bits behind the point.
+    /// How it is turned: fixed-point numbers with 16 fractional bits, those of the last column with 30.
     pub matrix: [i32; 9],
     /// Ticks a second, in which durations are.
     pub timescale: u32,
+    /// Its pictures.
     pub samples: Samples<'a>,
     /// The bodies of `tref` and `stsd`.
     references: &'a [u8],
@@ -38,12 +43,15 @@ pub struct Track<'a> {
 pub struct SampleEntry<'a> {
     /// `hvc1`, `hev1`, `av01`, …
     pub kind: FourCc,
+    /// Pixels across.
     pub width: u16,
+    /// Pixels down.
     pub height: u16,
     boxes: Boxes<'a>,
 }
 
 impl<'a> Movie<'a> {
+    /// The tracks in a `moov` box. More than 64 of them are `TooMuch`.
     pub(crate) fn read(file: &'a [u8], moov: &Atom<'a>) -> Result<Self> {
         let mut tracks = Vec::new();
         for atom in moov.children()? {
@@ -109,7 +117,7 @@ impl<'a> Track<'a> {
         Ok(atom.body.as_chunks().0.iter().any(|&id| u32::from_be_bytes(id) == track))
     }
 
-    /// By a sample's [`description`](crate::Sample::description), from 1 on.
+    /// How a sample is coded, by its [`description`](crate::Sample::description), which counts from 1 on.
     pub fn entry(&self, description: u32) -> Result<SampleEntry<'a>> {
         const NONE: Error = Error::Damaged("a sample has no description");
         let place = description.checked_sub(1).and_then(|place| usize::try_from(place).ok()).ok_or(NONE)?;

@@ -8,15 +8,18 @@ use crate::error::{Error, Result};
 use crate::hevc::HevcConfig;
 use crate::meta::{first, push};
 
+/// What a box in `ipco` or in a sample entry says of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Property<'a> {
-    /// `ispe`: before any turn.
+    /// `ispe`: the picture's size in pixels, before any turn.
     Size {
+        /// Pixels across.
         width: u32,
+        /// Pixels down.
         height: u32,
     },
-    /// `pixi`: the depth of each channel.
+    /// `pixi`: the bits of each channel.
     Depths(&'a [u8]),
     /// `colr` with numbers.
     Nclx(Nclx),
@@ -26,45 +29,59 @@ pub enum Property<'a> {
     Rotation(u8),
     /// `imir`: 0 turns top and bottom round, 1 left and right.
     Mirror(u8),
-    /// `clap`.
+    /// `clap`: the part of the picture that is shown.
     Crop(CleanAperture),
     /// `auxC`: what an auxiliary picture is, as a URN.
     Auxiliary(&'a [u8]),
+    /// `hvcC`.
     Hevc(HevcConfig<'a>),
+    /// `av1C`.
     Av1(Av1Config<'a>),
-    /// `pasp`.
+    /// `pasp`: width and height of a pixel, of which the quotient counts.
     PixelAspect {
+        /// The width, in any unit.
         horizontal: u32,
+        /// The height, in that unit.
         vertical: u32,
     },
     /// `lsel`: which spatial layer to show.
     Layer(u16),
-    /// `a1op`.
+    /// `a1op`: which operating point of AV1 to decode.
     OperatingPoint(u8),
+    /// Any other box.
     Other(Atom<'a>),
 }
 
 /// Coding-independent code points (ISO/IEC 23091-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nclx {
+    /// ColourPrimaries: 1 BT.709, 9 BT.2020, 12 Display P3.
     pub primaries: u16,
+    /// TransferCharacteristics: 1 BT.709, 13 sRGB, 16 PQ, 18 HLG.
     pub transfer: u16,
+    /// MatrixCoefficients: 0 RGB, 1 BT.709, 5 and 6 BT.601, 9 BT.2020.
     pub matrix: u16,
+    /// Samples have the full range, not the one of video.
     pub full_range: bool,
 }
 
-/// Fractions, by which only a part of the picture is to be shown. The offsets are those of the centres.
+/// The part of a picture that is shown, in fractions of pixels: numerator and denominator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanAperture {
+    /// Pixels across.
     pub width: (u32, u32),
+    /// Pixels down.
     pub height: (u32, u32),
+    /// From the picture's centre to the part's, to the right.
     pub horizontal: (i32, u32),
+    /// From the picture's centre to the part's, down.
     pub vertical: (i32, u32),
 }
 
 /// A property of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Associated<'a> {
+    /// What is said of the item.
     pub property: Property<'a>,
     /// Whoever does not know it must not show the item.
     pub essential: bool,
@@ -130,6 +147,7 @@ struct Association<'a> {
 }
 
 impl<'a> Properties<'a> {
+    /// The properties in an `iprp` box, and the associations of all `ipma` boxes there.
     pub fn read(iprp: &Atom<'a>) -> Result<Self> {
         let mut properties = Self::default();
         if let Some(ipco) = find(iprp.children()?, b"ipco")? {
@@ -147,6 +165,7 @@ impl<'a> Properties<'a> {
         Ok(properties)
     }
 
+    /// Those of an item, in the file's order. An item may have a property that is not there, which is `Damaged`.
     pub fn of(&self, id: u32) -> impl Iterator<Item = Result<Associated<'a>>> + '_ {
         let found = first(&self.associations, id, |association| association.id);
         let (numbers, wide) = found.map_or((Default::default(), false), |found| (found.numbers, found.wide));

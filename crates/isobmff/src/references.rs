@@ -6,11 +6,14 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::meta::push;
 
-/// From one item to others. These stay where they are.
+/// A reference from one item to others, whose ids stay where they are.
 #[derive(Clone, Copy, Debug)]
 pub struct Reference<'a> {
+    /// What the reference means.
     pub kind: FourCc,
+    /// The item that refers.
     pub from: u32,
+    /// The items that it refers to.
     pub to: Targets<'a>,
 }
 
@@ -42,16 +45,20 @@ pub fn read<'a>(iref: &Atom<'a>) -> Result<Vec<Reference<'a>>> {
 }
 
 impl<'a> Targets<'a> {
+    /// Of an item that refers to no other.
     pub const NONE: Self = Self { ids: &[], wide: false };
 
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.ids.len() / if self.wide { 4 } else { 2 }
     }
 
+    /// Are there none?
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
+    /// The id of target `i`.
     pub fn get(&self, i: usize) -> Option<u32> {
         if self.wide {
             self.ids.as_chunks().0.get(i).map(|&id| u32::from_be_bytes(id))
@@ -60,6 +67,7 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// All ids, in their order.
     pub fn iter(self) -> impl Iterator<Item = u32> + 'a {
         (0..self.len()).filter_map(move |i| self.get(i))
     }

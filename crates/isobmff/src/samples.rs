@@ -30,7 +30,9 @@ enum Chunks<'a> {
 /// A picture of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample<'a> {
+    /// Where its data begin in the file, in bytes.
     pub offset: u64,
+    /// Its data.
     pub data: &'a [u8],
     /// In ticks of the track.
     pub duration: u32,
@@ -41,6 +43,7 @@ pub struct Sample<'a> {
 }
 
 impl<'a> Samples<'a> {
+    /// The tables in an `stbl` box. Compact ones (`stz2`) are `Unsupported`.
     pub(crate) fn read(file: &'a [u8], stbl: &Atom<'a>) -> Result<Self> {
         let missing = Error::Damaged("a track lacks a sample table");
         let part = |kind: &FourCc| find(stbl.children()?, kind);
@@ -59,11 +62,14 @@ impl<'a> Samples<'a> {
         Ok(Self { file, count, size, sizes, chunks, runs, durations, sync })
     }
 
+    /// Samples of the track.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// From 0 on. Takes time as the tables are long.
+    /// Sample `i`, from 0 on. Takes time as the tables are long.
+    ///
+    /// `Damaged` where the tables do not have it, `Truncated` where its data are not in the file.
     pub fn get(&self, i: u32) -> Result<Sample<'a>> {
         if i >= self.count {
             return Err(Error::Damaged("a sample is not there"));
@@ -78,7 +84,7 @@ impl<'a> Samples<'a> {
         Ok(Sample { offset, data, duration: self.duration(i), sync, description })
     }
 
-    /// Which sample can be decoded first without others.
+    /// The number of the first sample that can be decoded without others, from 0 on. `Damaged` where there is none.
     pub fn first_sync(&self) -> Result<u32> {
         let Some(sync) = self.sync else { return Ok(0) };
         let first = sync.iter().map(|&number| u32::from_be_bytes(number)).min();

@@ -24,6 +24,7 @@ pub struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
+    /// From the place of `input` on, up to the next marker.
     pub fn new(input: &Input<'a>) -> Self {
         let Input { data, pos, marker, ended, .. } = *input;
         let at = if marker == 0 { pos } else { data.len() };
@@ -112,12 +113,14 @@ impl<'a> Bits<'a> {
         (self.acc >> (64 - n)) as u32
     }
 
+    /// Drops `n` bits, which have to be there.
     #[inline(always)]
     pub fn skip(&mut self, n: u32) {
         self.acc <<= n;
         self.count -= n;
     }
 
+    /// The next `n` bits, which have to be there.
     #[inline(always)]
     pub fn take(&mut self, n: u32) -> u32 {
         let bits = self.peek(n);
@@ -163,6 +166,7 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// `HUFF_EXTEND`: of `size` bits the lower half of the values is negative.
 #[inline(always)]
 pub fn extend(bits: i32, size: u32) -> i32 {
     if bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }

@@ -3,11 +3,14 @@
 
 use crate::markers::NATURAL;
 
+/// Bytes of a block: 64 coefficients of 16 bits.
 pub const BLOCK: usize = 128;
 
+/// One block in the store.
 pub struct Block<'a>(pub &'a mut [u8; BLOCK]);
 
 impl Block<'_> {
+    /// Coefficient `k` of the zigzag order.
     #[inline(always)]
     pub fn get(&self, k: usize) -> i16 {
         let at = 2 * k.min(63);
@@ -34,6 +37,7 @@ impl Block<'_> {
         present
     }
 
+    /// Puts a whole block into zigzag order.
     pub fn store(&mut self, rows: &[i16; 64]) {
         for (k, bytes) in self.0.as_chunks_mut().0.iter_mut().enumerate() {
             *bytes = rows[usize::from(NATURAL[k] & 63)].to_ne_bytes();

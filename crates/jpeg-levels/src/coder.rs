@@ -35,12 +35,14 @@ pub trait Coder<'a>: Sized {
 /// Counts units between restart markers.
 #[derive(Clone, Copy)]
 pub struct Restarts {
+    /// Units between restart markers; 0 for none.
     pub interval: u16,
     to_go: u16,
     number: u8,
 }
 
 impl Restarts {
+    /// The first marker is due after a whole interval.
     pub fn new(interval: u16) -> Self {
         Self { interval, to_go: interval, number: 0 }
     }
@@ -70,8 +72,11 @@ impl Restarts {
 /// Part of a block's coefficients, and of their bits.
 #[derive(Clone, Copy)]
 pub struct Band {
+    /// The first coefficient, in zigzag order.
     pub first: usize,
+    /// The last coefficient, in zigzag order.
     pub last: usize,
+    /// Low bits that are not known after the scan.
     pub low: u32,
     /// Bits are added to what is known.
     pub refines: bool,

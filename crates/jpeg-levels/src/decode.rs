@@ -22,17 +22,26 @@ use crate::{Env, Picture, Target, vectors};
 /// How often all blocks of a picture may be gone through. Encoders need some ten scans.
 const MOST_WORK: usize = 200;
 
+/// A picture to be decoded, with its headers read up to the first scan.
 pub struct Job<'j, 'a, 't> {
+    /// Behind the first scan's header.
     pub reader: Reader<'a>,
+    /// The frame header.
     pub frame: Frame,
+    /// The first scan's header.
     pub first: ScanHeader,
+    /// What the samples are.
     pub colour: Colour,
+    /// What the pixels become.
     pub output: Output,
+    /// Memory, and whether to go on.
     pub env: &'j Env<'j>,
+    /// Where they go.
     pub target: Target<'t>,
 }
 
 impl<'a> Job<'_, 'a, '_> {
+    /// Reads all scans. Where there is one with all components, pixels are made of it as it is read.
     pub fn run(mut self) -> Result<Picture> {
         let channels = self.output.channels(self.colour);
         let pixels = if is_single(&self.frame, &self.first) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+/// What everything that reads returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why there is no picture.
@@ -28,10 +29,13 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
+    /// SOF3 and SOF11.
     Lossless,
+    /// SOF5 to SOF7 and SOF13 to SOF15.
     Hierarchical,
-    /// Bits a sample.
+    /// Bits a sample that are not 8.
     Precision(u8),
+    /// Components that are not 1 to 4, or two where RGB is asked for.
     Components(u8),
     /// Sampling factors that are no whole multiples of each other.
     FractionalSampling,

@@ -6,41 +6,55 @@ use crate::error::{Error, Result, Unsupported};
 /// How the samples encode colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
+    /// One component.
     Grey,
     /// Two components, of which libjpeg does not know what they are.
     Unknown,
+    /// JFIF's YCbCr, of ITU-R BT.601 with full range.
     YCbCr,
+    /// Red, green and blue as they are.
     Rgb,
+    /// Inks as they are.
     Cmyk,
+    /// YCbCr of inverted inks, and black.
     Ycck,
 }
 
 /// How a component becomes as large as the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upsampling {
+    /// It is as large already.
     None,
-    /// Triangle filter, across, down, or both ways.
+    /// Twice as wide, by the triangle filter.
     Across,
+    /// Twice as high, by the triangle filter.
     Down,
+    /// Twice as wide and high, by the triangle filter.
     Both,
     /// Every sample so many times across and down.
     Repeat(usize, usize),
 }
 
+/// What a frame header says of a component, and what follows from it.
 #[derive(Clone, Debug)]
 pub struct Component {
+    /// By which scan headers name it.
     pub id: u8,
-    /// Blocks in a unit of all components, across and down.
+    /// Blocks in a unit of all components, across: 1 to 4.
     pub h: usize,
+    /// Blocks in a unit of all components, down: 1 to 4.
     pub v: usize,
     /// Number of its quantization table.
     pub table: u8,
-    /// Samples across and down, those that only fill up the last blocks not among them.
+    /// Samples across, those that only fill up the last blocks not among them.
     pub width: usize,
+    /// Samples down, those that only fill up the last blocks not among them.
     pub height: usize,
-    /// Blocks with at least one of these samples.
+    /// Blocks across with at least one of these samples.
     pub blocks_across: usize,
+    /// Blocks down with at least one of these samples.
     pub blocks_down: usize,
+    /// How it becomes as large as the picture.
     pub upsampling: Upsampling,
 }
 
@@ -56,16 +70,24 @@ impl Component {
     }
 }
 
+/// A frame header.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// Pixels of a row.
     pub width: usize,
+    /// Rows.
     pub height: usize,
+    /// In the file's order.
     pub components: Vec<Component>,
+    /// Scans have bands and bits of coefficients.
     pub progressive: bool,
+    /// Entropy coding is arithmetic, else Huffman's.
     pub arithmetic: bool,
     /// Rows of samples in a row of units: eight for each block.
     pub unit_rows: usize,
+    /// Units of all components in a row.
     pub units_across: usize,
+    /// Rows of them.
     pub units_down: usize,
 }
 
@@ -77,6 +99,7 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// By the header's marker, from SOF0 on. Lossless and hierarchical ones are refused.
     pub fn new(marker: u8) -> Result<Self> {
         match marker {
             0xc0 | 0xc1 | 0xc2 | 0xc9 | 0xca => {}
@@ -90,11 +113,14 @@ impl Kind {
 /// What the APP0 and APP14 segments say of the colours.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints {
+    /// There is a JFIF segment: three components are YCbCr.
     pub jfif: bool,
+    /// The transform of an Adobe segment: 0 none, 1 YCbCr, 2 YCCK.
     pub adobe: Option<u8>,
 }
 
 impl Frame {
+    /// Reads a frame header's segment, without its length. `None` where that was too short.
     pub fn read(kind: Kind, segment: Option<&[u8]>) -> Result<Self> {
         const SHORT: Error = Error::Damaged("frame header is too short");
         let segment = segment.ok_or(SHORT)?;
@@ -160,6 +186,7 @@ impl Frame {
         })
     }
 
+    /// `default_decompress_parms` of `jdapimin.c`.
     pub fn colour(&self, hints: Hints) -> Colour {
         let ids: Vec<u8> = self.components.iter().map(|c| c.id).collect();
         match (&ids[..], hints.adobe) {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 pub struct Spec {
     /// How many codes there are of each length from 1 to 16 bits.
     pub counts: [u8; 16],
+    /// In the order of their codes.
     pub symbols: [u8; 256],
 }
 
@@ -42,9 +43,10 @@ pub enum Next {
     Run(u32),
 }
 
+/// A table as it is decoded with: codes of up to [`LOOK`] bits are looked up at once.
 pub struct Table {
     look: [Entry; 1 << LOOK],
-    /// The same without further bits: length and symbol.
+    /// Length and symbol by the next bits, without the symbol's further bits.
     short: [(u8, u8); 1 << LOOK],
     /// The last code of each length; -1 where there is none.
     last: [i32; 18],

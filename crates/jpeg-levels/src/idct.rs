@@ -9,7 +9,7 @@ use pulp::bytemuck;
 use crate::block::{BLOCK, load};
 use crate::markers::Steps;
 
-/// Factors of 2^13.
+/// Constants of the transform times 2^13, by their names in `jidctint.c` (`FIX_0_298631336`).
 pub const F_0_298: i32 = 2446;
 pub const F_0_390: i32 = 3196;
 pub const F_0_541: i32 = 4433;
@@ -25,11 +25,13 @@ pub const F_3_072: i32 = 25172;
 
 /// Fractional bits that are dropped after the columns, and after the rows.
 pub const COLUMNS: i32 = 11;
+/// After the rows.
 pub const ROWS: i32 = 18;
 
 /// Quantization steps as they are multiplied with: the upper half of those above 32767 is lost.
 pub type Factors = [i16; 64];
 
+/// A component's steps as factors.
 pub fn factors(steps: Option<&Steps>) -> Factors {
     // A component without a scan is flat.
     steps.map_or([0; 64], |steps| steps.map(|s| s as i16))
@@ -44,6 +46,7 @@ pub fn run(blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], stride: us
     portable(blocks, factors, out, stride);
 }
 
+/// Blocks side by side, into eight rows of samples, in plain Rust. `stride`: samples from one row to the next.
 pub fn portable(blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], stride: usize) {
     for (x, block) in blocks.iter().enumerate() {
         let samples = match flat(block, factors) {

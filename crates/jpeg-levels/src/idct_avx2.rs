@@ -7,11 +7,13 @@ use std::arch::x86_64::__m256i;
 use crate::block::BLOCK;
 use crate::idct::*;
 
+/// Blocks side by side, into eight rows of samples.
 pub struct Run<'a> {
     pub simd: V3,
     pub blocks: &'a [[u8; BLOCK]],
     pub factors: &'a Factors,
     pub out: &'a mut [u8],
+    /// Samples from one row to the next.
     pub stride: usize,
 }
 

@@ -2,13 +2,19 @@
 
 use crate::error::{Error, Result};
 
+/// Start of image.
 pub const SOI: u8 = 0xd8;
+/// End of image.
 pub const EOI: u8 = 0xd9;
+/// The first of eight restart markers.
 pub const RST0: u8 = 0xd0;
 
+/// A file and a place in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
+    /// The whole file.
     pub data: &'a [u8],
+    /// What is read next.
     pub pos: usize,
     /// A marker that was met and not yet acted upon; 0 for none. The position is after it.
     pub marker: u8,
@@ -19,10 +25,12 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// From its beginning.
     pub fn new(data: &'a [u8]) -> Self {
         Self { data, pos: 0, marker: 0, ended: false, stray: false }
     }
 
+    /// The next byte. `None` at the end.
     #[inline]
     pub fn byte(&mut self) -> Option<u8> {
         let byte = *self.data.get(self.pos)?;
@@ -30,6 +38,7 @@ impl<'a> Input<'a> {
         Some(byte)
     }
 
+    /// The next two bytes, the high one first. `None` at the end.
     pub fn u16(&mut self) -> Option<u16> {
         Some(u16::from_be_bytes([self.byte()?, self.byte()?]))
     }

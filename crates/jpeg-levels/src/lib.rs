@@ -79,7 +79,8 @@ use markers::{Reader, ScanHeader};
 /// Where memory comes from, and whether to go on.
 #[derive(Clone, Copy)]
 pub struct Env<'e> {
-    /// So many zeros, or `None` where there is no memory for them.
+    /// Gives so many zero bytes, or `None` where there is no memory for them: then the work fails with
+    /// [`Error::OutOfMemory`].
     pub zeroed: &'e dyn Fn(usize) -> Option<Vec<u8>>,
     /// Asked at least once for each row of blocks; `false` ends the work with [`Error::Stopped`].
     pub go_on: &'e dyn Fn() -> bool,
@@ -100,6 +101,7 @@ fn zeroed(len: usize) -> Option<Vec<u8>> {
 }
 
 impl Env<'_> {
+    /// The bytes that are asked for. Memory of another length is taken for none.
     fn zeroed(&self, len: usize) -> Result<Vec<u8>> {
         (self.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))
     }
@@ -112,12 +114,15 @@ impl Env<'_> {
 /// A decoded picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
+    /// Pixels of a row.
     pub width: usize,
+    /// Rows.
     pub height: usize,
-    /// Bytes a pixel.
+    /// Bytes a pixel, as the [`Output`] says.
     pub channels: usize,
-    /// Row by row from the top, without padding. More memory may be reserved behind it.
+    /// `[height, width, channels]`, the top row first. More memory may be reserved behind it.
     pub pixels: Vec<u8>,
+    /// What was met on the way and gone over.
     pub warnings: Warnings,
 }
 
@@ -137,6 +142,14 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    /// Reads the headers up to the first scan.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NotJpeg`] where the bytes do not begin as a JPEG does
+    /// - [`Error::Truncated`] where they end before the first scan
+    /// - [`Error::Damaged`] or [`Error::Unsupported`] for a header that libjpeg refuses, or a kind that is not read
+    ///   here
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         let first = reader.next_scan()?;
@@ -150,15 +163,18 @@ impl<'a> Decoder<'a> {
         Ok(Self { reader, frame, first, colour })
     }
 
-    /// In pixels, at least 1. Pictures of more than 65500 are refused by [`decode`](Self::decode), as by libjpeg.
+    /// Pixels of a row, at least 1. Pictures of more than 65500 are refused by [`decode`](Self::decode), as by
+    /// libjpeg.
     pub fn width(&self) -> usize {
         self.frame.width
     }
 
+    /// Rows, at least 1 and at most 65535.
     pub fn height(&self) -> usize {
         self.frame.height
     }
 
+    /// How the samples encode colour, by libjpeg's rules (`default_decompress_parms` of `jdapimin.c`).
     pub fn colour(&self) -> Colour {
         self.colour
     }
@@ -194,11 +210,21 @@ impl<'a> Decoder<'a> {
     }
 
     /// The whole picture.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] or [`Error::Stopped`] where `env` says so. [`Error::TooManyScans`] for more work than
+    /// any encoder makes. [`Error::Damaged`] or [`Error::Unsupported`] for what libjpeg refuses in later headers.
+    ///
+    /// A file that ends early is no error here, but told in [`Picture::warnings`].
     pub fn decode(self, output: Output, env: &Env<'_>) -> Result<Picture> {
         self.job(output, env, Target::Picture)
     }
 
-    /// Hands rows of pixels out as they come: the number of the first one, and the bytes of some. The picture returned has no pixels.
+    /// Hands rows of pixels out as they come: the number of the first one, and the bytes of some whole rows. The
+    /// picture returned has no pixels.
+    ///
+    /// Fails as [`decode`](Self::decode) does, and with whatever `sink` fails with.
     pub fn decode_rows(
         self,
         output: Output,

@@ -33,15 +33,22 @@ pub type Steps = [u16; 64];
 /// Conditioning of arithmetic coding: bounds of DC differences, and the last of the low AC coefficients.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditioning {
+    /// Of each table, `L` and `U`.
     pub dc: [(u8, u8); 16],
+    /// Of each table, `Kx`.
     pub ac: [u8; 16],
 }
 
+/// What tables the file has defined so far, each kind by its numbers.
 #[derive(Clone)]
 pub struct Tables {
+    /// For quantization.
     pub steps: [Option<Steps>; 4],
+    /// Huffman's, for DC coefficients.
     pub dc: [Option<Box<Spec>>; 4],
+    /// Huffman's, for AC coefficients.
     pub ac: [Option<Box<Spec>>; 4],
+    /// For arithmetic coding, with its defaults.
     pub conditioning: Conditioning,
     /// Units between restarts; 0 for none.
     pub restart_interval: u16,
@@ -62,33 +69,44 @@ impl Default for Tables {
 /// A scan header.
 #[derive(Clone, Debug)]
 pub struct ScanHeader {
+    /// In the scan's order.
     pub components: Vec<ScanComponent>,
     /// First and last coefficient.
     pub band: (u8, u8),
-    /// Bits that are not known yet, before and after the scan.
+    /// Low bits that are not known before the scan.
     pub high: u8,
+    /// Low bits that are not known after it.
     pub low: u8,
 }
 
+/// A component in a scan.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanComponent {
     /// Its place in the frame header.
     pub index: usize,
+    /// Number of its table for DC coefficients.
     pub dc: u8,
+    /// Number of its table for AC coefficients.
     pub ac: u8,
 }
 
 /// What stands in a file up to the place that is read.
 #[derive(Clone)]
 pub struct Reader<'a> {
+    /// The place that is read.
     pub input: Input<'a>,
+    /// As they are at that place.
     pub tables: Tables,
+    /// On colour.
     pub hints: Hints,
+    /// Once its header has come.
     pub frame: Option<Frame>,
+    /// Of all so far.
     pub warnings: Warnings,
 }
 
 impl<'a> Reader<'a> {
+    /// From the start of the image on. [`Error::NotJpeg`] where there is none.
     pub fn new(data: &'a [u8]) -> Result<Self> {
         let mut input = Input::new(data);
         if (input.byte(), input.byte()) != (Some(0xff), Some(SOI)) {

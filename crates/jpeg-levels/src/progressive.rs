@@ -5,6 +5,7 @@ use crate::block::Block;
 use crate::coder::Band;
 use crate::huffman::{Next, Table};
 
+/// `decode_mcu_DC_first` of `jdphuff.c`. `last`: the component's DC coefficient before.
 #[inline(always)]
 pub fn dc_first(bits: &mut Bits, table: &Table, last: &mut i32, low: u32, mut block: Block<'_>) {
     bits.refill();
@@ -12,6 +13,7 @@ pub fn dc_first(bits: &mut Bits, table: &Table, last: &mut i32, low: u32, mut bl
     block.set(0, (*last << low) as i16);
 }
 
+/// `decode_mcu_DC_refine`: one more bit.
 #[inline(always)]
 pub fn dc_refine(bits: &mut Bits, low: u32, mut block: Block<'_>) {
     if bits.next_bit() {
@@ -19,6 +21,7 @@ pub fn dc_refine(bits: &mut Bits, low: u32, mut block: Block<'_>) {
     }
 }
 
+/// `decode_mcu_AC_first`. `end_run`: blocks to come without coefficients in this band.
 #[inline(always)]
 pub fn ac_first(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
     if *end_run > 0 {
@@ -54,6 +57,7 @@ fn blocks(bits: &mut Bits, size: u32) -> u32 {
     (1 << size) + bits.take(size)
 }
 
+/// `decode_mcu_AC_refine`: one more bit of known coefficients, and new ones between them.
 #[inline(always)]
 pub fn ac_refine(state: &mut Bits, table: &Table, band: Band, end_run: &mut u32, mut block: Block<'_>) {
     let mut bits = *state;

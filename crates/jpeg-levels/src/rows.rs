@@ -12,6 +12,7 @@ use crate::upsample;
 /// Samples beyond a line's pixels that an upsampling of four may write.
 const SPARE: usize = 16;
 
+/// Samples of one row of units, on their way to pixels.
 pub struct Rows<'f> {
     frame: &'f Frame,
     output: Output,
@@ -38,6 +39,7 @@ pub fn size(frame: &Frame) -> usize {
 }
 
 impl<'f> Rows<'f> {
+    /// Room for the rows, as much as [`size`] says.
     pub fn new(frame: &'f Frame, output: Output, colour: Colour, env: &Env<'_>) -> Result<Self> {
         let plane = |c: &Component| {
             let stride = 8 * c.h * frame.units_across;

@@ -12,15 +12,21 @@ use crate::store::Store;
 /// Blocks of one component in a unit of the scan.
 #[derive(Clone, Copy)]
 pub struct Slot {
+    /// The component's place in the frame header.
     pub index: usize,
+    /// Blocks across.
     pub h: usize,
+    /// Blocks down.
     pub v: usize,
 }
 
+/// What of a scan the order of its blocks depends on.
 pub struct Scan {
+    /// Its components, in the scan's order.
     pub slots: Vec<Slot>,
-    /// Units.
+    /// Units in a row.
     pub across: usize,
+    /// Rows of units.
     pub down: usize,
 }
 
@@ -28,6 +34,7 @@ pub struct Scan {
 const MOST_BLOCKS: usize = 10;
 
 impl Scan {
+    /// `per_scan_setup` of `jdinput.c`. More than ten blocks in a unit are refused, as there.
     pub fn new(frame: &Frame, header: &ScanHeader) -> Result<Self> {
         let slot = |index: usize| frame.components.get(index).map(|c| Slot { index, h: c.h, v: c.v });
         let mut slots: Vec<Slot> = header.components.iter().filter_map(|c| slot(c.index)).collect();

@@ -9,8 +9,10 @@ use crate::input::Input;
 use crate::markers::{NATURAL, Reader, ScanHeader};
 use crate::progressive::{ac_first, ac_refine, dc_first, dc_refine};
 
+/// The Huffman coder of one scan, sequential or progressive.
 pub struct Huffman<'a> {
     input: Input<'a>,
+    /// Of the segment that is read.
     pub bits: Bits<'a>,
     restarts: Restarts,
     /// The segment has ended before its blocks.
@@ -24,6 +26,7 @@ pub struct Huffman<'a> {
     slots: [(usize, usize); 4],
     dc: Vec<Box<Table>>,
     ac: Vec<Box<Table>>,
+    /// The scan's part of each block.
     pub band: Band,
     /// Blocks to come without new coefficients.
     pub end_run: u32,

@@ -14,7 +14,9 @@ pub type Known = [i8; 64];
 /// Known after a scan, and before it.
 #[derive(Clone, Copy)]
 pub struct Progress {
+    /// After the scan.
     pub now: Known,
+    /// Before it.
     pub before: Known,
 }
 
@@ -108,7 +110,7 @@ const MEANS_ALONE: [(usize, Window); 9] = [
     ]),
 ];
 
-/// The same where some are known.
+/// Weights of the means around, where some coefficients are known beside them: the first five are estimated.
 #[rustfmt::skip]
 const MEANS_AND_MORE: [(usize, Window); 5] = [
     (1, [
@@ -158,6 +160,7 @@ const MEAN: Window = [
     -2, -6, -8, -6, -2,
 ];
 
+/// What the smoothing of one picture needs.
 pub struct Smooth<'a> {
     frame: &'a Frame,
     steps: &'a [Option<Steps>],

@@ -9,7 +9,9 @@ use crate::block::BLOCK;
 use crate::error::Result;
 use crate::frame::Frame;
 
+/// Memory of coefficients, then pixels.
 pub struct Store {
+    /// All of it.
     pub bytes: Vec<u8>,
     /// Where the coefficients begin.
     start: usize,
@@ -33,6 +35,7 @@ pub fn size(frame: &Frame, pixels: usize) -> (usize, usize) {
 }
 
 impl Store {
+    /// `pixels`: bytes of a row of the picture.
     pub fn new(frame: &Frame, pixels: usize, env: &Env<'_>) -> Result<Self> {
         let (start, len) = size(frame, pixels);
         let mut offset = 0;

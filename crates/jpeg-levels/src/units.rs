@@ -21,6 +21,7 @@ pub struct Units {
 }
 
 impl Units {
+    /// Of a scan of all components. `steps`: for quantization, by component.
     pub fn new(scan: &Scan, steps: &[Option<Steps>]) -> Self {
         let mut len = 0;
         let mut parts = Vec::with_capacity(4);

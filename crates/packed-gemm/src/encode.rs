@@ -54,7 +54,7 @@ pub fn int8_with<'a, S: Simd>(_: S, x: &'a [f32], levels: i32, zero: i32, out: &
     int8_inline(x, levels, zero, out)
 }
 
-/// The same with the instructions of the caller.
+/// Integers as [`int8_with`] makes them, with the instructions of the caller.
 #[inline(always)]
 pub fn int8_inline(x: &[f32], levels: i32, zero: i32, out: &mut [u32]) -> f32 {
     let scales = scales(x, levels);
@@ -62,14 +62,14 @@ pub fn int8_inline(x: &[f32], levels: i32, zero: i32, out: &mut [u32]) -> f32 {
     scales.one
 }
 
-/// One for all values of a row.
+/// The scale of all values of a row. `levels`: the largest integer.
 #[pulp::with_simd(row_scales = Arch::new())]
 #[inline(always)]
 pub fn row_scales_with<S: Simd>(_: S, x: &[f32], levels: i32) -> Scales {
     scales(x, levels)
 }
 
-/// Some values with scales that are given.
+/// Integers of some values with scales that are given.
 #[pulp::with_simd(integers = Arch::new())]
 #[inline(always)]
 pub fn integers_with<'a, S: Simd>(_: S, x: &'a [f32], scales: &'a Scales, zero: i32, out: &'a mut [u32]) {

@@ -7,23 +7,26 @@ use pulp::Simd;
 use crate::math::{erf, multiply_add, times_sigmoid};
 use crate::tile::{COLUMNS, Sums};
 
+/// The function that follows a linear layer, value by value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activation {
+    /// Sums and bias as they are.
     #[default]
     None,
-    /// `x * sigmoid(1.702 x)`
+    /// `x * sigmoid(1.702 x)`, OpenAI's CLIP.
     QuickGelu,
-    /// `x * Phi(x)`, with the error function
+    /// `x * Phi(x)`, with the error function within 2e-7.
     Gelu,
-    /// The tanh approximation of GELU
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³)))`
     GeluTanh,
 }
 
-/// `activation(sums + bias)`.
+/// What is done to the sums of a product, while they are in the cache: `activation(sums + bias)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
-    /// `[n]`
+    /// `[n]`, one value a column of the product. Another length is a [`ShapeError`](crate::ShapeError).
     pub bias: Option<&'a [f32]>,
+    /// Follows the bias.
     pub activation: Activation,
 }
 
@@ -96,7 +99,7 @@ fn activate<S: Simd, const FUSED: bool, const ROUGH: bool>(simd: S, activation: 
     }
 }
 
-/// Adds as many values as there are. The loop over a whole panel's has a fixed length.
+/// Adds values to others, as many as both have. The loop over a whole panel's has a fixed length.
 #[inline(always)]
 pub(crate) fn add(to: &mut [f32], values: &[f32]) {
     match (to.as_mut_array::<COLUMNS>(), values.as_array::<COLUMNS>()) {

@@ -5,11 +5,12 @@ use std::ops::Range;
 use crate::rows::{BLOCK, LINE_BYTES};
 use crate::tile::TILE;
 
-/// What a word of a row holds.
+/// What a word of 32 bits of a row holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
+    /// One value.
     F32,
-    /// The same, a zero filling up an odd row: for weights in pairs of bf16 and kernels that cannot multiply those.
+    /// One value, and a zero more in an odd row: for weights in pairs of bf16 and kernels that cannot multiply those.
     EvenF32,
     /// Two bf16.
     Pairs,
@@ -18,6 +19,7 @@ pub enum Format {
 }
 
 impl Format {
+    /// Words that so many values from the beginning of a row take.
     pub fn words(self, values: usize) -> usize {
         match self {
             Self::F32 => values,
@@ -27,7 +29,7 @@ impl Format {
         }
     }
 
-    /// Parts of a row begin at multiples of so many values, a power of two.
+    /// Values of which parts of a row begin at multiples, a power of two.
     pub fn unit(self) -> usize {
         match self {
             Self::F32 => 1,
@@ -40,11 +42,14 @@ impl Format {
 /// Words of a cache line, which is a tile's row.
 pub const LINE: usize = LINE_BYTES / 4;
 
-/// `[m, k]` values.
+/// Where the `[m, k]` values of rows are.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
+    /// What a word holds.
     pub format: Format,
+    /// Rows.
     pub m: usize,
+    /// Values of a row.
     pub k: usize,
     /// Lines of 16 rows lie one below the other as AMX reads them, `[ceil(m / 16), ceil(words / 16), 16, 16]` words, what
     /// fills up a row being zero; else it is `[m, words]`.
@@ -58,6 +63,7 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// `tiled` and `scaled_by_row` as the fields of these names say.
     pub fn new(format: Format, m: usize, k: usize, tiled: bool, scaled_by_row: bool) -> Self {
         let words = format.words(k);
         let stride = if tiled { words.next_multiple_of(LINE) } else { words };

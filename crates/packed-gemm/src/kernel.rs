@@ -13,11 +13,11 @@ pub enum Kernel {
     Avx2,
     /// x86-64-v4: with AVX-512 F, BW, CD, DQ and VL.
     Avx512,
-    /// The same with AVX-512 VNNI.
+    /// x86-64-v4 with AVX-512 VNNI, which adds up products of four integers.
     Avx512Vnni,
-    /// The same with AVX-512 BF16, too.
+    /// x86-64-v4 with AVX-512 VNNI and BF16, which adds up products of pairs of bf16.
     Avx512Bf16,
-    /// The same with AMX for bf16 and int8, on Linux.
+    /// All of these with AMX for bf16 and int8, on Linux: products of tiles of 16 × 64 bytes.
     Amx,
 }
 
@@ -43,6 +43,7 @@ impl Kernel {
         })
     }
 
+    /// In lower case, as [`VARIABLE`] and [`Kernel::from_str`] take it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -73,7 +74,7 @@ impl Kernel {
         }
     }
 
-    /// Has it instructions for pairs of bf16?
+    /// Are there instructions for pairs of bf16?
     pub fn has_bf16(self) -> bool {
         matches!(self, Self::Avx512Bf16 | Self::Amx)
     }
@@ -96,7 +97,7 @@ impl Kernel {
         matches!(self, Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx)
     }
 
-    /// Does it read tiles of 16 rows?
+    /// Does it read tiles of 16 rows? Rows are then stored as tiles, for AMX alone.
     pub(crate) fn has_tiles(self) -> bool {
         self == Self::Amx
     }
@@ -127,6 +128,7 @@ impl fmt::Display for Kernel {
 impl FromStr for Kernel {
     type Err = String;
 
+    /// By [`Kernel::name`]. The error lists the names.
     fn from_str(name: &str) -> Result<Self, String> {
         let names = Self::ALL.map(Self::name).join(", ");
         let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
@@ -134,6 +136,7 @@ impl FromStr for Kernel {
     }
 }
 
+/// By CPUID, asked once.
 #[cfg(target_arch = "x86_64")]
 fn is_intel() -> bool {
     static IS_INTEL: OnceLock<bool> = OnceLock::new();

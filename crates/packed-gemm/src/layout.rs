@@ -12,6 +12,7 @@ const ROWS_INT8: usize = 48;
 /// What becomes of each part of a job's panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
+    /// As it is: nothing is copied.
     Stored,
     /// From bf16 to f32, `[2 * steps, 64]`
     Unpacked,
@@ -24,6 +25,7 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// What is fastest for a job of so many `rows`.
     pub fn of(operands: &Operands, rows: usize, kernel: Kernel) -> Self {
         match operands {
             Operands::F32 { .. } if rows >= ROWS && kernel == Kernel::Avx2 => Self::Narrow,
@@ -37,12 +39,12 @@ impl Layout {
         }
     }
 
-    /// Of a part, at most.
+    /// Steps of a part, at most: half as many where there is a copy of it.
     pub fn steps(self) -> usize {
         if self == Self::Stored { STEPS } else { STEPS / 2 }
     }
 
-    /// Words that a part of so many steps takes.
+    /// Words that a copy of a part of so many steps takes.
     pub fn words(self, steps: usize) -> usize {
         match self {
             Self::Stored => 0,
@@ -52,12 +54,13 @@ impl Layout {
         }
     }
 
-    /// Numbers that are kept of it besides.
+    /// Numbers that are kept of the copy besides.
     pub fn places(self, steps: usize) -> usize {
         if self == Self::Groups { Groups::most(steps) + PARTS * steps.div_ceil(QUADS) } else { 0 }
     }
 
-    /// `room` and `places`: at least as many as the part takes.
+    /// Lays a part out anew, and gives the operands that read the copy. `room` and `places`: at least as many as the
+    /// part takes.
     #[allow(unsafe_code)]
     pub fn apply<'a>(self, operands: Operands<'a>, room: &'a mut [f32], places: &'a mut [usize]) -> Operands<'a> {
         match (self, operands) {

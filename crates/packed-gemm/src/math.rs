@@ -43,7 +43,7 @@ pub fn exp2<S: Simd, const FUSED: bool, const ROUGH: bool>(simd: S, x: S::f32s) 
     exp2_between::<S, FUSED>(simd, x)
 }
 
-/// The same, but that a NaN may be lost.
+/// `2^x`, as [`exp2`] gives it, but that a NaN may be lost.
 #[inline(always)]
 fn exp2_unless_nan<S: Simd, const FUSED: bool, const ROUGH: bool>(simd: S, x: S::f32s) -> S::f32s {
     if ROUGH && let Some(power) = rough_exp2(simd, x) {
@@ -53,9 +53,7 @@ fn exp2_unless_nan<S: Simd, const FUSED: bool, const ROUGH: bool>(simd: S, x: S:
     exp2_between::<S, FUSED>(simd, x)
 }
 
-/// The same for -126 to 126.
-///
-/// The nearest power of two times a polynomial on [-1/2, 1/2] (Cephes, `exp2f.c`).
+/// `2^x` for `x` of -126 to 126: the nearest power of two times a polynomial on [-1/2, 1/2] (Cephes, `exp2f.c`).
 #[inline(always)]
 fn exp2_between<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
     // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
@@ -72,7 +70,8 @@ fn exp2_between<S: Simd, const FUSED: bool>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(p, power)
 }
 
-/// The same value, if that is its type: what only one kind of vectors has is compiled for that kind alone.
+/// A value as one of another type, if that is its type: what only one kind of vectors has is compiled for that kind
+/// alone.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn same<T: 'static, U: Copy + 'static>(x: T) -> Option<U> {

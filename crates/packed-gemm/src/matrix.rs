@@ -27,6 +27,7 @@ const MIN_ROWS: usize = 48;
 /// The number format of a packed matrix. Sums are f32 in every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
+    /// 32 bits a weight: the sums differ from an exact product's by rounding alone.
     F32,
     /// Half the bytes, 8 bits of mantissa; processors that multiply it round the left-hand side to it too.
     Bf16,
@@ -37,7 +38,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Of one weight.
+    /// Bits of one weight. Scales and sums of integers come on top.
     pub fn bits(self) -> usize {
         match self {
             Self::F32 => 32,
@@ -47,7 +48,7 @@ impl Precision {
     }
 }
 
-/// `W` of shape `[n, k]`, packed.
+/// `W` of shape `[n, k]`, packed for products `x Wᵀ`. A clone shares the bytes.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
     precision: Precision,
@@ -60,8 +61,11 @@ pub struct PackedMatrix {
 /// Lengths that do not belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeError {
+    /// Of what the length is.
     pub(crate) what: &'static str,
+    /// The length that was given.
     pub(crate) given: usize,
+    /// The length that would fit.
     pub(crate) expected: usize,
 }
 
@@ -74,7 +78,9 @@ impl fmt::Display for ShapeError {
 impl std::error::Error for ShapeError {}
 
 impl PackedMatrix {
-    /// Packs `weights`, `[n, k]` row-major.
+    /// Packs `weights`, `[n, k]` row-major, as checkpoints have them.
+    ///
+    /// Fails where they are not `n * k`, or there are none.
     pub fn pack(precision: Precision, weights: &[f32], n: usize, k: usize) -> Result<Self, ShapeError> {
         check("number of weights", weights.len(), n.saturating_mul(k))?;
         let words = Self::packed_bytes(precision, n, k)? / 4;
@@ -90,7 +96,7 @@ impl PackedMatrix {
         Ok(Self { precision, panels, n, k })
     }
 
-    /// How many bytes a packed matrix has.
+    /// How many bytes a packed matrix has. Fails where `n` or `k` is zero, or the bytes are no number.
     pub fn packed_bytes(precision: Precision, n: usize, k: usize) -> Result<usize, ShapeError> {
         let bytes = pack::panel_words(precision, k)
             .and_then(|words| n.div_ceil(COLUMNS).checked_mul(words)?.checked_mul(4))
@@ -98,20 +104,22 @@ impl PackedMatrix {
         bytes.ok_or(ShapeError { what: "number of columns or rows", given: n.min(k), expected: 1 })
     }
 
+    /// The packed words, little-endian, to be stored and mapped again.
     pub fn as_bytes(&self) -> &Bytes {
         &self.panels
     }
 
+    /// The format of the weights.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Columns of the product.
+    /// Columns of the product, `n`.
     pub fn outputs(&self) -> usize {
         self.n
     }
 
-    /// Columns of the left-hand side.
+    /// Columns of the left-hand side, `k`.
     pub fn inputs(&self) -> usize {
         self.k
     }
@@ -128,9 +136,15 @@ impl PackedMatrix {
         Some(Self { panels, n: columns.len(), ..*self })
     }
 
-    /// `epilogue(x Wᵀ)`, `[m, n]` row-major.
+    /// `epilogue(x Wᵀ)`, `[m, n]` row-major in f32, for `x` of `[m, k]`.
     ///
     /// The sums do not depend on `m` nor on the number of threads.
+    ///
+    /// Fails where `x` is of another width or precision, or the bias of another length.
+    ///
+    /// # Panics
+    /// With [`OutOfMemory`](crate::OutOfMemory) where there is no memory for the product. A loop that
+    /// [`watched`](crate::watched) ends leaves by a panic, too.
     #[allow(unsafe_code)]
     pub fn multiply(&self, team: &Team, x: &Rows, epilogue: &Epilogue) -> Result<Vec<f32>, ShapeError> {
         self.check(x, epilogue)?;
@@ -147,7 +161,9 @@ impl PackedMatrix {
         Ok(out)
     }
 
-    /// Adds the product to what is there, `[m, n]`: a residual connection.
+    /// Adds the product to what is there, `[m, n]` row-major: a residual connection.
+    ///
+    /// Fails as [`PackedMatrix::multiply`] does, and where `out` has another length.
     pub fn add_to(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &mut [f32]) -> Result<(), ShapeError> {
         self.check(x, epilogue)?;
         check("number of values to add to", out.len(), x.len() * self.n)?;
@@ -155,8 +171,11 @@ impl PackedMatrix {
         Ok(())
     }
 
-    /// The same as the left-hand side of another product, whose precision and kernel `out` has. Where that rounds, activations
-    /// may be off by 2e-4 of themselves before.
+    /// Makes `epilogue(x Wᵀ)` the left-hand side of another product, whose precision and kernel `out` has. It becomes
+    /// `[m, n]`.
+    ///
+    /// Where that rounds, activations may be off by 2e-4 of themselves before. It fails and panics as
+    /// [`PackedMatrix::multiply`] does.
     pub fn multiply_to_rows(
         &self,
         team: &Team,
@@ -214,6 +233,7 @@ impl PackedMatrix {
         }
     }
 
+    /// The rows of `x` from one on and one panel, as the kernel reads them.
     fn operands<'a>(&self, x: &'a Rows, from: usize, panel: &'a [u32]) -> Operands<'a> {
         let ((words, scales), shape) = (x.from(from), x.shape());
         let stride = shape.stride;
@@ -257,6 +277,7 @@ impl AsRef<[u8]> for Words {
     }
 }
 
+/// The error of a length that is not the expected one.
 pub fn check(what: &'static str, given: usize, expected: usize) -> Result<(), ShapeError> {
     if given == expected { Ok(()) } else { Err(ShapeError { what, given, expected }) }
 }

@@ -10,7 +10,9 @@ use crate::tile::{COLUMNS, Sums};
 
 /// `[m, n]`, which several threads fill, each its own part.
 pub enum Output<'a> {
+    /// A matrix in f32.
     Values(Values<'a>),
+    /// The left-hand side of another product, rounded for it.
     Rows(Writer<'a>),
 }
 
@@ -72,10 +74,12 @@ pub struct Values<'a> {
 unsafe impl Sync for Values<'_> {}
 
 impl<'a> Values<'a> {
+    /// `values`: `[m, n]`, each of which is written once.
     pub fn unwritten(values: &'a mut [MaybeUninit<f32>], n: usize) -> Self {
         Self { values: values.as_mut_ptr().cast(), m: values.len() / n, n, add: false, lifetime: PhantomData }
     }
 
+    /// `values`: `[m, n]`, to each of which a sum is added.
     pub fn to_add_to(values: &'a mut [f32], n: usize) -> Self {
         Self { values: values.as_mut_ptr(), m: values.len() / n, n, add: true, lifetime: PhantomData }
     }

@@ -6,7 +6,7 @@ use crate::matrix::Precision;
 use crate::rows::{Aligned, BLOCK, LINE_BYTES};
 use crate::tile::{COLUMNS, QUADS};
 
-/// Words of a panel.
+/// Words of a panel of 64 columns, each of `k` weights. `None` where that is no number.
 pub fn panel_words(precision: Precision, k: usize) -> Option<usize> {
     let per_column = match precision {
         Precision::F32 => Some(k),
@@ -17,7 +17,7 @@ pub fn panel_words(precision: Precision, k: usize) -> Option<usize> {
     per_column?.checked_mul(COLUMNS)
 }
 
-/// `words`: of the whole packed matrix.
+/// Packs `weights`, `[n, k]` row-major. `words`: of the whole packed matrix.
 pub fn pack(precision: Precision, weights: &[f32], k: usize, words: usize) -> Aligned<u32> {
     let mut out = Aligned::new(LINE_BYTES);
     out.resize(words, 0u32);

@@ -4,11 +4,13 @@ use crate::encode::bf16;
 use crate::kernel::Kernel;
 use crate::layout::halves;
 
-/// Rows of the left-hand side.
+/// Rows of the left-hand side: as many as share each vector of the right-hand side that is read.
 pub const PAIR_ROWS: usize = 4;
 
-/// `out = weights matrix` for the first `columns` columns, a multiple of 16: `weights` are rows of pairs, as many as `matrix`,
-/// `[pairs, width]`, has: the pairs of one column below each other. `out`: `[4, width]`.
+/// `out = weights matrix` for the first `columns` columns, a multiple of 16.
+///
+/// `weights` are rows of pairs of bf16, as many as `matrix`, `[pairs, width]`, has: the pairs of one column below
+/// each other. `out` is `[4, width]` in f32.
 ///
 /// # Panics
 /// If lengths do not fit, or this machine cannot run `kernel`.
@@ -41,7 +43,9 @@ pub fn multiply_pairs(
     }
 }
 
-/// Values as pairs, to the nearest; a zero fills up the last one. Those below the smallest normal one may become zero.
+/// Rounds values to pairs of bf16, to the nearest, ties to even. A zero fills up the last pair.
+///
+/// Values below the smallest normal one may become zero.
 ///
 /// # Panics
 /// If lengths do not fit, or this machine cannot run `kernel`.

@@ -20,6 +20,7 @@ const LONGEST: usize = 1 << 15;
 /// Memory that begins at a cache line: a vector that crosses one costs two reads.
 pub type Aligned<T> = AVec<T, ConstAlign<LINE_BYTES>>;
 
+/// Bytes of a cache line, and of a row of an AMX tile.
 pub const LINE_BYTES: usize = 64;
 
 /// `x` of shape `[m, k]`, rounded to a precision for a kernel. Made by what comes before the product (a norm, attention,
@@ -53,7 +54,8 @@ impl Rows {
         Self { precision, kernel, to_read: false, shape, words: Aligned::new(LINE_BYTES), scales: Vec::new() }
     }
 
-    /// The same, for something else than a product to read: as pairs wherever the kernel has instructions for those.
+    /// No rows yet, for something else than a product to read: as pairs wherever the kernel has instructions for
+    /// those.
     ///
     /// # Panics
     /// If this machine cannot run `kernel`.
@@ -70,10 +72,12 @@ impl Rows {
         self.to_read
     }
 
+    /// The precision of the matrices that these rows are multiplied with.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
+    /// The kernel that they are written for, and multiplied by.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
@@ -83,16 +87,17 @@ impl Rows {
         4 * (self.words.capacity() + self.scales.capacity())
     }
 
-    /// m
+    /// Rows that there are, `m`.
     pub fn len(&self) -> usize {
         self.shape.m
     }
 
+    /// Are there no rows?
     pub fn is_empty(&self) -> bool {
         self.shape.m == 0
     }
 
-    /// k
+    /// Values of a row, `k`.
     pub fn width(&self) -> usize {
         self.shape.k
     }
@@ -110,7 +115,7 @@ impl Rows {
         });
     }
 
-    /// Becomes the rows of `x`, `[m, k]`.
+    /// Becomes the rows of `x`, `[m, k]` row-major. Fails where `x` has no whole rows.
     pub fn copy_from(&mut self, team: &Team, x: &[f32], k: usize) -> Result<(), ShapeError> {
         let m = x.len() / k.max(1);
         check("length of the left-hand side", x.len(), m * k)?;
@@ -178,7 +183,10 @@ impl Rows {
         prefetch_values(self.words.as_ptr(), &self.shape, row, column, count);
     }
 
-    /// Values `column..` of a row, as they were rounded.
+    /// Reads values of a row from `column` on, as many as `out` has, as they were rounded.
+    ///
+    /// # Panics
+    /// If they are not there.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub fn read(&self, row: usize, column: usize, out: &mut [f32]) {
@@ -275,6 +283,7 @@ impl Rows {
         }
     }
 
+    /// Where the values lie.
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -292,6 +301,7 @@ fn turns(team: &Team, m: usize, k: usize, rows: impl Fn(std::ops::Range<usize>) 
     team.for_each(m.div_ceil(some), |turn| rows(turn * some..m.min((turn + 1) * some)));
 }
 
+/// Asks for the cache line at `at`, which may be any address.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[allow(unsafe_code)]
@@ -301,10 +311,11 @@ pub fn prefetch<T>(at: *const T) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
 }
 
+/// Elsewhere the processor's own prefetching has to do.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn prefetch<T>(_: *const T) {}
 
-/// Of rows whose words begin there.
+/// Asks for values of a row, of rows whose words begin at `words`.
 #[inline(always)]
 fn prefetch_values(words: *const u32, shape: &Shape, row: usize, column: usize, count: usize) {
     let end = (column + count).min(shape.k);
@@ -350,7 +361,7 @@ impl Writer<'_> {
         }
     }
 
-    /// To bf16 or integers?
+    /// Are the rows bf16 or integers?
     #[inline(always)]
     pub fn rounds(&self) -> bool {
         matches!(self.shape.format, Format::Pairs | Format::Quads)
@@ -369,7 +380,13 @@ impl Writer<'_> {
         self.store_by::<false>(row, column, values);
     }
 
-    /// The same, `INLINE`: with the instructions of the caller and not by a call that looks for the best ones.
+    /// Writes columns `column..` of a row, which begin at a multiple of the format's unit and end at another or with
+    /// the row.
+    ///
+    /// `INLINE`: with the instructions of the caller and not by a call that looks for the best ones.
+    ///
+    /// # Panics
+    /// If the columns are not there, or do not begin and end so.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub fn store_by<const INLINE: bool>(&self, row: usize, column: usize, values: &[f32]) {

@@ -67,14 +67,17 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Team {
-    /// The calling thread and `threads - 1` helpers.
+    /// The calling thread and `threads - 1` helpers. Fails where the system makes no more threads.
     pub fn new(threads: usize) -> std::io::Result<Self> {
         let team = Self::resting(threads)?;
         team.call_helpers();
         Ok(team)
     }
 
-    /// The same, where the calling thread is alone until [`Team::call_helpers`]: somebody else needs the processors.
+    /// The calling thread, which is alone until [`Team::call_helpers`], and `threads - 1` helpers that sleep:
+    /// somebody else needs the processors.
+    ///
+    /// Fails where the system makes no more threads.
     pub fn resting(threads: usize) -> std::io::Result<Self> {
         let mut team = Self::solo();
         for i in 1..threads {
@@ -107,12 +110,12 @@ impl Team {
         Self { shared: Arc::new(shared), helpers: Vec::new(), busy: AtomicBool::new(false) }
     }
 
-    /// Those that rest are among them.
+    /// The calling thread and its helpers, those that rest among them.
     pub fn threads(&self) -> usize {
         self.helpers.len() + 1
     }
 
-    /// Those that a loop would have now: one, where a turn of another loop asks.
+    /// Threads that a loop would have now: one, where a turn of another loop asks.
     pub fn free_threads(&self) -> usize {
         if self.busy.load(Ordering::Acquire) { 1 } else { self.threads() }
     }
@@ -123,8 +126,12 @@ impl Team {
         self.shared.notify();
     }
 
-    /// Runs `body` for 0, 1, ... `count - 1`, each once, in any order, and returns when all are done. A panic in one
-    /// goes on here. The calling thread [looks up](look) before each of its turns, and while it waits.
+    /// Runs `body` for 0, 1, ... `count - 1`, each once, in any order, and returns when all are done.
+    ///
+    /// The calling thread [looks up](look) before each of its turns, and while it waits.
+    ///
+    /// # Panics
+    /// Where a turn does: its panic goes on here, and no other turn is begun.
     pub fn for_each(&self, count: usize, body: impl Fn(usize) + Sync) {
         if count < 2 {
             look();
@@ -140,8 +147,10 @@ impl Team {
         self.lead(count, &mut || true, &mine, &theirs, leaves);
     }
 
-    /// As [`Team::for_each`], where the calling thread asks `go_on` before each of its own turns: after `false` no other turn is
-    /// begun. Returns when all that were begun are done, also when `go_on` panics.
+    /// Runs `body` for 0, 1, ... `count - 1`, on all threads. The calling one asks `go_on` before each of its own
+    /// turns: after `false` no other turn is begun.
+    ///
+    /// Returns when all that were begun are done, also when `go_on` panics.
     pub fn for_each_while(&self, count: usize, mut go_on: impl FnMut() -> bool, body: impl Fn(usize) + Sync) {
         self.lead(count, &mut go_on, &body, &body, &|| ());
     }

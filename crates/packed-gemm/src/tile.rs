@@ -31,22 +31,29 @@ pub type Sums = [[f32; COLUMNS]];
 
 /// A panel's share of the product for some rows.
 pub struct Job<'a> {
+    /// The left-hand side from the first row on, and the whole panel.
     pub operands: Operands<'a>,
     /// Words that this thread is likely to need after this job.
     pub ahead: &'a [u32],
     /// The first row, of which `operands` has the values, and how many there are.
     pub row: usize,
+    /// Rows of the product.
     pub rows: usize,
     /// First column of the panel, and how many of its 64 there are.
     pub column: usize,
+    /// Columns of the panel that the product has: 64 but for the last panel.
     pub width: usize,
+    /// What follows the sums.
     pub epilogue: &'a Epilogue<'a>,
+    /// The whole product, of which a job writes its own rows and columns.
     pub out: &'a Output<'a>,
 }
 
 /// Some steps of the sums of a job.
 pub struct Part<'a> {
+    /// Whose sums these are.
     pub job: &'a Job<'a>,
+    /// Those of the part's steps alone.
     pub operands: Operands<'a>,
     /// Words that are needed next, to be fetched from memory meanwhile.
     pub ahead: &'a [u32],
@@ -81,10 +88,12 @@ pub enum Operands<'a> {
     Int8(Int8<'a>),
 }
 
-/// `[64 / width, steps, width]`, width being 64 or 16.
+/// Weights of 64 columns, `[64 / width, steps, width]`.
 #[derive(Clone, Copy)]
 pub struct Panel<'a, T> {
+    /// Words or values of all steps.
     pub values: &'a [T],
+    /// 64 as a panel is stored, 16 where it was laid out anew.
     pub width: usize,
 }
 
@@ -94,6 +103,7 @@ impl<'a, T> Panel<'a, T> {
         Self { values, width: COLUMNS }
     }
 
+    /// Steps that it has, of one word a column.
     pub fn steps(self) -> usize {
         self.values.len() / COLUMNS
     }
@@ -109,12 +119,15 @@ impl<'a, T> Panel<'a, T> {
 pub struct Int8<'a> {
     /// `[m, quads]`: integers around `levels + 1`
     pub x: &'a [u32],
+    /// Words from one row of `x` to the next.
     pub stride: usize,
+    /// The largest integer of `x`.
     pub levels: i32,
     /// `[m, blocks]`: what an integer of a block of 64 stands for; or `[m, 1]`, of the whole row
     pub scales: &'a [f32],
+    /// Scales from one row to the next.
     pub scale_stride: usize,
-    /// The same of each column.
+    /// What an integer of each column of the product stands for.
     pub column_scales: &'a [f32; COLUMNS],
     /// For each block: `[64]` sums of its weights, negative, then `[16, 64]` words, fewer in the last.
     pub panel: &'a [u32],
@@ -152,9 +165,10 @@ pub struct Groups<'a> {
 }
 
 impl Groups<'_> {
+    /// Words of a group: sums that it begins with, and its quads, for 16 columns.
     pub const WORDS: usize = (1 + GROUP) * NARROW;
 
-    /// So many for a panel at most.
+    /// Groups of a panel of so many quads, at most.
     pub fn most(quads: usize) -> usize {
         (PARTS * quads.div_ceil(GROUP) * 5).div_ceil(4)
     }
@@ -332,8 +346,10 @@ impl Part<'_> {
         &self.ahead[len * block / blocks..len * (block + 1) / blocks]
     }
 
-    /// The same of a tile of [`ROWS`]. Of few tiles that are as wide as the panel the last one fetches: the others have the
-    /// panel itself to wait for. (Narrower ones wait for its parts, each of them.)
+    /// What a tile of [`ROWS`] is to fetch. Of few tiles that are as wide as the panel the last one fetches: the
+    /// others have the panel itself to wait for.
+    ///
+    /// Narrower ones wait for its parts, each of them.
     #[inline(always)]
     pub fn ahead_of_tile<S: Simd>(&self, _: S, tile: usize, tiles: usize) -> &[u32] {
         match tiles {

@@ -12,7 +12,10 @@ thread_local! {
     static WATCH: Cell<Option<*const dyn Fn()>> = const { Cell::new(None) };
 }
 
-/// Runs `work`, in which this thread calls `ask` at every [`look`].
+/// Runs `work`, in which this thread calls `ask` at every [`look`]. Where `ask` panics, the panic goes through `work`
+/// and on.
+///
+/// Calls may be nested: the inner one counts as long as it runs.
 #[allow(unsafe_code)]
 pub fn watched<R>(ask: &dyn Fn(), work: impl FnOnce() -> R) -> R {
     // SAFETY: only the lifetime changes. The pointer is taken away again when this function is left, by a panic, too.
@@ -22,7 +25,10 @@ pub fn watched<R>(ask: &dyn Fn(), work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Calls what this thread is watched by, if it is. That may leave by a panic.
+/// Calls what this thread is [`watched`] by, if it is.
+///
+/// # Panics
+/// Where that leaves by a panic, to end the work.
 #[inline]
 #[allow(unsafe_code)]
 pub fn look() {
@@ -35,6 +41,7 @@ pub fn look() {
 /// What a loop leaves with where the system refuses it memory: a panic's payload, as its results have no place for it.
 #[derive(Clone, Copy, Debug)]
 pub struct OutOfMemory {
+    /// What the loop has asked for.
     pub bytes: usize,
 }
 

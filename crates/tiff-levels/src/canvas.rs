@@ -10,14 +10,19 @@ use crate::ycbcr;
 /// Planes that are looked at, at most.
 pub const PLANES: usize = 4;
 
+/// The picture, as far as it is decoded.
 pub struct Canvas {
+    /// `[height, width, 3]`.
     pub pixels: Vec<u8>,
+    /// Pixels of a row.
     pub width: usize,
+    /// What makes levels of samples.
     pub to_rgb: ToRgb,
 }
 
 impl Canvas {
-    /// A row of a chunk, from the chunk's column on.
+    /// Makes levels of a row of a chunk, in row `y` of the picture from column `x` on. `rows`: its samples, of each
+    /// plane that is decoded.
     pub fn row(&mut self, x: usize, y: usize, columns: usize, rows: &[&[u8]]) {
         let start = y * self.width + x;
         if let Some(out) = self.pixels.as_chunks_mut::<3>().0.get_mut(start..start + columns) {
@@ -51,6 +56,7 @@ pub fn rows_of_planes(
     Ok(())
 }
 
+/// Hands on the rows of a chunk whose chroma is subsampled: `blocks` are the luma of a block, then its two chromas.
 pub fn blocks_to_rows(
     source: Source<'_, '_>,
     chunk: &Chunk,

@@ -6,18 +6,24 @@ use crate::error::{Error, Result, Unsupported};
 /// How fax is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
-    /// Rows begin at whole bytes, or at pairs of them.
+    /// Modified Huffman: each row by itself.
     Rle {
+        /// Rows begin at pairs of bytes.
         pairs: bool,
     },
+    /// ITU-T T.4, rows by themselves or by the row before.
     Group3 {
+        /// Some rows are coded by the one before.
         two_dimensions: bool,
     },
+    /// ITU-T T.6, each row by the one before.
     Group4,
 }
 
+/// How strips and tiles are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
+    /// Not at all: Pillow reads these itself. All others are libtiff's.
     None,
     Fax(Coding),
     Lzw,
@@ -30,6 +36,7 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// By the tag, 1 without one. Numbers that are not known are refused.
     pub fn read(directory: &Directory<'_>) -> Result<Self> {
         use Coding::{Group3, Group4, Rle};
         Ok(match directory.first(tag::COMPRESSION).unwrap_or(1) {
@@ -49,6 +56,7 @@ impl Compression {
         })
     }
 
+    /// New-style or old-style.
     pub fn is_jpeg(self) -> bool {
         matches!(self, Self::Jpeg | Self::OldJpeg)
     }

@@ -13,6 +13,7 @@ use crate::{Env, jpeg, old_jpeg};
 /// Tables of compressions, and what else is small.
 const FIXED: usize = 1 << 20;
 
+/// Bytes that [`decode`] takes at most, by the header.
 pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
     let Source { directory, compression, layout, samples, .. } = source;
     let (row, most) = source.sizes()?;
@@ -33,6 +34,7 @@ pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
     Ok(parts.into_iter().fold(0, usize::saturating_add))
 }
 
+/// The picture, and of wide grey what values it had.
 pub fn decode(source: Source<'_, '_>, scale: Scale, env: &Env<'_>) -> Result<(Vec<u8>, Option<Range>)> {
     let Source { directory, compression, samples, layout, .. } = source;
     source.sizes()?;

@@ -3,38 +3,71 @@
 
 use crate::error::{Error, Result};
 
+/// Numbers of tags that a picture depends on (TIFF 6.0, appendix A; Technical Notes 1 and 2; XMP specification).
 pub mod tag {
+    /// ImageWidth.
     pub const WIDTH: u16 = 256;
+    /// ImageLength.
     pub const HEIGHT: u16 = 257;
+    /// BitsPerSample, a number for each sample.
     pub const BITS: u16 = 258;
+    /// Compression.
     pub const COMPRESSION: u16 = 259;
+    /// PhotometricInterpretation.
     pub const COLOURS: u16 = 262;
+    /// FillOrder: 2 where the first pixel is in the lowest bit.
     pub const FILL_ORDER: u16 = 266;
+    /// StripOffsets.
     pub const STRIP_OFFSETS: u16 = 273;
+    /// Orientation, EXIF's number.
     pub const ORIENTATION: u16 = 274;
+    /// SamplesPerPixel.
     pub const SAMPLES: u16 = 277;
+    /// RowsPerStrip.
     pub const ROWS_PER_STRIP: u16 = 278;
+    /// StripByteCounts.
     pub const STRIP_LENGTHS: u16 = 279;
+    /// PlanarConfiguration: 2 where each sample has a plane.
     pub const PLANES: u16 = 284;
+    /// T4Options: the lowest bit stands for two dimensions.
     pub const GROUP3_OPTIONS: u16 = 292;
+    /// Predictor.
     pub const PREDICTOR: u16 = 317;
+    /// ColorMap: all reds, then greens, then blues, of 16 bits.
     pub const COLOUR_MAP: u16 = 320;
+    /// TileWidth.
     pub const TILE_WIDTH: u16 = 322;
+    /// TileLength.
     pub const TILE_HEIGHT: u16 = 323;
+    /// TileOffsets.
     pub const TILE_OFFSETS: u16 = 324;
+    /// TileByteCounts.
     pub const TILE_LENGTHS: u16 = 325;
+    /// ExtraSamples: what follows the colours.
     pub const EXTRA_SAMPLES: u16 = 338;
+    /// SampleFormat: 1 unsigned, 2 signed, 3 floats.
     pub const SAMPLE_FORMAT: u16 = 339;
+    /// JPEGTables, of new-style JPEG.
     pub const JPEG_TABLES: u16 = 347;
+    /// JPEGInterchangeFormat: where a stream begins, of old-style JPEG.
     pub const JPEG_STREAM: u16 = 513;
+    /// JPEGInterchangeFormatLength.
     pub const JPEG_STREAM_LENGTH: u16 = 514;
+    /// JPEGRestartInterval.
     pub const JPEG_RESTARTS: u16 = 515;
+    /// JPEGQTables: where they lie.
     pub const JPEG_STEPS: u16 = 519;
+    /// JPEGDCTables: where they lie.
     pub const JPEG_DC: u16 = 520;
+    /// JPEGACTables: where they lie.
     pub const JPEG_AC: u16 = 521;
+    /// YCbCrCoefficients.
     pub const LUMA: u16 = 529;
+    /// YCbCrSubSampling, across and down.
     pub const SUBSAMPLING: u16 = 530;
+    /// ReferenceBlackWhite.
     pub const BLACK_WHITE: u16 = 532;
+    /// An XMP packet.
     pub const XMP: u16 = 700;
 }
 
@@ -79,18 +112,23 @@ const READ: [u16; 32] = [
 /// Those that a picture may lose.
 const SPARE: [u16; 6] = [ORIENTATION, STRIP_LENGTHS, TILE_LENGTHS, LUMA, BLACK_WHITE, XMP];
 
+/// The first directory, and the file around it.
 #[derive(Clone, Debug)]
 pub struct Directory<'a> {
+    /// The whole file.
     pub data: &'a [u8],
+    /// The low byte of a number comes first.
     pub little: bool,
     /// By their tags, each at most once.
     entries: Vec<Entry>,
 }
 
+/// A tag, and where its values lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     tag: u16,
     kind: u16,
+    /// Values that it has.
     pub count: usize,
     /// Where its values lie, which are all inside of the file.
     at: usize,
@@ -104,6 +142,7 @@ impl Entry {
 }
 
 impl<'a> Directory<'a> {
+    /// Reads the header and the first directory, classic or BigTIFF. Entries of other tags are passed over.
     pub fn read(data: &'a [u8]) -> Result<Self> {
         let mut directory = Self { data, little: false, entries: Vec::new() };
         // The order of the version number is not looked at, as by Pillow: some writers have it wrong.
@@ -181,11 +220,12 @@ impl<'a> Directory<'a> {
         self.bytes_at(at).map(if self.little { u64::from_le_bytes } else { u64::from_be_bytes })
     }
 
+    /// The entry of a tag.
     pub fn find(&self, tag: u16) -> Option<Entry> {
         self.entries.iter().find(|entry| entry.tag == tag).copied()
     }
 
-    /// A whole number that is not negative.
+    /// Value `i` of an entry, a whole number that is not negative. `None` for any other.
     pub fn value(&self, entry: Entry, i: usize) -> Option<usize> {
         if i >= entry.count {
             return None;
@@ -205,11 +245,12 @@ impl<'a> Directory<'a> {
         usize::try_from(value).ok()
     }
 
+    /// The first value of a tag.
     pub fn first(&self, tag: u16) -> Option<usize> {
         self.value(self.find(tag)?, 0)
     }
 
-    /// Some of the values at most.
+    /// The values of a tag, at most `most` of them, up to the first that is no whole number.
     pub fn values(&self, tag: u16, most: usize) -> Vec<usize> {
         let Some(entry) = self.find(tag) else { return Vec::new() };
         (0..entry.count.min(most)).map_while(|i| self.value(entry, i)).collect()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jpeg_levels::Env;
 
+/// What everything that reads returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why there is no picture.
@@ -14,6 +15,7 @@ pub enum Error {
     NotTiff,
     /// The bytes end before the picture does.
     Truncated,
+    /// The file contradicts the standard or itself.
     Damaged(&'static str),
     /// A JPEG inside of the file is damaged.
     Jpeg(jpeg_levels::Error),
@@ -31,34 +33,43 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// By its number.
+    /// A compression, by its number.
     Compression(usize),
-    /// PhotometricInterpretation.
+    /// A PhotometricInterpretation, by its number.
     Colours(usize),
     /// Bits a sample, of these colours.
     Bits {
+        /// Bits a sample.
         bits: usize,
+        /// Of what colours.
         colours: &'static str,
     },
     /// Samples whose numbers of bits or whose formats differ.
     MixedSamples,
     /// SampleFormat, of these colours.
     Format {
+        /// Its number.
         format: usize,
+        /// Of what colours.
         colours: &'static str,
     },
     /// Samples a pixel, too few for these colours.
     Samples {
+        /// Samples a pixel.
         samples: usize,
+        /// Of what colours.
         colours: &'static str,
     },
     /// White is zero, in samples of more than 8 bits: readers differ on whether it is.
     WideWhiteIsZero,
+    /// A predictor, by its number, for samples of so many bits.
     Predictor {
+        /// Its number.
         predictor: usize,
+        /// Bits a sample.
         bits: usize,
     },
-    /// YCbCrSubSampling.
+    /// A YCbCrSubSampling, across and down.
     Subsampling(usize, usize),
     /// Chroma planes of their own, smaller than the picture.
     SubsampledPlanes,
@@ -154,10 +165,12 @@ impl Error {
     }
 }
 
+/// Asks whether to go on. [`Error::Stopped`] where not.
 pub fn look(env: &Env<'_>) -> Result<()> {
     if (env.go_on)() { Ok(()) } else { Err(Error::Stopped) }
 }
 
+/// `len` zeros of whoever gives memory. [`Error::OutOfMemory`] where there are none.
 pub fn zeroed(len: usize, env: &Env<'_>) -> Result<Vec<u8>> {
     (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))
 }

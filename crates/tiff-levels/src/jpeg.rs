@@ -10,8 +10,10 @@ use crate::error::{Error, Result, look, zeroed};
 use crate::layout::Chunk;
 use crate::source::{Source, Work};
 
+/// The end-of-image marker.
 pub const END: [u8; 2] = [0xff, 0xd9];
 
+/// Decodes every chunk onto the canvas.
 pub fn decode(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Result<()> {
     if source.samples.bits != 8 {
         return Err(Error::Damaged("JPEG data have other samples than the file says"));

@@ -24,6 +24,7 @@ pub struct Lab {
 }
 
 impl Lab {
+    /// Makes the colours at all nodes of the table, once for a picture.
     pub fn new(env: &Env<'_>) -> Result<Self> {
         let mut nodes = zeroed(6 * NODES.pow(3), env)?;
         // A node is a number of 16 bits.

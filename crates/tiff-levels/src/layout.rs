@@ -11,22 +11,30 @@ const MOST: usize = u32::MAX as usize;
 /// A piece of a picture that is coded by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk {
+    /// The picture's column that it begins with.
     pub x: usize,
+    /// The picture's row that it begins with.
     pub y: usize,
-    /// Pixels of it that are inside of the picture.
+    /// Columns of it that are inside of the picture.
     pub columns: usize,
+    /// Rows of it that are inside of the picture.
     pub rows: usize,
     /// Its number among those of a plane.
     pub index: usize,
 }
 
+/// How a picture is parted into strips or tiles.
 #[derive(Clone, Debug)]
 pub struct Layout {
+    /// Pixels of a row.
     pub width: usize,
+    /// Rows.
     pub height: usize,
+    /// There are tiles, else strips.
     pub tiled: bool,
-    /// Pixels of a chunk.
+    /// Columns of a chunk.
     pub chunk_width: usize,
+    /// Rows of a chunk. The last strip may have fewer.
     pub chunk_height: usize,
     across: usize,
     down: usize,
@@ -40,6 +48,7 @@ pub struct Layout {
     last_counts: bool,
 }
 
+/// Width and height. [`Error::Damaged`] where one is missing or zero.
 pub fn size(directory: &Directory<'_>) -> Result<(usize, usize)> {
     match (directory.first(tag::WIDTH), directory.first(tag::HEIGHT)) {
         (Some(width), Some(height)) if width.max(height) > MOST => Err(Error::TooMuch("picture is too large")),
@@ -60,6 +69,7 @@ fn subsampling(directory: &Directory<'_>, compression: Compression) -> Result<(u
 }
 
 impl Layout {
+    /// By the tags of strips or tiles. [`Error::Damaged`] where they contradict each other.
     pub fn read(directory: &Directory<'_>, compression: Compression, samples: &Samples) -> Result<Self> {
         let (width, height) = size(directory)?;
         let strips = directory.find(tag::STRIP_OFFSETS);

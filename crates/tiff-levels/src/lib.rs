@@ -50,20 +50,21 @@ use layout::Layout;
 use samples::Samples;
 use source::{Gaps, Source};
 
-/// The defaults are Pillow's.
+/// Choices where Pillow's way may not be the one that is wanted. The defaults are Pillow's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Of grey of more than 8 bits.
+    /// What becomes of grey of more than 8 bits.
     pub scale: Scale,
     /// Strips and tiles may be missing or damaged. What cannot be decoded of them is made of samples of 0.
     pub gaps: bool,
 }
 
+/// A decoded page.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Three bytes a pixel, rows from top to bottom.
+    /// `[height, width, 3]` levels of red, green and blue, the top row first.
     pub pixels: Vec<u8>,
-    /// Of grey of more than 8 bits, what there was of it.
+    /// The darkest and the brightest value, of grey of more than 8 bits.
     pub range: Option<Range>,
     /// It has gaps.
     pub incomplete: bool,
@@ -78,18 +79,24 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// Fails where there is no directory, or no size in it. What the picture is is looked at later.
+    /// Reads the first directory. What the picture is is looked at later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotTiff`] for other bytes, [`Error::Truncated`] where there is no directory, [`Error::Damaged`] where
+    /// it has no size.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let directory = Directory::read(bytes)?;
         let (width, height) = layout::size(&directory)?;
         Ok(Self { directory, width, height })
     }
 
-    /// As stored: the orientation is not applied.
+    /// Pixels of a row as stored: the orientation is not applied.
     pub fn width(&self) -> usize {
         self.width
     }
 
+    /// Rows as stored: the orientation is not applied.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -114,18 +121,31 @@ impl<'a> Decoder<'a> {
         job(Source { directory, compression, samples, layout, gaps })
     }
 
-    /// Bytes that [`decode`](Self::decode) will take at most, the picture among them. What Zstandard's and LZMA's decoders keep is
-    /// not among them: their data alone tell.
+    /// Bytes that [`decode`](Self::decode) will take at most, the picture among them. What Zstandard's and LZMA's
+    /// decoders keep is not among them: their data alone tell.
+    ///
+    /// Fails for a file that [`decode`](Self::decode) refuses by its header.
     pub fn needs(&self, env: &Env<'_>) -> Result<usize> {
         self.with_source(&Gaps::allowed(false), |source| decode::needs(source, env))
     }
 
-    /// The picture, three bytes a pixel.
+    /// The picture, `[height, width, 3]` levels of red, green and blue.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unsupported`] for a kind that is refused by name
+    /// - [`Error::Truncated`], [`Error::Damaged`] or [`Error::Jpeg`] where the data are not all there, or contradict
+    ///   the header
+    /// - [`Error::TooMuch`] for strips or tiles that are much larger than the picture or lie over each other
+    /// - [`Error::OutOfMemory`] or [`Error::Stopped`] where `env` says so
     pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
         Ok(self.decode_with(env, Options::default())?.pixels)
     }
 
-    /// As [`decode`](Self::decode), with choices.
+    /// The picture with choices, and what has to be known of it. With [`Options::gaps`] damaged strips and tiles are
+    /// no error.
+    ///
+    /// All else fails as [`decode`](Self::decode) does.
     pub fn decode_with(&self, env: &Env<'_>, options: Options) -> Result<Picture> {
         let gaps = Gaps::allowed(options.gaps);
         let (pixels, range) = self.with_source(&gaps, |source| decode::decode(source, options.scale, env))?;

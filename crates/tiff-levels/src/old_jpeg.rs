@@ -21,6 +21,7 @@ enum Form<'a> {
     Chunks(Vec<u8>),
 }
 
+/// Decodes every stream onto the canvas.
 pub fn decode(source: Source<'_, '_>, canvas: &mut Canvas, env: &Env<'_>) -> Result<()> {
     let mut work = Work::new(source.directory);
     each(source, env, &mut |chunk, stream| {
@@ -47,6 +48,7 @@ fn picture(source: Source<'_, '_>, chunk: &Chunk, stream: &[u8], canvas: &mut Ca
     check_whole(&picture)
 }
 
+/// Bytes that a stream takes at most, with a copy of it. A file whose streams cannot be read takes nothing.
 pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
     let mut most = 0;
     let walked = each(source, env, &mut |_, stream| {

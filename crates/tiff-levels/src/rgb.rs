@@ -27,6 +27,7 @@ pub struct ToRgb {
 }
 
 impl ToRgb {
+    /// `width`: columns of a chunk that are in the picture.
     pub fn new(
         directory: &Directory<'_>,
         samples: Samples,

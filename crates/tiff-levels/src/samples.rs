@@ -7,10 +7,12 @@ use crate::error::{Error, Result, Unsupported};
 /// Samples a pixel, at most.
 const MOST_SAMPLES: usize = 16;
 
+/// What colours the samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Of 1, 2, 4 or 8 bits, which become levels from 0 to 255.
     Grey {
+        /// 0 is white and the highest value black.
         white_is_zero: bool,
     },
     /// Numbers that are clipped to 0..=255.
@@ -19,30 +21,42 @@ pub enum Kind {
     Palette,
     /// Of 8 or 16 bits, of which the high byte is taken. The colours may have been multiplied by the alpha that follows.
     Rgb {
+        /// There is such an alpha: colours are divided by it.
         multiplied: bool,
     },
+    /// Inks of 8 or 16 bits, converted as Pillow does: without a profile.
     Cmyk,
+    /// Luma and two chromas of 8 bits.
     YCbCr,
     /// L* a* b*, of 8 bits.
     Lab,
 }
 
+/// The type of a wide sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Number {
+    /// 12 bits, two values in three bytes.
     U12,
+    /// 16 bits without a sign.
     U16,
+    /// 16 bits with a sign.
     I16,
     /// Unsigned ones, too: Pillow takes the upper half of their range for negative.
     I32,
+    /// Floats of 32 bits.
     F32,
 }
 
+/// What a pixel is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Samples {
+    /// Their colours.
     pub kind: Kind,
+    /// Bits of each.
     pub bits: usize,
     /// Samples a pixel in the file.
     pub count: usize,
+    /// The low byte of a sample comes first.
     pub little: bool,
 }
 

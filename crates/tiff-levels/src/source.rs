@@ -19,22 +19,31 @@ const WIDE: usize = 4096;
 
 /// What of a picture may be missing, and whether something is.
 pub struct Gaps {
+    /// Whoever asks takes a picture with gaps.
     pub allowed: bool,
+    /// There is a gap.
     pub met: Cell<bool>,
 }
 
 impl Gaps {
+    /// No gap yet.
     pub fn allowed(allowed: bool) -> Self {
         Self { allowed, met: Cell::new(false) }
     }
 }
 
+/// All that the header tells, with the file.
 #[derive(Clone, Copy)]
 pub struct Source<'s, 'a> {
+    /// The tags.
     pub directory: &'s Directory<'a>,
+    /// How chunks are coded.
     pub compression: Compression,
+    /// What pixels are made of.
     pub samples: &'s Samples,
+    /// Where they lie.
     pub layout: &'s Layout,
+    /// What may be missing.
     pub gaps: &'s Gaps,
 }
 
@@ -90,6 +99,7 @@ impl<'a> Source<'_, 'a> {
         }
     }
 
+    /// Takes a damaged chunk for a gap where those are allowed.
     pub fn or_gap(&self, result: Result<()>) -> Result<()> {
         self.or_none(result).map(drop)
     }
@@ -107,10 +117,12 @@ impl<'a> Source<'_, 'a> {
 pub struct Work(usize);
 
 impl Work {
+    /// As many bytes as sixteen times the file's, and 64 MiB.
     pub fn new(directory: &Directory<'_>) -> Self {
         Self(directory.data.len().saturating_mul(MOST_TIMES).saturating_add(ALLOWED))
     }
 
+    /// Takes some of them. [`Error::TooMuch`] where there are no more.
     pub fn spend(&mut self, bytes: usize) -> Result<()> {
         self.0 = self.0.checked_sub(bytes).ok_or(Error::TooMuch("its strips or tiles lie over each other"))?;
         Ok(())

@@ -6,7 +6,9 @@ use crate::samples::Number;
 /// value as it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
+    /// The value that becomes 0.
     pub from: f64,
+    /// Levels for each 1 of value.
     pub factor: f64,
 }
 
@@ -30,18 +32,21 @@ impl Scale {
 /// The wide grey of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
-    /// Infinite where there is no number; so is the brightest.
+    /// Infinite where there is no number.
     pub darkest: f64,
+    /// Minus infinity where there is no number.
     pub brightest: f64,
     /// Whole numbers, no floats.
     pub whole: bool,
 }
 
 impl Range {
+    /// No value yet, of such numbers.
     pub(crate) fn of(number: Number) -> Self {
         Self { darkest: f64::INFINITY, brightest: f64::NEG_INFINITY, whole: number != Number::F32 }
     }
 
+    /// The range of both, of the same numbers.
     pub(crate) fn and(self, other: Self) -> Self {
         let (darkest, brightest) = (self.darkest.min(other.darkest), self.brightest.max(other.brightest));
         Self { darkest, brightest, ..self }

@@ -15,6 +15,7 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// A pixel's levels of red, green and blue.
     pub fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
         let [y, cb, cr] = [y, cb, cr].map(usize::from);
         let luma = self.luma[y];

@@ -10,6 +10,7 @@ use super::options::ReadOptions;
 use super::{Rgb8, exif};
 use crate::{Error, Result};
 
+/// The primary picture in RGB. What the container says of turns is its orientation.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = size(&decoder);
@@ -24,6 +25,7 @@ fn orientation(decoder: &Decoder) -> u8 {
     decoder.turn().unwrap_or_else(|| if upright() { 1 } else { exif::orientation(decoder.exif(), decoder.xmp()) })
 }
 
+/// What planes and picture take, by the headers.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let decoder = Decoder::new(bytes).ok()?;
     let (width, height) = size(&decoder);

@@ -13,6 +13,7 @@ use super::reader::{array, slice, u8_at, u16_le, u32_le};
 use crate::memory::{reserve, zeroed};
 use crate::{ErrorKind, Result};
 
+/// What the headers of all versions say, and the palette.
 struct Header {
     width: u32,
     height: u32,
@@ -34,6 +35,7 @@ const RLE8: u32 = 1;
 const RLE4: u32 = 2;
 const BITFIELDS: u32 = 3;
 
+/// The picture in RGB, the top row first, whichever row the file has first.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let header = Header::read(bytes)?;
     let area = check_pixels(Bmp, header.width, header.height, &options.limits)?;

@@ -18,6 +18,7 @@ pub(super) fn within<T, E>(
     decode(&Env { zeroed: &zeroed, go_on: &go_on }).map_err(|e| refused.take().unwrap_or_else(|| refusal(e)))
 }
 
+/// Looks up, which leaves by a panic where the work is to end. Else it goes on.
 pub(super) fn go_on() -> bool {
     look();
     true

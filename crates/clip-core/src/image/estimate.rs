@@ -4,7 +4,7 @@ use super::format::{Format, sniff};
 use super::{Limits, phash, preprocess};
 use crate::spec::ImageSpec;
 
-/// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of it.
+/// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of work.
 fn patience(format: Format) -> u64 {
     if format.name() == "AVIF" { 300_000 } else { 3_000_000 }
 }
@@ -22,26 +22,31 @@ pub struct Estimate {
 
 /// What a format's decoder will take.
 pub(super) struct Need {
+    /// Pixels of a row, as stored.
     pub width: u32,
+    /// Rows, as stored.
     pub height: u32,
-    /// Memory, the decoded picture among it.
+    /// Bytes of memory, the decoded picture among it.
     pub bytes: usize,
     /// There are no looks in it.
     pub deaf: bool,
 }
 
-/// By the header alone. An image that is refused for another reason, or damaged, takes nothing.
+/// What [`pixel_values`](super::pixel_values()) will take, by the header alone.
+///
+/// An image that is refused for another reason, or damaged, takes nothing.
 pub fn estimate(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Estimate {
     estimate_with(bytes, limits, |width, height| preprocess::needed(width, height, spec))
 }
 
-/// The same for a hash.
+/// What [`perceptual_hash`](super::perceptual_hash()) will take, by the header alone.
 pub fn estimate_hash(bytes: &[u8], limits: &Limits) -> Estimate {
     estimate_with(bytes, limits, phash::needed)
 }
 
-/// Width and height in pixels as they are stored, which an orientation may turn; by the header alone. `None` where nothing is known of
-/// it.
+/// Width and height in pixels as they are stored, which an orientation may turn. By the header alone.
+///
+/// `None` where the header is damaged, or the format is one that is not read.
 pub fn size(bytes: &[u8]) -> Option<(u32, u32)> {
     let need = sniff(bytes).ok()?.need(bytes)?;
     Some((need.width, need.height)).filter(|(width, height)| *width > 0 && *height > 0)

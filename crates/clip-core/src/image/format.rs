@@ -15,31 +15,46 @@ use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
 use super::{jpeg2000, others};
 use crate::{Error, Result};
 
-/// An image format that [`super::decode`] reads.
+/// An image format that [`decode`](super::decode()) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// JPEG: baseline, extended and progressive.
     Jpeg,
+    /// PNG, and the default picture of an APNG.
     Png,
+    /// WebP, lossy and lossless.
     WebP,
+    /// GIF, its first frame.
     Gif,
+    /// BMP, with headers of all versions.
     Bmp,
+    /// TIFF, its first page.
     Tiff,
+    /// HEIC: HEVC in a HEIF container, as phones take photographs.
     #[cfg(feature = "heic")]
     Heic,
+    /// AVIF: AV1 in a HEIF container.
     #[cfg(feature = "avif")]
     Avif,
+    /// JPEG XL, bare or in boxes.
     #[cfg(feature = "jxl")]
     Jxl,
+    /// JPEG 2000, bare or in boxes.
     #[cfg(feature = "more-formats")]
     Jpeg2000,
+    /// PBM, PGM and PPM, binary and as text.
     #[cfg(feature = "more-formats")]
     Pnm,
+    /// Windows icons.
     #[cfg(feature = "more-formats")]
     Ico,
+    /// Quite OK Image.
     #[cfg(feature = "more-formats")]
     Qoi,
+    /// DirectDraw surfaces.
     #[cfg(feature = "more-formats")]
     Dds,
+    /// Truevision TGA. It has no mark of its own, so it is tried last.
     #[cfg(feature = "more-formats")]
     Tga,
 }
@@ -216,10 +231,12 @@ const _: () = {
 };
 
 impl Format {
+    /// Every format that this build reads, in the order in which they are recognised.
     pub fn all() -> impl Iterator<Item = Self> {
         FORMATS.iter().map(|facts| facts.format)
     }
 
+    /// As people write it: `JPEG`, `WebP`.
     pub fn name(self) -> &'static str {
         self.facts().name
     }
@@ -229,15 +246,17 @@ impl Format {
         self.facts().extensions
     }
 
-    /// As registered with IANA, or else in use.
+    /// Its media type, as registered with IANA, or else in use: `image/jpeg`.
     pub fn media_type(self) -> &'static str {
         self.facts().media_type
     }
 
+    /// Runs the format's decoder. The file's size has been checked, its format recognised.
     pub(super) fn decode(self, bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
         (self.facts().decode)(bytes, options)
     }
 
+    /// What the decoder will take, by the header alone. `None` where that is damaged.
     pub(super) fn need(self, bytes: &[u8]) -> Option<Need> {
         (self.facts().need)(bytes)
     }
@@ -247,7 +266,7 @@ impl Format {
     }
 }
 
-/// Ends of the names of files that are read here, in lower case.
+/// Ends of the names of files that are read here, in lower case and without the dot.
 pub fn format_extensions() -> impl Iterator<Item = &'static str> {
     FORMATS.iter().flat_map(|facts| facts.extensions).copied()
 }
@@ -269,10 +288,12 @@ pub fn sniff(bytes: &[u8]) -> Result<Format> {
     sniff_known(bytes).ok_or_else(|| refusal(bytes))
 }
 
+/// The format whose mark the bytes begin with. Nothing is said of those that have none.
 pub(super) fn sniff_known(bytes: &[u8]) -> Option<Format> {
     FORMATS.iter().find(|facts| (facts.is)(bytes)).map(|facts| facts.format)
 }
 
+/// The error of bytes that are no image of a known format, with a hint at what they look like.
 fn refusal(bytes: &[u8]) -> Error {
     if bytes.is_empty() {
         return Error::invalid_image("image is empty").with_hint("The value has no bytes. NULL stands for no image.");

@@ -17,6 +17,7 @@ use super::reader::{Pieces, u16_le};
 use crate::Result;
 use crate::memory::{with_capacity, zeroed};
 
+/// The first frame on its screen, in RGB.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let limits = &options.limits;
     let side = |at| u16_le(bytes, at).ok_or_else(|| truncated(Gif));
@@ -156,6 +157,7 @@ pub(super) fn palette(entries: Option<&[u8]>) -> [[u8; 3]; 256] {
     std::array::from_fn(|i| entries.get(i).copied().unwrap_or([0; 3]))
 }
 
+/// What the `gif` crate fails with. A file that ends early is told from one that is damaged.
 pub(super) fn gif_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::UnexpectedEof => truncated(Gif),

@@ -15,6 +15,7 @@ use super::options::ReadOptions;
 use crate::memory::zeroed;
 use crate::{Error, Result};
 
+/// The primary picture in RGB, turned and cropped as the file says.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = size((decoder.width(), decoder.height()));
@@ -30,6 +31,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded::rgb(Rgb8 { width, height, pixels }, 1))
 }
 
+/// What planes and picture take, by the headers.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let decoder = Decoder::new(bytes).ok()?;
     let (width, height) = size((decoder.width(), decoder.height()));

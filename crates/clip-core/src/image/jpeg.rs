@@ -16,6 +16,7 @@ use super::{ReadOptions, Remarks, Rgb8, Truncated, exif};
 use crate::memory::reserve;
 use crate::{Error, Result};
 
+/// The picture in RGB, or still in YCbCr where the file is.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);
@@ -34,6 +35,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded { image: Rgb8 { width, height, pixels: picture.pixels }, levels, orientation, remarks })
 }
 
+/// What coefficients and picture take, by the headers.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let decoder = Decoder::new(bytes).ok()?;
     Some(Need {

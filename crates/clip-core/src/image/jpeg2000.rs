@@ -15,10 +15,12 @@ use crate::memory::zeroed;
 /// Components of a picture, colours and others.
 const MOST_COMPONENTS: u16 = 5;
 
+/// The signature box of a JP2, or the first two markers of a bare codestream.
 pub(super) fn is(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n") || bytes.starts_with(b"\xff\x4f\xff\x51")
 }
 
+/// The picture in RGB. Each component is brought to 8 bits.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let size = Size::read(bytes).ok_or_else(|| damaged(Jpeg2000, "no size in it"))?;
     let area = check_pixels(Jpeg2000, size.width, size.height, &options.limits)?;

@@ -13,6 +13,7 @@ use super::options::{ReadOptions, Remarks, Truncated};
 use super::{Rgb8, exif, grey16};
 use crate::{Error, Result};
 
+/// The first frame in RGB. Where the file is truncated and that is accepted, as far as it goes.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);

@@ -97,24 +97,32 @@ impl Default for Limits {
 }
 
 /// A picture: `height` rows of `width` pixels of three bytes (red, green, blue), top row first, no padding.
+///
+/// [`decode`](decode()) gives it upright.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rgb8 {
+    /// Pixels of a row.
     pub width: u32,
+    /// Rows.
     pub height: u32,
+    /// `[height, width, 3]` levels of 0 to 255.
     pub pixels: Vec<u8>,
 }
 
 /// What the vision tower sees of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pixels {
-    /// Channel-first `[3, S, S]` with S = `spec.crop`.
+    /// `[3, S, S]` with S = `spec.crop`: all of red, then green, then blue. Row by row, rescaled and normalised.
     pub values: Vec<f32>,
+    /// What has to be known of the picture beside its pixels.
     pub remarks: Remarks,
 }
 
 /// Decodes, preprocesses and normalises one image.
 ///
-/// Fails as [`decode`] and [`preprocess`] do.
+/// The picture is turned upright and converted as it is resized, so that neither takes a copy of it.
+///
+/// Fails as [`decode`](decode()) and [`preprocess`](preprocess()) do.
 pub fn pixel_values(bytes: &[u8], options: impl Into<ReadOptions>, spec: &ImageSpec) -> Result<Pixels> {
     let (square, remarks) = {
         let picture = decode::stored(bytes, &options.into())?;

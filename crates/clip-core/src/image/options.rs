@@ -19,15 +19,19 @@ pub enum Grey16 {
     /// They are cut at 0 and 255, as by Pillow's `convert("RGB")`: most such pictures become white.
     #[default]
     Clip,
-    /// They are brought into 0 to 255, see [`super::grey16`].
+    /// They are brought into 0 to 255. Whole numbers lose their lowest bits, as many as the brightest needs. Of
+    /// floats the darkest is 0 and the brightest 255.
     Scale,
 }
 
-/// Limits and choices. Those of [`Limits`] alone are the reference's.
+/// Limits and choices. The default of each choice is what the reference does, so that [`Limits`] convert into them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
+    /// What an image may cost.
     pub limits: Limits,
+    /// What becomes of a damaged image.
     pub truncated: Truncated,
+    /// What becomes of grey levels that 8 bits do not hold.
     pub grey16: Grey16,
 }
 

@@ -16,14 +16,17 @@ pub(super) struct Upright<'a> {
 }
 
 impl<'a> Upright<'a> {
+    /// A picture to be read as `orientation` turns it.
     pub fn new(image: &'a Rgb8, orientation: u8) -> Self {
         Self { image, orientation: if (1..=8).contains(&orientation) { orientation } else { 1 } }
     }
 
+    /// Pixels of a row once it is upright.
     pub fn width(&self) -> usize {
         if self.is_turned() { self.image.height as usize } else { self.image.width as usize }
     }
 
+    /// Rows once it is upright.
     pub fn height(&self) -> usize {
         if self.is_turned() { self.image.width as usize } else { self.image.height as usize }
     }
@@ -33,13 +36,13 @@ impl<'a> Upright<'a> {
         self.orientation >= 5
     }
 
-    /// Rows of whole pixels, where they are stored as they are.
+    /// The bytes of some rows, where those are stored as they are. `None` for a picture that is to be turned.
     pub fn stored_rows(&self, rows: Range<usize>) -> Option<&'a [u8]> {
         let stride = 3 * self.image.width as usize;
         (self.orientation == 1).then(|| &self.image.pixels[rows.start * stride..rows.end * stride])
     }
 
-    /// The pixels of some columns of some rows, row after row, in place of what `buffer` holds.
+    /// Puts the pixels of some columns of some rows into `buffer`, row after row, in place of what it holds.
     pub fn read(&self, columns: Range<usize>, rows: Range<usize>, buffer: &mut Vec<u8>) -> Result<()> {
         let bytes = 3 * columns.len() * rows.len();
         buffer.clear();
@@ -49,6 +52,7 @@ impl<'a> Upright<'a> {
         Ok(())
     }
 
+    /// Writes the pixels of some columns of some rows to `out`, row after row.
     fn copy(&self, columns: Range<usize>, rows: Range<usize>, out: &mut [[u8; 3]]) {
         let (pixels, stride) = (self.image.pixels.as_chunks::<3>().0, self.image.width as usize);
         let (last_row, last_column) = (self.height() - 1, self.width() - 1);

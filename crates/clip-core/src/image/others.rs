@@ -20,6 +20,7 @@ use crate::{Error, Result};
 /// Bytes that a sample of a decoder's may take, colours and opacity of 16 bits.
 const EACH: usize = 8;
 
+/// The picture in RGB, by the `image` crate's decoder for the format.
 pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     if let Some((width, height)) = size(format, bytes) {
         check_pixels(format, width, height, &options.limits)?;
@@ -71,6 +72,7 @@ fn pnm_size(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((number()?, number()?))
 }
 
+/// `P1` to `P6`, then white space or a comment, then the width. Text that begins with such letters is no picture.
 pub(super) fn is_pnm(bytes: &[u8]) -> bool {
     matches!(
         bytes,

@@ -54,7 +54,10 @@ const COSINES: [i64; SIDE + 1] = [
     0,
 ];
 
-/// The hash of an encoded image. Its highest bit is the lowest frequency, then come the others, row by row.
+/// The hash of an encoded image, 64 bits. Its highest bit is the lowest frequency, then come the others, row by row.
+///
+/// Two pictures are as different as the number of bits in which their hashes differ. The algorithm is pHash's, with
+/// the numbers of Python's ImageHash.
 ///
 /// Fails as [`decode`](super::decode()) does.
 pub fn perceptual_hash(bytes: &[u8], limits: &Limits) -> Result<u64> {
@@ -67,6 +70,7 @@ pub(super) fn needed(width: u32, height: u32) -> usize {
     memory(x, y, ResizeFilter::Lanczos).max(memory(y, x, ResizeFilter::Lanczos))
 }
 
+/// From `input` samples to the side of the picture that is transformed.
 fn axis(input: usize) -> Axis {
     Axis { input, output: SIDE as u64, first: 0, count: SIDE }
 }
@@ -94,6 +98,7 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + (1 << 15)) >> 16) as u8
 }
 
+/// Of 32 × 32 grey levels, row by row.
 fn hash(pixels: &[u8]) -> u64 {
     // Columns first, as the order does not matter.
     let mut by_rows = [[0i64; KEPT]; SIDE];

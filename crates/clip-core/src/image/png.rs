@@ -18,6 +18,7 @@ use super::{Rgb8, exif};
 use crate::Result;
 use crate::memory::zeroed;
 
+/// The default picture in RGB.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let (width, height) = header(bytes)?;
     let area = check_pixels(Png, width, height, &options.limits)?;
@@ -166,6 +167,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<(u32, u32)> {
     Ok((size(8)?, size(12)?))
 }
 
+/// What the `png` crate fails with. A file that ends early is told from one that is damaged.
 pub(super) fn png_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(Png),

@@ -19,11 +19,12 @@ pub fn preprocess(image: &Rgb8, spec: &ImageSpec) -> Result<Rgb8> {
     upright_square(image, Levels::Rgb, 1, spec)
 }
 
-/// The same for a picture as it is stored.
+/// Resizes a picture as it is stored and cuts the centre, as [`preprocess`] does, and turns it upright on the way.
 pub(super) fn square(picture: &Decoded, spec: &ImageSpec) -> Result<Rgb8> {
     upright_square(&picture.image, picture.levels, picture.orientation, spec)
 }
 
+/// `spec.crop` × `spec.crop` pixels of RGB, of a picture whose `levels` and orientation are still to be changed.
 fn upright_square(image: &Rgb8, levels: Levels, orientation: u8, spec: &ImageSpec) -> Result<Rgb8> {
     check(image, spec)?;
     let upright = Upright::new(image, orientation);
@@ -56,6 +57,7 @@ pub(super) fn needed(width: u32, height: u32, spec: &ImageSpec) -> usize {
     pass(axes(width, height, spec)).max(pass(turned)).saturating_add(15 * (spec.crop as usize).pow(2))
 }
 
+/// Refuses, as `InvalidArgument`, a picture whose bytes are not its size, and a spec without pixels.
 fn check(image: &Rgb8, spec: &ImageSpec) -> Result<()> {
     let (given, expected) = (image.pixels.len() as u64, 3 * u64::from(image.width) * u64::from(image.height));
     if given != expected || expected == 0 {

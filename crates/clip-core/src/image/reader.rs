@@ -18,11 +18,12 @@ pub(super) struct Pieces<T> {
 }
 
 impl<T: AsRef<[u8]>> Pieces<T> {
+    /// All of `bytes`, with a look before each 8 KiB.
     pub fn new(bytes: T) -> Self {
         Self { bytes: Cursor::new(bytes), left: Rc::new(Cell::new(usize::MAX)) }
     }
 
-    /// To be set by whoever has given the bytes away.
+    /// How many more bytes may be read, to be set by whoever has given the reader away.
     pub fn left(&self) -> Rc<Cell<usize>> {
         self.left.clone()
     }
@@ -61,27 +62,32 @@ impl<T: AsRef<[u8]>> Seek for Pieces<T> {
     }
 }
 
-/// The `N` bytes at `at`.
+/// The `N` bytes at offset `at`.
 pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
+/// The byte at offset `at`.
 pub(super) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
     bytes.get(at).copied()
 }
 
+/// 16 bits at offset `at`, the low byte first.
 pub(super) fn u16_le(bytes: &[u8], at: usize) -> Option<u16> {
     array(bytes, at).map(u16::from_le_bytes)
 }
 
+/// 24 bits at offset `at`, the low byte first.
 pub(super) fn u24_le(bytes: &[u8], at: usize) -> Option<u32> {
     array::<3>(bytes, at).map(|[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
 }
 
+/// 32 bits at offset `at`, the low byte first.
 pub(super) fn u32_le(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
+/// 32 bits at offset `at`, the high byte first.
 pub(super) fn u32_be(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_be_bytes)
 }

@@ -10,6 +10,8 @@ use super::options::{ReadOptions, Remarks, Truncated};
 use super::{Rgb8, exif, grey16, raw};
 use crate::{Error, Result};
 
+/// The first page in RGB. Grey of more than 8 bits that is to be scaled is decoded twice, as its range is known only
+/// then.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     // The first page of a camera's raw file is a thumbnail, or what the sensor saw.
     if let Some(kind) = raw::kind(bytes) {
@@ -36,6 +38,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels: picture.pixels }, orientation) })
 }
 
+/// What strips or tiles and picture take, by the directory.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let decoder = Decoder::new(bytes).ok()?;
     let (width, height) = size(&decoder);

@@ -15,6 +15,7 @@ use super::{Rgb8, exif, vp8};
 use crate::Result;
 use crate::memory::{with_capacity, zeroed};
 
+/// The picture, or the first frame on its canvas, in RGB.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let (limits, file) = (&options.limits, Container::read(bytes, options.truncated)?);
     let picture = file.picture.ok_or_else(|| damaged(WebP, "no picture in it"))?;
@@ -212,6 +213,7 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
+/// What the `image-webp` crate fails with. A file that ends early is told from one that is damaged.
 pub(super) fn webp_error(e: DecodingError) -> crate::Error {
     match e {
         DecodingError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => truncated(WebP),

@@ -4,11 +4,14 @@
 /// cache costs little, and columns that the crop drops are never converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Levels {
+    /// Red, green and blue.
     Rgb,
+    /// Luma and two chromas, as JFIF has them.
     YCbCr,
 }
 
 impl Levels {
+    /// A pixel in RGB, whatever it was.
     #[inline(always)]
     pub fn rgb(self, pixel: [u8; 3]) -> [u8; 3] {
         match self {
@@ -29,10 +32,11 @@ pub(super) fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     [r, g, b].map(|v| v.clamp(0, 255) as u8)
 }
 
-/// The same for planes, in place: `a`, `b` and `c` are Y, Cb and Cr on entry, red, green and blue on return.
+/// YCbCr to RGB in planes, in place: `a`, `b` and `c` are Y, Cb and Cr on entry, red, green and blue on return. The
+/// levels are those of `ycc_to_rgb`.
 ///
-/// In 16-bit arithmetic, which fills vector registers: whole multiples of the chroma are taken out of the factors of red
-/// and blue, and the rest of 2^16 · factor fits 16 bits. `(⌊2xf / 2^16⌋ + 1) >> 1` is `(xf + 2^15) >> 16`.
+/// In 16-bit arithmetic, which fills vector registers. Whole multiples of the chroma are taken out of the factors of
+/// red and blue, and the rest of 2^16 · factor fits 16 bits. `(⌊2xf / 2^16⌋ + 1) >> 1` is `(xf + 2^15) >> 16`.
 #[inline(always)]
 pub(super) fn ycc_planes_to_rgb(a: &mut [i16], b: &mut [i16], c: &mut [i16]) {
     let high = |x: i16, factor: i16| ((i32::from(x) * i32::from(factor)) >> 16) as i16;
@@ -46,7 +50,7 @@ pub(super) fn ycc_planes_to_rgb(a: &mut [i16], b: &mut [i16], c: &mut [i16]) {
     }
 }
 
-/// The same for whole pixels, in place.
+/// YCbCr to RGB in whole pixels, three bytes each, in place. The levels are those of `ycc_to_rgb`.
 #[pulp::with_simd(ycc_pixels_to_rgb = pulp::Arch::new())]
 #[inline(always)]
 pub(super) fn ycc_pixels_to_rgb_with<S: pulp::Simd>(_: S, pixels: &mut [u8]) {

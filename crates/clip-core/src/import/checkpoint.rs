@@ -26,9 +26,11 @@ struct Origin {
 
 #[derive(Clone, Copy)]
 enum Part {
+    /// All of it, as it lies there.
     Whole,
-    /// Rows of query, key and value lie one below the other.
+    /// One of query, key and value, whose rows lie one below the other.
     Third(usize),
+    /// Columns are rows: open_clip multiplies from the other side.
     Transposed,
 }
 
@@ -39,7 +41,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Fails with the name of a tensor that is missing, left over or of another shape.
+    /// Compares the tensors of `source` with those of `spec`, by name and shape.
+    ///
+    /// `InvalidModel` with the name of a tensor that is missing, left over or of another shape.
     pub fn new(source: Source, spec: &ModelSpec, naming: Naming) -> Result<Self> {
         let origins: BTreeMap<String, Origin> = layout::tensors(spec)
             .into_iter()
@@ -72,7 +76,11 @@ impl Checkpoint {
         }
     }
 
-    /// A tensor by its name in the layout.
+    /// A tensor by its name in the layout, row by row.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidModel` where a value is not finite, `Corrupted` where the file ends before the tensor.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let origin = self.origins.get(name);
         let Origin { tensor, shape, part } =
@@ -98,7 +106,7 @@ impl Checkpoint {
         })
     }
 
-    /// A number that lies beside the towers.
+    /// A number that lies beside the towers. `InvalidModel` where it is not one number below `limit`.
     pub fn scalar(&self, name: &str, limit: f32) -> Result<f32> {
         match self.source.read_f32(name)?.as_slice() {
             [value] if value.is_finite() && value.abs() < limit => Ok(*value),
@@ -111,6 +119,7 @@ impl Checkpoint {
 }
 
 impl Naming {
+    /// By whether the text tower's tensors have a prefix of their own.
     pub fn open_clip(source: &Source) -> Self {
         Self::OpenClip { custom_text: source.shapes().contains_key("text.positional_embedding") }
     }
@@ -123,6 +132,7 @@ impl Naming {
         }
     }
 
+    /// Where the layout's tensor `name`, of `shape`, is in such a checkpoint.
     fn origin(self, name: &str, shape: Vec<usize>) -> Origin {
         match self {
             // The one attention that is torch's own.
@@ -147,7 +157,8 @@ fn attention(prefix: &str, part: &str, mut shape: Vec<usize>) -> Origin {
     }
 }
 
-/// open_clip, `model.py` and `transformer.py`.
+/// Where open_clip has the layout's tensor `name` (`model.py` and `transformer.py`). `text`: the prefix of its text
+/// tower.
 fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
     let projection = match name {
         "text_projection.weight" => Some(format!("{text}text_projection")),
@@ -173,9 +184,11 @@ fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
     Origin { tensor: format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape, part: Part::Whole }
 }
 
+/// Parts of a layer: in the layout, and in open_clip.
 const LAYER: [(&str, &str); 4] =
     [("layer_norm1.", "ln_1."), ("layer_norm2.", "ln_2."), ("mlp.fc1.", "mlp.c_fc."), ("mlp.fc2.", "mlp.c_proj.")];
 
+/// Parts beside the layers: in the layout, and in open_clip.
 const OUTSIDE: [(&str, &str); 7] = [
     ("embeddings.token_embedding.weight", "token_embedding.weight"),
     ("embeddings.position_embedding.weight", "positional_embedding"),
@@ -186,6 +199,7 @@ const OUTSIDE: [(&str, &str); 7] = [
     ("final_layer_norm.", "ln_final."),
 ];
 
+/// The name with the first prefix of `table` that it has replaced.
 fn renamed(name: &str, table: &[(&str, &str)]) -> String {
     let found = table.iter().find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)));
     found.unwrap_or_else(|| name.to_owned())

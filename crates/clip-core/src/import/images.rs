@@ -5,10 +5,21 @@ use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
+/// Of red, green and blue: OpenAI's (`OPENAI_CLIP_MEAN` in transformers' `image_utils.py`, `OPENAI_DATASET_MEAN` in
+/// open_clip).
 pub const CLIP_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
+/// Of red, green and blue: OpenAI's (`OPENAI_CLIP_STD` in transformers' `image_utils.py`, `OPENAI_DATASET_STD` in
+/// open_clip).
 pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
-/// `preprocessor_config.json`, for a tower that sees squares of `image_size`.
+/// The preprocessing of `preprocessor_config.json`, for a tower that sees squares of `image_size` pixels.
+///
+/// Defaults are those of `image_processing_clip.py` or `image_processing_siglip.py`.
+///
+/// # Errors
+///
+/// `Unsupported` for a step that is switched off or unknown, `InvalidModel` where the crop is not what the tower
+/// sees.
 pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) -> Result<ImageSpec> {
     let kind = p.image_processor_type.as_deref().or(p.feature_extractor_type.as_deref());
     let clip = match (kind, architecture) {

@@ -41,10 +41,13 @@ pub use crate::install::Imported;
 
 const CONFIG: &str = "config.json";
 
-/// What an import would install.
+/// What an import would install, with the checkpoint open.
 pub struct Inspection {
+    /// What the configuration files say, resolved, with the scale and bias of the checkpoint.
     pub spec: ModelSpec,
+    /// As the model card says it, or `unknown`.
     pub license: String,
+    /// Values of all tensors.
     pub parameters: u64,
     /// See [`Manifest::one_cone`].
     pub one_cone: bool,
@@ -54,13 +57,23 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Bytes on disk of the weights in this format, to within their file's header.
+    /// Bytes on disk of the weights in this format, but for their file's header.
     pub fn bytes(&self, precision: Precision) -> Result<u64> {
         packed::bytes(&self.spec, precision)
     }
 }
 
-/// Reads and checks everything but the tensors' values. Nothing is written.
+/// Reads and checks everything in `dir` but the tensors' values. Nothing is written.
+///
+/// `dir` is a repository of the Hugging Face hub: configuration, `tokenizer.json`, and weights as safetensors or of
+/// `torch.save`. transformers' layout is taken where it is complete, else open_clip's.
+///
+/// # Errors
+///
+/// - `MissingFile` where a file that has to be there is not
+/// - `Unsupported` where a file asks for what no tower here does
+/// - `InvalidModel` where files contradict each other or themselves
+/// - `Corrupted` where a checkpoint's file is damaged
 pub fn inspect(dir: &Path) -> Result<Inspection> {
     let open_clip = is_open_clip(dir)?;
     let (mut spec, one_cone) = if open_clip {
@@ -97,9 +110,15 @@ fn is_open_clip(dir: &Path) -> Result<bool> {
     Ok(!(named && Source::exists(dir)))
 }
 
-/// Installs the model in `dir` under `name`. `progress` is told the tensors done and all.
+/// Installs the model in `dir` under `name`. All of it or nothing, and never over other content of that name.
 ///
-/// All of it or nothing, and never over other content of that name: see [`install::install`].
+/// `license` takes the place of what the model card says. `progress` is told the tensors done, and all of them. Every
+/// tensor is read once to be checked, and once for each precision.
+///
+/// # Errors
+///
+/// Those of [`inspect`]. `InvalidName` for the name, and `AlreadyExists` where other content has it. `MissingFile`
+/// where the models' directory cannot be written to.
 pub fn import(
     dir: &Path,
     models: &ModelDir,
@@ -115,6 +134,7 @@ pub fn import(
     install::install(models, name, |temporary| write_model(&found, temporary, progress))
 }
 
+/// Writes all files but the manifest into `dir`, and gives that.
 fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) -> Result<Manifest> {
     let steps = found.tensors.len() * (1 + Precision::ALL.len());
     let mut done = 0;
@@ -149,7 +169,7 @@ fn write_model(found: &Inspection, dir: &Path, progress: &dyn Fn(usize, usize)) 
     })
 }
 
-/// Reads every tensor once: SHA-256 over their names and values in f32.
+/// Reads every tensor once: SHA-256 over their names and values in f32, in hexadecimal.
 fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn FnMut()) -> Result<String> {
     let mut content = Sha256::new();
     for (name, _) in tensors {
@@ -163,7 +183,7 @@ fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn
     Ok(hex(&content.finalize()))
 }
 
-/// The `license:` line at the top of a model card.
+/// The `license:` line at the top of a model card, or `unknown`.
 fn license(dir: &Path) -> String {
     let card = regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default();
     let card = String::from_utf8_lossy(&card);
@@ -177,6 +197,7 @@ fn license(dir: &Path) -> String {
         .map_or("unknown".into(), |value| value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
+/// Newer transformers write the image processor into the file of the whole processor.
 fn preprocessor(dir: &Path) -> Result<raw::Preprocessor> {
     const WHOLE: &str = "processor_config.json";
     if !dir.join("preprocessor_config.json").exists() && dir.join(WHOLE).exists() {

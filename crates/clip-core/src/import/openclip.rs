@@ -10,8 +10,13 @@ use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
+/// The file that open_clip's `push_to_hf_hub` writes.
 pub const FILE: &str = "open_clip_config.json";
 
+/// The spec of an `open_clip_config.json`. The scale and the bias are in the checkpoint, and filled in by the caller.
+///
+/// `Unsupported` for a key that means something here and is not known, `InvalidModel` for a value of the wrong type
+/// or size.
 pub fn resolve(config: &Value) -> Result<ModelSpec> {
     let mut model = Section::new("model_cfg", config.get("model_cfg"))?;
     if model.has("multimodal_cfg") {
@@ -41,6 +46,7 @@ pub fn resolve(config: &Value) -> Result<ModelSpec> {
     Ok(spec)
 }
 
+/// `vision_cfg`, of a vision transformer alone.
 fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
     if let Some(name) = cfg.take::<String>("timm_model_name")? {
         return Err(Error::unsupported(format!("vision tower \"{name}\" of timm is not supported"))
@@ -71,6 +77,7 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
     Ok(spec)
 }
 
+/// `text_cfg`, of open_clip's own text transformer alone.
 fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
     if let Some(name) = cfg.take::<String>("hf_model_name")? {
         return Err(Error::unsupported(format!("text tower \"{name}\" of transformers is not supported")));
@@ -108,6 +115,7 @@ fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
     Ok(spec)
 }
 
+/// `preprocess_cfg`, for a tower that sees squares of `image_size` pixels.
 fn image(mut cfg: Section, image_size: usize) -> Result<ImageSpec> {
     let side = u32::try_from(image_size).map_err(|_| invalid("vision_cfg.image_size is out of range"))?;
     let filter = match cfg.take::<String>("interpolation")?.as_deref() {
@@ -145,6 +153,7 @@ struct Section {
 }
 
 impl Section {
+    /// `InvalidModel` where there is no such section.
     fn new(name: &'static str, value: Option<&Value>) -> Result<Self> {
         match value {
             Some(Value::Object(map)) => Ok(Self { name, map: map.clone() }),
@@ -166,7 +175,7 @@ impl Section {
         }
     }
 
-    /// A side, or both.
+    /// A side in pixels, or both sides, which have to be the same.
     fn square(&mut self, key: &str, default: usize) -> Result<usize> {
         match self.map.remove(key) {
             None | Some(Value::Null) => Ok(default),

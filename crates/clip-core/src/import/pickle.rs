@@ -10,20 +10,26 @@ use std::result::Result;
 /// A tensor of the pickled table.
 #[derive(Debug, PartialEq)]
 pub struct Tensor<'p> {
+    /// Its key in the table.
     pub name: &'p str,
     /// The class of its storage, `FloatStorage`.
     pub storage: &'p str,
     /// The name of the storage's file.
     pub key: &'p str,
-    /// Of its first value, in values.
+    /// Of its first value within the storage, in values.
     pub offset: usize,
+    /// The outermost dimension first.
     pub shape: Vec<usize>,
+    /// Values from one element of a dimension to the next.
     pub strides: Vec<usize>,
 }
 
-/// Bounds far above any published checkpoint: what the pickle has once may be asked for by each entry.
+/// Entries of the table. Bounds are far above any published checkpoint: what the pickle has once may be asked for by
+/// each entry.
 const MAX_TENSORS: usize = 1 << 16;
+/// Bytes of a name.
 const MAX_NAME: usize = 512;
+/// Dimensions of a tensor.
 const MAX_SIDES: usize = 8;
 
 /// Place of a value.
@@ -43,7 +49,9 @@ enum Value<'p> {
     Outside(Id),
 }
 
-/// The tensors of a pickled dictionary.
+/// The tensors of a pickled dictionary, in its order. Entries that are no tensors are passed over.
+///
+/// The error says what is wrong with the pickle. A tensor that is made in an unknown way is one.
 pub fn tensors(pickle: &[u8]) -> Result<Vec<Tensor<'_>>, String> {
     let mut machine = Machine { rest: pickle, ..Machine::default() };
     let root = machine.run()?;
@@ -65,6 +73,7 @@ pub fn tensors(pickle: &[u8]) -> Result<Vec<Tensor<'_>>, String> {
     Ok(tensors)
 }
 
+/// The pickle machine: a stack of places in the list of values.
 #[derive(Default)]
 struct Machine<'p> {
     rest: &'p [u8],
@@ -86,6 +95,7 @@ impl<'p> Machine<'p> {
         }
     }
 
+    /// One code, as `pickletools.py` describes it. Unknown ones are an error.
     fn step(&mut self, code: u8) -> Result<(), String> {
         match code {
             // PROTO, FRAME

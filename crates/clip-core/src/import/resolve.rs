@@ -6,7 +6,11 @@ use super::siglip;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
-/// `config.json` of transformers, whatever model it names.
+/// The spec of transformers' `config.json` and its preprocessor. The scale and the bias are in the checkpoint, and
+/// filled in by the caller.
+///
+/// `Unsupported` for a model, activation or step that is not known, `InvalidModel` for values that contradict each
+/// other.
 pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     match config.model_type.as_deref() {
         Some("clip") => clip(config, preprocessor),
@@ -20,6 +24,7 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
     }
 }
 
+/// `CLIPConfig` of `configuration_clip.py`.
 fn clip(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     let (text, vision) = (config.text().map_err(invalid)?, config.vision().map_err(invalid)?);
     let eos: u32 = serde_json::from_value(text.eos_token_id.clone()).map_err(invalid)?;
@@ -39,10 +44,12 @@ fn clip(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     Ok(spec)
 }
 
+/// The `InvalidModel` error of a `config.json` that is not as transformers writes it.
 pub fn invalid(e: serde_json::Error) -> Error {
     Error::invalid_model(format!("config.json: {e}"))
 }
 
+/// The text tower, without any cleaning of texts.
 pub fn text_spec(text: &TextConfig, pooling: TextPooling) -> Result<TextSpec> {
     Ok(TextSpec {
         tower: TowerSpec {
@@ -60,6 +67,7 @@ pub fn text_spec(text: &TextConfig, pooling: TextPooling) -> Result<TextSpec> {
     })
 }
 
+/// The vision tower. Other than three channels are `Unsupported`.
 pub fn vision_spec(vision: &VisionConfig) -> Result<VisionSpec> {
     if vision.num_channels != 3 {
         return Err(Error::unsupported(format!(
@@ -81,6 +89,7 @@ pub fn vision_spec(vision: &VisionConfig) -> Result<VisionSpec> {
     })
 }
 
+/// By its name in `ACT2FN` of transformers' `activations.py`.
 fn activation(name: &str) -> Result<Activation> {
     match name {
         "quick_gelu" => Ok(Activation::QuickGelu),
@@ -92,7 +101,7 @@ fn activation(name: &str) -> Result<Activation> {
     }
 }
 
-/// What no configuration may say, whatever library it is of.
+/// What no configuration may say, whatever library it is of: `InvalidModel` for sizes out of bounds.
 pub fn check(spec: &ModelSpec) -> Result<()> {
     spec.check_sizes().map_err(Error::invalid_model)
 }

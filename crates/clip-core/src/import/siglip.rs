@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::spec::*;
 use crate::text::Tokenizer;
 
+/// The spec of a SigLIP model of fixed resolution, with `configuration_siglip.py`'s defaults.
+///
+/// `Unsupported` without a pooling head, `InvalidModel` where the towers' vectors differ in length.
 pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     let tower = json!({
         "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
@@ -43,7 +46,9 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
     Ok(spec)
 }
 
-/// The `tokenizer_config.json` that belongs to a `tokenizer.json`, where there is one.
+/// Sets `spec.cleaning` by `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+///
+/// `Unsupported` for another kind of tokenizer, and for texts that are not made lower case or are padded on the left.
 pub fn tokenizer(spec: &mut TextSpec, json: &Value, config: &Value) -> Result<()> {
     // SigLIP's SentencePiece model is a unigram model, SigLIP 2's (Gemma's) a byte pair encoding.
     spec.cleaning = match json["model"]["type"].as_str() {
@@ -64,7 +69,9 @@ pub fn tokenizer(spec: &mut TextSpec, json: &Value, config: &Value) -> Result<()
     Ok(())
 }
 
-/// The id of the token that texts are filled up with: the tokenizer's own, else what `config.json` says.
+/// Sets the token that texts are filled up with: the tokenizer's own, else what `config.json` says.
+///
+/// `InvalidModel` where no file names one, or the vocabulary does not have it.
 pub fn padding(spec: &mut TextSpec, tokenizer: &Tokenizer, json: &Value, config: &Value) -> Result<()> {
     let named = config["pad_token"].as_str().or(config["pad_token"]["content"].as_str());
     let pad = match (named, json["padding"]["pad_id"].as_u64(), spec.pooling) {

@@ -10,22 +10,32 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::regular;
 use crate::tensor_file::{MAX_HEADER, TensorFile};
 
+/// The weights of a checkpoint, in either of the two formats that the hub has.
 pub enum Source {
     /// One safetensors file or several shards, and which of them holds a tensor.
     Safetensors {
+        /// Opened, with their headers read.
         files: Vec<TensorFile>,
+        /// The place in `files` of each tensor, by its name.
         holder: BTreeMap<String, usize>,
     },
+    /// What `torch.save` wrote.
     Torch(TorchFile),
 }
 
 impl Source {
-    /// Takes `model.safetensors`, else its shards, else `pytorch_model.bin`.
+    /// Takes `model.safetensors`, else its shards, else `pytorch_model.bin`, as transformers does.
+    ///
+    /// # Errors
+    ///
+    /// `MissingFile` where none of them is there, `Corrupted` where one is damaged, `InvalidModel` where a tensor is
+    /// in two shards.
     pub fn open(dir: &Path) -> Result<Self> {
         Self::open_named(dir, "model.safetensors", "pytorch_model.bin")
     }
 
-    /// The same under open_clip's names.
+    /// Takes `open_clip_model.safetensors`, else its shards, else `open_clip_pytorch_model.bin`. It fails as
+    /// [`Source::open`] does.
     pub fn open_clip(dir: &Path) -> Result<Self> {
         Self::open_named(dir, "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     }
@@ -74,6 +84,9 @@ impl Source {
         }
     }
 
+    /// A tensor's values as f32, row by row, whatever type it is stored in.
+    ///
+    /// `InvalidModel` where there is none of that name, `Unsupported` for a type other than F32, F16 and BF16.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let missing = || Error::invalid_model(format!("tensor \"{name}\" is missing"));
         match self {
@@ -83,7 +96,7 @@ impl Source {
     }
 }
 
-/// The shards that an index names, each once.
+/// The file names that an index has, each once. `MissingFile` where one is not in `dir`: a name is never a path.
 fn shards(dir: &Path, index: &Path) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Index {

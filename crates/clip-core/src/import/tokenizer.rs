@@ -10,7 +10,12 @@ use crate::installed::TOKENIZER;
 use crate::spec::{Architecture, ModelSpec, TextPooling};
 use crate::text::Tokenizer;
 
-/// The file's bytes, and in `spec` what else of it the text tower has to know.
+/// The bytes of `tokenizer.json`. Sets in `spec` what else of it the text tower has to know.
+///
+/// # Errors
+///
+/// `MissingFile` where there is none, `InvalidModel` where it does not belong to the model, `Unsupported` for kinds
+/// that SigLIP does not have.
 pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>> {
     let bytes = read_file(dir, TOKENIZER).map_err(|e| {
         e.with_hint(if open_clip {

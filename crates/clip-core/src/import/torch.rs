@@ -14,10 +14,12 @@ use crate::error::{Error, Result};
 use crate::regular;
 use crate::tensor_file::to_f32;
 
-/// Bytes of a pickle. The largest of a published checkpoint has less than a tenth; what is read takes some forty times as much.
+/// Bytes of a pickle. The largest of a published checkpoint has less than a tenth, and what is read takes some forty
+/// times as much.
 const MAX_PICKLE: u64 = 4 << 20;
 const PICKLE: &str = "data.pkl";
 
+/// An open file of `torch.save`, in the ZIP format that PyTorch has written since 1.6.
 pub struct TorchFile {
     path: PathBuf,
     file: File,
@@ -29,13 +31,16 @@ struct Stored {
     storage: String,
     shape: Vec<usize>,
     strides: Vec<usize>,
-    /// In values.
+    /// Of its first value within the storage, in values.
     offset: usize,
     /// Where the storage lies in the archive, and its bytes.
     place: Option<(u64, u64)>,
 }
 
 impl TorchFile {
+    /// Reads the archive's directory and the pickle, and finds each tensor's place. No values are read.
+    ///
+    /// `Corrupted` where it is no such file, `Unsupported` where a big-endian machine has written it.
     pub fn open(path: &Path) -> Result<Self> {
         let bad = |what: String| Error::corrupted(format!("could not read \"{}\": {what}", path.display()));
         let file = regular::open(path)?;
@@ -79,11 +84,17 @@ impl TorchFile {
         Ok(Self { path: path.to_owned(), file, tensors })
     }
 
+    /// Names and shapes of all tensors.
     pub fn shapes(&self) -> impl Iterator<Item = (&String, &Vec<usize>)> {
         self.tensors.iter().map(|(name, stored)| (name, &stored.shape))
     }
 
-    /// A tensor's values, `None` where there is no such tensor.
+    /// A tensor's values as f32, row by row, whatever its strides. `None` where there is no such tensor.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a type other than F32, F16 and BF16, `Corrupted` where its values overlap or lie outside of
+    /// the file.
     pub fn read_f32(&self, name: &str) -> Result<Option<Vec<f32>>> {
         let Some(stored) = self.tensors.get(name) else { return Ok(None) };
         let bad = |what: &str| Error::corrupted(format!("tensor \"{name}\": {what}"));
@@ -115,7 +126,7 @@ impl TorchFile {
 }
 
 impl Stored {
-    /// How many values it has, and how many of its storage they lie among.
+    /// How many values it has, and how many of its storage they lie among. `None` where that is no number.
     fn extent(&self) -> Option<(usize, usize)> {
         let count = self.shape.iter().try_fold(1usize, |all, side| all.checked_mul(*side))?;
         if count == 0 {
@@ -127,7 +138,7 @@ impl Stored {
         Some((count, span))
     }
 
-    /// Row by row already, or by their strides.
+    /// Values row by row: as they are, where the strides say so, else gathered.
     fn in_order(&self, values: Vec<f32>, count: usize) -> Vec<f32> {
         let mut expected = 1;
         for (side, stride) in self.shape.iter().zip(&self.strides).rev() {
@@ -139,6 +150,7 @@ impl Stored {
         values
     }
 
+    /// Values row by row, picked by their strides.
     fn gather(&self, values: &[f32], count: usize) -> Vec<f32> {
         let place = |mut index: usize| {
             let mut place = 0;

@@ -98,6 +98,7 @@ impl Attention<'_> {
 
 /// One head of one sequence.
 pub(super) struct Head<'a> {
+    /// Queries, keys and values of all sequences, a row of the batch in each.
     pub qkv: &'a Rows,
     /// First row of the sequence, counted over all of them.
     pub start: usize,

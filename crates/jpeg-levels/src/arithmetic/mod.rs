@@ -17,6 +17,7 @@ const AC: usize = 16 * 64;
 const FIXED: usize = AC + 16 * 256;
 const PLACES: usize = 1 << 13;
 
+/// The arithmetic coder of one scan, sequential or progressive (ITU-T T.81, annexes D and F; `jdarith.c`).
 pub struct Arithmetic<'a> {
     input: Input<'a>,
     /// Code register, interval, and how many bits of the register are still to come.

@@ -79,7 +79,7 @@ macro_rules! load {
             options(nostack, preserves_flags, readonly))
     };
 }
-/// The same of what is not read again soon: it need not drive out of the first cache what is.
+/// 16 rows of 64 bytes that are not read again soon: they need not drive out of the first cache what is.
 macro_rules! stream {
     ($t:literal, $at:expr, $stride:expr) => {
         asm!(concat!("tileloaddt1 tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
@@ -98,7 +98,7 @@ macro_rules! dot {
     };
 }
 
-/// The same, of whichever they are.
+/// Adds a product of rows and weights to sums, of integers or of pairs of bf16.
 macro_rules! multiply {
     ($int8:expr, $sums:literal, $x:literal, $w:literal) => {
         if $int8 { dot!("tdpbssd", $sums, $x, $w) } else { dot!("tdpbf16ps", $sums, $x, $w) }
@@ -177,6 +177,8 @@ macro_rules! tiles {
     }};
 }
 
+/// Sums of a part by the kernel of that name, f32 by AVX-512. Callable where
+/// [`Kernel::runs_here`](crate::Kernel::runs_here) says so.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 pub fn amx(part: &Part, sums: &mut Sums) {
     let add = part.add;

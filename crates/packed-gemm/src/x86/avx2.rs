@@ -55,6 +55,7 @@ narrow!(weights_bf16_avx2, f32, u32, 2, |x, w, sum| _mm256_fmadd_ps(
     _mm256_fmadd_ps(_mm256_set1_ps(*x), low(w), sum)
 ));
 
+/// Sums of 16 columns of `M` rows to go on with, or zeros.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub fn start_256<const M: usize>(add: bool, tile: &Sums, part: usize) -> [[__m256; 2]; M] {
@@ -71,6 +72,7 @@ pub fn start_256<const M: usize>(add: bool, tile: &Sums, part: usize) -> [[__m25
     sums
 }
 
+/// Writes sums of 16 columns of `M` rows back.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub fn store_256<const M: usize>(sums: &[[__m256; 2]; M], tile: &mut Sums, part: usize) {
@@ -97,18 +99,21 @@ pub fn rows_of<const M: usize, T>(x: &[T], stride: usize) -> [*const T; M] {
 
 /// Asks for memory, evenly spread over the steps of a tile: so it comes while the processor multiplies.
 pub struct Ahead {
+    /// Where the next step asks, which may be any address.
     pub at: *const i8,
     /// From one step to the next.
     pub bytes: usize,
 }
 
 impl Ahead {
+    /// All of `words` within so many steps.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn new(words: &[u32], steps: usize) -> Self {
         Self { at: words.as_ptr().cast(), bytes: size_of_val(words).div_ceil(steps.max(1)) }
     }
 
+    /// One step: asks for one cache line.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn fetch(&mut self) {

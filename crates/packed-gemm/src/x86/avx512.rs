@@ -343,7 +343,9 @@ unsafe fn pairs_512<const VECTORS: usize>(
 /// Lines of a row, `step` words apart.
 #[derive(Clone, Copy)]
 pub struct RowLines<T> {
+    /// Its first line.
     pub first: T,
+    /// Words from one line to the next: more than a line where rows are tiles.
     pub step: usize,
 }
 

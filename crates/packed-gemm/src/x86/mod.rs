@@ -22,21 +22,26 @@ use avx2::{f32_avx2, weights_bf16_avx2};
 use avx2_int8::int8_avx2;
 use avx512::*;
 
+/// Sums of a part by the kernel of that name. Callable where [`Kernel::runs_here`](crate::Kernel::runs_here) says so.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 pub fn avx512_bf16(part: &Part, sums: &mut Sums) {
     product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx512, bf16_avx512, int8_avx512);
 }
 
+/// Sums of a part by the kernel of that name. Callable where [`Kernel::runs_here`](crate::Kernel::runs_here) says so.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 pub fn avx512_vnni(part: &Part, sums: &mut Sums) {
     product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx512, no_bf16, int8_avx512);
 }
 
+/// Sums of a part by the kernel of that name, integers by AVX2. Callable where
+/// [`Kernel::runs_here`](crate::Kernel::runs_here) says so.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
 pub fn avx512(part: &Part, sums: &mut Sums) {
     product!(part, sums, v4(), true, f32_avx512, weights_bf16_avx512, no_bf16, int8_avx2);
 }
 
+/// Sums of a part by the kernel of that name. Callable where [`Kernel::runs_here`](crate::Kernel::runs_here) says so.
 #[target_feature(enable = "avx2,fma")]
 pub fn avx2(part: &Part, sums: &mut Sums) {
     product!(part, sums, v3(), true, f32_avx2, weights_bf16_avx2, no_bf16, int8_avx2);
@@ -56,7 +61,7 @@ fn v4() -> V4 {
     unsafe { V4::new_unchecked() }
 }
 
-/// Of 8 values.
+/// pulp's vectors of 8 values, for machines that `Kernel::Avx2` has been found to run on.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 fn v3() -> V3 {

@@ -49,8 +49,10 @@ pub enum Meaning {
     Extension,
 }
 
+/// What a code stands for.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
+    /// A run, a mode, or neither.
     pub meaning: Meaning,
     /// Bits of the code.
     pub bits: u8,
@@ -60,16 +62,22 @@ pub struct Entry {
 
 /// By the next bits, the first of them lowest.
 pub struct Tables {
+    /// Runs of white, by [`WHITE_BITS`].
     pub white: Vec<Entry>,
+    /// Runs of black, by [`BLACK_BITS`].
     pub black: Vec<Entry>,
+    /// Modes of two-dimensional coding, by [`MODE_BITS`].
     pub modes: Vec<Entry>,
 }
 
-/// Bits that the tables are looked up by.
+/// Bits that runs of white are looked up by: those of the longest code.
 pub const WHITE_BITS: u32 = 12;
+/// Bits that runs of black are looked up by: those of the longest code.
 pub const BLACK_BITS: u32 = 13;
+/// Bits that modes are looked up by.
 pub const MODE_BITS: u32 = 7;
 
+/// Made once in a process.
 pub fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
     TABLES.get_or_init(|| Tables { white: runs(WHITE, WHITE_BITS), black: runs(BLACK, BLACK_BITS), modes: modes() })

@@ -6,6 +6,7 @@ use jpeg_levels::Env;
 use super::{Step, fill};
 use crate::error::{Error, Result};
 
+/// Fills `out`. Data that end before it is full are an error, what follows does not matter.
 pub fn decode(coded: &[u8], out: &mut [u8], env: &Env<'_>) -> Result<()> {
     let mut decoder = Decompress::new(true);
     fill(coded, out, env, |from, to| {

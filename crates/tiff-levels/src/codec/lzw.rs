@@ -6,6 +6,7 @@ use weezl::{BitOrder, LzwStatus, decode::Decoder};
 use super::{Step, fill};
 use crate::error::{Error, Result};
 
+/// Fills `out`. Data that end before it is full are an error, what follows does not matter.
 pub fn decode(coded: &[u8], out: &mut [u8], env: &Env<'_>) -> Result<()> {
     // Both begin with the code that clears the table: 256, of nine bits.
     let old = matches!(coded, [0, second, ..] if second & 1 == 1);

@@ -32,11 +32,13 @@ pub struct Codec {
     row_bytes: usize,
 }
 
+/// Do the bits of a byte come lowest first?
 pub fn is_reversed(directory: &Directory<'_>) -> bool {
     directory.first(tag::FILL_ORDER) == Some(2)
 }
 
 impl Codec {
+    /// By the tags. Fax of more than one bit a pixel is refused, and so are predictors that are not known.
     pub fn new(
         directory: &Directory<'_>,
         compression: Compression,

@@ -5,6 +5,7 @@ use jpeg_levels::Env;
 use super::PIECE;
 use crate::error::{Error, Result, look};
 
+/// Fills `out`. Data that end before it is full are an error, what follows does not matter.
 pub fn decode(mut coded: &[u8], mut out: &mut [u8], env: &Env<'_>) -> Result<()> {
     let mut steps = 0usize;
     while !out.is_empty() {

@@ -7,6 +7,7 @@ use crate::error::{Error, Result, Unsupported, look, zeroed};
 use crate::layout::Layout;
 use crate::samples::{Kind, Number, Samples};
 
+/// What has been taken from each sample before it was coded (TIFF 6.0, section 14; Technical Note 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Predictor {
     None,
@@ -24,6 +25,7 @@ pub enum Predictor {
 }
 
 impl Predictor {
+    /// By the tag. Combinations that libtiff does not read are refused.
     pub fn read(directory: &Directory<'_>, samples: &Samples, layout: &Layout) -> Result<Self> {
         let predictor = directory.first(tag::PREDICTOR).unwrap_or(1);
         let Samples { bits, little, .. } = *samples;
@@ -37,6 +39,7 @@ impl Predictor {
         })
     }
 
+    /// Adds up each row of `row_bytes`, in place.
     pub fn undo(self, rows: &mut [u8], row_bytes: usize, env: &Env<'_>) -> Result<()> {
         let mut copy = match self {
             Self::None => return Ok(()),

@@ -13,12 +13,14 @@ use crate::error::{Error, Result, look};
 /// An LZMA decoder may take so much, in KiB: the dictionary of the strongest preset, and what it needs beside.
 const MOST_LZMA: u32 = 68 << 10;
 
+/// Fills `out`. A stream whose decoder would take more than 68 MiB is refused.
 pub fn lzma(coded: &[u8], out: &mut [u8], env: &Env<'_>) -> Result<()> {
     let stopped = Cell::new(false);
     let reader = XzReader::new_mem_limit(Watched { rest: coded, env, stopped: &stopped }, false, MOST_LZMA);
     read(reader, out, &stopped, env)
 }
 
+/// Fills `out`. The window that the header asks for is cut to what `out` needs.
 pub fn zstandard(coded: &[u8], out: &mut [u8], env: &Env<'_>) -> Result<()> {
     let stopped = Cell::new(false);
     // A decoder keeps as much as the header's window tells, but nothing refers to what lies before the first byte.

@@ -15,6 +15,7 @@ use crate::image::png_chunks::{check, chunks};
 use crate::image::reader::{Pieces, array};
 use crate::memory::{reserve, zeroed};
 
+/// The frames of an APNG, decoded one after the other (PNG specification, third edition: `acTL`, `fcTL`, `fdAT`).
 pub struct Apng<'a> {
     bytes: &'a [u8],
     reader: png::Reader<Pieces<&'a [u8]>>,

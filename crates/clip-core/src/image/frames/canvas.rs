@@ -6,27 +6,38 @@ use crate::image::decode::look;
 use crate::memory::zeroed;
 
 /// Four bytes a pixel: red, green, blue, opacity.
+///
+/// It begins transparent, and each frame is drawn over what the one before it has left.
 pub struct Canvas {
+    /// Pixels of a row.
     pub width: usize,
+    /// Rows.
     pub height: usize,
+    /// `[height, width, 4]`, the top row first.
     pub pixels: Vec<u8>,
 }
 
 /// A part of a canvas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Area {
+    /// Pixels between the canvas's left edge and its own.
     pub left: usize,
+    /// Rows above it.
     pub top: usize,
+    /// Pixels of a row of it.
     pub width: usize,
+    /// Its rows.
     pub height: usize,
 }
 
 impl Area {
+    /// Is the pixel in column `x` of row `y` within it?
     pub fn contains(&self, x: usize, y: usize) -> bool {
         let inside = |at: usize, from: usize, len: usize| at >= from && at - from < len;
         inside(x, self.left, self.width) && inside(y, self.top, self.height)
     }
 
+    /// Does all of it lie on a canvas of that size?
     pub fn fits(&self, width: usize, height: usize) -> bool {
         let fits = |from: usize, len: usize, end: usize| from.checked_add(len).is_some_and(|to| to <= end);
         fits(self.left, self.width, width) && fits(self.top, self.height, height)
@@ -47,11 +58,12 @@ impl Canvas {
         all.skip(area.top).take(rows).filter_map(move |row| row.get_mut(area.left..area.left + area.width))
     }
 
+    /// Makes a part one colour. One that sticks out stays as it is.
     pub fn fill(&mut self, area: Area, pixel: [u8; 4]) {
         self.rows(area).for_each(|row| row.fill(pixel));
     }
 
-    /// A copy of a part, to be put back.
+    /// The bytes of a part, `[height, width, 4]`, to be put back.
     pub fn copy(&mut self, area: Area) -> Result<Vec<u8>> {
         let mut copy = zeroed(area.width.saturating_mul(area.height).saturating_mul(4))?;
         for (to, from) in copy.chunks_exact_mut((4 * area.width).max(1)).zip(self.rows(area)) {
@@ -61,6 +73,7 @@ impl Canvas {
         Ok(copy)
     }
 
+    /// Puts back what [`Canvas::copy`] has given.
     pub fn put(&mut self, area: Area, copy: &[u8]) {
         for (to, from) in self.rows(area).zip(copy.chunks_exact((4 * area.width).max(1))) {
             look();

@@ -8,6 +8,9 @@ use crate::image::decode::look;
 use crate::memory::reserve;
 use crate::{Error, Result};
 
+/// A PNG file of `rows`, each of `3 * width` bytes, of which there are `height`.
+///
+/// `OutOfMemory` or `LimitExceeded` where there is no memory for it, `Internal` where the rows are not of that size.
 pub fn png<'a>(width: u32, height: u32, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>> {
     png_rows(width, height, |write| {
         for row in rows {

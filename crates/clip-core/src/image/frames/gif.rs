@@ -19,6 +19,7 @@ use crate::image::gif::{gif_error, order, palette, with_ramp};
 use crate::image::reader::{Pieces, u8_at, u16_le};
 use crate::memory::{reserve, zeroed};
 
+/// The frames of a GIF, decoded one after the other.
 pub struct Gif<'a> {
     decoder: Decoder<Pieces<Cow<'a, [u8]>>>,
     bytes: &'a [u8],
@@ -31,6 +32,7 @@ pub struct Gif<'a> {
     left_behind: Option<(Area, Left)>,
 }
 
+/// What becomes of a frame's part of the screen.
 enum Left {
     Colour([u8; 3]),
     Before(Vec<u8>),

@@ -32,6 +32,7 @@ const MOST_CANVASES: u64 = 4;
 
 /// A file with several frames.
 trait Animation {
+    /// Width and height of the canvas, in pixels.
     fn size(&self) -> (u32, u32);
 
     /// How long each frame is shown, in milliseconds. Nothing is decoded for that.
@@ -41,10 +42,13 @@ trait Animation {
     fn draw(&mut self, canvas: &mut Canvas) -> Result<()>;
 }
 
-/// Up to `at_most` frames, each a PNG. Of more frames those that are shown in the middle of as many parts of the time.
+/// Up to `at_most` frames, each a PNG file. Of more frames those that are shown in the middle of as many parts of the
+/// time.
 ///
-/// Fails as [`super::decode`] does, and where the frames up to the last one wanted have more than four times the pixels that a picture may
-/// have.
+/// # Errors
+///
+/// Those of [`decode`](super::decode()). `LimitExceeded`, too, where the frames up to the last one wanted have more
+/// than four times the pixels that a picture may have.
 pub fn frames(bytes: &[u8], at_most: usize, limits: &Limits) -> Result<Vec<Vec<u8>>> {
     check_bytes(bytes.len(), limits)?;
     let format = sniff(bytes)?;
@@ -73,7 +77,7 @@ pub fn frames(bytes: &[u8], at_most: usize, limits: &Limits) -> Result<Vec<Vec<u
     }
 }
 
-/// What [`frames`] takes, but for what it gives: that is known when it is there, and counted then.
+/// What [`frames`] takes. The PNGs that it gives are counted when they are there, as nothing tells their size before.
 pub fn estimate_frames(bytes: &[u8], limits: &Limits) -> Estimate {
     // Twice the canvas, the frame, and that as the decoder has it.
     let pixel = 16 + held(bytes);

@@ -9,6 +9,7 @@ use crate::image::decode::{check_pixels, damaged, look, truncated};
 use crate::image::format::Format::WebP as FORMAT;
 use crate::memory::reserve;
 
+/// The frames of an animated WebP (WebP Container Specification: `ANMF`).
 pub struct WebP<'a> {
     frames: Vec<Frame<'a>>,
     limits: Limits,

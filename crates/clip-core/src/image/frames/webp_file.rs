@@ -12,7 +12,9 @@ use crate::memory::{with_capacity, zeroed};
 
 /// One frame of an animation.
 pub struct Frame<'a> {
+    /// Column and row of its upper left pixel on the canvas, both even.
     pub at: (u32, u32),
+    /// Width and height, in pixels.
     pub size: (u32, u32),
     /// Milliseconds.
     pub duration: u32,
@@ -20,6 +22,7 @@ pub struct Frame<'a> {
     pub blends: bool,
     /// It leaves nothing.
     pub is_removed: bool,
+    /// There are pixels that may not be opaque.
     pub has_opacity: bool,
     kind: [u8; 4],
     data: &'a [u8],

@@ -10,6 +10,7 @@ const DEEPEST: usize = 8;
 /// Bytes of a box of Canon's before its JPEG.
 const BEFORE_JPEG: usize = 32;
 
+/// Is it Canon's brand of the ISO base media file format?
 pub fn is_cr3(bytes: &[u8]) -> bool {
     bytes.get(4..12) == Some(b"ftypcrx ")
 }

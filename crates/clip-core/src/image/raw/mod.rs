@@ -17,10 +17,14 @@ use directories::Directories;
 /// What to do with a raw file.
 pub(super) const HINT: &str = "Embed the camera's own picture of it, which clip_image_preview gives.";
 
-/// The largest JPEG in a raw file of a camera: DNG, CR2, NEF, ARW and others that are made like TIFF; CR3, RAF. `None` where there is none, so that
-/// `coalesce` goes on with the image itself; and of images that are no raw files.
+/// The largest JPEG in a raw file of a camera, as a part of `bytes`: DNG, CR2, NEF, ARW and others that are made like
+/// TIFF; CR3; RAF.
 ///
-/// Fails where the bytes are too many, or nothing that is known.
+/// `None` where there is none, and for images that are no raw files: `coalesce` then goes on with the image itself.
+///
+/// # Errors
+///
+/// `LimitExceeded` where the bytes are too many. For bytes that are of no known kind, what [`sniff`] fails with.
 pub fn preview<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<&'a [u8]>> {
     check_bytes(bytes.len(), limits)?;
     if kind(bytes).is_none() {

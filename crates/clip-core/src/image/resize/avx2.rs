@@ -35,6 +35,7 @@ pub(super) const COLUMNS: usize = 32;
 pub(super) struct Avx2(V3);
 
 impl Avx2 {
+    /// `None` where the processor has no AVX2.
     pub fn try_new() -> Option<Self> {
         V3::try_new().map(Self)
     }

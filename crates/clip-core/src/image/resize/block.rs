@@ -21,6 +21,7 @@ pub(super) type Tile = [[i16; ROWS * TILE]; 3];
 pub(super) struct Block(pub Vec<Two>);
 
 impl Block {
+    /// Room for rows of so many pixels.
     pub fn new(pixels: usize) -> Self {
         Self(vec![[[[0; 2]; ROWS]; 3]; pixels.div_ceil(TILE) * (TILE / 2)])
     }

@@ -71,11 +71,17 @@ pub(super) fn horizontal(
 pub(super) struct Pass<'a> {
     /// Rows of `stride` bytes, from column `column` of the picture on.
     pub pixels: &'a [u8],
+    /// Bytes from one row to the next.
     pub stride: usize,
+    /// The picture's column that each row begins with.
     pub column: usize,
+    /// What the three bytes of a pixel are.
     pub levels: Levels,
+    /// Weights of the columns that are made.
     pub kernels: &'a Kernels,
+    /// The first column that is made.
     pub from: usize,
+    /// Columns of a row that is made, those of other rounds among them.
     pub width: usize,
 }
 

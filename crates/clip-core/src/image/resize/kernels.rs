@@ -25,6 +25,7 @@ pub(super) fn to_level(sum: i32) -> u8 {
 pub(super) struct Kernels {
     /// Per output sample: the first input sample, and where its weights begin and end.
     pub taps: Vec<(usize, Range<usize>)>,
+    /// Of all taps, one output sample's after the other's, with 22 fractional bits.
     pub weights: Vec<i32>,
 }
 
@@ -53,7 +54,7 @@ impl Kernels {
         kernels
     }
 
-    /// The input samples that any output sample needs.
+    /// The input samples that any of these output samples needs.
     pub fn span(&self) -> Range<usize> {
         let start = self.taps.iter().map(|(start, _)| *start).min().unwrap_or(0);
         let end = self.taps.iter().map(|(start, w)| start + w.len()).max().unwrap_or(0);
@@ -77,7 +78,7 @@ impl Axis {
         (center, start..((center + support + 0.5) as usize).clamp(start, self.input))
     }
 
-    /// The input samples that any output sample needs.
+    /// The input samples that any output sample of the window needs.
     pub fn span(self, filter: ResizeFilter) -> Range<usize> {
         match self.count.checked_sub(1) {
             Some(last) => self.taps(0, filter).1.start..self.taps(last, filter).1.end,
@@ -86,6 +87,7 @@ impl Axis {
     }
 }
 
+/// Input samples to each side that count, before a reduction widens them: `support` of Resample.c.
 fn filter_support(filter: ResizeFilter) -> f64 {
     match filter {
         ResizeFilter::Bilinear => 1.0,
@@ -94,6 +96,7 @@ fn filter_support(filter: ResizeFilter) -> f64 {
     }
 }
 
+/// The filter's weight at a distance of `x` samples, as Resample.c computes it in f64.
 fn filter_at(filter: ResizeFilter, x: f64) -> f64 {
     match filter {
         ResizeFilter::Bilinear => (1.0 - x.abs()).max(0.0),
@@ -125,11 +128,13 @@ fn sinc(x: f64) -> f64 {
 /// `high << LOW_BITS + low`. All arithmetic wraps, so sums of halves, put together, are the sums of wholes.
 pub(super) const LOW_BITS: u32 = 11;
 
+/// Puts sums of halves together.
 #[inline(always)]
 pub(super) fn whole(high: i32, low: i32) -> i32 {
     (high << LOW_BITS).wrapping_add(low)
 }
 
+/// The high half, then the low one.
 fn halves(weight: i32) -> [i16; 2] {
     [(weight >> LOW_BITS) as i16, (weight & ((1 << LOW_BITS) - 1)) as i16]
 }
@@ -155,10 +160,12 @@ pub(super) fn pairs(weights: impl Iterator<Item = i32>) -> impl Iterator<Item = 
 pub(super) struct Paired {
     /// Per output sample: the first pair of input samples, counted from the span's start, and its weights.
     pub taps: Vec<(usize, Range<usize>)>,
+    /// Weights of all taps, one output sample's after the other's.
     pub pairs: Vec<Pair>,
 }
 
 impl Paired {
+    /// Pairs begin at every second sample of the span, so that a tap may begin with a weight of zero.
     pub fn new(kernels: &Kernels) -> Self {
         let from = kernels.span().start;
         let mut all = Self { taps: Vec::with_capacity(kernels.taps.len()), pairs: Vec::new() };

@@ -26,13 +26,18 @@ use crate::spec::ResizeFilter;
 /// One axis of a resize: `input` samples become `output`, of which only `count` from `first` are computed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
+    /// Samples that there are.
     pub input: usize,
+    /// Samples that they become, more than anybody may compute: a picture of 5000 × 1 pixels becomes 1.1 million
+    /// wide.
     pub output: u64,
+    /// The first one that is computed.
     pub first: u64,
+    /// How many are computed.
     pub count: usize,
 }
 
-/// Which code makes the passes. All give the same levels.
+/// Which code makes the passes. All of them give the same levels, bit by bit.
 #[derive(Clone, Copy, Debug)]
 enum Code {
     Portable,
@@ -41,6 +46,7 @@ enum Code {
 }
 
 impl Code {
+    /// By what the processor has.
     fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
         if let Some(simd) = avx2::Avx2::try_new() {
@@ -66,6 +72,7 @@ pub(super) fn resize_window(
     window(picture, levels, x, y, filter, Code::fastest())
 }
 
+/// The resize by one `code`: `[y.count, x.count, 3]` levels.
 fn window(picture: Upright, levels: Levels, x: Axis, y: Axis, filter: ResizeFilter, code: Code) -> Result<Vec<u8>> {
     if vertical_first(x, y) {
         let pixels = vertical(picture, levels, y, filter, code)?;
@@ -114,7 +121,7 @@ fn vertical(picture: Upright, levels: Levels, y: Axis, filter: ResizeFilter, cod
     })
 }
 
-/// Bytes that a resize takes beside the picture, at most.
+/// Bytes that a resize takes beside the picture, at most: rows between the passes, weights and the window.
 pub(super) fn memory(x: Axis, y: Axis, filter: ResizeFilter) -> usize {
     // What the first pass gives; a weight takes twelve bytes, with its pair; a block of rows 48 a column.
     let between = if vertical_first(x, y) { x.input * y.count } else { x.count * y.span(filter).len() };
