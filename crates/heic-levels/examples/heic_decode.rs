@@ -1,4 +1,4 @@
-//! Writes the RGB pixels of each file given beside it: `decode a.heic` makes `a.heic.rgb`, after its width and height.
+//! Writes the RGB pixels of each file given beside it: `heic_decode a.heic` makes `a.heic.rgb`, after its width and height.
 
 use heic_levels::{Decoder, Env};
 
