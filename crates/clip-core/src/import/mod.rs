@@ -8,12 +8,15 @@ mod checkpoint;
 mod images;
 mod openclip;
 mod pickle;
+pub mod plan;
 mod raw;
+mod refused;
 mod resolve;
 mod siglip;
 mod source;
 mod tokenizer;
 mod torch;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,11 +38,10 @@ use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::hex;
 use crate::text::Tokenizer;
 use checkpoint::{Checkpoint, Naming};
+use plan::CONFIG;
 use source::Source;
 
 pub use crate::install::Imported;
-
-const CONFIG: &str = "config.json";
 
 /// What an import would install.
 pub struct Inspection {
@@ -54,6 +56,11 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// The tokenizer's file, which is made where the model has its older parts.
+    pub fn tokenizer(&self) -> &[u8] {
+        &self.tokenizer
+    }
+
     /// Bytes on disk of the weights in this format, to within their file's header.
     pub fn bytes(&self, precision: Precision) -> Result<u64> {
         packed::bytes(&self.spec, precision)
@@ -62,6 +69,8 @@ impl Inspection {
 
 /// Reads and checks everything but the tensors' values. Nothing is written.
 pub fn inspect(dir: &Path) -> Result<Inspection> {
+    let license = license(dir);
+    let dir = &dir.join(plan::prefix(|name| dir.join(name).exists()));
     let open_clip = is_open_clip(dir)?;
     let (mut spec, one_cone) = if open_clip {
         (openclip::resolve(&json(dir, openclip::FILE)?)?, false)
@@ -84,17 +93,19 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     spec.check().map_err(Error::invalid_model)?;
     let tensors = layout::tensors(&spec);
     let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
-    Ok(Inspection { spec, license: license(dir), parameters, one_cone, tokenizer, tensors, checkpoint })
+    Ok(Inspection { spec, license, parameters, one_cone, tokenizer, tensors, checkpoint })
 }
 
-/// Repositories may have both layouts; transformers' is taken where it is complete, else open_clip's. A `config.json`
-/// that names no model type is timm's and describes the vision tower alone.
+/// Repositories may have both layouts; [`plan::weights`] says which is taken. A `config.json` that names no model type is
+/// timm's and describes the vision tower alone.
 fn is_open_clip(dir: &Path) -> Result<bool> {
-    if !dir.join(openclip::FILE).exists() {
+    let has = |name: &str| dir.join(name).exists();
+    if !has(openclip::FILE) {
         return Ok(false);
     }
-    let named = dir.join(CONFIG).exists() && !json::<Value>(dir, CONFIG)?["model_type"].is_null();
-    Ok(!(named && Source::exists(dir)))
+    let timm = has(CONFIG) && json::<Value>(dir, CONFIG)?["model_type"].is_null();
+    let found = plan::weights(|name| has(name) && !(timm && name == CONFIG));
+    Ok(found.is_none_or(|(_, config)| config == openclip::FILE))
 }
 
 /// Installs the model in `dir` under `name`. `progress` is told the tensors done and all.

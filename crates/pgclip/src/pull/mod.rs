@@ -131,13 +131,17 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
             }
             file.checksum = expected;
         }
-        let limit = if name.ends_with(".json") || name.ends_with(".md") { MAX_SMALL } else { MAX_WEIGHTS };
+        let limit =
+            if [".json", ".md", ".txt"].iter().any(|end| name.ends_with(end)) { MAX_SMALL } else { MAX_WEIGHTS };
         if file.size > limit {
             return Err(Error::limit(format!("file \"{name}\" has {} bytes, expected {limit} at most", file.size)));
         }
         Ok(file)
     };
-    plan::files(&repository.id, |name| listing.has(name))?;
+    let prefix = plan::prefix(|name| listing.has(name));
+    let path = |name: &str| if name == plan::CARD { name.to_owned() } else { format!("{prefix}{name}") };
+    let has = |name: &str| listing.has(&path(name));
+    plan::files(&repository.id, has)?;
 
     let cache = Cache::open(dir)?;
     let fetch = Fetch { hub: &hub, repository, commit: &listing.commit, cache: &cache };
@@ -145,13 +149,13 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
         fetch.file(file, &Progress::new(file.size))?;
         read(&cache.path(&file.name))
     };
-    let timm = plan::is_ambiguous(|name| listing.has(name)) && !plan::is_of_transformers(&small(&file(plan::CONFIG)?)?);
-    let has = |name: &str| listing.has(name) && !(timm && name == plan::CONFIG);
+    let timm = plan::is_ambiguous(has) && !plan::is_of_transformers(&small(&file(plan::CONFIG)?)?);
+    let has = |name: &str| has(name) && !(timm && name == plan::CONFIG);
     let names = plan::files(&repository.id, has)?;
-    let mut files = names.into_iter().map(file).collect::<Result<Vec<RemoteFile>>>()?;
+    let mut files = names.into_iter().map(|name| file(&path(name))).collect::<Result<Vec<RemoteFile>>>()?;
     if let Some(index) = files.iter().find(|file| plan::is_index(&file.name)).cloned() {
         let shards = plan::shards(&index.name, &small(&index)?, has)?;
-        files.extend(shards.iter().map(|name| file(name)).collect::<Result<Vec<_>>>()?);
+        files.extend(shards.iter().map(|name| file(&path(name))).collect::<Result<Vec<_>>>()?);
     }
     cache.check_space(&files)?;
     let progress = Progress::new(files.iter().map(|file| file.size).fold(0, u64::saturating_add));
