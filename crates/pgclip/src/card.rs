@@ -11,6 +11,7 @@ use clip_core::{Error, Precision, Result};
 use serde_json::Value;
 
 use crate::files::read;
+use crate::license;
 use crate::models::{directory_name, megabytes, size};
 use crate::pull::plan;
 
@@ -22,7 +23,7 @@ pub fn card(source: &Path) -> Result<()> {
         Err(e) => line("name", &format!("has to be given with --name: {e}")),
     }
     line("architecture", &words(&spec["architecture"]));
-    line("license", &found.license);
+    line("license", &license_line(&found.license));
     line("dimensions", &spec["dimensions"].to_string());
     line("parameters", &format!("{:.1} million", found.parameters as f64 / 1e6));
     line("scores", &scores(&spec));
@@ -46,6 +47,11 @@ pub fn card(source: &Path) -> Result<()> {
     files(source)?;
     line("would write", &disk(&found)?);
     Ok(())
+}
+
+fn license_line(license: &str) -> String {
+    let forbids = license::forbids_commercial_use(license);
+    format!("{license}{}", if forbids { ", which forbids commercial use: import wants --accept-license" } else { "" })
 }
 
 fn line(what: &str, value: &str) {

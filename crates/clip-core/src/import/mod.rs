@@ -174,18 +174,29 @@ fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn
     Ok(hex(&content.finalize()))
 }
 
-/// The `license:` line at the top of a model card.
-fn license(dir: &Path) -> String {
-    let card = regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default();
-    let card = String::from_utf8_lossy(&card);
+/// What the model card in a directory says.
+pub fn license(dir: &Path) -> String {
+    license_of_card(&regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default())
+}
+
+/// The `license:` line at the top of a model card, or the `license_name:` line where that says "other".
+pub fn license_of_card(card: &[u8]) -> String {
+    const UNKNOWN: &str = "unknown";
+    let card = String::from_utf8_lossy(card);
     let mut lines = card.lines();
     if lines.next() != Some("---") {
-        return "unknown".into();
+        return UNKNOWN.into();
     }
-    lines
-        .take_while(|line| *line != "---")
-        .find_map(|line| line.strip_prefix("license:"))
-        .map_or("unknown".into(), |value| value.trim().trim_matches(['"', '\'']).to_owned())
+    let head: Vec<&str> = lines.take_while(|line| *line != "---").collect();
+    let value = |key: &str| {
+        let value =
+            head.iter().find_map(|line| line.strip_prefix(key)).map(|value| value.trim().trim_matches(['"', '\'']));
+        value.filter(|value| !value.is_empty())
+    };
+    match value("license:") {
+        Some("other") => value("license_name:").unwrap_or("other").into(),
+        license => license.unwrap_or(UNKNOWN).into(),
+    }
 }
 
 fn preprocessor(dir: &Path) -> Result<raw::Preprocessor> {
@@ -208,3 +219,23 @@ fn read(dir: &Path, file: &str) -> Result<Vec<u8>> {
 const MAX_CONFIG: u64 = 8 << 20;
 /// Bytes of a model card.
 const MAX_CARD: u64 = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::license_of_card;
+
+    #[test]
+    fn a_card_s_license() {
+        for (card, license) in [
+            ("---\nlicense: mit\n---\n# A model\n", "mit"),
+            ("---\r\nlanguage:\r\n- en\r\nlicense: 'cc-by-nc-4.0'\r\n---\r\n", "cc-by-nc-4.0"),
+            ("---\nlicense: other\nlicense_name: apple-ascl\nlicense_link: LICENSE\n---\n", "apple-ascl"),
+            ("---\nlicense: other\n---\nlicense_name: mit\n", "other"),
+            ("---\nlicense:\n---\n", "unknown"),
+            ("# A model\nlicense: mit\n", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(license_of_card(card.as_bytes()), license, "{card:?}");
+        }
+    }
+}

@@ -22,7 +22,7 @@ use clip_core::{Error, ModelDir, Precision, Result};
 use crate::files::read;
 use crate::interrupt;
 use crate::known::{self, Known};
-use crate::models;
+use crate::{license, models};
 use cache::Cache;
 use checksum::Checksum;
 use fetch::Fetch;
@@ -40,6 +40,8 @@ pub struct Options<'a> {
     pub endpoint: &'a str,
     pub name: Option<&'a str>,
     pub license: Option<&'a str>,
+    /// Go on though the license forbids commercial use.
+    pub accept_license: bool,
     pub cache_dir: Option<&'a Path>,
     pub timeout: Duration,
 }
@@ -61,7 +63,7 @@ pub fn pull(options: &Options, models: &ModelDir) -> Result<()> {
     // What is known of the license counts where the model card is silent.
     let known = source.known.and_then(|known| known.license.clone()).filter(|_| found.license == "unknown");
     let license = options.license.map(str::to_owned).or(known);
-    models::import(cache.dir(), Some(&name), license.as_deref(), models)?;
+    models::import(cache.dir(), Some(&name), license.as_deref(), true, models)?;
     cache.close(false);
     Ok(())
 }
@@ -95,6 +97,15 @@ impl Source {
         known.sha256.get(file).cloned().map(Checksum::Sha256)
     }
 
+    /// Fails where a license forbids commercial use, the one of the registry or of the model's card, and is not accepted.
+    fn check_license(&self, card: Option<&[u8]>, options: &Options) -> Result<()> {
+        let stated = card.map(import::license_of_card).filter(|license| license != "unknown");
+        let listed = self.known.and_then(|known| known.license.clone());
+        let forbids = self.known.is_some_and(|known| known.noncommercial);
+        let page = format!("at {}/{}", options.endpoint.trim_end_matches('/'), self.repository.id);
+        license::check(&stated.or(listed).unwrap_or_default(), forbids, options.accept_license, &page)
+    }
+
     /// The name to install under where none is given.
     fn name(&self) -> String {
         match self.known {
@@ -116,6 +127,7 @@ fn announce(dir: &Path) -> Result<()> {
 }
 
 fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Result<(Cache, String)> {
+    source.check_license(None, options)?;
     let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
     let hub = Hub::new(options.endpoint, token, options.timeout)?;
     let repository = &source.repository;
@@ -161,6 +173,9 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
     let progress = Progress::new(files.iter().map(|file| file.size).fold(0, u64::saturating_add));
     for file in &files {
         fetch.file(file, &progress)?;
+        if file.name == plan::CARD {
+            source.check_license(Some(&read(&cache.path(plan::CARD))?), options)?;
+        }
     }
     progress.clear();
     if own {
