@@ -309,6 +309,10 @@ fn of_two_layouts_in_one_directory_the_complete_one_is_taken() {
         fs::copy(model_dir("tiny-openclip-native").join(file), dir.path().join(file)).unwrap();
     }
     assert_eq!(inspect(dir.path()).unwrap().spec, inspect(&model_dir("tiny-openclip")).unwrap().spec);
+    // Pickled weights come last, as in a download.
+    fs::remove_file(dir.path().join("model.safetensors")).unwrap();
+    fs::copy(model_dir("tiny-clip-bin").join("pytorch_model.bin"), dir.path().join("pytorch_model.bin")).unwrap();
+    assert_eq!(inspect(dir.path()).unwrap().spec, inspect(&model_dir("tiny-openclip-native")).unwrap().spec);
     // a config.json without weights, or one of timm: open_clip's is taken
     let native = inspect(&model_dir("tiny-openclip-native")).unwrap().spec;
     let dir = copy("tiny-openclip-native");

@@ -8,7 +8,7 @@ use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, format_names};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::database::Target;
-use crate::{browse, calibrate, load, search, status};
+use crate::{browse, calibrate, known, load, search, status};
 
 /// Install and try CLIP models for pg_clip.
 ///
@@ -37,6 +37,9 @@ pub enum Command {
         /// License of the weights [default: the `license:` line of README.md]
         #[arg(long, alias = "licence")]
         license: Option<String>,
+        /// The model's license may forbid commercial use
+        #[arg(long, alias = "accept-licence")]
+        accept_license: bool,
         #[command(flatten)]
         models: Models,
     },
@@ -60,6 +63,9 @@ pub enum Command {
         /// License of the weights [default: the `license:` line of README.md]
         #[arg(long, alias = "licence")]
         license: Option<String>,
+        /// The model's license may forbid commercial use
+        #[arg(long, alias = "accept-licence")]
+        accept_license: bool,
         /// Only download, into this directory: for a machine without a network, see `import`
         #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "license", "cache_dir", "model_dir"])]
         download_only: Option<PathBuf>,
@@ -78,8 +84,19 @@ pub enum Command {
     /// mtime, sha256, width and height in metadata. Rows of texts have the text, and the other columns of its line.
     /// Exit status: 0 if all is loaded, 3 if some files could not be, 1 for another failure, 2 for a wrong option.
     Load(Box<load::Options>),
-    /// List the models that `pull` knows by a short name
-    Known,
+    /// List the models that `pull` knows by a short name, and which suits this machine
+    ///
+    /// Accuracy is the published share of ImageNet's pictures that the model names right without training on them. The recommended model
+    /// is the most accurate one for which an image takes 250 ms at most in f32, estimated from its size and this machine's cores, whose
+    /// weights in f32 and bf16 fit in half of the memory, and whose license does not forbid commercial use; else the fastest that fits.
+    Known {
+        /// Only models that are meant for this
+        #[arg(long, value_name = "TASK")]
+        r#for: Option<known::Task>,
+        /// Print the list as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print what an import would do, without doing it
     Inspect {
         /// Directory with the model's files

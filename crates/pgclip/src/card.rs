@@ -11,6 +11,7 @@ use clip_core::{Error, Precision, Result};
 use serde_json::Value;
 
 use crate::files::read;
+use crate::license;
 use crate::models::{directory_name, megabytes, size};
 use crate::pull::plan;
 
@@ -22,12 +23,12 @@ pub fn card(source: &Path) -> Result<()> {
         Err(e) => line("name", &format!("has to be given with --name: {e}")),
     }
     line("architecture", &words(&spec["architecture"]));
-    line("license", &found.license);
+    line("license", &license_line(&found.license));
     line("dimensions", &spec["dimensions"].to_string());
     line("parameters", &format!("{:.1} million", found.parameters as f64 / 1e6));
     line("scores", &scores(&spec));
     line("text tower", &tower(&spec["text"]["tower"]));
-    line("text input", &text_input(source, &spec["text"])?);
+    line("text input", &text_input(found.tokenizer(), &spec["text"])?);
     line("text pooling", &pooling(&spec["text"]["pooling"]));
     line("vision tower", &tower(&spec["vision"]["tower"]));
     line("vision input", &vision_input(&spec));
@@ -46,6 +47,11 @@ pub fn card(source: &Path) -> Result<()> {
     files(source)?;
     line("would write", &disk(&found)?);
     Ok(())
+}
+
+fn license_line(license: &str) -> String {
+    let forbids = license::forbids_commercial_use(license);
+    format!("{license}{}", if forbids { ", which forbids commercial use: import wants --accept-license" } else { "" })
 }
 
 fn line(what: &str, value: &str) {
@@ -110,9 +116,9 @@ fn tower(t: &Value) -> String {
     )
 }
 
-fn text_input(source: &Path, text: &Value) -> Result<String> {
-    let tokenizer: Value = serde_json::from_slice(&read(&source.join("tokenizer.json"))?)
-        .map_err(|e| Error::invalid_model(format!("tokenizer.json: {e}")))?;
+fn text_input(tokenizer: &[u8], text: &Value) -> Result<String> {
+    let tokenizer: Value =
+        serde_json::from_slice(tokenizer).map_err(|e| Error::invalid_model(format!("tokenizer.json: {e}")))?;
     let kind = tokenizer["model"]["type"].as_str().unwrap_or("unnamed");
     let cleaning = match text["cleaning"].as_str() {
         None | Some("none") => String::new(),
@@ -177,15 +183,17 @@ fn levels(image: &Value) -> String {
 
 /// What an import reads; the list is that of a download.
 fn files(source: &Path) -> Result<()> {
-    let has = |name: &str| source.join(name).is_file();
-    let timm = plan::is_ambiguous(has) && !plan::is_of_transformers(&read(&source.join(plan::CONFIG))?);
+    let prefix = plan::prefix(|name| source.join(name).is_file());
+    let path = |name: &str| if name == plan::CARD { source.join(name) } else { source.join(prefix).join(name) };
+    let has = |name: &str| path(name).is_file();
+    let timm = plan::is_ambiguous(has) && !plan::is_of_transformers(&read(&path(plan::CONFIG))?);
     let names = plan::files("directory", |name| has(name) && !(timm && name == plan::CONFIG))?;
     let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     if let Some(index) = names.iter().find(|name| plan::is_index(name)).cloned() {
-        names.extend(plan::shards(&index, &read(&source.join(&index))?, has)?);
+        names.extend(plan::shards(&index, &read(&path(&index))?, has)?);
     }
     for (i, name) in names.iter().enumerate() {
-        let bytes = fs::metadata(source.join(name)).map_or(0, |m| m.len());
+        let bytes = fs::metadata(path(name)).map_or(0, |m| m.len());
         line(if i == 0 { "files read" } else { "" }, &format!("{name}, {}", size(bytes)));
     }
     Ok(())

@@ -12,6 +12,7 @@ mod extension;
 mod files;
 mod interrupt;
 mod known;
+mod license;
 mod load;
 mod manual;
 mod models;
@@ -52,16 +53,28 @@ fn main() -> ExitCode {
 fn run(parsed: Parsed) -> Result<ExitCode> {
     let done = match parsed.command {
         Command::Load(options) => return load::load(&options),
-        Command::Import { source, name, license, models } => {
-            models::import(&source, name.as_deref(), license.as_deref(), &models.open()?)
+        Command::Import { source, name, license, accept_license, models } => {
+            models::import(&source, name.as_deref(), license.as_deref(), accept_license, &models.open()?)
         }
-        Command::Pull { model, revision, endpoint, name, license, download_only, cache_dir, timeout, models } => {
+        Command::Pull {
+            model,
+            revision,
+            endpoint,
+            name,
+            license,
+            accept_license,
+            download_only,
+            cache_dir,
+            timeout,
+            models,
+        } => {
             let options = pull::Options {
                 model: &model,
                 revision: revision.as_deref(),
                 endpoint: &endpoint,
                 name: name.as_deref(),
                 license: license.as_deref(),
+                accept_license,
                 cache_dir: cache_dir.as_deref(),
                 timeout: Duration::from_secs(timeout),
             };
@@ -70,8 +83,8 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
                 None => pull::pull(&options, &models.open()?),
             }
         }
-        Command::Known => {
-            known::list();
+        Command::Known { r#for, json } => {
+            known::list(r#for, json);
             Ok(())
         }
         Command::Manual { prefix } => manual::write(&prefix),

@@ -6,13 +6,21 @@ use clip_core::import::{self, Imported};
 use clip_core::{ModelDir, Result};
 
 use crate::files::failed;
+use crate::license;
 use crate::progress::Bar;
 
-pub fn import(source: &Path, name: Option<&str>, license: Option<&str>, models: &ModelDir) -> Result<()> {
+pub fn import(
+    source: &Path,
+    name: Option<&str>,
+    license: Option<&str>,
+    accept_license: bool,
+    models: &ModelDir,
+) -> Result<()> {
     let name = match name {
         Some(name) => name.to_owned(),
         None => directory_name(source)?,
     };
+    license::check(&import::license(source), false, accept_license, "in the model's README.md and LICENSE")?;
     let bar = Bar::new("{msg} [{bar:40}] {pos}/{len} tensors", "importing");
     let imported = import::import(source, models, &name, license, &|done, all| bar.set(done as u64, all as u64))?;
     bar.clear();

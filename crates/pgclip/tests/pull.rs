@@ -1,4 +1,4 @@
-//! `pull` from a hub that does as it should, `known`.
+//! `pull` from a hub that does as it should.
 
 mod common;
 
@@ -112,12 +112,6 @@ fn download_here_import_there() {
 
 #[test]
 fn a_known_name_is_enough() {
-    let known = run(pgclip().arg("known")).ok();
-    let line = known.lines().find(|line| line.starts_with("clip-vit-base-patch32 ")).expect("B/32 is known");
-    for word in ["512", "224", "77", "openai/clip-vit-base-patch32"] {
-        assert!(line.split_whitespace().any(|w| w == word), "{line}");
-    }
-
     let (hub, models) = (Hub::with("tiny-clip"), Models::new());
     let pulled = run(&mut hub.command(&models, &["clip-vit-base-patch32"]));
     assert_eq!(pulled.code, 0, "{}", pulled.stderr);

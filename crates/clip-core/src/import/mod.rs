@@ -8,12 +8,15 @@ mod checkpoint;
 mod images;
 mod openclip;
 mod pickle;
+pub mod plan;
 mod raw;
+mod refused;
 mod resolve;
 mod siglip;
 mod source;
 mod tokenizer;
 mod torch;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,11 +38,10 @@ use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::hex;
 use crate::text::Tokenizer;
 use checkpoint::{Checkpoint, Naming};
+use plan::CONFIG;
 use source::Source;
 
 pub use crate::install::Imported;
-
-const CONFIG: &str = "config.json";
 
 /// What an import would install, with the checkpoint open.
 pub struct Inspection {
@@ -57,7 +59,12 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Bytes on disk of the weights in this format, but for their file's header.
+    /// The tokenizer's file, which is made where the model has its older parts.
+    pub fn tokenizer(&self) -> &[u8] {
+        &self.tokenizer
+    }
+
+    /// Bytes on disk of the weights in this format, to within their file's header.
     pub fn bytes(&self, precision: Precision) -> Result<u64> {
         packed::bytes(&self.spec, precision)
     }
@@ -75,6 +82,8 @@ impl Inspection {
 /// - `InvalidModel` where files contradict each other or themselves
 /// - `Corrupted` where a checkpoint's file is damaged
 pub fn inspect(dir: &Path) -> Result<Inspection> {
+    let license = license(dir);
+    let dir = &dir.join(plan::prefix(|name| dir.join(name).exists()));
     let open_clip = is_open_clip(dir)?;
     let (mut spec, one_cone) = if open_clip {
         (openclip::resolve(&json(dir, openclip::FILE)?)?, false)
@@ -97,17 +106,19 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     spec.check().map_err(Error::invalid_model)?;
     let tensors = layout::tensors(&spec);
     let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
-    Ok(Inspection { spec, license: license(dir), parameters, one_cone, tokenizer, tensors, checkpoint })
+    Ok(Inspection { spec, license, parameters, one_cone, tokenizer, tensors, checkpoint })
 }
 
-/// Repositories may have both layouts; transformers' is taken where it is complete, else open_clip's. A `config.json`
-/// that names no model type is timm's and describes the vision tower alone.
+/// Repositories may have both layouts; [`plan::weights`] says which is taken. A `config.json` that names no model type is
+/// timm's and describes the vision tower alone.
 fn is_open_clip(dir: &Path) -> Result<bool> {
-    if !dir.join(openclip::FILE).exists() {
+    let has = |name: &str| dir.join(name).exists();
+    if !has(openclip::FILE) {
         return Ok(false);
     }
-    let named = dir.join(CONFIG).exists() && !json::<Value>(dir, CONFIG)?["model_type"].is_null();
-    Ok(!(named && Source::exists(dir)))
+    let timm = has(CONFIG) && json::<Value>(dir, CONFIG)?["model_type"].is_null();
+    let found = plan::weights(|name| has(name) && !(timm && name == CONFIG));
+    Ok(found.is_none_or(|(_, config)| config == openclip::FILE))
 }
 
 /// Installs the model in `dir` under `name`. All of it or nothing, and never over other content of that name.
@@ -183,18 +194,29 @@ fn check_values(checkpoint: &Checkpoint, tensors: &[TensorShape], step: &mut dyn
     Ok(hex(&content.finalize()))
 }
 
-/// The `license:` line at the top of a model card, or `unknown`.
-fn license(dir: &Path) -> String {
-    let card = regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default();
-    let card = String::from_utf8_lossy(&card);
+/// What the model card in a directory says.
+pub fn license(dir: &Path) -> String {
+    license_of_card(&regular::read(&dir.join("README.md"), MAX_CARD).unwrap_or_default())
+}
+
+/// The `license:` line at the top of a model card, or the `license_name:` line where that says "other".
+pub fn license_of_card(card: &[u8]) -> String {
+    const UNKNOWN: &str = "unknown";
+    let card = String::from_utf8_lossy(card);
     let mut lines = card.lines();
     if lines.next() != Some("---") {
-        return "unknown".into();
+        return UNKNOWN.into();
     }
-    lines
-        .take_while(|line| *line != "---")
-        .find_map(|line| line.strip_prefix("license:"))
-        .map_or("unknown".into(), |value| value.trim().trim_matches(['"', '\'']).to_owned())
+    let head: Vec<&str> = lines.take_while(|line| *line != "---").collect();
+    let value = |key: &str| {
+        let value =
+            head.iter().find_map(|line| line.strip_prefix(key)).map(|value| value.trim().trim_matches(['"', '\'']));
+        value.filter(|value| !value.is_empty())
+    };
+    match value("license:") {
+        Some("other") => value("license_name:").unwrap_or("other").into(),
+        license => license.unwrap_or(UNKNOWN).into(),
+    }
 }
 
 /// Newer transformers write the image processor into the file of the whole processor.
@@ -218,3 +240,23 @@ fn read(dir: &Path, file: &str) -> Result<Vec<u8>> {
 const MAX_CONFIG: u64 = 8 << 20;
 /// Bytes of a model card.
 const MAX_CARD: u64 = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::license_of_card;
+
+    #[test]
+    fn a_card_s_license() {
+        for (card, license) in [
+            ("---\nlicense: mit\n---\n# A model\n", "mit"),
+            ("---\r\nlanguage:\r\n- en\r\nlicense: 'cc-by-nc-4.0'\r\n---\r\n", "cc-by-nc-4.0"),
+            ("---\nlicense: other\nlicense_name: apple-ascl\nlicense_link: LICENSE\n---\n", "apple-ascl"),
+            ("---\nlicense: other\n---\nlicense_name: mit\n", "other"),
+            ("---\nlicense:\n---\n", "unknown"),
+            ("# A model\nlicense: mit\n", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(license_of_card(card.as_bytes()), license, "{card:?}");
+        }
+    }
+}

@@ -5,13 +5,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::images::{CLIP_MEAN, CLIP_STD};
+use super::refused;
 use super::resolve::check;
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
 /// The file that open_clip's `push_to_hf_hub` writes.
-pub const FILE: &str = "open_clip_config.json";
+pub const FILE: &str = super::plan::OPEN_CLIP_CONFIG;
 
 /// The spec of an `open_clip_config.json`. The scale and the bias are in the checkpoint, and filled in by the caller.
 ///
@@ -49,8 +50,7 @@ pub fn resolve(config: &Value) -> Result<ModelSpec> {
 /// `vision_cfg`, of a vision transformer alone.
 fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
     if let Some(name) = cfg.take::<String>("timm_model_name")? {
-        return Err(Error::unsupported(format!("vision tower \"{name}\" of timm is not supported"))
-            .with_hint("SigLIP models are supported in the layout of transformers (config.json, model.safetensors)."));
+        return Err(refused::vision_tower(&name));
     }
     if cfg.map.get("layers").is_some_and(Value::is_array) {
         return Err(Error::unsupported("a ResNet as vision tower is not supported: expected a vision transformer"));
@@ -80,7 +80,7 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
 /// `text_cfg`, of open_clip's own text transformer alone.
 fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
     if let Some(name) = cfg.take::<String>("hf_model_name")? {
-        return Err(Error::unsupported(format!("text tower \"{name}\" of transformers is not supported")));
+        return Err(refused::text_tower(&name));
     }
     let width = cfg.take("width")?.unwrap_or(512);
     let heads = cfg.take("heads")?.unwrap_or(8);

@@ -2,7 +2,7 @@
 
 use super::images::image;
 use super::raw::{Config, Preprocessor, TextConfig, VisionConfig};
-use super::siglip;
+use super::{refused, siglip};
 use crate::error::{Error, Result};
 use crate::spec::*;
 
@@ -15,12 +15,7 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
     match config.model_type.as_deref() {
         Some("clip") => clip(config, preprocessor),
         Some("siglip") => siglip::resolve(config, preprocessor),
-        Some("siglip2") => Err(Error::unsupported("model type \"siglip2\" (SigLIP 2 NaFlex) is not supported")
-            .with_hint("The SigLIP 2 models of a fixed resolution are: their model type is \"siglip\".")),
-        other => Err(Error::unsupported(format!(
-            "model type \"{}\" is not supported: expected \"clip\" or \"siglip\"",
-            other.unwrap_or("(none)")
-        ))),
+        other => Err(refused::model_type(other)),
     }
 }
 

@@ -40,11 +40,6 @@ impl Source {
         Self::open_named(dir, "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     }
 
-    /// Is there a file that [`Source::open`] takes?
-    pub fn exists(dir: &Path) -> bool {
-        ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"].iter().any(|f| dir.join(f).exists())
-    }
-
     fn open_named(dir: &Path, safetensors: &str, torch: &str) -> Result<Self> {
         let (single, index) = (dir.join(safetensors), dir.join(format!("{safetensors}.index.json")));
         let pickle = dir.join(torch);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{json, read as read_file, siglip};
+use super::{json, plan, read as read_file, siglip, vocabulary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::TOKENIZER;
 use crate::spec::{Architecture, ModelSpec, TextPooling};
@@ -17,12 +17,27 @@ use crate::text::Tokenizer;
 /// `MissingFile` where there is none, `InvalidModel` where it does not belong to the model, `Unsupported` for kinds
 /// that SigLIP does not have.
 pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>> {
-    let bytes = read_file(dir, TOKENIZER).map_err(|e| {
-        e.with_hint(if open_clip {
-            "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
-        } else {
-            "Only tokenizer.json is read; transformers writes it with save_pretrained."
-        })
+    let [vocabulary, merges] = plan::VOCABULARY;
+    let has = |name: &str| dir.join(name).exists();
+    let bytes = if spec.architecture == Architecture::Clip && !has(TOKENIZER) && has(vocabulary) && has(merges) {
+        vocabulary::tokenizer(&read_file(dir, vocabulary)?, &read_file(dir, merges)?)
+    } else {
+        read_file(dir, TOKENIZER)
+    };
+    let bytes = bytes.map_err(|e| {
+        let missing = e.kind == ErrorKind::MissingFile;
+        let hint = match (open_clip, spec.architecture) {
+            (true, _) => {
+                "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
+            }
+            (false, Architecture::Clip) => {
+                "tokenizer.json is read, else vocab.json and merges.txt; transformers writes it with save_pretrained."
+            }
+            (false, Architecture::Siglip) => {
+                "Only tokenizer.json is read, not spiece.model; transformers writes it with save_pretrained."
+            }
+        };
+        if missing { e.with_hint(hint) } else { e }
     })?;
     let invalid = |mut e: Error| {
         e.kind = ErrorKind::InvalidModel;

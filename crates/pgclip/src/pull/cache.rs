@@ -61,7 +61,9 @@ impl Cache {
         let entries = fs::read_dir(&self.dir).map_err(|e| failed("read", &self.dir, &e))?;
         for entry in entries.flatten() {
             let name = entry.file_name();
-            if name != LOCK && !files.iter().any(|file| name == file.name.as_str()) {
+            // Of a directory what is in it counts, which only a plan's files are.
+            let top = |file: &RemoteFile| file.name.split('/').next().is_some_and(|top| name == top);
+            if name != LOCK && !files.iter().any(top) {
                 fs::remove_file(entry.path()).map_err(|e| failed("remove", &entry.path(), &e))?;
             }
         }

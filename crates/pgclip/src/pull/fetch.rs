@@ -39,6 +39,9 @@ impl Fetch<'_> {
             progress.add(file.size);
             return Ok(());
         }
+        if let Some(dir) = part.parent() {
+            fs::create_dir_all(dir).map_err(|e| failed("write", dir, &e))?;
+        }
         let mut download = open_part(&part, file)?;
         progress.add(download.length);
         let mut retries = Retries::default();

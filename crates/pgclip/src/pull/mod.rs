@@ -22,7 +22,7 @@ use clip_core::{Error, ModelDir, Precision, Result};
 use crate::files::read;
 use crate::interrupt;
 use crate::known::{self, Known};
-use crate::models;
+use crate::{license, models};
 use cache::Cache;
 use checksum::Checksum;
 use fetch::Fetch;
@@ -40,6 +40,8 @@ pub struct Options<'a> {
     pub endpoint: &'a str,
     pub name: Option<&'a str>,
     pub license: Option<&'a str>,
+    /// Go on though the license forbids commercial use.
+    pub accept_license: bool,
     pub cache_dir: Option<&'a Path>,
     pub timeout: Duration,
 }
@@ -61,7 +63,7 @@ pub fn pull(options: &Options, models: &ModelDir) -> Result<()> {
     // What is known of the license counts where the model card is silent.
     let known = source.known.and_then(|known| known.license.clone()).filter(|_| found.license == "unknown");
     let license = options.license.map(str::to_owned).or(known);
-    models::import(cache.dir(), Some(&name), license.as_deref(), models)?;
+    models::import(cache.dir(), Some(&name), license.as_deref(), true, models)?;
     cache.close(false);
     Ok(())
 }
@@ -95,6 +97,15 @@ impl Source {
         known.sha256.get(file).cloned().map(Checksum::Sha256)
     }
 
+    /// Fails where a license forbids commercial use, the one of the registry or of the model's card, and is not accepted.
+    fn check_license(&self, card: Option<&[u8]>, options: &Options) -> Result<()> {
+        let stated = card.map(import::license_of_card).filter(|license| license != "unknown");
+        let listed = self.known.and_then(|known| known.license.clone());
+        let forbids = self.known.is_some_and(|known| known.noncommercial);
+        let page = format!("at {}/{}", options.endpoint.trim_end_matches('/'), self.repository.id);
+        license::check(&stated.or(listed).unwrap_or_default(), forbids, options.accept_license, &page)
+    }
+
     /// The name to install under where none is given.
     fn name(&self) -> String {
         match self.known {
@@ -116,6 +127,7 @@ fn announce(dir: &Path) -> Result<()> {
 }
 
 fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Result<(Cache, String)> {
+    source.check_license(None, options)?;
     let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
     let hub = Hub::new(options.endpoint, token, options.timeout)?;
     let repository = &source.repository;
@@ -131,13 +143,17 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
             }
             file.checksum = expected;
         }
-        let limit = if name.ends_with(".json") || name.ends_with(".md") { MAX_SMALL } else { MAX_WEIGHTS };
+        let limit =
+            if [".json", ".md", ".txt"].iter().any(|end| name.ends_with(end)) { MAX_SMALL } else { MAX_WEIGHTS };
         if file.size > limit {
             return Err(Error::limit(format!("file \"{name}\" has {} bytes, expected {limit} at most", file.size)));
         }
         Ok(file)
     };
-    plan::files(&repository.id, |name| listing.has(name))?;
+    let prefix = plan::prefix(|name| listing.has(name));
+    let path = |name: &str| if name == plan::CARD { name.to_owned() } else { format!("{prefix}{name}") };
+    let has = |name: &str| listing.has(&path(name));
+    plan::files(&repository.id, has)?;
 
     let cache = Cache::open(dir)?;
     let fetch = Fetch { hub: &hub, repository, commit: &listing.commit, cache: &cache };
@@ -145,18 +161,21 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
         fetch.file(file, &Progress::new(file.size))?;
         read(&cache.path(&file.name))
     };
-    let timm = plan::is_ambiguous(|name| listing.has(name)) && !plan::is_of_transformers(&small(&file(plan::CONFIG)?)?);
-    let has = |name: &str| listing.has(name) && !(timm && name == plan::CONFIG);
+    let timm = plan::is_ambiguous(has) && !plan::is_of_transformers(&small(&file(plan::CONFIG)?)?);
+    let has = |name: &str| has(name) && !(timm && name == plan::CONFIG);
     let names = plan::files(&repository.id, has)?;
-    let mut files = names.into_iter().map(file).collect::<Result<Vec<RemoteFile>>>()?;
+    let mut files = names.into_iter().map(|name| file(&path(name))).collect::<Result<Vec<RemoteFile>>>()?;
     if let Some(index) = files.iter().find(|file| plan::is_index(&file.name)).cloned() {
         let shards = plan::shards(&index.name, &small(&index)?, has)?;
-        files.extend(shards.iter().map(|name| file(name)).collect::<Result<Vec<_>>>()?);
+        files.extend(shards.iter().map(|name| file(&path(name))).collect::<Result<Vec<_>>>()?);
     }
     cache.check_space(&files)?;
     let progress = Progress::new(files.iter().map(|file| file.size).fold(0, u64::saturating_add));
     for file in &files {
         fetch.file(file, &progress)?;
+        if file.name == plan::CARD {
+            source.check_license(Some(&read(&cache.path(plan::CARD))?), options)?;
+        }
     }
     progress.clear();
     if own {

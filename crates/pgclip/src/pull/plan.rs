@@ -2,37 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use clip_core::import::plan;
+pub use clip_core::import::plan::{CONFIG, is_ambiguous, is_of_transformers, prefix};
 use clip_core::{Error, Result};
 use serde::Deserialize;
-use serde_json::Value;
 
-pub const CONFIG: &str = "config.json";
-const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
-/// Weights with the configuration that describes them; the first that is there is taken. Many repositories hold the same
-/// weights several times. Pickled ones come last: they are slower to read, and a format of programs.
-const WEIGHTS: [(&str, &str); 6] = [
-    ("model.safetensors", CONFIG),
-    ("model.safetensors.index.json", CONFIG),
-    ("open_clip_model.safetensors", OPEN_CLIP_CONFIG),
-    ("open_clip_model.safetensors.index.json", OPEN_CLIP_CONFIG),
-    ("pytorch_model.bin", CONFIG),
-    ("open_clip_pytorch_model.bin", OPEN_CLIP_CONFIG),
-];
-const PREPROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
-const TOKENIZER: &str = "tokenizer.json";
+/// The card, which is at the top even where the other files are not.
+pub const CARD: &str = "README.md";
 /// Taken along where they are: the license, and how the tokenizer is meant.
-const EXTRAS: [&str; 2] = ["README.md", "tokenizer_config.json"];
-
-/// Whether the two configurations have to be told apart: beside open_clip's, `config.json` may be timm's, which
-/// describes the vision tower alone.
-pub fn is_ambiguous(has: impl Fn(&str) -> bool) -> bool {
-    has(CONFIG) && has(OPEN_CLIP_CONFIG)
-}
-
-/// A `config.json` of transformers names the type of the model.
-pub fn is_of_transformers(config: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(config).is_ok_and(|config| config["model_type"].is_string())
-}
+const EXTRAS: [&str; 2] = [CARD, "tokenizer_config.json"];
 
 /// The list of shards, which comes instead of weights.
 pub fn is_index(file: &str) -> bool {
@@ -42,19 +20,19 @@ pub fn is_index(file: &str) -> bool {
 /// The files to download, small ones first, the weights or their index last.
 pub fn files(repository: &str, has: impl Fn(&str) -> bool) -> Result<Vec<&'static str>> {
     let incomplete = |what: &str| Error::invalid_model(format!("repository \"{repository}\" has no {what}"));
-    let Some((weights, config)) = WEIGHTS.into_iter().find(|(weights, config)| has(weights) && has(config)) else {
-        let known = WEIGHTS.map(|(weights, config)| format!("{weights} with {config}")).join(", ");
+    let Some((weights, config)) = plan::weights(&has) else {
+        let known = plan::WEIGHTS.map(|(weights, config)| format!("{weights} with {config}")).join(", ");
         return Err(incomplete(&format!("weights that an import reads: expected {known}")));
     };
     let mut files = vec![config];
-    files.extend(PREPROCESSORS.into_iter().filter(|file| has(file)));
+    files.extend(plan::PREPROCESSORS.into_iter().filter(|file| has(file)));
     if config == CONFIG && files.len() == 1 {
-        return Err(incomplete(PREPROCESSORS[0]));
+        return Err(incomplete(plan::PREPROCESSORS[0]));
     }
-    if !has(TOKENIZER) {
-        return Err(incomplete(TOKENIZER));
-    }
-    files.push(TOKENIZER);
+    let Some(tokenizer) = plan::tokenizer(&has) else {
+        return Err(incomplete("tokenizer.json, and not both vocab.json and merges.txt"));
+    };
+    files.extend(tokenizer);
     files.extend(EXTRAS.into_iter().filter(|file| has(file)));
     files.push(weights);
     Ok(files)
@@ -103,6 +81,8 @@ mod tests {
             let files = plan(&[&small[..], weights].concat()).unwrap();
             assert_eq!(files, ["config.json", "preprocessor_config.json", "tokenizer.json", expected]);
         }
+        let older = ["config.json", "preprocessor_config.json", "vocab.json", "merges.txt", "pytorch_model.bin"];
+        assert_eq!(plan(&older).unwrap(), older);
         let open_clip = ["open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json", "README.md"];
         assert_eq!(
             plan(&open_clip).unwrap(),

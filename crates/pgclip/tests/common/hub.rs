@@ -281,8 +281,8 @@ impl State {
     }
 
     fn cdn(&self, request: &Request) -> Response {
-        let name = request.path.split('?').next().unwrap().rsplit('/').next().unwrap();
-        let content = &self.files[name];
+        let path = request.path.split('?').next().unwrap();
+        let (_, content) = self.files.iter().find(|(name, _)| path.ends_with(&format!("/{name}"))).unwrap();
         match request.header("range") {
             None => Response::new(200, content.clone()),
             Some(range) => {

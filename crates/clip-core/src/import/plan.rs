@@ -1,0 +1,84 @@
+//! Which of a directory's or a repository's files an import reads: one order of preference for all who ask.
+
+use serde_json::Value;
+
+pub const CONFIG: &str = "config.json";
+pub const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+pub const PREPROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
+pub const TOKENIZER: &str = "tokenizer.json";
+/// What CLIP's tokenizer is made of where the file above is missing.
+pub const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
+/// Where sentence-transformers keeps what others have at the top.
+pub const NESTED: &str = "0_CLIPModel/";
+
+/// Weights with the configuration that describes them; the first that is there is taken. Many repositories hold the same
+/// weights several times. Pickled ones come last: they are slower to read, and a format of programs.
+pub const WEIGHTS: [(&str, &str); 6] = [
+    ("model.safetensors", CONFIG),
+    ("model.safetensors.index.json", CONFIG),
+    ("open_clip_model.safetensors", OPEN_CLIP_CONFIG),
+    ("open_clip_model.safetensors.index.json", OPEN_CLIP_CONFIG),
+    ("pytorch_model.bin", CONFIG),
+    ("open_clip_pytorch_model.bin", OPEN_CLIP_CONFIG),
+];
+
+/// The weights and the configuration to read; a layout that lacks its preprocessor is taken where no other is there.
+pub fn weights(has: impl Fn(&str) -> bool) -> Option<(&'static str, &'static str)> {
+    let there = |(weights, config): &(&str, &str)| has(weights) && has(config);
+    let whole = |(_, config): &(&str, &str)| *config != CONFIG || PREPROCESSORS.iter().any(|file| has(file));
+    WEIGHTS.into_iter().find(|layout| there(layout) && whole(layout)).or_else(|| WEIGHTS.into_iter().find(there))
+}
+
+/// What stands before the names of files: nothing, or [`NESTED`].
+pub fn prefix(has: impl Fn(&str) -> bool) -> &'static str {
+    let nested = !has(CONFIG) && !has(OPEN_CLIP_CONFIG) && has(&format!("{NESTED}{CONFIG}"));
+    if nested { NESTED } else { "" }
+}
+
+/// The files of the tokenizer.
+pub fn tokenizer(has: impl Fn(&str) -> bool) -> Option<&'static [&'static str]> {
+    const WHOLE: [&str; 1] = [TOKENIZER];
+    match has(TOKENIZER) {
+        true => Some(&WHOLE),
+        false if VOCABULARY.iter().all(|file| has(file)) => Some(&VOCABULARY),
+        false => None,
+    }
+}
+
+/// Whether the two configurations have to be told apart: beside open_clip's, `config.json` may be timm's, which
+/// describes the vision tower alone.
+pub fn is_ambiguous(has: impl Fn(&str) -> bool) -> bool {
+    has(CONFIG) && has(OPEN_CLIP_CONFIG)
+}
+
+/// A `config.json` of transformers names the type of the model.
+pub fn is_of_transformers(config: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(config).is_ok_and(|config| config["model_type"].is_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_order_of_preference() {
+        let taken = |there: &[&str]| weights(|name| there.contains(&name)).map(|(weights, _)| weights);
+        let both = [CONFIG, OPEN_CLIP_CONFIG, "pytorch_model.bin", "open_clip_pytorch_model.bin"];
+        assert_eq!(taken(&[&both[..], &["preprocessor_config.json"]].concat()), Some("pytorch_model.bin"));
+        assert_eq!(taken(&both), Some("open_clip_pytorch_model.bin"), "transformers' layout lacks its preprocessor");
+        assert_eq!(taken(&[&both[..], &["open_clip_model.safetensors"]].concat()), Some("open_clip_model.safetensors"));
+        assert_eq!(taken(&[CONFIG, "model.safetensors"]), Some("model.safetensors"), "what it lacks is told later");
+        assert_eq!(taken(&["model.safetensors"]), None);
+    }
+
+    #[test]
+    fn where_and_which_tokenizer() {
+        let nested = ["modules.json", "0_CLIPModel/config.json"];
+        assert_eq!(prefix(|name| nested.contains(&name)), NESTED);
+        assert_eq!(prefix(|name| name == CONFIG || nested.contains(&name)), "");
+        assert_eq!(prefix(|_| false), "");
+        assert_eq!(tokenizer(|_| true), Some(&[TOKENIZER][..]));
+        assert_eq!(tokenizer(|name| name != TOKENIZER), Some(&VOCABULARY[..]));
+        assert_eq!(tokenizer(|name| name == "vocab.json"), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Families that are not supported, by the names that their configurations give away.
+
+use crate::error::Error;
+
+const LANGUAGES: &str = "Of the supported models SigLIP 2 knows many languages: google/siglip2-base-patch16-224.";
+const OTHERS: &str = "\"pgclip known\" lists models that are supported.";
+const TWO_TOWERS: &str = "It is one tower of a model: import the one that has both, for texts and for images.";
+
+/// `model_type` of transformers.
+pub fn model_type(name: Option<&str>) -> Error {
+    let (family, hint) = match name {
+        Some("siglip2") => {
+            ("SigLIP 2 NaFlex", "The SigLIP 2 models of a fixed resolution are: their model type is \"siglip\".")
+        }
+        Some("metaclip_2") => ("MetaCLIP 2", LANGUAGES),
+        Some("chinese_clip") => ("Chinese-CLIP", LANGUAGES),
+        Some("altclip") => ("AltCLIP", LANGUAGES),
+        Some("jina_clip" | "jina-clip") => ("Jina CLIP", LANGUAGES),
+        Some("vision-text-dual-encoder") => ("a dual encoder of other towers", OTHERS),
+        Some("mobileclip" | "mobile_clip") => ("MobileCLIP", OTHERS),
+        Some("blip" | "blip-2" | "align" | "flava" | "groupvit" | "clipseg" | "owlvit" | "xclip" | "clap") => {
+            ("", OTHERS)
+        }
+        Some("clip_text_model" | "clip_vision_model" | "siglip_text_model" | "siglip_vision_model") => ("", TWO_TOWERS),
+        _ => ("", ""),
+    };
+    let family = if family.is_empty() { String::new() } else { format!(" ({family})") };
+    let name = name.unwrap_or("(none)");
+    let expected = if hint.is_empty() { ": expected \"clip\" or \"siglip\"" } else { "" };
+    let error = Error::unsupported(format!("model type \"{name}\"{family} is not supported{expected}"));
+    if hint.is_empty() { error } else { error.with_hint(hint) }
+}
+
+/// `timm_model_name` of an open_clip configuration.
+pub fn vision_tower(name: &str) -> Error {
+    const SIGLIP: &str = "SigLIP models are supported in the layout of transformers (config.json, model.safetensors).";
+    let families = [
+        ("fastvit_mci", "MobileCLIP"),
+        ("vit_base_mci", "MobileCLIP"),
+        ("vit_pe_", "PE-Core"),
+        ("eva", "EVA-CLIP"),
+        ("convnext", "ConvNeXt"),
+        ("vitamin", "ViTamin"),
+        ("naflexvit", "SigLIP 2 NaFlex"),
+    ];
+    let family = families.iter().find(|(start, _)| name.starts_with(start)).map(|(_, family)| format!(" ({family})"));
+    let error = Error::unsupported(format!(
+        "vision tower \"{name}\" of timm{} is not supported",
+        family.as_deref().unwrap_or_default()
+    ));
+    error.with_hint(if family.is_some() { OTHERS } else { SIGLIP })
+}
+
+/// `hf_model_name` of an open_clip configuration.
+pub fn text_tower(name: &str) -> Error {
+    let family = match name {
+        _ if name.contains("xlm-roberta") => " (XLM-RoBERTa CLIP)",
+        _ if name.contains("nllb") => " (NLLB-CLIP)",
+        _ if name.contains("jina") => " (Jina CLIP)",
+        _ => "",
+    };
+    let error = Error::unsupported(format!("text tower \"{name}\" of transformers{family} is not supported"));
+    error.with_hint(if family.is_empty() { OTHERS } else { LANGUAGES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_by_name() {
+        let error = model_type(Some("chinese_clip"));
+        assert_eq!(error.message, "model type \"chinese_clip\" (Chinese-CLIP) is not supported");
+        assert!(error.hint.unwrap().contains("siglip2"));
+        let error = model_type(Some("bert"));
+        assert_eq!(error.message, "model type \"bert\" is not supported: expected \"clip\" or \"siglip\"");
+        assert_eq!(model_type(None).hint, None);
+        assert!(model_type(Some("clip_vision_model")).hint.unwrap().contains("both"));
+        for (tower, family) in [("vit_pe_core_large", "PE-Core"), ("eva02_base_patch16_clip_224", "EVA-CLIP")] {
+            let message = format!("vision tower \"{tower}\" of timm ({family}) is not supported");
+            assert_eq!(vision_tower(tower).message, message);
+        }
+        let error = vision_tower("vit_base_patch16_siglip_224");
+        assert_eq!(error.message, "vision tower \"vit_base_patch16_siglip_224\" of timm is not supported");
+        assert!(error.hint.unwrap().contains("transformers"));
+        assert!(text_tower("facebook/nllb-200-distilled-600M").message.contains("(NLLB-CLIP)"));
+        assert!(text_tower("roberta-base").hint.unwrap().contains("pgclip known"));
+    }
+}
