@@ -2,22 +2,27 @@
 # The extension's tests on each supported PostgreSQL, in servers that scripts/server.sh fetches. What came of it is written into
 # pg_test/VERSIONS.md.
 #
-#   test-matrix.sh [MAJOR...]            these versions, all by default
-#   test-matrix.sh --regress MAJOR...    the regression files alone; writes no table
+#   test-matrix.sh [MAJOR...]                  these versions, all by default
+#   test-matrix.sh --regress MAJOR...          the regression files alone; writes no table
+#   test-matrix.sh --upgrade MAJOR OLDER...    pg_upgrade alone, from these to MAJOR; writes its column of the table
 #
 # SERVERS is the directory of servers, /var/tmp/pg_clip-servers by default. Cargo's target directory is one for all versions; two runs
 # side by side take turns at it. pg_upgrade is tried from each older version that the same sources have been tested on, between servers of wheels:
 # the machine's own may be of a minor release that is newer than theirs, whose dumps they do not know, and one in a chroot is by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+fail() { printf '%s\n' "$@" >&2; exit 1; }
 checkout=$PWD
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 servers=${SERVERS:-/var/tmp/pg_clip-servers}
 table=pg_test/VERSIONS.md
 logs=$target/matrix
 mkdir -p "$logs"
-regress_only=""
-if [ "${1:-}" = --regress ]; then regress_only=1; shift; fi
+regress_only="" upgrade_only=""
+case ${1:-} in
+	--regress) regress_only=1; shift ;;
+	--upgrade) upgrade_only=1; shift; [ $# -ge 2 ] || fail "usage: test-matrix.sh --upgrade MAJOR OLDER..." ;;
+esac
 majors=("$@")
 [ $# -gt 0 ] || majors=(15 16 17 18)
 
@@ -40,11 +45,15 @@ beside() {
 # pgvector, as the server has it
 vector_version() { sed -nE "s/^default_version *= *'(.*)'/\1/p" "$("$1" --sharedir)/extension/vector.control"; }
 
-# Takes the place of the line of the same major version.
+# Takes the place of the line of the same major version; of a line that is left out only the column of pg_upgrade changes.
 write_row() {
-	local major=$1 row=$2 rows lock
+	local major=$1 row=$2 upgrades=${3:-} rows lock
 	exec {lock}>"$logs/lock"
 	flock "$lock"
+	if [ -z "$row" ]; then
+		row=$(grep -E "^\| $major\." "$table") || fail "$table has no line of PostgreSQL $major"
+		row=$(awk -F ' [|] ' -v OFS=' | ' -v upgrades="$upgrades" '{ $6 = upgrades; print }' <<<"$row")
+	fi
 	rows=$(grep -E '^\| [0-9]+\.' "$table" 2>/dev/null | grep -vE "^\| $major\." || true)
 	{
 		echo "# Versions that were tested"
@@ -65,14 +74,53 @@ sources=$(git rev-parse HEAD:src HEAD:sql HEAD:crates | sha256sum | cut -c 1-16)
 changes=$(git status --porcelain --untracked-files=no -- src sql crates pg_test/sql pg_test/sessions | grep -q . && echo " and changes" || true)
 commit=$(git rev-parse --short HEAD)$changes
 status=0
-for major in "${majors[@]}"; do
-	log=$logs/$major.log
-	place=$(scripts/server.sh "$major" "$servers")
+
+# build MAJOR: sets PG_CONFIG, ROOT and version
+build() {
+	local place
+	place=$(scripts/server.sh "$1" "$servers")
 	PG_CONFIG="" ROOT=""
 	eval "$place"
 	version=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9.]+).*/\1/')
 	echo "== PostgreSQL $version: building"
 	flock "$logs" make --no-print-directory -s all install-extension PG_CONFIG="$PG_CONFIG"
+}
+
+# upgrade_from MAJOR OLD_PG_CONFIG: to PG_CONFIG; adds to upgrades
+upgrade_from() {
+	local log=$logs/$1-$major.log
+	upgrades+=${upgrades:+; }
+	if env OLD_PG_CONFIG="$2" PG_CONFIG="$PG_CONFIG" CARGO_TARGET_DIR="$target" pg_test/pg_upgrade.sh >"$log" 2>&1; then
+		upgrades+=$(sed -nE 's/^pg_upgrade: ([0-9.]+) to .* in ([0-9]+ s)$/from \1: ok, \2/p' "$log")
+	else
+		cat "$log" >&2
+		upgrades+="from $1: failed"
+		return 1
+	fi
+}
+
+if [ -n "$upgrade_only" ]; then
+	major=$1 upgrades="" configs=()
+	shift
+	for older; do
+		build "$older"
+		[ -z "$ROOT" ] || fail "PostgreSQL $older is in a chroot"
+		configs+=("$PG_CONFIG")
+	done
+	build "$major"
+	[ -z "$ROOT" ] || fail "PostgreSQL $major is in a chroot"
+	for older; do
+		upgrade_from "$older" "${configs[0]}" || status=1
+		configs=("${configs[@]:1}")
+	done
+	write_row "$major" "" "$upgrades ($(date -u +%F), $commit)"
+	cat "$table"
+	exit $status
+fi
+
+for major in "${majors[@]}"; do
+	log=$logs/$major.log
+	build "$major"
 	inside=$PG_CONFIG
 	if [ -n "$ROOT" ]; then inside=/usr/lib/postgresql/$major/bin/pg_config; fi
 
@@ -88,14 +136,7 @@ for major in "${majors[@]}"; do
 		[ -z "$ROOT" ] && [ -f "$older" ] || continue
 		read -r older_major older_sources older_config <"$older"
 		[ "$older_major" -lt "$major" ] && [ "$older_sources" = "$sources" ] || continue
-		upgrade_log=$logs/$older_major-$major.log
-		if env OLD_PG_CONFIG="$older_config" PG_CONFIG="$PG_CONFIG" CARGO_TARGET_DIR="$target" pg_test/pg_upgrade.sh >"$upgrade_log" 2>&1; then
-			upgrades+=${upgrades:+; }$(sed -nE 's/^pg_upgrade: ([0-9.]+) to .* in ([0-9]+ s)$/from \1: ok, \2/p' "$upgrade_log")
-		else
-			cat "$upgrade_log" >&2
-			upgrades+="${upgrades:+; }from $older_major: failed"
-			result=1
-		fi
+		upgrade_from "$older_major" "$older_config" || result=1
 	done
 	if [ -z "$ROOT" ]; then upgrades=${upgrades:-no older one}; fi
 	if [[ $PG_CONFIG == "$servers"/* && -z $ROOT ]]; then echo "$major $sources $PG_CONFIG" >"$logs/$major.tested"; fi

@@ -34,6 +34,7 @@ FULL = 0.6  # of the limit: the rest is what the model and eight threads take
 
 db = fresh_database("clip_memory")
 with Session(db) as setup:
+    WORST = large.of_this_build(setup, WORST)
     setup.run("CREATE TABLE input (name text, image bytea)")
     setup.run("ALTER TABLE input ALTER image SET STORAGE EXTERNAL")
     for name, data in WORST.items():

@@ -39,6 +39,7 @@ def threads(session):
 
 db = fresh_database("clip_time")
 with Session(db) as session:
+    IMAGES = large.of_this_build(session, IMAGES)
     session.run("CREATE TABLE input (name text, image bytea)")
     session.run("ALTER TABLE input ALTER image SET STORAGE EXTERNAL")
     for name, data in IMAGES.items():
