@@ -268,6 +268,7 @@ pub enum ResizeFilter {
 }
 
 #[cfg(test)]
+/// Specs for the tests of other modules.
 pub mod tests {
     use super::*;
 

@@ -2,9 +2,13 @@
 
 use serde_json::Value;
 
+/// The configuration in transformers' layout.
 pub const CONFIG: &str = "config.json";
+/// The configuration in open_clip's layout.
 pub const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+/// How images are preprocessed; newer versions of transformers write the second.
 pub const PREPROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
+/// The tokenizer as the library tokenizers writes it.
 pub const TOKENIZER: &str = "tokenizer.json";
 /// What CLIP's tokenizer is made of where the file above is missing.
 pub const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
