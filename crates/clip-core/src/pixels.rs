@@ -57,7 +57,7 @@ pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
     ctx.attend(|| make(image, room, estimate_hash(image, &limits), ctx, move |bytes| perceptual_hash(bytes, &limits)))
 }
 
-/// Up to `at_most` [frames](frames) of an animation, evenly in time, each as a PNG file. Any other image is one
+/// Up to `at_most` [frames] of an animation, evenly in time, each as a PNG file. Any other image is one
 /// frame.
 ///
 /// # Errors

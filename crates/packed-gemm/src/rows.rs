@@ -123,7 +123,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Have rows that are written whole a scale each, and others one for each [`BLOCK`]? Those take longer to multiply.
+    /// Have rows that are written whole a scale each, and others one for each 64 values? Those take longer to multiply.
     pub fn is_better_whole(&self) -> bool {
         self.precision == Precision::Int8 && self.kernel.has_dot()
     }
