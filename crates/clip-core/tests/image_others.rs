@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clip_core::ErrorKind;
-use clip_core::image::{Grey16, Limits, ReadOptions, decode, decode_with, sniff};
+use clip_core::image::{Grey16, Limits, ReadOptions, decode, decode_with, estimate_hash, sniff};
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/others")
@@ -56,6 +56,32 @@ fn grey_of_16_bits() {
     assert!(remarks.clipped && cut.pixels.contains(&255));
     let (scaled, remarks) = decode_with(&file("p5-16.pgm"), scale).unwrap();
     assert!(!remarks.clipped && scaled.pixels != cut.pixels);
+}
+
+/// Memory is estimated by a reading of the header here: the library has to read the same.
+#[test]
+fn sizes_that_can_be_read_in_two_ways() {
+    let picture = |header: &[u8]| [header, &[7; 64]].concat();
+    // A comment in the middle of a number.
+    let e = decode(&picture(b"P5\n1#\n2 3\n255\n"), &Limits::default()).unwrap_err();
+    assert_eq!(e.kind, ErrorKind::InvalidImage, "{e}");
+    for header in [&b"P5\n0000000000012 3\n255\n"[..], b"P5\n12\x0b3\n255\n"] {
+        let bytes = picture(header);
+        assert_eq!(decode(&bytes, &Limits::default()).unwrap().width, 12);
+        assert!(estimate_hash(&bytes, &Limits::default()).bytes > 0);
+    }
+}
+
+/// Any PNG may be in an ICO, and what it takes is known before.
+#[test]
+fn png_in_ico() {
+    let png = fs::read(directory().join("../images/rgb_8.png")).unwrap();
+    let entry = [&[0, 0, 0, 0, 1, 0, 24, 0][..], &(png.len() as u32).to_le_bytes(), &22u32.to_le_bytes()].concat();
+    let bytes = [b"\0\0\x01\0\x01\0", &entry[..], &png].concat();
+    assert_eq!(decode(&bytes, &Limits::default()).unwrap(), decode(&png, &Limits::default()).unwrap());
+    for bytes in [bytes, file("bmp.ico"), file("png.ico")] {
+        assert!(estimate_hash(&bytes, &Limits::default()).bytes > 0);
+    }
 }
 
 /// A TGA has no mark: nothing else may be taken for one.

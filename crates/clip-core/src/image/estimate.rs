@@ -1,5 +1,6 @@
 //! What an image will take, by its header.
 
+use super::decode::guarded;
 use super::format::{Format, sniff};
 use super::{Limits, phash, preprocess};
 use crate::spec::ImageSpec;
@@ -59,7 +60,8 @@ pub(super) fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u
         return nothing;
     }
     let Ok(format) = sniff(bytes) else { return nothing };
-    let need = format.need(bytes);
+    // What makes a reader of headers panic is damaged, and the decoder's to refuse.
+    let need = guarded(|| format.need(bytes)).flatten();
     let Some(Need { width, height, bytes: decoding, deaf }) = need else { return nothing };
     let area = u64::from(width) * u64::from(height);
     if area == 0 || area > limits.max_pixels {

@@ -12,7 +12,7 @@ use super::signatures::{Other, signature};
 use super::textual::describe;
 use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
 #[cfg(feature = "more-formats")]
-use super::{jpeg2000, others};
+use super::{ico, jpeg2000, others};
 use crate::{Error, Result};
 
 /// An image format that [`decode`](super::decode()) reads.
@@ -186,8 +186,8 @@ const FORMATS: &[Facts] = &[
         extensions: &["ico"],
         media_type: "image/vnd.microsoft.icon",
         is: |bytes| bytes.starts_with(b"\0\0\x01\0"),
-        decode: |bytes, options| others::decode(Format::Ico, bytes, options),
-        need: |bytes| others::need(Format::Ico, bytes),
+        decode: ico::decode,
+        need: ico::need,
     },
     #[cfg(feature = "more-formats")]
     Facts {

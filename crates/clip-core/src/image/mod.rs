@@ -24,6 +24,8 @@ mod gif;
 mod grey16;
 #[cfg(feature = "heic")]
 mod heic;
+#[cfg(feature = "more-formats")]
+mod ico;
 mod jpeg;
 #[cfg(feature = "more-formats")]
 mod jpeg2000;

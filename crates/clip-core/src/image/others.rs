@@ -13,7 +13,7 @@ use super::estimate::Need;
 use super::format::Format;
 use super::options::{ReadOptions, Remarks};
 use super::reader::{Pieces, u16_le, u32_be, u32_le};
-use super::{Rgb8, grey16};
+use super::{Rgb8, grey16, ico};
 use crate::memory::zeroed;
 use crate::{Error, Result};
 
@@ -22,21 +22,20 @@ const EACH: usize = 8;
 
 /// The picture in RGB, by the `image` crate's decoder for the format.
 pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
-    if let Some((width, height)) = size(format, bytes) {
-        check_pixels(format, width, height, &options.limits)?;
-    }
+    let size = size(format, bytes).ok_or_else(|| damaged(format, "no size in it"))?;
+    check_pixels(format, size.0, size.1, &options.limits)?;
     let file = Pieces::new(bytes);
     let failed = |e| refusal(format, e);
     match format {
-        Format::Pnm => picture(format, PnmDecoder::new(file).map_err(failed)?, options),
-        Format::Tga => picture(format, TgaDecoder::new(file).map_err(failed)?, options),
-        Format::Ico => picture(format, IcoDecoder::new(file).map_err(failed)?, options),
-        Format::Qoi => picture(format, QoiDecoder::new(file).map_err(failed)?, options),
-        _ => picture(format, DdsDecoder::new(file).map_err(failed)?, options),
+        Format::Pnm => picture(format, size, PnmDecoder::new(file).map_err(failed)?, options),
+        Format::Tga => picture(format, size, TgaDecoder::new(file).map_err(failed)?, options),
+        Format::Ico => picture(format, size, IcoDecoder::new(file).map_err(failed)?, options),
+        Format::Qoi => picture(format, size, QoiDecoder::new(file).map_err(failed)?, options),
+        _ => picture(format, size, DdsDecoder::new(file).map_err(failed)?, options),
     }
 }
 
-/// The samples and the picture. Of an ICO the header does not say how large the pictures in it are.
+/// The samples and the picture.
 pub(super) fn need(format: Format, bytes: &[u8]) -> Option<Need> {
     let (width, height) = size(format, bytes)?;
     let area = (width as usize).checked_mul(height as usize)?;
@@ -48,8 +47,8 @@ fn size(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
         Format::Pnm => pnm_size(bytes),
         Format::Tga => Some((u16_le(bytes, 12)?.into(), u16_le(bytes, 14)?.into())),
         Format::Qoi => Some((u32_be(bytes, 4)?, u32_be(bytes, 8)?)),
-        Format::Dds => Some((u32_le(bytes, 16)?, u32_le(bytes, 12)?)),
-        _ => None,
+        Format::Ico => ico::size(bytes),
+        _ => Some((u32_le(bytes, 16)?, u32_le(bytes, 12)?)),
     }
 }
 
@@ -58,13 +57,15 @@ fn pnm_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut rest = bytes.get(2..)?;
     let mut number = || {
         loop {
-            rest = rest.trim_ascii_start();
+            while let [b' ' | b'\t'..=b'\r', after @ ..] = rest {
+                rest = after;
+            }
             match rest.strip_prefix(b"#") {
                 Some(comment) => rest = comment.get(memchr::memchr2(b'\n', b'\r', comment)?..)?,
                 None => break,
             }
         }
-        let len = rest.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
+        let len = rest.iter().take_while(|b| b.is_ascii_digit()).count();
         let (digits, after) = rest.split_at_checked(len)?;
         rest = after;
         std::str::from_utf8(digits).ok()?.parse().ok()
@@ -103,8 +104,12 @@ pub(super) fn is_tga(bytes: &[u8]) -> bool {
     is_map_right && is_depth_right && width > 0 && height > 0 && flags & 0xc0 == 0 && bytes.len() >= shortest
 }
 
-fn picture(format: Format, mut decoder: impl ImageDecoder, options: &ReadOptions) -> Result<Decoded> {
-    let (width, height) = decoder.dimensions();
+/// `size`: what was read of the header here, by which memory is estimated.
+fn picture(format: Format, size: (u32, u32), mut decoder: impl ImageDecoder, options: &ReadOptions) -> Result<Decoded> {
+    if decoder.dimensions() != size {
+        return Err(damaged(format, "its size can be read in two ways"));
+    }
+    let (width, height) = size;
     let area = check_pixels(format, width, height, &options.limits)?;
     let mut limits = image::Limits::default();
     limits.max_alloc = Some((EACH * area) as u64 + (1 << 20));

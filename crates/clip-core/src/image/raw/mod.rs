@@ -8,10 +8,10 @@ mod directories;
 
 use jpeg_levels::Decoder;
 
-use super::decode::{check_bytes, look};
+use super::decode::{check_bytes, guarded, look};
 use super::reader::{slice, u32_be};
 use super::{Limits, sniff};
-use crate::Result;
+use crate::{Error, Result};
 use directories::Directories;
 
 /// What to do with a raw file.
@@ -33,14 +33,16 @@ pub fn preview<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<&'a [u8]>>
     }
     let mut largest = None;
     let mut most = 0;
-    each(bytes, &mut |jpeg| {
-        look();
-        let area = area(jpeg).unwrap_or(0);
-        if area > most {
-            (most, largest) = (area, Some(jpeg));
-        }
+    let searched = guarded(|| {
+        each(bytes, &mut |jpeg| {
+            look();
+            let area = area(jpeg).unwrap_or(0);
+            if area > most {
+                (most, largest) = (area, Some(jpeg));
+            }
+        });
     });
-    Ok(largest)
+    searched.map(|()| largest).ok_or_else(|| Error::invalid_image("damaged raw file: decoder failed"))
 }
 
 /// The name of a raw format, where the bytes are of one.

@@ -1,19 +1,24 @@
 //! JPEG 2000, alone and in boxes: `hayro-jpeg2000` decodes it, in safe Rust alone. Its levels are those that Pillow gets of OpenJPEG, lossy
 //! ones within one. What makes levels of other depths than 8 bits follows Pillow's `Jpeg2KDecode.c`.
 
+mod file;
+mod stream;
+
 use hayro_jpeg2000::{ColorSpace, DecodeError, DecodeSettings, DecoderContext, Image};
 
 use super::decode::{Decoded, check_pixels, damaged, look, unsupported};
 use super::estimate::Need;
 use super::format::Format::Jpeg2000;
 use super::options::{ReadOptions, Remarks};
-use super::reader::{array, u8_at, u32_be};
+use super::reader::array;
 use super::{Rgb8, grey16};
-use crate::Result;
 use crate::memory::zeroed;
+use crate::{Error, Result};
+use file::File;
+use stream::{Fault, Stream};
 
-/// Components of a picture, colours and others.
-const MOST_COMPONENTS: u16 = 5;
+/// Components that a palette makes.
+const MOST_MAPPED: usize = 5;
 
 /// The signature box of a JP2, or the first two markers of a bare codestream.
 pub(super) fn is(bytes: &[u8]) -> bool {
@@ -22,13 +27,14 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 
 /// The picture in RGB. Each component is brought to 8 bits.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
-    let size = Size::read(bytes).ok_or_else(|| damaged(Jpeg2000, "no size in it"))?;
+    let file = File::read(bytes).ok_or_else(|| damaged(Jpeg2000, "no size in it"))?;
+    let size = Stream::read(file.stream).map_err(refusal)?;
     let area = check_pixels(Jpeg2000, size.width, size.height, &options.limits)?;
-    if size.components > MOST_COMPONENTS {
-        return Err(unsupported(Jpeg2000, format_args!("{} components", size.components)));
+    if let Some(mapped) = file.mapped.filter(|mapped| *mapped > MOST_MAPPED) {
+        return Err(unsupported(Jpeg2000, format_args!("{mapped} colours of a palette's entry")));
     }
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
-    let image = Image::new(bytes, &settings).map_err(jpeg2000_error)?;
+    let image = Image::new(file.bytes, &settings).map_err(jpeg2000_error)?;
     if (image.width(), image.height()) != (size.width, size.height) {
         return Err(damaged(Jpeg2000, "headers disagree"));
     }
@@ -80,51 +86,29 @@ fn level(sample: f32, depth: u8) -> u8 {
     (value.min(most) << 8 >> depth.min(16)) as u8
 }
 
-/// Coefficients and samples are floats.
+/// Samples are floats, and so are coefficients, before and after they are transformed: of one component at a time. What a palette or an
+/// order makes of samples is there beside them. Then the picture, and grey of 16 bits.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
-    let Size { width, height, components } = Size::read(bytes)?;
+    let file = File::read(bytes)?;
+    let Stream { width, height, components, structures } = Stream::read(file.stream).ok()?;
     let area = (width as usize).checked_mul(height as usize)?;
-    let each = 7 * usize::from(components.min(MOST_COMPONENTS)) + 4;
-    let bytes = area.checked_mul(each)?.checked_add(4 << 20)?;
+    let mapped = file.mapped.unwrap_or(0).min(MOST_MAPPED);
+    let sorted = if file.is_sorted { components.max(mapped) } else { 0 };
+    let each = 4 * (components + mapped + sorted) + 2 * 4 + 3 + 2;
+    let bytes = area.checked_mul(each)?.checked_add(structures)?.checked_add(4 << 20)?;
     Some(Need { width, height, bytes, deaf: true })
 }
 
-/// What the codestream's first marker says.
-struct Size {
-    width: u32,
-    height: u32,
-    components: u16,
-}
-
-impl Size {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let stream = if bytes.starts_with(b"\xff\x4f") { bytes } else { codestream(bytes)? };
-        if stream.get(..4)? != b"\xff\x4f\xff\x51" {
-            return None;
-        }
-        let number = |at| u32_be(stream, at);
-        let side = |whole, offset| number(whole)?.checked_sub(number(offset)?);
-        let components = array(stream, 40).map(u16::from_be_bytes)?;
-        Some(Self { width: side(8, 16)?, height: side(12, 20)?, components })
+fn refusal(fault: Fault) -> Error {
+    match fault {
+        Fault::Damaged => damaged(Jpeg2000, "its headers are none that can be read"),
+        Fault::Components(count) => unsupported(Jpeg2000, format_args!("{count} components")),
+        Fault::TooMuch => Error::limit("JPEG 2000 image is too much work: its blocks and packets"),
     }
 }
 
-/// The body of the first box that is one.
-fn codestream(mut boxes: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (size, kind) = (u32_be(boxes, 0)? as usize, array::<4>(boxes, 4)?);
-        let (head, size) = match size {
-            0 => (8, boxes.len()),
-            // Its length has 64 bits.
-            1 => (16, usize::try_from(u64::from_be_bytes(array(boxes, 8)?)).ok()?),
-            size => (8, size),
-        };
-        u8_at(boxes, head)?;
-        if &kind == b"jp2c" {
-            return boxes.get(head..size.min(boxes.len()));
-        }
-        boxes = boxes.get(size.max(head)..)?;
-    }
+fn u16_be(bytes: &[u8], at: usize) -> Option<u16> {
+    array(bytes, at).map(u16::from_be_bytes)
 }
 
 fn jpeg2000_error(e: DecodeError) -> crate::Error {
