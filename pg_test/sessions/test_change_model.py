@@ -254,7 +254,7 @@ def around():
             session.run("CALL clip_change_model('cleared', 'tiny-eps')")
             raise AssertionError("vectors were lost")
         except SqlError as e:
-            assert e.sqlstate == "55000" and "1 rows" in str(e) and "skip_missing" in str(e), e
+            assert e.sqlstate == "55000" and "has 1 row that" in str(e) and "skip_missing" in str(e), e
         session.send("CALL clip_change_model('cleared', 'tiny-eps', skip_missing => true, batch_size => 1)")
         until(lambda: int(phase(other)[1]) > 5)
         other.run(f"INSERT INTO cleared (modality, content_ref, image) VALUES ('image', 'during', {hexed(png(20, 20))})")
