@@ -26,13 +26,68 @@ def put(target, name, data):
 
 
 def images():
-    for folder in (GOLDEN / "images", CRATES / "jpeg-levels/tests/golden", CRATES / "heic-levels/tests/golden", CRATES / "avif-levels/tests/golden", CRATES / "jxl-levels/tests/golden"):
+    for folder in (GOLDEN / "images", *(CRATES / f"{kind}-levels/tests/golden" for kind in ("jpeg", "heic", "avif", "jxl"))):
         for path in sorted(folder.iterdir()):
             target = {".jpg": "jpeg", ".tif": "tiff"}.get(path.suffix, path.suffix[1:])
             if target in ("jpeg", "tiff", "png", "gif", "webp", "bmp", "heic", "avif", "jxl") and path.stat().st_size <= MOST:
                 put(target, path.name, path.read_bytes())
-                if target == "heic":
+                if target in ("heic", "avif"):
                     put("isobmff", path.name, path.read_bytes())
+
+
+def animations_and_others():
+    for path in sorted([*(GOLDEN / "frames").iterdir(), *(GOLDEN / "images").glob("animated*")]):
+        if path.suffix in (".gif", ".png", ".webp"):
+            put("frames", path.name, path.read_bytes())
+    for path in sorted((GOLDEN / "others").iterdir()):
+        if path.suffix in (".jp2", ".j2k"):
+            put("jpeg2000", path.name, path.read_bytes())
+        elif path.suffix not in (".raw", ".py", ".txt"):
+            put("others", path.name, path.read_bytes())
+    # What Pillow does not write: a texture by its number, and a bitmap without opacity.
+    dds = (GOLDEN / "others/dxt1.dds").read_bytes()
+    put("others", "dx10.dds", dds[:84] + b"DX10" + dds[88:128] + struct.pack("<5I", 71, 3, 0, 1, 0) + dds[128:])
+    dib = struct.pack("<IiiHHIIiiII", 40, 4, 8, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(range(48)) + bytes(16)
+    put("others", "24.ico", struct.pack("<3H4B2H2I", 0, 1, 1, 4, 4, 0, 0, 1, 24, len(dib), 22) + dib)
+
+
+def raws():
+    """Skeletons: directories that lead to JPEGs, and Canon's boxes."""
+    jpeg = (FUZZ / "pictures/six.jpg").read_bytes()
+    for order, mark in (("<", b"II*\0"), (">", b"MM\0*"), ("<", b"IIRO"), ("<", b"IIU\0"), (">", b"MMOR")):
+        def directory(place, following, *entries):
+            """Entries of type, count and value in four bytes, the value of a short in the first two."""
+            fields = [struct.pack(f"{order}HHI" + ("HH" if kind == 3 else "I"), tag, kind, count, *((value, 0) if kind == 3 else (value,)))
+                      for tag, kind, count, value in entries]
+            return (struct.pack(f"{order}H", len(fields)) + b"".join(fields) + struct.pack(f"{order}I", following)).ljust(place, b"\0")
+
+        at = 16 + 4 * 128
+        place = (513, 4, 1, at), (514, 4, 1, len(jpeg))
+        strips = (273, 4, 1, at), (279, 4, 1, len(jpeg))
+        first = directory(128, 144, (271, 2, 6, 400), (330, 4, 2, 410), (50706, 1, 4, 0x1010400), *place)
+        second = directory(128, 0, (259, 3, 1, 7), (262, 3, 1, 6), *strips)
+        sensor = directory(128, 0, (259, 3, 1, 7), (262, 3, 1, 32803), *strips)
+        names = b"NIKON\0" + struct.pack(f"{order}4x2I", 144, 272)
+        body = first + second + sensor + names.ljust(128, b"\0") + jpeg
+        put("raw", f"{mark.hex()}", mark + struct.pack(f"{order}I", 16) + bytes(8) + body)
+        put("raw", f"{mark.hex()}-cr2", mark + struct.pack(f"{order}I", 16) + b"CR\2\0" + bytes(4) + body)
+        within = mark + struct.pack(f"{order}I", 16) + bytes(8) + directory(64, 0, (46, 7, len(jpeg), 80))
+        put("raw", f"{mark.hex()}-within", within + jpeg)
+    fuji = b"FUJIFILMCCD-RAW 0201".ljust(84, b"\0") + struct.pack(">II", 120, len(jpeg)) + bytes(28)
+    put("raw", "raf", fuji + jpeg)
+
+    def box(kind, *body):
+        return struct.pack(">I4s", 8 + sum(map(len, body)), kind) + b"".join(body)
+
+    def canon(at):
+        table = box(b"stbl", box(b"stsz", struct.pack(">3I", 0, len(jpeg), 1)), box(b"co64", struct.pack(">IIQ", 0, 1, at)))
+        older = box(b"stbl", box(b"stsz", struct.pack(">4I", 0, 0, 1, len(jpeg))), box(b"stco", struct.pack(">III", 0, 1, at)))
+        tracks = [box(b"trak", box(b"mdia", box(b"minf", t))) for t in (table, older)]
+        thumb = box(b"uuid", bytes(16), box(b"THMB", bytes(16), jpeg))
+        moov = box(b"moov", thumb, *tracks)
+        return box(b"ftyp", b"crx \0\0\0\1crx isom") + moov + box(b"uuid", bytes(24), box(b"PRVW", bytes(16), jpeg))
+
+    put("raw", "cr3", canon(len(canon(0)) + 8) + box(b"mdat", jpeg))
 
 
 def exif():
@@ -259,7 +314,7 @@ def mapped():
 FORMAT = int((CRATES / "clip-core/src/packed.rs").read_text().split("pub const FORMAT: u32 = ")[1].split(";")[0])
 
 if __name__ == "__main__":
-    for make in (images, exif, safetensors, pickles, models, manifests, mapped):
+    for make in (images, animations_and_others, raws, exif, safetensors, pickles, models, manifests, mapped):
         make()
     for folder in sorted((FUZZ / "corpus").iterdir()):
         print(f"{folder.name}: {len(list(folder.glob('seed-*')))} seeds")

@@ -1,11 +1,13 @@
 //! What holds of every image, whatever its bytes.
 
 use clip_core::ErrorKind::{InvalidImage, LimitExceeded, Unsupported};
-use clip_core::image::{Grey16, Limits, Pixels, ReadOptions, Rgb8, Truncated, decode_with, estimate, pixel_values};
+use clip_core::image::{
+    Grey16, Limits, Pixels, ReadOptions, Rgb8, Truncated, decode_with, estimate, estimate_frames, frames, pixel_values,
+};
 use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
 use clip_core::{Error, Result};
 
-use crate::memory;
+use crate::{cpu, memory};
 
 /// Beside what is estimated from the header: metadata, tables, messages.
 const SLACK: usize = 2 << 20;
@@ -40,9 +42,36 @@ pub fn beginning_with(bytes: &[u8], beginnings: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// The bytes as a PNG, whose chunks have the checksums that the decoder asks for.
+pub fn png(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = beginning_with(bytes, &[b"\x89PNG\r\n\x1a\n"]);
+    let mut at = 8;
+    while let Some((length, rest)) = bytes[at..].split_first_chunk() {
+        let Some(chunk) = rest.get(..4 + u32::from_be_bytes(*length) as usize) else { break };
+        let (checksum, end) = (crc32fast::hash(chunk), at + 4 + chunk.len());
+        let Some(place) = bytes.get_mut(end..end + 4) else { break };
+        place.copy_from_slice(&checksum.to_be_bytes());
+        at = end + 4;
+    }
+    bytes
+}
+
+/// The bytes as a WebP.
+pub fn webp(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes.resize(bytes.len().max(12), 0);
+    bytes[..4].copy_from_slice(b"RIFF");
+    bytes[8..12].copy_from_slice(b"WEBP");
+    bytes
+}
+
 /// Decodes within the memory that its header makes expect, to a picture of the right size or to an error of the image. What is
 /// read where damage is refused is the same where it is accepted.
 pub fn check(bytes: &[u8]) -> Option<Rgb8> {
+    cpu::limited(|| decoded(bytes))
+}
+
+fn decoded(bytes: &[u8]) -> Option<Rgb8> {
     let limits = limits();
     let lenient = ReadOptions { limits, truncated: Truncated::Accept, grey16: Grey16::Scale };
     let expected = estimate(bytes, &limits, &SPEC).bytes;
@@ -66,6 +95,33 @@ pub fn check(bytes: &[u8]) -> Option<Rgb8> {
     let accepted = decode_with(bytes, &ReadOptions { limits, truncated: Truncated::Accept, ..ReadOptions::default() });
     assert!(accepted.is_ok_and(|(other, _)| other == picture), "another picture where damage is accepted");
     Some(picture)
+}
+
+/// Frames of an animation, within the memory that is estimated: PNGs of one size, and fewer are some of all.
+pub fn check_frames(bytes: &[u8]) {
+    cpu::limited(|| drawn(bytes));
+}
+
+fn drawn(bytes: &[u8]) {
+    let limits = limits();
+    let expected = estimate_frames(bytes, &limits).bytes;
+    let given = |frames: &Option<Vec<Vec<u8>>>| frames.iter().flatten().map(|frame| frame.capacity()).sum::<usize>();
+    // What is given is no part of the estimate, and of an animation that fails nobody can tell how much that was.
+    let (all, most) = memory::most(|| frames(bytes, usize::MAX, &limits));
+    let all = of_the_image(all);
+    if all.is_some() {
+        within("frames", most.saturating_sub(2 * given(&all)), expected, bytes);
+    }
+    let (one, most) = memory::most(|| frames(bytes, 1, &limits));
+    let one = of_the_image(one);
+    let picture = 4 * limits.max_pixels as usize;
+    within("one frame", most.saturating_sub(if one.is_some() { 2 * given(&one) } else { picture }), expected, bytes);
+    let Some(all) = all else { return };
+    assert!(!all.is_empty(), "no frame");
+    let sizes = all.iter().map(|png| decode_with(png, &limits).map(|(picture, _)| (picture.width, picture.height)));
+    let sizes: Vec<_> = sizes.map(|size| size.expect("a frame is a PNG")).collect();
+    assert!(sizes.windows(2).all(|pair| pair[0] == pair[1]), "frames of different sizes");
+    assert!(one.is_some_and(|one| one.len() == 1 && all.contains(&one[0])), "a frame that is none of all");
 }
 
 fn within(what: &str, most: usize, expected: usize, bytes: &[u8]) {
