@@ -9,11 +9,9 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::ptr;
 
-use pgrx::iter::TableIterator;
-use pgrx::{PgLogLevel, name, pg_extern, pg_sys};
+use pgrx::{PgLogLevel, pg_extern, pg_sys};
 
 use crate::error::{SqlState, raise, tell};
-use crate::functions::info::listed;
 
 const CONTROL: &str = include_str!("../pg_clip.control");
 
@@ -162,42 +160,4 @@ fn clip_try_embed_images() {
 #[pg_extern(sql = false)]
 fn clip_try_embed_texts() {
     check_schema();
-}
-
-/// Of 0.1.0: `clip_models()`, which a session with this library may call until the schema is updated
-#[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
-fn clip_models() -> TableIterator<
-    'static,
-    (
-        name!(name, String),
-        name!(architecture, String),
-        name!(dimensions, i32),
-        name!(precisions, Vec<String>),
-        name!(context_length, i32),
-        name!(image_size, i32),
-        name!(parameters, i64),
-        name!(bytes, i64),
-        name!(licence, String),
-        name!(fingerprint, String),
-        name!(loaded, bool),
-    ),
-> {
-    let rows = listed().into_iter().map(|row| {
-        let (spec, manifest) = (row.model.spec(), &row.model.manifest);
-        (
-            row.model.name.clone(),
-            spec.architecture.name().to_owned(),
-            spec.dimensions as i32,
-            row.precisions(),
-            spec.text.context_length as i32,
-            spec.vision.image_size as i32,
-            manifest.parameters as i64,
-            row.model.bytes() as i64,
-            manifest.license.clone(),
-            manifest.fingerprint.clone(),
-            row.loaded,
-        )
-    });
-    TableIterator::new(rows.collect::<Vec<_>>())
 }

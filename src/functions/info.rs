@@ -11,13 +11,13 @@ use crate::pg::datum::to_utf8;
 use crate::pg::interrupts;
 
 /// What a row of `clip_models` says of an installed model.
-pub(crate) struct Listed {
-    pub model: Installed,
-    pub loaded: bool,
+struct Listed {
+    model: Installed,
+    loaded: bool,
 }
 
 /// Every installed model; one that cannot be opened is a warning, not the end of the list.
-pub(crate) fn listed() -> Vec<Listed> {
+fn listed() -> Vec<Listed> {
     let dir = session::model_dir();
     let mut rows = Vec::new();
     for name in dir.names().or_raise() {
@@ -30,7 +30,7 @@ pub(crate) fn listed() -> Vec<Listed> {
 }
 
 impl Listed {
-    pub fn precisions(&self) -> Vec<String> {
+    fn precisions(&self) -> Vec<String> {
         self.model.precisions().into_iter().map(|precision| precision.name().to_owned()).collect()
     }
 }
@@ -72,6 +72,44 @@ fn clip_installed_models() -> TableIterator<
             row.loaded,
             row.model.has_one_cone(),
             manifest.license.clone(),
+        )
+    });
+    TableIterator::new(rows.collect::<Vec<_>>())
+}
+
+/// Of 0.1.0: `clip_models()`, which a session with this library may call until the schema is updated
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn clip_models() -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(architecture, String),
+        name!(dimensions, i32),
+        name!(precisions, Vec<String>),
+        name!(context_length, i32),
+        name!(image_size, i32),
+        name!(parameters, i64),
+        name!(bytes, i64),
+        name!(licence, String),
+        name!(fingerprint, String),
+        name!(loaded, bool),
+    ),
+> {
+    let rows = listed().into_iter().map(|row| {
+        let (spec, manifest) = (row.model.spec(), &row.model.manifest);
+        (
+            row.model.name.clone(),
+            spec.architecture.name().to_owned(),
+            spec.dimensions as i32,
+            row.precisions(),
+            spec.text.context_length as i32,
+            spec.vision.image_size as i32,
+            manifest.parameters as i64,
+            row.model.bytes() as i64,
+            manifest.license.clone(),
+            manifest.fingerprint.clone(),
+            row.loaded,
         )
     });
     TableIterator::new(rows.collect::<Vec<_>>())

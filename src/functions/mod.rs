@@ -10,7 +10,7 @@ mod cost;
 mod embed;
 mod image_hash;
 mod image_parts;
-pub(crate) mod info;
+mod info;
 mod note;
 mod once;
 mod query;
