@@ -16,14 +16,15 @@ COMMENT ON FUNCTION clip.to_modality(text) IS 'internal: the cast of text to cli
 
 DO $$
 DECLARE
-	source pg_catalog.regtype;
+	present pg_catalog.oid[] := (SELECT pg_catalog.array_agg(castsource) FROM pg_catalog.pg_cast
+		WHERE casttarget OPERATOR(pg_catalog.=) '@extschema@.clip_modality'::pg_catalog.regtype);
 BEGIN
-	FOREACH source IN ARRAY ARRAY['text', 'varchar']::pg_catalog.regtype[] LOOP
-		IF NOT EXISTS (SELECT FROM pg_catalog.pg_cast WHERE castsource OPERATOR(pg_catalog.=) source
-				AND casttarget OPERATOR(pg_catalog.=) '@extschema@.clip_modality'::pg_catalog.regtype) THEN
-			EXECUTE pg_catalog.format('CREATE CAST (%s AS @extschema@.clip_modality) WITH FUNCTION clip.to_modality(text) AS ASSIGNMENT', source);
-		END IF;
-	END LOOP;
+	IF present IS NULL OR 'text'::pg_catalog.regtype::pg_catalog.oid OPERATOR(pg_catalog.<>) ALL (present) THEN
+		CREATE CAST (text AS @extschema@.clip_modality) WITH FUNCTION clip.to_modality(text) AS ASSIGNMENT;
+	END IF;
+	IF present IS NULL OR 'varchar'::pg_catalog.regtype::pg_catalog.oid OPERATOR(pg_catalog.<>) ALL (present) THEN
+		CREATE CAST (varchar AS @extschema@.clip_modality) WITH FUNCTION clip.to_modality(text) AS ASSIGNMENT;
+	END IF;
 END $$;
 COMMENT ON CAST (text AS @extschema@.clip_modality) IS 'IMMUTABLE, so that indexes by modality serve what drivers declare as text';
 COMMENT ON CAST (varchar AS @extschema@.clip_modality) IS 'IMMUTABLE, so that indexes by modality serve what drivers declare as varchar';
