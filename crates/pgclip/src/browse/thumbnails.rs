@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::pool::blocking;
 use super::server::Shared;
-use crate::pictures::{MAX_BYTES, Root, jpeg, thumbnail};
+use crate::pictures::{MAX_BYTES, QUALITY, Root, jpeg, thumbnail};
 use crate::search::row::Row;
 
 const EDGE: u32 = 384;
@@ -69,7 +69,7 @@ impl Thumbnails {
         if let Some(jpeg) = self.lock().jpegs.get(&version) {
             return Ok(jpeg.clone());
         }
-        let made = Bytes::from(jpeg(&thumbnail(&found.read(MAX_BYTES)?, EDGE)?)?);
+        let made = Bytes::from(jpeg(&thumbnail(&found.read(MAX_BYTES)?, EDGE)?, QUALITY)?);
         self.lock().keep(version, made.clone());
         Ok(made)
     }
@@ -84,7 +84,7 @@ fn of_row(shared: &Shared, key: &str) -> Result<Bytes> {
     let row = Row { table: &shared.table, column: shared.column.as_deref(), key };
     let image = shared.pool.with(|client, _| row.image(client, MAX_BYTES))?;
     let image = image.ok_or_else(|| Error::new(ErrorKind::MissingFile, "the row keeps no image"))?;
-    Ok(Bytes::from(jpeg(&thumbnail(&image, EDGE)?)?))
+    Ok(Bytes::from(jpeg(&thumbnail(&image, EDGE)?, QUALITY)?))
 }
 
 impl Kept {

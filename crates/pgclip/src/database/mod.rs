@@ -26,12 +26,12 @@ impl Target {
     /// `words`: a URI, `key=value` words or a database's name, as after psql's `-d`. What they leave out comes from the service file,
     /// the environment (`PGHOST` and so on), the password file, and libpq's defaults.
     pub fn new(words: Option<&str>) -> Result<Self> {
-        let mut parameters = Parameters::complete(words)?;
+        let parameters = Parameters::complete(words)?;
         let (tls, mode) = tls::connector(&parameters)?;
         let mut config = parameters.config()?;
         config.ssl_mode(mode);
         if config.get_password().is_none()
-            && let Some(password) = passwords::find(&mut parameters)?
+            && let Some(password) = passwords::find(&parameters)?
         {
             config.password(password);
         }

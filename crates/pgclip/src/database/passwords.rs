@@ -9,7 +9,7 @@ use clip_core::Result;
 use super::parameters::{Parameters, home};
 
 /// The password of the first line that is about this connection.
-pub fn find(parameters: &mut Parameters) -> Result<Option<String>> {
+pub fn find(parameters: &Parameters) -> Result<Option<String>> {
     let named = parameters.get("passfile").filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(path) = named.or_else(|| Some(home()?.join(".pgpass"))) else { return Ok(None) };
     let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };

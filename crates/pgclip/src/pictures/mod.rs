@@ -4,4 +4,4 @@ mod root;
 mod thumbnail;
 
 pub use root::Root;
-pub use thumbnail::{MAX_BYTES, jpeg, thumbnail};
+pub use thumbnail::{MAX_BYTES, QUALITY, fit, jpeg, thumbnail};

@@ -7,6 +7,8 @@ use jpeg_encoder::{ColorType, Encoder};
 
 /// What is read of a file.
 pub const MAX_BYTES: usize = 64 << 20;
+/// Of the JPEGs that thumbnails are shown as.
+pub const QUALITY: u8 = 85;
 /// Memory that decoding one picture may take.
 const MAX_MEMORY: usize = 1 << 30;
 
@@ -27,19 +29,20 @@ pub fn thumbnail(bytes: &[u8], edge: u32) -> Result<RgbImage> {
     Ok(if (width, height) == large.dimensions() { large } else { imageops::thumbnail(&large, width, height) })
 }
 
-/// A JPEG of it.
-pub fn jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
+/// A JPEG of it. From a quality of 90 on its colours are not subsampled.
+pub fn jpeg(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let (Ok(width), Ok(height)) = (u16::try_from(picture.width()), u16::try_from(picture.height())) else {
-        return Err(Error::internal("a thumbnail is too large for a JPEG"));
+        return Err(Error::internal("a picture is too large for a JPEG"));
     };
-    Encoder::new(&mut bytes, 85)
+    Encoder::new(&mut bytes, quality)
         .encode(picture, width, height, ColorType::Rgb)
-        .map_err(|e| Error::internal(format!("could not encode a thumbnail: {e}")))?;
+        .map_err(|e| Error::internal(format!("could not encode a JPEG: {e}")))?;
     Ok(bytes)
 }
 
-fn fit(width: u32, height: u32, edge: u32) -> (u32, u32) {
+/// Sides of a picture within a square of `edge` pixels; never larger than they are.
+pub fn fit(width: u32, height: u32, edge: u32) -> (u32, u32) {
     let longest = width.max(height);
     if longest <= edge {
         return (width, height);
@@ -65,7 +68,7 @@ mod tests {
         let ox = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/demo/pictures/ox.png")).unwrap();
         let small = thumbnail(&ox, 40).unwrap();
         assert_eq!(small.width().max(small.height()), 40);
-        let again = clip_core::image::decode(&jpeg(&small).unwrap(), &Limits::default()).unwrap();
+        let again = clip_core::image::decode(&jpeg(&small, QUALITY).unwrap(), &Limits::default()).unwrap();
         assert_eq!((again.width, again.height), small.dimensions());
         assert!(thumbnail(b"no picture", 40).is_err());
     }

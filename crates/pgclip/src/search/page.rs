@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use clip_core::{Error, Result};
 
 use super::{Hit, distance, kind, thumbnail};
-use crate::pictures::{Root, jpeg};
+use crate::pictures::{QUALITY, Root, jpeg};
 
 const EDGE: u32 = 320;
 const STYLE: &str = include_str!("page.css");
@@ -46,7 +46,7 @@ pub fn html(title: &str, hits: &[Hit], root: &Root) -> Result<String> {
         let _ = write!(html, "<li><figure>");
         match thumbnail(hit, root, EDGE) {
             Some(Ok(picture)) => {
-                let data = STANDARD.encode(jpeg(&picture)?);
+                let data = STANDARD.encode(jpeg(&picture, QUALITY)?);
                 let (width, height) = picture.dimensions();
                 let _ = write!(
                     html,

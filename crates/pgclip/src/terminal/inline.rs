@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use image::RgbImage;
 
-use crate::pictures::jpeg;
+use crate::pictures::{QUALITY, jpeg};
 
 /// Of base64 in one part, as the protocol has it.
 const PART: usize = 4096;
@@ -32,7 +32,7 @@ pub fn kitty(out: &mut impl Write, picture: &RgbImage, columns: u32, rows: u32) 
 
 /// A file.
 pub fn iterm(out: &mut impl Write, picture: &RgbImage, columns: u32, rows: u32) -> io::Result<()> {
-    let file = jpeg(picture).map_err(io::Error::other)?;
+    let file = jpeg(picture, QUALITY).map_err(io::Error::other)?;
     let data = STANDARD.encode(&file);
     let size = file.len();
     write!(out, "\x1b]1337;File=inline=1;size={size};width={columns};height={rows};preserveAspectRatio=0:{data}\x07")
