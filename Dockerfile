@@ -6,6 +6,10 @@ COPY . /src
 WORKDIR /src
 RUN scripts/container.sh build
 
+# docker build --target volume --build-arg PG_MAJOR=18: files alone, which CloudNativePG mounts beside its own server.
+FROM scratch AS volume
+COPY --from=build /src/target/volume /
+
 FROM postgres:${PG_MAJOR}-trixie
 COPY scripts/container.sh /usr/local/share/pg_clip/
 COPY --from=build /src/target/deb /usr/local/share/pg_clip/packages

@@ -15,7 +15,7 @@ FORMATS ?= avif heic jxl more-formats
 FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo examples model bench fuzz lint deb test-deb test-container dist sbom audit docs release-check clean
+.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo examples model bench fuzz lint deb test-deb test-container rpm volume dist sbom audit docs release-check clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
@@ -76,6 +76,13 @@ deb: all ## Debian packages of extension, command line and model, in target/deb
 
 test-deb: ## A life of the packages in a clean Debian 13: install, first answer, upgrade, purge (as root)
 	@scripts/test-deb.sh
+
+rpm: all ## RPMs for PostgreSQL's own archive, in target/rpm (with rpmbuild)
+	@PG_CONFIG="$(PG_CONFIG)" scripts/rpm.sh
+
+volume: install ## The extension as CloudNativePG mounts it, in target/volume (after `make`; PostgreSQL 18)
+	rm -rf "$(TARGET)/volume"
+	@PG_CONFIG="$(PG_CONFIG)" scripts/volume.sh "$(TARGET)/volume"
 
 test-container: ## What the Dockerfile runs, in chroots of the same Debian (as root)
 	@scripts/test-container.sh
