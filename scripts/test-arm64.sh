@@ -44,7 +44,7 @@ unshare --mount --propagation private bash -euc '
 	mount --bind "$registry" "$root/root/.cargo/registry"
 	exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CARGO_NET_OFFLINE=true CARGO_TARGET_DIR="$target" CARGO_INCREMENTAL=0 \
 		CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
-		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" TEST_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
 		sh -c "cd \"\$0\" && exec cargo test --profile tests --target aarch64-unknown-linux-gnu \"\$@\"" "$checkout" "$@"
 ' bash "$root" "$checkout" "$target" "$registry" "$@" 2>&1 | tee "$target/log"
 awk '/^test result:/ { n += $4; f += $6 } END { printf "arm64 under qemu: %d passed, %d failed\n", n, f; exit n == 0 || f > 0 }' "$target/log"
