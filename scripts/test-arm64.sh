@@ -33,6 +33,7 @@ fi
 # Cargo fetches here, as a chroot may have no way to the network.
 cargo fetch -q --target aarch64-unknown-linux-gnu
 if [ $# = 0 ]; then set -- --workspace --exclude pg_clip --exclude pgclip --no-fail-fast; fi
+status=0
 unshare --mount --propagation private bash -euc '
 	root=$1 checkout=$2 target=$3 registry=$4
 	shift 4
@@ -46,5 +47,6 @@ unshare --mount --propagation private bash -euc '
 		CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" TEST_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
 		sh -c "cd \"\$0\" && exec cargo test --profile tests --target aarch64-unknown-linux-gnu \"\$@\"" "$checkout" "$@"
-' bash "$root" "$checkout" "$target" "$registry" "$@" 2>&1 | tee "$target/log"
+' bash "$root" "$checkout" "$target" "$registry" "$@" 2>&1 | tee "$target/log" || status=1
 awk '/^test result:/ { n += $4; f += $6 } END { printf "arm64 under qemu: %d passed, %d failed\n", n, f; exit n == 0 || f > 0 }' "$target/log"
+exit $status

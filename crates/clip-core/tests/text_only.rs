@@ -91,6 +91,10 @@ fn mapped(file: &Path) -> (usize, usize) {
 #[test]
 #[cfg(target_os = "linux")]
 fn text_reads_nothing_of_the_vision_tower() {
+    if std::env::var_os("TEST_RUNNER").is_some() {
+        // qemu makes up smaps, and says 0 of every mapping.
+        return;
+    }
     let (source, target) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     write_model(source.path());
     let models = ModelDir::new(target.path());
