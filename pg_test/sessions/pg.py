@@ -16,6 +16,9 @@ import zlib
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 GOLDEN = os.path.join(ROOT, "crates", "clip-core", "tests", "golden")
 
+# Jobs in a shell's background ignore it, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class SqlError(Exception):
     def __init__(self, text):
