@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bert;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::layout::{self, TEXT, VISION};
@@ -13,7 +14,21 @@ pub enum Naming {
     /// transformers' `CLIPModel` and `SiglipModel`.
     HuggingFace,
     /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`.
-    OpenClip { custom_text: bool },
+    OpenClip { text: OpenClipText },
+}
+
+/// Where open_clip has its text tower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenClipText {
+    /// At the top.
+    Top,
+    /// Under a name of its own.
+    Custom,
+    /// One of transformers, under a name of its own (`hf_model.py`).
+    Bert {
+        /// Rows of its table of positions.
+        positions: usize,
+    },
 }
 
 /// Where a tensor comes from.
@@ -22,6 +37,14 @@ struct Origin {
     /// Of the tensor in the file.
     shape: Vec<usize>,
     part: Part,
+    /// One row that is added to every row: the tensor, and its shape.
+    added: Option<(String, Vec<usize>)>,
+}
+
+impl Origin {
+    fn whole(tensor: String, shape: Vec<usize>) -> Self {
+        Self { tensor, shape, part: Part::Whole, added: None }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -32,6 +55,8 @@ enum Part {
     Third(usize),
     /// Columns are rows: open_clip multiplies from the other side.
     Transposed,
+    /// So many rows, from one on.
+    Rows { first: usize, count: usize },
 }
 
 /// A checkpoint whose every tensor has its place in the layout, and which has all of them.
@@ -54,11 +79,15 @@ impl Checkpoint {
             .collect();
         let mut given = source.shapes();
         let mut done = BTreeSet::new();
-        for Origin { tensor, shape, .. } in origins.values() {
-            match given.remove(tensor) {
-                None if done.contains(tensor) => {}
+        let sources = |origin: &Origin| {
+            let added = origin.added.clone();
+            [Some((origin.tensor.clone(), origin.shape.clone())), added].into_iter().flatten()
+        };
+        for (tensor, shape) in origins.values().flat_map(sources) {
+            match given.remove(&tensor) {
+                None if done.contains(&tensor) => {}
                 None => return Err(Error::invalid_model(format!("tensor \"{tensor}\" is missing"))),
-                Some(other) if other != *shape => {
+                Some(other) if other != shape => {
                     return Err(Error::invalid_model(format!(
                         "tensor \"{tensor}\" has shape {other:?}, expected {shape:?}"
                     )));
@@ -83,15 +112,14 @@ impl Checkpoint {
     /// `InvalidModel` where a value is not finite, `Corrupted` where the file ends before the tensor.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let origin = self.origins.get(name);
-        let Origin { tensor, shape, part } =
+        let Origin { tensor, shape, part, added } =
             origin.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
-        let mut values = self.source.read_f32(tensor)?;
-        if values.len() != shape.iter().product::<usize>() {
-            let given = values.len();
-            return Err(Error::corrupted(format!("tensor \"{tensor}\": {given} values, expected shape {shape:?}")));
-        }
-        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
-            return Err(Error::invalid_model(format!("tensor \"{tensor}\" contains {bad}")));
+        let mut values = self.read_checked(tensor, shape)?;
+        if let Some((tensor, shape)) = added {
+            let row = self.read_checked(tensor, shape)?;
+            for values in values.chunks_mut(row.len().max(1)) {
+                values.iter_mut().zip(&row).for_each(|(value, more)| *value += more);
+            }
         }
         let third = values.len() / 3;
         Ok(match (part, shape.as_slice()) {
@@ -102,8 +130,25 @@ impl Checkpoint {
             (Part::Transposed, &[rows, columns]) => {
                 (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|at| values[at]).collect()
             }
+            (Part::Rows { first, count }, &[_, width]) => {
+                values.truncate((first + count) * width);
+                values.split_off(first * width)
+            }
             _ => values,
         })
+    }
+
+    /// A tensor of the file. `InvalidModel` where a value is not finite, `Corrupted` where the file ends before it.
+    fn read_checked(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let values = self.source.read_f32(tensor)?;
+        if values.len() != shape.iter().product::<usize>() {
+            let given = values.len();
+            return Err(Error::corrupted(format!("tensor \"{tensor}\": {given} values, expected shape {shape:?}")));
+        }
+        match values.iter().find(|v| !v.is_finite()) {
+            Some(bad) => Err(Error::invalid_model(format!("tensor \"{tensor}\" contains {bad}"))),
+            None => Ok(values),
+        }
     }
 
     /// A number that lies beside the towers. `InvalidModel` where it is not one number below `limit`.
@@ -120,15 +165,23 @@ impl Checkpoint {
 
 impl Naming {
     /// By whether the text tower's tensors have a prefix of their own.
-    pub fn open_clip(source: &Source) -> Self {
-        Self::OpenClip { custom_text: source.shapes().contains_key("text.positional_embedding") }
+    pub fn open_clip(shapes: &BTreeMap<String, Vec<usize>>) -> Self {
+        let custom = shapes.contains_key("text.positional_embedding");
+        Self::OpenClip { text: if custom { OpenClipText::Custom } else { OpenClipText::Top } }
     }
 
     /// Buffers of old checkpoints that hold what the config says, or 0, 1, 2, ...
     fn ignored(self) -> &'static [&'static str] {
         match self {
             Self::HuggingFace => &["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"],
-            Self::OpenClip { .. } => &["attn_mask", "context_length", "input_resolution", "vocab_size"],
+            Self::OpenClip { .. } => &[
+                "attn_mask",
+                "context_length",
+                "input_resolution",
+                "vocab_size",
+                "text.transformer.embeddings.position_ids",
+                "text.transformer.embeddings.token_type_ids",
+            ],
         }
     }
 
@@ -138,9 +191,13 @@ impl Naming {
             // The one attention that is torch's own.
             Self::HuggingFace => match name.strip_prefix("vision_model.head.attention.") {
                 Some(part) => attention("vision_model.head.attention", part, shape),
-                None => Origin { tensor: name.to_owned(), shape, part: Part::Whole },
+                None => Origin::whole(name.to_owned(), shape),
             },
-            Self::OpenClip { custom_text } => open_clip(name, shape, if custom_text { "text." } else { "" }),
+            Self::OpenClip { text: OpenClipText::Top } => open_clip(name, shape, ""),
+            Self::OpenClip { text: OpenClipText::Custom } => open_clip(name, shape, "text."),
+            Self::OpenClip { text: OpenClipText::Bert { positions } } => {
+                open_clip_bert(name, &shape, positions).unwrap_or_else(|| open_clip(name, shape, "text."))
+            }
         }
     }
 }
@@ -151,9 +208,9 @@ fn attention(prefix: &str, part: &str, mut shape: Vec<usize>) -> Origin {
     match (third, part.split_once('.')) {
         (Some(i), Some((_, what))) => {
             shape[0] *= 3;
-            Origin { tensor: format!("{prefix}.in_proj_{what}"), shape, part: Part::Third(i) }
+            Origin { tensor: format!("{prefix}.in_proj_{what}"), shape, part: Part::Third(i), added: None }
         }
-        _ => Origin { tensor: format!("{prefix}.{part}"), shape, part: Part::Whole },
+        _ => Origin::whole(format!("{prefix}.{part}"), shape),
     }
 }
 
@@ -167,7 +224,7 @@ fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
     };
     if let Some(tensor) = projection {
         shape.reverse();
-        return Origin { tensor, shape, part: Part::Transposed };
+        return Origin { tensor, shape, part: Part::Transposed, added: None };
     }
     let (prefix, rest) = match (name.strip_prefix(TEXT), name.strip_prefix(VISION)) {
         (Some(rest), _) => (text, &rest[1..]),
@@ -178,10 +235,32 @@ fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
         let layer = format!("{prefix}transformer.resblocks.{layer}");
         return match part.strip_prefix("self_attn.") {
             Some(part) => attention(&format!("{layer}.attn"), part, shape),
-            None => Origin { tensor: format!("{layer}.{}", renamed(part, &LAYER)), shape, part: Part::Whole },
+            None => Origin::whole(format!("{layer}.{}", renamed(part, &LAYER)), shape),
         };
     }
-    Origin { tensor: format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape, part: Part::Whole }
+    Origin::whole(format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape)
+}
+
+/// Where open_clip has the layout's tensor `name` of a text tower that is transformers' own, whose table of positions has
+/// so many rows. `None`: it is no part of that.
+fn open_clip_bert(name: &str, shape: &[usize], positions: usize) -> Option<Origin> {
+    match name {
+        "text_projection.weight" => return Some(Origin::whole("text.proj.weight".into(), shape.to_vec())),
+        "text_model.head.fc1.weight" => return Some(Origin::whole("text.proj.0.weight".into(), shape.to_vec())),
+        "text_model.head.fc2.weight" => return Some(Origin::whole("text.proj.2.weight".into(), shape.to_vec())),
+        _ => {}
+    }
+    const ENCODER: &str = "text.transformer.";
+    let rest = name.strip_prefix(TEXT)?.strip_prefix('.')?;
+    if let ("embeddings.position_embedding.weight", &[count, width]) = (rest, shape) {
+        return Some(Origin {
+            tensor: format!("{ENCODER}embeddings.position_embeddings.weight"),
+            shape: vec![positions, width],
+            part: Part::Rows { first: bert::FIRST_POSITION, count },
+            added: Some((format!("{ENCODER}embeddings.token_type_embeddings.weight"), vec![1, width])),
+        });
+    }
+    Some(Origin::whole(format!("{ENCODER}{}", bert::renamed(rest)?), shape.to_vec()))
 }
 
 /// Parts of a layer: in the layout, and in open_clip.

@@ -4,6 +4,7 @@
 //! Strict on purpose: a tensor that is silently dropped, filled with random numbers or run through the wrong
 //! activation gives vectors that look right and are not.
 
+mod bert;
 mod checkpoint;
 mod images;
 mod openclip;
@@ -85,20 +86,18 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     let license = license(dir);
     let dir = &dir.join(plan::prefix(|name| dir.join(name).exists()));
     let open_clip = is_open_clip(dir)?;
-    let (mut spec, one_cone) = if open_clip {
-        (openclip::resolve(&json(dir, openclip::FILE)?)?, false)
+    let (mut spec, source, naming, one_cone) = if open_clip {
+        let config = json(dir, openclip::FILE)?;
+        let source = Source::open_clip(dir)?;
+        let (spec, naming) = openclip::resolve(&config, &source.shapes())?;
+        (spec, source, naming, false)
     } else {
         let config: raw::Config = json(dir, CONFIG)?;
-        (resolve::resolve(&config, &preprocessor(dir)?)?, config.modality_gap == Some(false))
+        let spec = resolve::resolve(&config, &preprocessor(dir)?)?;
+        (spec, Source::open(dir)?, Naming::HuggingFace, config.modality_gap == Some(false))
     };
     let tokenizer = tokenizer::read(dir, &mut spec, open_clip)?;
-    let checkpoint = if open_clip {
-        let source = Source::open_clip(dir)?;
-        let naming = Naming::open_clip(&source);
-        Checkpoint::new(source, &spec, naming)?
-    } else {
-        Checkpoint::new(Source::open(dir)?, &spec, Naming::HuggingFace)?
-    };
+    let checkpoint = Checkpoint::new(source, &spec, naming)?;
     spec.logit_scale = checkpoint.scalar(layout::LOGIT_SCALE, MAX_LOGIT_SCALE)?;
     if let Scoring::Sigmoid { bias } = &mut spec.scoring {
         *bias = checkpoint.scalar(layout::LOGIT_BIAS, MAX_LOGIT_BIAS)?;

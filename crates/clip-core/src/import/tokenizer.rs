@@ -74,7 +74,7 @@ fn check(tokenizer: &Tokenizer, spec: &ModelSpec) -> Result<()> {
     let pooled = match (spec.text.pooling, empty.len()) {
         (TextPooling::FirstEos(eos), 2..) => eos,
         (TextPooling::LargestId, 2..) => largest,
-        (TextPooling::Last { .. }, 1) => return Ok(()),
+        (TextPooling::Last { .. }, 1) | (TextPooling::Mean | TextPooling::First, 2) => return Ok(()),
         (TextPooling::Last { .. }, _) => {
             return Err(Error::invalid_model(format!(
                 "tokenizer.json adds {} tokens to a text, expected the end token",
