@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::checkpoint::{Naming, OpenClipText};
 use super::images::{CLIP_MEAN, CLIP_STD};
+use super::naming::{Naming, OpenClipText};
 use super::resolve::check;
 use super::{bert, refused};
 use crate::bounds::check_levels;
@@ -126,12 +126,20 @@ fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
     Ok(spec)
 }
 
+/// What the tensors of an encoder of transformers begin with.
+const ENCODER: &str = "text.transformer.";
+/// Projections of such an encoder (`hf_model.py`): in the layout, and in open_clip.
+const MLP: [(&str, &str); 2] =
+    [("text_model.head.fc1.weight", "text.proj.0.weight"), ("text_model.head.fc2.weight", "text.proj.2.weight")];
+const LINEAR: [(&str, &str); 1] = [("text_projection.weight", "text.proj.weight")];
+
 /// `text_cfg` of an encoder of transformers, for vectors of so many `dimensions`. Its sizes are not in the file.
 fn bert_spec(mut cfg: Section, name: &str, dimensions: usize, shapes: &Shapes) -> Result<(TextSpec, Naming)> {
-    if !bert::is_known(name) {
+    if !bert::is_roberta(name) {
         return Err(refused::text_tower(name));
     }
-    let sizes = bert::of(name, shapes, "text.transformer.")?;
+    let sizes = bert::roberta(name, shapes, ENCODER)?;
+    let names = |head| bert::Names { family: bert::Family::Roberta, prefix: ENCODER, positions: sizes.positions, head };
     let mut either = |new: &str, old: &str| -> Result<Option<String>> { Ok(cfg.take(new)?.or(cfg.take(old)?)) };
     let pooling = match either("hf_pooler_type", "pooler_type")?.as_deref() {
         None | Some("mean_pooler") => TextPooling::Mean,
@@ -139,26 +147,26 @@ fn bert_spec(mut cfg: Section, name: &str, dimensions: usize, shapes: &Shapes) -
         Some("cls_last_hidden_state_pooler") => TextPooling::First,
         Some(other) => return Err(unsupported("text_cfg.hf_pooler_type", &json!(other))),
     };
-    let head = match either("hf_proj_type", "proj")?.as_deref() {
-        None | Some("mlp") => TextHead::Mlp { intermediate: sizes.hidden.midpoint(dimensions) },
-        Some("linear") => TextHead::Projection,
+    let (head, names) = match either("hf_proj_type", "proj")?.as_deref() {
+        None | Some("mlp") => (TextHead::Mlp { intermediate: sizes.hidden.midpoint(dimensions) }, names(&MLP)),
+        Some("linear") => (TextHead::Projection, names(&LINEAR)),
         Some(other) => return Err(unsupported("text_cfg.hf_proj_type", &json!(other))),
     };
     let context_length = cfg.take("context_length")?.unwrap_or(77);
-    let most = sizes.positions.saturating_sub(bert::FIRST_POSITION);
-    if context_length > most {
+    if context_length > names.longest() {
+        let most = names.longest();
         return Err(invalid(format!("text_cfg.context_length {context_length}: expected at most {most}")));
     }
     cfg.finish(&[], &["vocab_size", "width", "heads", "layers"])?;
     let text = TextSpec {
-        tower: sizes.tower(),
+        tower: sizes.roberta_tower(),
         vocab_size: sizes.vocab_size,
         context_length,
         pooling,
         cleaning: TextCleaning::None,
         layers: TextLayers::Bert { head },
     };
-    Ok((text, Naming::OpenClip { text: OpenClipText::Bert { positions: sizes.positions } }))
+    Ok((text, Naming::OpenClip { text: OpenClipText::Encoder(names) }))
 }
 
 /// `preprocess_cfg`, for a tower that sees squares of `image_size` pixels.
