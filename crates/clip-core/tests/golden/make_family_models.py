@@ -103,6 +103,7 @@ def save_open_clip_roberta(d, text_cfg, seed, dim, config, vision):
     for p in model.parameters():
         p.data = p.data.half().float()    # a file of half the size
     save_open_clip(model, cfg, CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest"), d, half=True)
+    return model
 
 
 def open_clip_model(cfg, seed, scale, layers=None):
@@ -198,6 +199,14 @@ def make_full(name, out, layers):
         model = save_siglip(config, d, 3, SEED)
         # any tokenizer within the vocabulary: texts are compared by their ids
         siglip_tokenizers.write_siglip(d)
+    elif "hf_model_name" in open_clip.get_model_config(name)["text_cfg"]:
+        cfg = open_clip.get_model_config(name)
+        text = cfg["text_cfg"] | dict(hf_model_pretrained=False, context_length=77)
+        width, depth = {"xlm-roberta-base": (768, 12), "xlm-roberta-large": (1024, 24)}[text["hf_model_name"]]
+        config = roberta_config(width, depth, 4 * width, 514, 250002)
+        model = save_open_clip_roberta(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"])
+        # any tokenizer within the vocabulary: texts are compared by their ids
+        roberta_tokenizer.write(d, 77)
     else:
         model, cfg = open_clip_model(open_clip.get_model_config(name), SEED, 4.6052, layers)
         save_open_clip(model, cfg, CLIP_LEVELS, d)
