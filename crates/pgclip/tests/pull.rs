@@ -217,10 +217,14 @@ fn an_encoder_of_texts_beside_a_model_of_images() {
     let pull = ["org/texts", "--images", "org/pictures", "--name", "both"];
     let pulled = run(&mut hub.command(&models, &pull));
     assert_eq!(pulled.code, 0, "{}", pulled.stderr);
+    let paths: Vec<String> = hub.requests().into_iter().map(|request| request.path).collect();
     let repository = |name: &str, file: &str| {
-        hub.requests().iter().any(|r| r.path.starts_with(&format!("/org/{name}/")) && r.path.contains(file))
+        paths.iter().any(|path| path.starts_with(&format!("/org/{name}/")) && path.contains(file))
     };
-    assert!(repository("texts", "pytorch_model.bin") && repository("pictures", "open_clip_model.safetensors"));
+    assert!(
+        repository("texts", "pytorch_model.bin") && repository("pictures", "open_clip_model.safetensors"),
+        "{paths:?}"
+    );
     assert!(!repository("texts", "open_clip_model.safetensors"));
     assert_eq!(names(hub.cache.path()), [""; 0]);
 
