@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""Zero-shot classification and retrieval with models of the other families: SigLIP's layout and open_clip's."""
+"""Zero-shot classification and retrieval with models of the other families: SigLIP's layout, open_clip's, encoders of many
+languages, and one of texts alone beside another model's images."""
 import json
 import math
 import os
+import subprocess
 
-from pg import Session, fresh_database, golden_models, hexed, png
+from pg import GOLDEN, Session, fresh_database, golden_models, hexed, pgclip, png
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230), "white": (250, 250, 250)}
 PICTURES = {name: png(40, 24, lambda x, y, c=colour: c) for name, colour in COLOURS.items()}
 LABELS = ["cat", "dog", "a bicycle at night", "teapot"]
 
-names = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin")
+names = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta", "tiny-metaclip2")
 with golden_models({name: name for name in names}) as models:
+    subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "encoders", "tiny-sentence"), "--images", os.path.join(GOLDEN, "models", "tiny-clip"),
+                    "--name", "tiny-sentence", "--model-dir", models], check=True, stdout=subprocess.DEVNULL)
     db = fresh_database("clip_families")
     with Session() as admin:
         admin.run(f"ALTER DATABASE {db} SET clip.model_dir = '{models}'")
@@ -19,8 +23,10 @@ with golden_models({name: name for name in names}) as models:
 
     with Session(db) as session:
         listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name")
-        assert listed == [["tiny-openclip-native", "clip", "24", "24"], ["tiny-openclip-native-bin", "clip", "20", "24"],
-                          ["tiny-siglip", "siglip", "40", "16"], ["tiny-siglip2", "siglip", "24", "16"]], listed
+        assert listed == [["tiny-metaclip2", "clip", "24", "24"], ["tiny-openclip-native", "clip", "24", "24"],
+                          ["tiny-openclip-native-bin", "clip", "20", "24"], ["tiny-openclip-roberta", "clip", "24", "24"],
+                          ["tiny-sentence", "clip", "24", "24"], ["tiny-siglip", "siglip", "40", "16"],
+                          ["tiny-siglip2", "siglip", "24", "16"]], listed
         for model in (row[0] for row in listed):
             table = model.replace("-", "_")
             session.run(f"SELECT clip_create_table('{table}', model => '{model}')")

@@ -29,9 +29,13 @@ impl ModelSpec {
             tower.check(name)?;
         }
         in_range("dimensions (projection_dim)", self.dimensions, 1..=MAX_DIMENSIONS)?;
-        if self.architecture == Architecture::Siglip && self.dimensions != self.vision.tower.hidden {
+        let pooled = self.architecture.vision().head == VisionHead::Attention;
+        if pooled && self.dimensions != self.vision.tower.hidden {
             let (texts, images) = (self.dimensions, self.vision.tower.hidden);
             return Err(format!("texts have {texts} dimensions, images {images}: expected the same"));
+        }
+        if let TextHead::Mlp { intermediate } = self.text_parts().head {
+            in_range("text head's intermediate size", intermediate, 1..=MAX_WIDTH)?;
         }
         in_range("vocab_size", self.text.vocab_size, 1..=MAX_VOCAB)?;
         // Begin, end, and room for something in between.
@@ -49,7 +53,7 @@ impl ModelSpec {
             below("scoring: bias", bias, MAX_LOGIT_BIAS)?;
         }
         match self.text.pooling {
-            TextPooling::LargestId => {}
+            TextPooling::LargestId | TextPooling::Mean | TextPooling::First => {}
             TextPooling::FirstEos(id) | TextPooling::Last { pad: id } => {
                 in_range("token of pooling", id as usize, 0..=self.text.vocab_size - 1)?;
             }

@@ -3,7 +3,7 @@
 //! Names are those of Hugging Face's `CLIPModel` and `SiglipModel` state dicts, but for the query, key and value of an
 //! attention, which always lie apart here; `import/checkpoint.rs` knows what checkpoints call them.
 
-use crate::spec::{Architecture, ModelSpec, TowerSpec};
+use crate::spec::{ModelSpec, Norms, TextHead, TowerSpec, VisionHead};
 
 /// A tensor's name and shape, the outermost dimension first.
 pub type TensorShape = (String, Vec<usize>);
@@ -50,18 +50,29 @@ pub fn sum_over_layers(spec: &ModelSpec, of: impl Fn(&ModelSpec) -> Option<u64>)
     none.checked_add(text)?.checked_add(layers(with(0, 1)?, spec.vision.tower.layers)?)
 }
 
-/// The text tower's tensors (transformers, `CLIPTextTransformer` and `SiglipTextTransformer`).
+/// The text tower's tensors (transformers, `CLIPTextTransformer` and `SiglipTextTransformer`; BERT's have those names,
+/// too, where the layout has a place for them).
 pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (text, hidden) = (&spec.text, spec.text.tower.hidden);
     let mut all = vec![
         (format!("{TEXT}.embeddings.token_embedding.weight"), vec![text.vocab_size, hidden]),
         (format!("{TEXT}.embeddings.position_embedding.weight"), vec![text.context_length, hidden]),
     ];
+    let parts = spec.text_parts();
+    if parts.norms == Norms::After {
+        norm(&format!("{TEXT}.embeddings.layer_norm"), hidden, &mut all);
+    }
     encoder(TEXT, &text.tower, &mut all);
-    norm(&format!("{TEXT}.final_layer_norm"), hidden, &mut all);
-    match spec.architecture {
-        Architecture::Clip => all.push(("text_projection.weight".into(), vec![spec.dimensions, hidden])),
-        Architecture::Siglip => linear(&format!("{TEXT}.head"), hidden, spec.dimensions, &mut all),
+    if parts.norms == Norms::Before {
+        norm(&format!("{TEXT}.final_layer_norm"), hidden, &mut all);
+    }
+    match parts.head {
+        TextHead::Projection => all.push(("text_projection.weight".into(), vec![spec.dimensions, hidden])),
+        TextHead::Biased => linear(&format!("{TEXT}.head"), hidden, spec.dimensions, &mut all),
+        TextHead::Mlp { intermediate } => {
+            all.push((format!("{TEXT}.head.fc1.weight"), vec![intermediate, hidden]));
+            all.push((format!("{TEXT}.head.fc2.weight"), vec![spec.dimensions, intermediate]));
+        }
     }
     all
 }
@@ -70,26 +81,26 @@ pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
 pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (vision, hidden) = (&spec.vision, spec.vision.tower.hidden);
     let embeddings = format!("{VISION}.embeddings");
-    let clip = spec.architecture == Architecture::Clip;
+    let parts = spec.architecture.vision();
     // The order is part of every fingerprint.
     let mut all = Vec::new();
-    if clip {
+    if parts.class_token {
         all.push((format!("{embeddings}.class_embedding"), vec![hidden]));
     }
     all.push((format!("{embeddings}.patch_embedding.weight"), vec![hidden, 3, vision.patch_size, vision.patch_size]));
-    if !clip {
+    if parts.patch_bias {
         all.push((format!("{embeddings}.patch_embedding.bias"), vec![hidden]));
     }
     all.push((format!("{embeddings}.position_embedding.weight"), vec![spec.positions(), hidden]));
-    if clip {
+    if parts.pre_norm {
         // "layrnorm" is how the reference spells it.
         norm(&format!("{VISION}.pre_layrnorm"), hidden, &mut all);
     }
     encoder(VISION, &vision.tower, &mut all);
     norm(&format!("{VISION}.post_layernorm"), hidden, &mut all);
-    match spec.architecture {
-        Architecture::Clip => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
-        Architecture::Siglip => pooling_head(&vision.tower, &mut all),
+    match parts.head {
+        VisionHead::Projection => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
+        VisionHead::Attention => pooling_head(&vision.tower, &mut all),
     }
     all
 }

@@ -12,9 +12,9 @@ use packed_gemm::PackedMatrix;
 use safetensors::Dtype;
 
 use crate::error::{Error, Result};
-use crate::layout::{self, TEXT, VISION};
+use crate::layout;
 use crate::precision::Precision;
-use crate::spec::{Architecture, ModelSpec, TowerSpec};
+use crate::spec::ModelSpec;
 use crate::tensor_file::{self, Described, MAX_HEADER};
 
 /// Version of a model's whole directory: the manifest, packed weights, the compact tokenizer. A change to any of them is another.
@@ -126,119 +126,76 @@ pub fn count(spec: &ModelSpec) -> u64 {
     layout::sum_over_layers(spec, |spec| Some(entries(spec).len() as u64)).unwrap_or(u64::MAX)
 }
 
-/// All entries, in the order of the file: matrices, values, then the token table.
+/// All entries, in the order of the file: matrices, values, then the token table. They are made of the layout's tensors.
 pub fn entries(spec: &ModelSpec) -> Vec<Entry> {
-    let (text, vision) = (&spec.text, &spec.vision);
-    let mut all = Builder(Vec::new());
-    all.add(
-        &format!("{TEXT}.embeddings.token_embedding.weight"),
-        Kind::Table { rows: text.vocab_size, width: text.tower.hidden },
-    );
-    all.values(&format!("{TEXT}.embeddings.position_embedding.weight"), text.context_length * text.tower.hidden);
-    all.encoder(TEXT, &text.tower);
-    all.norm(&format!("{TEXT}.final_layer_norm"), text.tower.hidden);
-    match spec.architecture {
-        Architecture::Clip => all.matrix("text_projection.weight", spec.dimensions, text.tower.hidden),
-        Architecture::Siglip => all.layer(&format!("{TEXT}.head"), spec.dimensions, text.tower.hidden),
-    }
-
-    let hidden = vision.tower.hidden;
-    match spec.architecture {
-        Architecture::Clip => {
-            all.values(&format!("{VISION}.embeddings.class_embedding"), hidden);
-            all.norm(&format!("{VISION}.pre_layrnorm"), hidden);
-            all.matrix("visual_projection.weight", spec.dimensions, hidden);
-        }
-        Architecture::Siglip => {
-            all.values(&format!("{VISION}.embeddings.patch_embedding.bias"), hidden);
-            all.pooling_head(&format!("{VISION}.head"), &vision.tower);
+    let mut all: Vec<Entry> = Vec::new();
+    for (source, shape) in layout::tensors(spec) {
+        let (name, kind) = (fused(&source), Kind::of(&source, &shape));
+        // Weights and biases of the layers that are put together take turns.
+        match all.iter_mut().rev().take(2).find(|entry| entry.name == name) {
+            Some(entry) => {
+                entry.kind = entry.kind.above(kind);
+                entry.sources.push(source);
+            }
+            None => all.push(Entry { name, sources: vec![source], kind }),
         }
     }
-    all.matrix(
-        &format!("{VISION}.embeddings.patch_embedding.weight"),
-        hidden,
-        3 * vision.patch_size * vision.patch_size,
-    );
-    all.values(&format!("{VISION}.embeddings.position_embedding.weight"), spec.positions() * hidden);
-    all.encoder(VISION, &vision.tower);
-    all.norm(&format!("{VISION}.post_layernorm"), hidden);
     // Stable: a tower's parts stay together within each kind.
-    all.0.sort_by_key(|entry| match entry.kind {
+    all.sort_by_key(|entry| match entry.kind {
         Kind::Matrix { .. } => 0,
         Kind::Values(_) => 1,
         Kind::Table { .. } => 2,
     });
-    all.0
+    all
 }
 
-/// Collects entries under the names of the layout.
-struct Builder(Vec<Entry>);
+/// The name of the entry that a tensor of the layout goes to.
+///
+/// Layers of the same input are one matrix, their outputs side by side: one product then reads that input once.
+fn fused(name: &str) -> String {
+    const LAYERS: [(&str, &str); 5] = [
+        (".self_attn.q_proj.", ".self_attn.qkv_proj."),
+        (".self_attn.k_proj.", ".self_attn.qkv_proj."),
+        (".self_attn.v_proj.", ".self_attn.qkv_proj."),
+        (".head.attention.k_proj.", ".head.attention.kv_proj."),
+        (".head.attention.v_proj.", ".head.attention.kv_proj."),
+    ];
+    let found = LAYERS.iter().find(|(layer, _)| name.contains(layer));
+    found.map_or_else(|| name.to_owned(), |(layer, whole)| name.replacen(layer, whole, 1))
+}
 
-impl Builder {
-    /// An entry that is one tensor of the layout.
-    fn add(&mut self, name: &str, kind: Kind) {
-        self.0.push(Entry { name: name.into(), sources: vec![name.into()], kind });
-    }
-
-    fn values(&mut self, name: &str, count: usize) {
-        self.add(name, Kind::Values(count));
-    }
-
-    fn matrix(&mut self, name: &str, outputs: usize, inputs: usize) {
-        self.add(name, Kind::Matrix { outputs, inputs });
-    }
-
-    fn norm(&mut self, name: &str, width: usize) {
-        self.values(&format!("{name}.weight"), width);
-        self.values(&format!("{name}.bias"), width);
-    }
-
-    /// Layers of the same input as one matrix, their outputs side by side: one product then reads that input once.
-    fn linear(&mut self, name: &str, parts: &[String], outputs: usize, inputs: usize) {
-        for (what, kind) in [("weight", Kind::Matrix { outputs, inputs }), ("bias", Kind::Values(outputs))] {
-            let sources = parts.iter().map(|part| format!("{part}.{what}")).collect();
-            self.0.push(Entry { name: format!("{name}.{what}"), sources, kind });
-        }
-    }
-
-    /// A layer that is alone with its input.
-    fn layer(&mut self, name: &str, outputs: usize, inputs: usize) {
-        self.linear(name, &[name.to_owned()], outputs, inputs);
-    }
-
-    fn pooling_head(&mut self, name: &str, tower: &TowerSpec) {
-        let (hidden, intermediate) = (tower.hidden, tower.intermediate);
-        let attention = |part: &str| format!("{name}.attention.{part}");
-        self.values(&format!("{name}.probe"), hidden);
-        self.layer(&attention("q_proj"), hidden, hidden);
-        self.linear(&attention("kv_proj"), &["k_proj", "v_proj"].map(attention), 2 * hidden, hidden);
-        self.layer(&attention("out_proj"), hidden, hidden);
-        self.norm(&format!("{name}.layernorm"), hidden);
-        self.layer(&format!("{name}.mlp.fc1"), intermediate, hidden);
-        self.layer(&format!("{name}.mlp.fc2"), hidden, intermediate);
-    }
-
-    fn encoder(&mut self, prefix: &str, tower: &TowerSpec) {
-        let (hidden, intermediate) = (tower.hidden, tower.intermediate);
-        for i in 0..tower.layers {
-            let layer = format!("{prefix}.encoder.layers.{i}");
-            let attention = |part: &str| format!("{layer}.self_attn.{part}");
-            self.norm(&format!("{layer}.layer_norm1"), hidden);
-            let qkv = ["q_proj", "k_proj", "v_proj"].map(attention);
-            self.linear(&attention("qkv_proj"), &qkv, 3 * hidden, hidden);
-            self.linear(&attention("out_proj"), &[attention("out_proj")], hidden, hidden);
-            self.norm(&format!("{layer}.layer_norm2"), hidden);
-            for (part, outputs, inputs) in [("fc1", intermediate, hidden), ("fc2", hidden, intermediate)] {
-                let name = format!("{layer}.mlp.{part}");
-                self.linear(&name, std::slice::from_ref(&name), outputs, inputs);
+impl Kind {
+    /// How a tensor of the layout is read.
+    fn of(name: &str, shape: &[usize]) -> Self {
+        let count = shape.iter().product();
+        match *shape {
+            [rows, width] if name.ends_with(".token_embedding.weight") => Self::Table { rows, width },
+            [outputs, ..] if shape.len() > 1 && name.ends_with(".weight") && !name.ends_with(POSITIONS) => {
+                Self::Matrix { outputs, inputs: shape[1..].iter().product() }
             }
+            _ => Self::Values(count),
+        }
+    }
+
+    /// The kind of two tensors, one below the other.
+    fn above(self, below: Self) -> Self {
+        match (self, below) {
+            (Self::Matrix { outputs, inputs }, Self::Matrix { outputs: more, .. }) => {
+                Self::Matrix { outputs: outputs + more, inputs }
+            }
+            (Self::Values(count), Self::Values(more)) => Self::Values(count + more),
+            (first, _) => first,
         }
     }
 }
+
+/// Rows that are added as they are, and no factor of a product.
+const POSITIONS: &str = ".position_embedding.weight";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Architecture, TextHead, TextLayers, TowerSpec};
     use std::collections::BTreeSet;
 
     /// Every tensor of the checkpoint's layout is in the file, once, and no other.
@@ -256,6 +213,43 @@ mod tests {
         holds_the_layout(&spec);
         spec.architecture = Architecture::Siglip;
         holds_the_layout(&spec);
+        for head in [TextHead::Projection, TextHead::Biased, TextHead::Mlp { intermediate: 7 }] {
+            spec.text.layers = TextLayers::Bert { head };
+            holds_the_layout(&spec);
+        }
+    }
+
+    /// What is put together, and what is a matrix.
+    #[test]
+    fn entries_by_name() {
+        let tower = TowerSpec {
+            hidden: 6,
+            layers: 1,
+            heads: 2,
+            intermediate: 8,
+            layer_norm_eps: 1e-5,
+            activation: crate::spec::Activation::Gelu,
+        };
+        let mut spec = crate::spec::tests::spec(tower);
+        spec.architecture = Architecture::Siglip;
+        let kinds: Vec<(String, Kind)> = entries(&spec).into_iter().map(|entry| (entry.name, entry.kind)).collect();
+        let matrix = |outputs, inputs| Kind::Matrix { outputs, inputs };
+        for (name, kind) in [
+            ("text_model.embeddings.token_embedding.weight", Kind::Table { rows: 11, width: 6 }),
+            ("text_model.embeddings.position_embedding.weight", Kind::Values(42)),
+            ("text_model.encoder.layers.0.self_attn.qkv_proj.weight", matrix(18, 6)),
+            ("text_model.encoder.layers.0.self_attn.qkv_proj.bias", Kind::Values(18)),
+            ("text_model.encoder.layers.0.self_attn.out_proj.weight", matrix(6, 6)),
+            ("text_model.encoder.layers.0.layer_norm1.weight", Kind::Values(6)),
+            ("text_model.encoder.layers.0.mlp.fc1.weight", matrix(8, 6)),
+            ("vision_model.embeddings.patch_embedding.weight", matrix(6, 48)),
+            ("vision_model.head.probe", Kind::Values(6)),
+            ("vision_model.head.attention.q_proj.weight", matrix(6, 6)),
+            ("vision_model.head.attention.kv_proj.weight", matrix(12, 6)),
+            ("vision_model.head.attention.kv_proj.bias", Kind::Values(12)),
+        ] {
+            assert!(kinds.contains(&(name.to_owned(), kind)), "{name}: {kinds:?}");
+        }
     }
 
     fn holds_the_layout(spec: &ModelSpec) {

@@ -25,6 +25,83 @@ impl Architecture {
             Self::Siglip => "siglip",
         }
     }
+
+    /// What of the family's vision tower no size tells.
+    pub fn vision(self) -> VisionParts {
+        match self {
+            Self::Clip => {
+                VisionParts { class_token: true, patch_bias: false, pre_norm: true, head: VisionHead::Projection }
+            }
+            Self::Siglip => {
+                VisionParts { class_token: false, patch_bias: true, pre_norm: false, head: VisionHead::Attention }
+            }
+        }
+    }
+
+    /// What of the family's own text tower no size tells.
+    fn text(self) -> TextParts {
+        match self {
+            Self::Clip => TextParts { causal: true, norms: Norms::Before, head: TextHead::Projection },
+            Self::Siglip => TextParts { causal: false, norms: Norms::Before, head: TextHead::Biased },
+        }
+    }
+}
+
+/// Which layers a vision tower has beside its transformer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisionParts {
+    /// A learnt row before those of the patches.
+    pub class_token: bool,
+    /// The layer that makes rows of patches has a bias.
+    pub patch_bias: bool,
+    /// A norm between the embeddings and the transformer.
+    pub pre_norm: bool,
+    /// From the last layer's rows to the vector.
+    pub head: VisionHead,
+}
+
+/// From the rows of the vision tower's last layer to its vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VisionHead {
+    /// The class token's row, normed and multiplied by a matrix.
+    Projection,
+    /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
+    Attention,
+}
+
+/// Which layers a text tower has beside its transformer, and how that is put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextParts {
+    /// A token does not see those behind it.
+    pub causal: bool,
+    /// Where the layer norms are.
+    pub norms: Norms,
+    /// From the pooled row to the vector.
+    pub head: TextHead,
+}
+
+/// Where a transformer has its layer norms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// Before each attention and each MLP, and one after the last layer.
+    Before,
+    /// One after the embeddings, and after each attention and each MLP, the residual included: as BERT has them.
+    After,
+}
+
+/// From the pooled row of the text tower to its vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextHead {
+    /// A matrix.
+    Projection,
+    /// A linear layer with a bias.
+    Biased,
+    /// Two matrices with the exact GELU in between (open_clip, `hf_model.py`, `proj_type = "mlp"`).
+    Mlp {
+        /// Values between them.
+        intermediate: usize,
+    },
 }
 
 /// A model, but for its tensors and its tokenizer: what both towers, the preprocessing and the scores go by.
@@ -60,8 +137,15 @@ pub struct ModelSpec {
 impl ModelSpec {
     /// Rows of the vision tower for an image: one a patch, and one for the class where there is a class token.
     pub fn positions(&self) -> usize {
-        let side = self.vision.image_size / self.vision.patch_size;
-        side * side + usize::from(self.architecture == Architecture::Clip)
+        self.vision.patches() + usize::from(self.architecture.vision().class_token)
+    }
+
+    /// What of the text tower no size tells.
+    pub fn text_parts(&self) -> TextParts {
+        match self.text.layers {
+            TextLayers::Own => self.architecture.text(),
+            TextLayers::Bert { head } => TextParts { causal: false, norms: Norms::After, head },
+        }
     }
 }
 
@@ -142,6 +226,24 @@ pub struct TextSpec {
     /// What texts go through before the tokenizer. Left out of the file where it is nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cleaning: TextCleaning,
+    /// Whose layers the tower has. Left out of the file where they are the model's own family's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layers: TextLayers,
+}
+
+/// Whose layers a text tower has: some models put an encoder of many languages beside a CLIP's vision tower.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextLayers {
+    /// Those of the model's [`Architecture`].
+    #[default]
+    Own,
+    /// BERT's, which are also XLM-RoBERTa's and DistilBERT's (transformers, `modeling_bert.py`). The embeddings of
+    /// token types are part of those of positions here, as all tokens are of the first type.
+    Bert {
+        /// What follows the pooling.
+        head: TextHead,
+    },
 }
 
 /// What is done to a text before the steps that `tokenizer.json` lists.
@@ -165,6 +267,10 @@ pub enum TextPooling {
     FirstEos(u32),
     /// The largest token id; for configs that say `eos_token_id: 2`, as OpenAI's do.
     LargestId,
+    /// No row alone: the mean over all tokens, begin and end included.
+    Mean,
+    /// The first token.
+    First,
     /// The last of the context. Texts are filled up to that, and nothing is masked, as SigLIP was trained.
     Last {
         /// The token that texts are filled up with, below `vocab_size`.
@@ -285,6 +391,7 @@ pub mod tests {
                 context_length: 7,
                 pooling: TextPooling::LargestId,
                 cleaning: TextCleaning::None,
+                layers: TextLayers::Own,
             },
             vision: VisionSpec { tower, image_size: 12, patch_size: 4 },
             image: ImageSpec {

@@ -23,7 +23,9 @@ fn copy(name: &str) -> TempDir {
     let dir = TempDir::new().unwrap();
     for entry in fs::read_dir(model_dir(name)).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        if path.is_file() {
+            fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
     }
     dir
 }
@@ -172,7 +174,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 3] = [
+const LAYOUTS: [Layout; 5] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -193,6 +195,24 @@ const LAYOUTS: [Layout; 3] = [
         ["visual.transformer.resblocks.1.attn.in_proj_weight", "text_projection", "visual.conv1.weight"],
         "open_clip_config.json",
         |c| c["model_cfg"]["vision_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+    (
+        "tiny-openclip-roberta",
+        "open_clip_model.safetensors",
+        [
+            "text.transformer.embeddings.position_embeddings.weight",
+            "text.transformer.embeddings.token_type_embeddings.weight",
+            "text.proj.2.weight",
+        ],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["text_cfg"]["hf_pooler_type"] = "cls_pooler".into(),
+    ),
+    (
+        "tiny-metaclip2",
+        "model.safetensors",
+        ["text_model.encoder.layers.1.self_attn.q_proj.bias", "visual_projection.weight", "logit_scale"],
+        "config.json",
+        |c| c["text_config"]["hidden_act"] = "silu".into(),
     ),
 ];
 
@@ -245,13 +265,33 @@ fn every_layouts_tensors_and_files() {
     assert_refused(dir.path(), ErrorKind::Corrupted, "open_clip_pytorch_model.bin");
 }
 
+/// An encoder of a published name has the published sizes; others, those of the checkpoint.
+#[test]
+fn text_encoders_by_name() {
+    let edited = |edit: &dyn Fn(&mut Value)| {
+        let dir = copy("tiny-openclip-roberta");
+        edit_json(dir.path(), "open_clip_config.json", |c| edit(&mut c["model_cfg"]["text_cfg"]));
+        dir
+    };
+    let dir = edited(&|c| c["hf_model_name"] = "xlm-roberta-base".into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "shape [");
+    let dir = edited(&|c| c["hf_proj_type"] = "linear".into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "text.proj.weight");
+    let dir = edited(&|c| c["hf_proj_type"] = "none".into());
+    assert_refused(dir.path(), ErrorKind::Unsupported, "hf_proj_type = \"none\"");
+    let dir = edited(&|c| c["context_length"] = 33.into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "at most 32");
+    let dir = edited(&|c| c["context_length"] = 32.into());
+    inspect(dir.path()).unwrap();
+}
+
 #[test]
 fn what_open_clips_config_says_and_we_do_not_know() {
     let cases: [(&str, Edit); 14] = [
         ("fastvit_mci1", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_mci1".into()),
         ("ResNet", |c| c["vision_cfg"]["layers"] = serde_json::json!([3, 4, 6, 3])),
         ("CoCa", |c| c["multimodal_cfg"] = serde_json::json!({ "width": 8 })),
-        ("xlm-roberta", |c| c["text_cfg"]["hf_model_name"] = "xlm-roberta-base".into()),
+        ("bert-base-uncased", |c| c["text_cfg"]["hf_model_name"] = "bert-base-uncased".into()),
         ("no_causal_mask = true", |c| c["text_cfg"]["no_causal_mask"] = true.into()),
         ("pool_type = \"last\"", |c| c["text_cfg"]["pool_type"] = "last".into()),
         ("pool_type = \"avg\"", |c| c["vision_cfg"]["pool_type"] = "avg".into()),

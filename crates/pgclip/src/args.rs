@@ -31,6 +31,9 @@ pub enum Command {
     Import {
         /// Directory with the model's files
         source: PathBuf,
+        /// Directory of the model whose images go with it, where the source is an encoder of texts alone
+        #[arg(long, value_name = "DIR")]
+        images: Option<PathBuf>,
         /// Name to install it under [default: the directory's name]
         #[arg(long)]
         name: Option<String>,
@@ -54,6 +57,9 @@ pub enum Command {
         /// Branch, tag or commit [default: main]
         #[arg(long)]
         revision: Option<String>,
+        /// The model whose images go with it, where it is an encoder of texts alone: ORG/NAME, or a known name
+        #[arg(long, value_name = "MODEL")]
+        images: Option<String>,
         /// Address of the hub
         #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = "https://huggingface.co")]
         endpoint: String,
@@ -101,6 +107,9 @@ pub enum Command {
     Inspect {
         /// Directory with the model's files
         source: PathBuf,
+        /// Directory of the model whose images go with it, where the source is an encoder of texts alone
+        #[arg(long, value_name = "DIR")]
+        images: Option<PathBuf>,
     },
     /// Write man pages and completions of shells, for packages
     #[command(hide = true)]

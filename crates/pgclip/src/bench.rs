@@ -94,6 +94,8 @@ fn towers(installed: &Installed, precision: Precision, wanted: &dyn Fn(&str) -> 
         TextPooling::FirstEos(id) => id,
         TextPooling::LargestId => spec.text.vocab_size as u32 - 1,
         TextPooling::Last { pad } => pad,
+        // any id
+        TextPooling::Mean | TextPooling::First => 2,
     };
     for (texts, tokens) in TEXTS {
         let case = format!("text_b{texts}_l{tokens}");

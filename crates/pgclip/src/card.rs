@@ -6,17 +6,17 @@
 use std::fs;
 use std::path::Path;
 
-use clip_core::import::{self, Inspection};
+use clip_core::import::{self, Directories, Inspection};
 use clip_core::{Error, Precision, Result};
 use serde_json::Value;
 
 use crate::files::read;
 use crate::license;
 use crate::models::{directory_name, megabytes, size};
-use crate::pull::plan;
+use crate::pull::plan::{self, Plan};
 
-pub fn card(source: &Path) -> Result<()> {
-    let found = import::inspect(source)?;
+pub fn card(source: &Path, images: Option<&Path>) -> Result<()> {
+    let found = import::inspect(Directories { model: source, images })?;
     let spec = serde_json::to_value(&found.spec).map_err(|e| Error::internal(format!("spec: {e}")))?;
     match directory_name(source) {
         Ok(name) => line("name", &format!("{name}, unless --name gives another")),
@@ -44,7 +44,10 @@ pub fn card(source: &Path) -> Result<()> {
     for (what, value) in unknown(&spec) {
         line(&what, &words(value));
     }
-    files(source)?;
+    files(source, if images.is_some() { plan::encoder_files } else { plan::files as Plan })?;
+    if let Some(images) = images {
+        files(images, plan::files)?;
+    }
     line("would write", &disk(&found)?);
     Ok(())
 }
@@ -134,6 +137,8 @@ fn text_input(tokenizer: &[u8], text: &Value) -> Result<String> {
 
 fn pooling(pooling: &Value) -> String {
     match (pooling.as_str(), &pooling["first_eos"], &pooling["last"]["pad"]) {
+        (Some("mean"), ..) => "the mean over all tokens".into(),
+        (Some("first"), ..) => "at the first token".into(),
         (Some("largest_id"), ..) => "at the largest token id, which is the end token".into(),
         (_, Value::Number(id), _) => format!("at the first end token ({id})"),
         (_, _, Value::Number(pad)) => format!("at the last position, texts being filled up with token {pad}"),
@@ -182,12 +187,12 @@ fn levels(image: &Value) -> String {
 }
 
 /// What an import reads; the list is that of a download.
-fn files(source: &Path) -> Result<()> {
+fn files(source: &Path, plan: Plan) -> Result<()> {
     let prefix = plan::prefix(|name| source.join(name).is_file());
     let path = |name: &str| if name == plan::CARD { source.join(name) } else { source.join(prefix).join(name) };
     let has = |name: &str| path(name).is_file();
     let timm = plan::is_ambiguous(has) && !plan::is_of_transformers(&read(&path(plan::CONFIG))?);
-    let names = plan::files("directory", |name| has(name) && !(timm && name == plan::CONFIG))?;
+    let names = plan("directory", &|name| has(name) && !(timm && name == plan::CONFIG))?;
     let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     if let Some(index) = names.iter().find(|name| plan::is_index(name)).cloned() {
         names.extend(plan::shards(&index, &read(&path(&index))?, has)?);

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use args::{Command, Parsed};
 use clip_core::Result;
+use clip_core::import::Directories;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 #[allow(unsafe_code)]
@@ -53,12 +54,14 @@ fn main() -> ExitCode {
 fn run(parsed: Parsed) -> Result<ExitCode> {
     let done = match parsed.command {
         Command::Load(options) => return load::load(&options),
-        Command::Import { source, name, license, accept_license, models } => {
-            models::import(&source, name.as_deref(), license.as_deref(), accept_license, &models.open()?)
+        Command::Import { source, images, name, license, accept_license, models } => {
+            let from = Directories { model: &source, images: images.as_deref() };
+            models::import(from, name.as_deref(), license.as_deref(), accept_license, &models.open()?)
         }
         Command::Pull {
             model,
             revision,
+            images,
             endpoint,
             name,
             license,
@@ -71,6 +74,7 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
             let options = pull::Options {
                 model: &model,
                 revision: revision.as_deref(),
+                images: images.as_deref(),
                 endpoint: &endpoint,
                 name: name.as_deref(),
                 license: license.as_deref(),
@@ -88,7 +92,7 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
             Ok(())
         }
         Command::Manual { prefix } => manual::write(&prefix),
-        Command::Inspect { source } => card::card(&source),
+        Command::Inspect { source, images } => card::card(&source, images.as_deref()),
         Command::List { models } => models::list(&models.open()?),
         Command::Verify { name, models } => models::verify(&name, &models.open()?),
         Command::Bench { name, precision, case, photo, threads, models } => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clip_core::import::{self, Imported};
+use clip_core::import::{self, Directories, Imported};
 use clip_core::{ModelDir, Result};
 
 use crate::files::failed;
@@ -10,7 +10,7 @@ use crate::license;
 use crate::progress::Bar;
 
 pub fn import(
-    source: &Path,
+    from: Directories,
     name: Option<&str>,
     license: Option<&str>,
     accept_license: bool,
@@ -18,11 +18,13 @@ pub fn import(
 ) -> Result<()> {
     let name = match name {
         Some(name) => name.to_owned(),
-        None => directory_name(source)?,
+        None => directory_name(from.model)?,
     };
-    license::check(&import::license(source), false, accept_license, "in the model's README.md and LICENSE")?;
+    for dir in [Some(from.model), from.images].into_iter().flatten() {
+        license::check(&import::license(dir), false, accept_license, "in the model's README.md and LICENSE")?;
+    }
     let bar = Bar::new("{msg} [{bar:40}] {pos}/{len} tensors", "importing");
-    let imported = import::import(source, models, &name, license, &|done, all| bar.set(done as u64, all as u64))?;
+    let imported = import::import(from, models, &name, license, &|done, all| bar.set(done as u64, all as u64))?;
     bar.clear();
     report(&name, &imported);
     Ok(())

@@ -201,3 +201,40 @@ fn beside_a_configuration_of_timm_open_clip_s_weights_are_meant() {
         assert_eq!(files.iter().any(|f| f == "open_clip_config.json"), weights.starts_with("open_clip"), "{files:?}");
     }
 }
+
+/// Two repositories make one model, which is the one that two directories make.
+#[test]
+fn an_encoder_of_texts_beside_a_model_of_images() {
+    let images = source("tiny-openclip-native");
+    let encoder = images.parent().unwrap().parent().unwrap().join("encoders/tiny-m-clip");
+    let read = |dir: &std::path::Path| -> Vec<(String, Vec<u8>)> {
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        entries.map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap())).collect()
+    };
+    // The hub of the tests has the same files in every repository; those that both have are the encoder's.
+    let hub = Hub::new(read(&images).into_iter().chain(read(&encoder)).collect());
+    let models = Models::new();
+    let pull = ["org/texts", "--images", "org/pictures", "--name", "both"];
+    let pulled = run(&mut hub.command(&models, &pull));
+    assert_eq!(pulled.code, 0, "{}", pulled.stderr);
+    let paths: Vec<String> = hub.requests().into_iter().map(|request| request.path).collect();
+    let repository = |name: &str, file: &str| {
+        paths.iter().any(|path| path.starts_with(&format!("/org/{name}/")) && path.contains(file))
+    };
+    assert!(
+        repository("texts", "pytorch_model.bin") && repository("pictures", "open_clip_model.safetensors"),
+        "{paths:?}"
+    );
+    assert!(!repository("texts", "open_clip_model.safetensors"));
+    assert_eq!(names(hub.cache.path()), [""; 0]);
+
+    let (encoder, images) = (encoder.to_str().unwrap(), images.to_str().unwrap());
+    let imported = models.run(["import", encoder, "--images", images, "--name", "here"]).ok();
+    assert_eq!(fingerprint(&pulled.stdout), fingerprint(&imported));
+    let card = models.run(["inspect", encoder, "--images", images]).ok();
+    for line in ["the mean over all tokens", "pytorch_model.bin", "open_clip_model.safetensors"] {
+        assert!(card.contains(line), "{card}");
+    }
+    let error = models.run(["import", encoder, "--name", "alone"]).fails(1);
+    assert!(error.contains("--images"), "{error}");
+}

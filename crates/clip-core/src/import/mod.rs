@@ -4,9 +4,13 @@
 //! Strict on purpose: a tensor that is silently dropped, filled with random numbers or run through the wrong
 //! activation gives vectors that look right and are not.
 
+mod bert;
+mod beside;
 mod checkpoint;
 mod images;
+mod naming;
 mod openclip;
+mod origin;
 mod pickle;
 pub mod plan;
 mod raw;
@@ -19,7 +23,7 @@ mod torch;
 mod vocabulary;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,7 +41,8 @@ use crate::regular;
 use crate::spec::{ModelSpec, Scoring};
 use crate::tensor_file::hex;
 use crate::text::Tokenizer;
-use checkpoint::{Checkpoint, Naming};
+use checkpoint::Checkpoint;
+use naming::Naming;
 use plan::CONFIG;
 use source::Source;
 
@@ -70,9 +75,35 @@ impl Inspection {
     }
 }
 
-/// Reads and checks everything in `dir` but the tensors' values. Nothing is written.
+/// Where an import reads.
+#[derive(Clone, Copy)]
+pub struct Directories<'a> {
+    /// The model; where `images` is given, an encoder of texts alone.
+    pub model: &'a Path,
+    /// The model whose images the encoder was trained to meet. Its own text tower is left out.
+    pub images: Option<&'a Path>,
+}
+
+impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Directories<'a> {
+    fn from(model: &'a P) -> Self {
+        Self { model: model.as_ref(), images: None }
+    }
+}
+
+/// What a directory's configuration says, with its weights open.
+struct Found {
+    spec: ModelSpec,
+    source: Source,
+    naming: Naming,
+    one_cone: bool,
+    open_clip: bool,
+    /// Where the tokenizer is.
+    dir: PathBuf,
+}
+
+/// Reads and checks everything in the directories but the tensors' values. Nothing is written.
 ///
-/// `dir` is a repository of the Hugging Face hub: configuration, `tokenizer.json`, and weights as safetensors or of
+/// A directory is a repository of the Hugging Face hub: configuration, `tokenizer.json`, and weights as safetensors or of
 /// `torch.save`. transformers' layout is taken where it is complete, else open_clip's.
 ///
 /// # Errors
@@ -81,24 +112,16 @@ impl Inspection {
 /// - `Unsupported` where a file asks for what no tower here does
 /// - `InvalidModel` where files contradict each other or themselves
 /// - `Corrupted` where a checkpoint's file is damaged
-pub fn inspect(dir: &Path) -> Result<Inspection> {
-    let license = license(dir);
-    let dir = &dir.join(plan::prefix(|name| dir.join(name).exists()));
-    let open_clip = is_open_clip(dir)?;
-    let (mut spec, one_cone) = if open_clip {
-        (openclip::resolve(&json(dir, openclip::FILE)?)?, false)
-    } else {
-        let config: raw::Config = json(dir, CONFIG)?;
-        (resolve::resolve(&config, &preprocessor(dir)?)?, config.modality_gap == Some(false))
+pub fn inspect<'a>(from: impl Into<Directories<'a>>) -> Result<Inspection> {
+    let from = from.into();
+    let license = license(from.model);
+    let found = match from.images {
+        None => find(from.model)?,
+        Some(images) => with_texts(find(images)?, beside::resolve(from.model)?)?,
     };
-    let tokenizer = tokenizer::read(dir, &mut spec, open_clip)?;
-    let checkpoint = if open_clip {
-        let source = Source::open_clip(dir)?;
-        let naming = Naming::open_clip(&source);
-        Checkpoint::new(source, &spec, naming)?
-    } else {
-        Checkpoint::new(Source::open(dir)?, &spec, Naming::HuggingFace)?
-    };
+    let Found { mut spec, source, naming, one_cone, open_clip, dir } = found;
+    let tokenizer = tokenizer::read(&dir, &mut spec, open_clip)?;
+    let checkpoint = Checkpoint::new(source, &spec, &naming)?;
     spec.logit_scale = checkpoint.scalar(layout::LOGIT_SCALE, MAX_LOGIT_SCALE)?;
     if let Scoring::Sigmoid { bias } = &mut spec.scoring {
         *bias = checkpoint.scalar(layout::LOGIT_BIAS, MAX_LOGIT_BIAS)?;
@@ -107,6 +130,51 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     let tensors = layout::tensors(&spec);
     let parameters = parameters(&spec).ok_or_else(|| Error::invalid_model("the model is too large"))?;
     Ok(Inspection { spec, license, parameters, one_cone, tokenizer, tensors, checkpoint })
+}
+
+/// A whole model's directory.
+fn find(dir: &Path) -> Result<Found> {
+    let dir = dir.join(plan::prefix(|name| dir.join(name).exists()));
+    let open_clip = is_open_clip(&dir)?;
+    if open_clip {
+        let config = json(&dir, openclip::FILE)?;
+        let source = Source::open_clip(&dir)?;
+        let (spec, naming) = openclip::resolve(&config, &source.shapes())?;
+        return Ok(Found { spec, source, naming, one_cone: false, open_clip, dir });
+    }
+    if let Some(error) = beside::alone(&dir) {
+        return Err(error);
+    }
+    let config: raw::Config = json(&dir, CONFIG)?;
+    let spec = resolve::resolve(&config, &preprocessor(&dir)?)?;
+    let (source, one_cone) = (Source::open(&dir)?, config.modality_gap == Some(false));
+    Ok(Found { spec, source, naming: Naming::HuggingFace, one_cone, open_clip, dir })
+}
+
+/// A model with an encoder in the place of its text tower.
+fn with_texts(images: Found, texts: beside::Texts) -> Result<Found> {
+    if texts.dimensions != images.spec.dimensions {
+        return Err(Error::invalid_model(format!(
+            "texts have {} dimensions, images {}: expected the same",
+            texts.dimensions, images.spec.dimensions
+        )));
+    }
+    let own = layout::text_tensors(&images.spec).into_iter();
+    let left_out = own.flat_map(|(name, shape)| images.naming.origin(&name, shape).sources().collect::<Vec<_>>());
+    let left_out = left_out.map(|(name, _)| name).collect();
+    let spec = ModelSpec { text: texts.spec, ..images.spec };
+    resolve::check(&spec)?;
+    let naming = Naming::Beside { images: Box::new(images.naming), texts: texts.names, left_out };
+    let mut sources = vec![("", images.source)];
+    sources.extend(texts.sources);
+    Ok(Found {
+        spec,
+        source: Source::Several(sources),
+        naming,
+        one_cone: false,
+        open_clip: false,
+        dir: texts.tokenizer,
+    })
 }
 
 /// Repositories may have both layouts; [`plan::weights`] says which is taken. A `config.json` that names no model type is
@@ -121,7 +189,7 @@ fn is_open_clip(dir: &Path) -> Result<bool> {
     Ok(found.is_none_or(|(_, config)| config == openclip::FILE))
 }
 
-/// Installs the model in `dir` under `name`. All of it or nothing, and never over other content of that name.
+/// Installs the model of the directories under `name`. All of it or nothing, and never over other content of that name.
 ///
 /// `license` takes the place of what the model card says. `progress` is told the tensors done, and all of them. Every
 /// tensor is read once to be checked, and once for each precision.
@@ -130,15 +198,15 @@ fn is_open_clip(dir: &Path) -> Result<bool> {
 ///
 /// Those of [`inspect`]. `InvalidName` for the name, and `AlreadyExists` where other content has it. `MissingFile`
 /// where the models' directory cannot be written to.
-pub fn import(
-    dir: &Path,
+pub fn import<'a>(
+    from: impl Into<Directories<'a>>,
     models: &ModelDir,
     name: &str,
     license: Option<&str>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Imported> {
     ModelDir::check_name(name)?;
-    let mut found = inspect(dir)?;
+    let mut found = inspect(from)?;
     if let Some(license) = license {
         found.license = license.to_owned();
     }

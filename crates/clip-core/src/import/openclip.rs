@@ -1,24 +1,32 @@
 //! open_clip's own `open_clip_config.json` (open_clip, `model.py`: `CLIPVisionCfg`, `CLIPTextCfg`; `transform.py`:
-//! `PreprocessCfg`): one vision transformer and one causal text transformer of its own making.
+//! `PreprocessCfg`): one vision transformer of its own making, and beside it a causal text transformer or an encoder of
+//! transformers (`hf_model.py`).
+
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::images::{CLIP_MEAN, CLIP_STD};
-use super::refused;
+use super::naming::{Naming, OpenClipText};
 use super::resolve::check;
+use super::{bert, refused};
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
+/// Names and shapes of a checkpoint's tensors.
+type Shapes = BTreeMap<String, Vec<usize>>;
+
 /// The file that open_clip's `push_to_hf_hub` writes.
 pub const FILE: &str = super::plan::OPEN_CLIP_CONFIG;
 
-/// The spec of an `open_clip_config.json`. The scale and the bias are in the checkpoint, and filled in by the caller.
+/// The spec of an `open_clip_config.json`, and the names in a checkpoint with tensors of `shapes`. The scale and the bias
+/// are in the checkpoint, and filled in by the caller.
 ///
 /// `Unsupported` for a key that means something here and is not known, `InvalidModel` for a value of the wrong type
 /// or size.
-pub fn resolve(config: &Value) -> Result<ModelSpec> {
+pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
     let mut model = Section::new("model_cfg", config.get("model_cfg"))?;
     if model.has("multimodal_cfg") {
         return Err(Error::unsupported("CoCa (multimodal_cfg) is not supported"));
@@ -33,18 +41,23 @@ pub fn resolve(config: &Value) -> Result<ModelSpec> {
     model.finish(&[], &["custom_text", "init_logit_scale", "nonscalar_logit_scale"])?;
     let vision = vision_spec(Section::new("vision_cfg", vision.as_ref())?, quick_gelu)?;
     let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
+    let mut text = Section::new("text_cfg", text.as_ref())?;
+    let (text, naming) = match text.take::<String>("hf_model_name")? {
+        Some(name) => bert_spec(text, &name, dimensions, shapes)?,
+        None => (text_spec(text, quick_gelu)?, Naming::open_clip(shapes)),
+    };
     let spec = ModelSpec {
         architecture: Architecture::Clip,
         dimensions,
         calibration: Calibration::None,
         logit_scale: 0.0, // a tensor of the checkpoint, and so is the bias
         scoring,
-        text: text_spec(Section::new("text_cfg", text.as_ref())?, quick_gelu)?,
+        text,
         image: image(Section::new("preprocess_cfg", Some(&preprocess))?, vision.image_size)?,
         vision,
     };
     check(&spec)?;
-    Ok(spec)
+    Ok((spec, naming))
 }
 
 /// `vision_cfg`, of a vision transformer alone.
@@ -79,9 +92,6 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
 
 /// `text_cfg`, of open_clip's own text transformer alone.
 fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
-    if let Some(name) = cfg.take::<String>("hf_model_name")? {
-        return Err(refused::text_tower(&name));
-    }
     let width = cfg.take("width")?.unwrap_or(512);
     let heads = cfg.take("heads")?.unwrap_or(8);
     let eos = cfg.take("eos_id")?.unwrap_or(2);
@@ -95,6 +105,7 @@ fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
             Some(other) => return Err(unsupported("text_cfg.pool_type", &json!(other))),
         },
         cleaning: TextCleaning::None,
+        layers: TextLayers::Own,
     };
     if let Some(mut kwargs) = cfg.take::<Map<String, Value>>("tokenizer_kwargs")? {
         // tokenizer.json has rules for white space and case of its own
@@ -113,6 +124,49 @@ fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
     ];
     cfg.finish(&expected, &["final_ln_after_pool", "hf_tokenizer_name", "pad_id"])?;
     Ok(spec)
+}
+
+/// What the tensors of an encoder of transformers begin with.
+const ENCODER: &str = "text.transformer.";
+/// Projections of such an encoder (`hf_model.py`): in the layout, and in open_clip.
+const MLP: [(&str, &str); 2] =
+    [("text_model.head.fc1.weight", "text.proj.0.weight"), ("text_model.head.fc2.weight", "text.proj.2.weight")];
+const LINEAR: [(&str, &str); 1] = [("text_projection.weight", "text.proj.weight")];
+
+/// `text_cfg` of an encoder of transformers, for vectors of so many `dimensions`. Its sizes are not in the file.
+fn bert_spec(mut cfg: Section, name: &str, dimensions: usize, shapes: &Shapes) -> Result<(TextSpec, Naming)> {
+    if !bert::is_roberta(name) {
+        return Err(refused::text_tower(name));
+    }
+    let sizes = bert::roberta(name, shapes, ENCODER)?;
+    let names = |head| bert::Names { family: bert::Family::Roberta, prefix: ENCODER, positions: sizes.positions, head };
+    let mut either = |new: &str, old: &str| -> Result<Option<String>> { Ok(cfg.take(new)?.or(cfg.take(old)?)) };
+    let pooling = match either("hf_pooler_type", "pooler_type")?.as_deref() {
+        None | Some("mean_pooler") => TextPooling::Mean,
+        // "cls_pooler" is another: a layer of the encoder's own follows it
+        Some("cls_last_hidden_state_pooler") => TextPooling::First,
+        Some(other) => return Err(unsupported("text_cfg.hf_pooler_type", &json!(other))),
+    };
+    let (head, names) = match either("hf_proj_type", "proj")?.as_deref() {
+        None | Some("mlp") => (TextHead::Mlp { intermediate: sizes.hidden.midpoint(dimensions) }, names(&MLP)),
+        Some("linear") => (TextHead::Projection, names(&LINEAR)),
+        Some(other) => return Err(unsupported("text_cfg.hf_proj_type", &json!(other))),
+    };
+    let context_length = cfg.take("context_length")?.unwrap_or(77);
+    if context_length > names.longest() {
+        let most = names.longest();
+        return Err(invalid(format!("text_cfg.context_length {context_length}: expected at most {most}")));
+    }
+    cfg.finish(&[], &["vocab_size", "width", "heads", "layers"])?;
+    let text = TextSpec {
+        tower: sizes.roberta_tower(),
+        vocab_size: sizes.vocab_size,
+        context_length,
+        pooling,
+        cleaning: TextCleaning::None,
+        layers: TextLayers::Bert { head },
+    };
+    Ok((text, Naming::OpenClip { text: OpenClipText::Encoder(names) }))
 }
 
 /// `preprocess_cfg`, for a tower that sees squares of `image_size` pixels.

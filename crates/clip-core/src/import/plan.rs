@@ -33,6 +33,31 @@ pub fn weights(has: impl Fn(&str) -> bool) -> Option<(&'static str, &'static str
     WEIGHTS.into_iter().find(|layout| there(layout) && whole(layout)).or_else(|| WEIGHTS.into_iter().find(there))
 }
 
+/// The parts of an encoder of sentence-transformers.
+pub const MODULES: &str = "modules.json";
+/// How many tokens such an encoder takes.
+pub const SENTENCE: &str = "sentence_bert_config.json";
+
+/// The files of an encoder of texts alone, small ones first: sentence-transformers' where it has modules, else M-CLIP's.
+/// `None`: there is no such encoder.
+pub fn encoder(has: impl Fn(&str) -> bool) -> Option<Vec<&'static str>> {
+    const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+    const DENSE: [&str; 2] = ["2_Dense/model.safetensors", "2_Dense/pytorch_model.bin"];
+    let first = |names: [&'static str; 2]| names.into_iter().find(|name| has(name));
+    let mut files = vec![CONFIG, TOKENIZER];
+    let mut weights = vec![first(WEIGHTS)?];
+    if has(MODULES) {
+        files.extend([MODULES, "1_Pooling/config.json", "2_Dense/config.json"]);
+        weights.push(first(DENSE)?);
+    }
+    if !files.iter().all(|name| has(name)) {
+        return None;
+    }
+    files.extend([SENTENCE].into_iter().filter(|name| has(name)));
+    files.extend(weights);
+    Some(files)
+}
+
 /// What stands before the names of files: nothing, or [`NESTED`].
 pub fn prefix(has: impl Fn(&str) -> bool) -> &'static str {
     let nested = !has(CONFIG) && !has(OPEN_CLIP_CONFIG) && has(&format!("{NESTED}{CONFIG}"));
@@ -73,6 +98,20 @@ mod tests {
         assert_eq!(taken(&[&both[..], &["open_clip_model.safetensors"]].concat()), Some("open_clip_model.safetensors"));
         assert_eq!(taken(&[CONFIG, "model.safetensors"]), Some("model.safetensors"), "what it lacks is told later");
         assert_eq!(taken(&["model.safetensors"]), None);
+    }
+
+    #[test]
+    fn an_encoder_of_texts() {
+        let of = |there: &[&str]| encoder(|name| there.contains(&name));
+        let m_clip = ["config.json", "tokenizer.json", "pytorch_model.bin"];
+        assert_eq!(of(&m_clip).unwrap(), m_clip);
+        assert_eq!(of(&m_clip[..2]), None);
+        assert_eq!(of(&[MODULES, "config.json", "tokenizer.json", "model.safetensors"]), None);
+        let all = encoder(|name| name != "2_Dense/model.safetensors").unwrap();
+        let expected =
+            ["config.json", "tokenizer.json", MODULES, "1_Pooling/config.json", "2_Dense/config.json", SENTENCE];
+        assert_eq!(all[..6], expected);
+        assert_eq!(all[6..], ["model.safetensors", "2_Dense/pytorch_model.bin"]);
     }
 
     #[test]

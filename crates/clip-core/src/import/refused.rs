@@ -12,7 +12,6 @@ pub fn model_type(name: Option<&str>) -> Error {
         Some("siglip2") => {
             ("SigLIP 2 NaFlex", "The SigLIP 2 models of a fixed resolution are: their model type is \"siglip\".")
         }
-        Some("metaclip_2") => ("MetaCLIP 2", LANGUAGES),
         Some("chinese_clip") => ("Chinese-CLIP", LANGUAGES),
         Some("altclip") => ("AltCLIP", LANGUAGES),
         Some("jina_clip" | "jina-clip") => ("Jina CLIP", LANGUAGES),
@@ -54,7 +53,6 @@ pub fn vision_tower(name: &str) -> Error {
 /// `hf_model_name` of an open_clip configuration.
 pub fn text_tower(name: &str) -> Error {
     let family = match name {
-        _ if name.contains("xlm-roberta") => " (XLM-RoBERTa CLIP)",
         _ if name.contains("nllb") => " (NLLB-CLIP)",
         _ if name.contains("jina") => " (Jina CLIP)",
         _ => "",
@@ -84,6 +82,6 @@ mod tests {
         assert_eq!(error.message, "vision tower \"vit_base_patch16_siglip_224\" of timm is not supported");
         assert!(error.hint.unwrap().contains("transformers"));
         assert!(text_tower("facebook/nllb-200-distilled-600M").message.contains("(NLLB-CLIP)"));
-        assert!(text_tower("roberta-base").hint.unwrap().contains("pgclip known"));
+        assert!(text_tower("bert-base-uncased").hint.unwrap().contains("pgclip known"));
     }
 }

@@ -13,14 +13,16 @@ use crate::spec::*;
 /// other.
 pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
     match config.model_type.as_deref() {
-        Some("clip") => clip(config, preprocessor),
+        Some("clip") => clip(config, preprocessor, false),
+        // Every layer is CLIP's; the end token is looked for whatever its id (modeling_metaclip_2.py).
+        Some("metaclip_2") => clip(config, preprocessor, true),
         Some("siglip") => siglip::resolve(config, preprocessor),
         other => Err(refused::model_type(other)),
     }
 }
 
-/// `CLIPConfig` of `configuration_clip.py`.
-fn clip(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
+/// `CLIPConfig` of `configuration_clip.py`. `end_of_any_id`: an end token of 2 means what it says.
+fn clip(config: &Config, preprocessor: &Preprocessor, end_of_any_id: bool) -> Result<ModelSpec> {
     let (text, vision) = (config.text().map_err(invalid)?, config.vision().map_err(invalid)?);
     let eos: u32 = serde_json::from_value(text.eos_token_id.clone()).map_err(invalid)?;
     let spec = ModelSpec {
@@ -31,7 +33,10 @@ fn clip(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
         scoring: Scoring::Softmax,
         // OpenAI's published configs say 2, which is not the end token of their vocabulary; the reference then
         // takes the largest id, which is.
-        text: text_spec(&text, if eos == 2 { TextPooling::LargestId } else { TextPooling::FirstEos(eos) })?,
+        text: text_spec(
+            &text,
+            if eos == 2 && !end_of_any_id { TextPooling::LargestId } else { TextPooling::FirstEos(eos) },
+        )?,
         vision: vision_spec(&vision)?,
         image: image(preprocessor, vision.image_size, Architecture::Clip)?,
     };
@@ -59,6 +64,7 @@ pub fn text_spec(text: &TextConfig, pooling: TextPooling) -> Result<TextSpec> {
         context_length: text.max_position_embeddings,
         pooling,
         cleaning: TextCleaning::None,
+        layers: TextLayers::Own,
     })
 }
 

@@ -21,6 +21,8 @@ pub enum Source {
     },
     /// What `torch.save` wrote.
     Torch(TorchFile),
+    /// Several of them, and what their tensors' names begin with then.
+    Several(Vec<(&'static str, Source)>),
 }
 
 impl Source {
@@ -76,7 +78,16 @@ impl Source {
                 files.iter().flat_map(|f| f.tensors()).map(|(name, info)| (name, info.shape.clone())).collect()
             }
             Self::Torch(file) => file.shapes().map(|(name, shape)| (name.clone(), shape.clone())).collect(),
+            Self::Several(sources) => Self::shapes_of(sources),
         }
+    }
+
+    /// Every tensor's name and shape, of several sources.
+    pub fn shapes_of(sources: &[(&'static str, Self)]) -> BTreeMap<String, Vec<usize>> {
+        let named = |(prefix, source): &(&str, Self)| {
+            source.shapes().into_iter().map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect::<Vec<_>>()
+        };
+        sources.iter().flat_map(named).collect()
     }
 
     /// A tensor's values as f32, row by row, whatever type it is stored in.
@@ -87,6 +98,12 @@ impl Source {
         match self {
             Self::Safetensors { files, holder } => files[*holder.get(name).ok_or_else(missing)?].read_f32(name),
             Self::Torch(file) => file.read_f32(name)?.ok_or_else(missing),
+            Self::Several(sources) => {
+                // The longest first: one of them may have none.
+                let found = sources.iter().filter(|(prefix, _)| name.starts_with(prefix));
+                let (prefix, source) = found.max_by_key(|(prefix, _)| prefix.len()).ok_or_else(missing)?;
+                source.read_f32(&name[prefix.len()..])
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{json, plan, read as read_file, siglip, vocabulary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::TOKENIZER;
-use crate::spec::{Architecture, ModelSpec, TextPooling};
+use crate::spec::{Architecture, ModelSpec, TextLayers, TextPooling};
 use crate::text::Tokenizer;
 
 /// The bytes of `tokenizer.json`. Sets in `spec` what else of it the text tower has to know.
@@ -19,21 +19,27 @@ use crate::text::Tokenizer;
 pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>> {
     let [vocabulary, merges] = plan::VOCABULARY;
     let has = |name: &str| dir.join(name).exists();
-    let bytes = if spec.architecture == Architecture::Clip && !has(TOKENIZER) && has(vocabulary) && has(merges) {
+    // What the family's own text tower has; an encoder of its own brings its own tokenizer.
+    let family = match spec.text.layers {
+        TextLayers::Own => Some(spec.architecture),
+        TextLayers::Bert { .. } => None,
+    };
+    let bytes = if family == Some(Architecture::Clip) && !has(TOKENIZER) && has(vocabulary) && has(merges) {
         vocabulary::tokenizer(&read_file(dir, vocabulary)?, &read_file(dir, merges)?)
     } else {
         read_file(dir, TOKENIZER)
     };
     let bytes = bytes.map_err(|e| {
         let missing = e.kind == ErrorKind::MissingFile;
-        let hint = match (open_clip, spec.architecture) {
-            (true, _) => {
+        let hint = match (open_clip, family) {
+            (_, None) => "Only tokenizer.json is read; transformers writes it with save_pretrained.",
+            (true, Some(_)) => {
                 "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
             }
-            (false, Architecture::Clip) => {
+            (false, Some(Architecture::Clip)) => {
                 "tokenizer.json is read, else vocab.json and merges.txt; transformers writes it with save_pretrained."
             }
-            (false, Architecture::Siglip) => {
+            (false, Some(Architecture::Siglip)) => {
                 "Only tokenizer.json is read, not spiece.model; transformers writes it with save_pretrained."
             }
         };
@@ -43,7 +49,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
         e.kind = ErrorKind::InvalidModel;
         e
     };
-    if spec.architecture == Architecture::Siglip {
+    if family == Some(Architecture::Siglip) {
         let parsed: Value = json(dir, TOKENIZER)?;
         let config: Value = if dir.join(CONFIG).exists() { json(dir, CONFIG)? } else { Value::Null };
         siglip::tokenizer(&mut spec.text, &parsed, &config)?;
@@ -74,7 +80,7 @@ fn check(tokenizer: &Tokenizer, spec: &ModelSpec) -> Result<()> {
     let pooled = match (spec.text.pooling, empty.len()) {
         (TextPooling::FirstEos(eos), 2..) => eos,
         (TextPooling::LargestId, 2..) => largest,
-        (TextPooling::Last { .. }, 1) => return Ok(()),
+        (TextPooling::Last { .. }, 1) | (TextPooling::Mean | TextPooling::First, 2) => return Ok(()),
         (TextPooling::Last { .. }, _) => {
             return Err(Error::invalid_model(format!(
                 "tokenizer.json adds {} tokens to a text, expected the end token",

@@ -10,20 +10,23 @@ use super::norm::LayerNorm;
 use super::ops::{AttentionBlock, Linear, Mlp};
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
-use crate::spec::TowerSpec;
+use crate::spec::{Norms, TowerSpec};
 use crate::weights::Weights;
 
-/// The pre-norm transformer of CLIP and SigLIP (transformers, `modeling_clip.py`, `CLIPEncoder`).
+/// The transformer of CLIP and SigLIP, and BERT's (transformers, `modeling_clip.py`, `CLIPEncoder`; `modeling_bert.py`,
+/// `BertEncoder`).
 pub struct Encoder {
     layers: Vec<Layer>,
     causal: bool,
 }
 
-/// An attention and an MLP, each with its norm before and its residual around it.
+/// An attention and an MLP, each with a residual around it, and a norm before it or after all.
 struct Layer {
     attention: AttentionBlock,
     mlp: Mlp,
     heads: usize,
+    /// Of [`Norms::After`]: what follows the attention and the MLP.
+    after: Option<[LayerNorm; 2]>,
 }
 
 /// The sequences of a batch, their rows one after the other.
@@ -50,9 +53,9 @@ impl Sequences {
 impl Encoder {
     /// Reads `prefix.encoder.layers.0` and so on. `causal`: a row does not see those behind it, as in CLIP's text
     /// tower.
-    pub fn load(weights: &Weights, prefix: &str, spec: &TowerSpec, causal: bool) -> Result<Self> {
+    pub fn load(weights: &Weights, prefix: &str, spec: &TowerSpec, causal: bool, norms: Norms) -> Result<Self> {
         let layers = (0..spec.layers)
-            .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec))
+            .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec, norms))
             .collect::<Result<_>>()?;
         Ok(Self { layers, causal })
     }
@@ -88,22 +91,21 @@ impl Encoder {
 
 impl Layer {
     /// Reads the layer of that name. Query, key and value are one matrix in the file.
-    fn load(weights: &Weights, name: &str, spec: &TowerSpec) -> Result<Self> {
+    fn load(weights: &Weights, name: &str, spec: &TowerSpec, norms: Norms) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
-        let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
         let linear = |name: &str| Linear::load(weights, &part(name));
+        let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
+        let both = [norm("layer_norm1")?, norm("layer_norm2")?];
+        let (before, after) = match norms {
+            Norms::Before => (both.map(Some), None),
+            Norms::After => ([None, None], Some(both)),
+        };
+        let [first, second] = before;
         Ok(Self {
-            attention: AttentionBlock::new(
-                norm("layer_norm1")?,
-                linear("self_attn.qkv_proj")?,
-                linear("self_attn.out_proj")?,
-            ),
-            mlp: Mlp::new(
-                norm("layer_norm2")?,
-                linear("mlp.fc1")?.with_activation(spec.activation),
-                linear("mlp.fc2")?,
-            ),
+            attention: AttentionBlock::new(first, linear("self_attn.qkv_proj")?, linear("self_attn.out_proj")?),
+            mlp: Mlp::new(second, linear("mlp.fc1")?.with_activation(spec.activation), linear("mlp.fc2")?),
             heads: spec.heads,
+            after,
         })
     }
 
@@ -112,7 +114,7 @@ impl Layer {
         let queries = Queries::All;
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
         self.attention.add_to(&attention, x, compute)?;
-        self.mlp.add_to(x, compute)
+        self.finish(x, compute)
     }
 
     /// The last layer, of which only the pooled rows are asked for: `[sequences, hidden]`. `x` stays as it is.
@@ -121,7 +123,18 @@ impl Layer {
         let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
         let pooled = x.index_select(&Tensor::new(sequences.rows(), x.device())?, 0)?;
         self.attention.add_to_asking(&attention, x, &pooled, compute)?;
-        self.mlp.add_to(&pooled, compute)?;
+        self.finish(&pooled, compute)?;
         Ok(pooled)
+    }
+
+    /// What follows the attention, for `x`, `[rows, hidden]`, in place.
+    fn finish(&self, x: &Tensor, compute: &Compute) -> Result<()> {
+        let [attention, mlp] = match &self.after {
+            Some([attention, mlp]) => [Some(attention), Some(mlp)],
+            None => [None, None],
+        };
+        attention.map_or(Ok(()), |norm| norm.in_place(x, compute))?;
+        self.mlp.add_to(x, compute)?;
+        mlp.map_or(Ok(()), |norm| norm.in_place(x, compute))
     }
 }

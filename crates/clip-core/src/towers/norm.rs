@@ -1,5 +1,8 @@
 //! Layer norm.
 
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
 use packed_gemm::Rows;
 use pulp::{Arch, Simd};
 
@@ -37,11 +40,48 @@ impl LayerNorm {
         Ok(())
     }
 
+    /// Norms each row of `x`, `[rows, width]`, in place.
+    pub fn in_place(&self, x: &Tensor, compute: &Compute) -> Result<()> {
+        Ok(x.inplace_op1(&InPlace { norm: self, compute })?)
+    }
+
     /// Has the norm as many values as a row? Otherwise the product is an error.
     fn check(&self, width: usize) -> candle_core::Result<()> {
         if width == 0 || (self.weight.len(), self.bias.len()) != (width, width) {
             candle_core::bail!("a norm of {} values does not fit rows of {width}", self.weight.len())
         }
+        Ok(())
+    }
+}
+
+/// Rows that a thread norms at a time.
+const ROWS_PER_TURN: usize = 16;
+
+/// A norm as candle calls it.
+struct InPlace<'a> {
+    norm: &'a LayerNorm,
+    compute: &'a Compute,
+}
+
+impl InplaceOp1 for InPlace<'_> {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let width = layout.shape().dims2()?.1;
+        self.norm.check(width)?;
+        let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::msg("rows lie apart"))?;
+        let CpuStorage::F32(x) = x else { candle_core::bail!("tensor is not of f32") };
+        let turns: Vec<_> = x[start..end].chunks_mut(ROWS_PER_TURN * width).map(Mutex::new).collect();
+        self.compute.team().for_each(turns.len(), |turn| {
+            let mut rows = turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut row = vec![0.0; width];
+            for out in rows.chunks_exact_mut(width) {
+                row.copy_from_slice(out);
+                norm(self.norm, &row, out);
+            }
+        });
         Ok(())
     }
 }
@@ -96,6 +136,12 @@ mod tests {
             let given = Tensor::from_vec(given, (5, width), &Device::Cpu).unwrap();
             let error = (&given - &expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(error < 1e-5, "{error}");
+
+            // In place.
+            let rows = Tensor::from_slice(&values, (5, width), &Device::Cpu).unwrap();
+            norm.in_place(&rows, &compute).unwrap();
+            assert_eq!(rows.to_vec2::<f32>().unwrap(), given.to_vec2::<f32>().unwrap());
+            assert!(norm.in_place(&rows.reshape((1, 5 * width)).unwrap(), &compute).is_err());
 
             // As the input of a product with the identity.
             let identity: Vec<f32> = (0..width * width).map(|i| f32::from(u8::from(i % (width + 1) == 0))).collect();

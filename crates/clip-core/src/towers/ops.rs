@@ -135,9 +135,9 @@ fn whole(
     Ok(())
 }
 
-/// Attention with a norm and a linear layer before it, and one layer after it.
+/// Attention with a linear layer before and one after it, and maybe a norm before all.
 pub struct AttentionBlock {
-    norm: LayerNorm,
+    norm: Option<LayerNorm>,
     /// Query, key and value side by side.
     qkv: Linear,
     out: Linear,
@@ -145,7 +145,7 @@ pub struct AttentionBlock {
 
 impl AttentionBlock {
     /// `qkv`: `[3 * hidden, hidden]`, or without queries `[2 * hidden, hidden]`.
-    pub fn new(norm: LayerNorm, qkv: Linear, out: Linear) -> Self {
+    pub fn new(norm: Option<LayerNorm>, qkv: Linear, out: Linear) -> Self {
         Self { norm, qkv, out }
     }
 
@@ -166,22 +166,36 @@ impl AttentionBlock {
     }
 }
 
-/// Two linear layers with a norm before and a residual around them (transformers, `CLIPMLP`).
+/// Two linear layers with a residual around them, and maybe a norm before (transformers, `CLIPMLP`).
 pub struct Mlp {
-    norm: LayerNorm,
+    norm: Option<LayerNorm>,
     up: Linear,
     down: Linear,
 }
 
 impl Mlp {
     /// `up`: `[intermediate, hidden]`, with the activation. `down`: `[hidden, intermediate]`.
-    pub fn new(norm: LayerNorm, up: Linear, down: Linear) -> Self {
+    pub fn new(norm: Option<LayerNorm>, up: Linear, down: Linear) -> Self {
         Self { norm, up, down }
     }
 
     /// Adds `down(up(norm(x)))` to `x`, `[rows, hidden]`.
     pub fn add_to(&self, x: &Tensor, compute: &Compute) -> Result<()> {
         Ok(x.inplace_op1(&MlpOp { mlp: self, compute })?)
+    }
+}
+
+/// `x`, `[rows, width]`, becomes the left-hand side of a product, normed where there is a norm.
+fn to_rows(
+    norm: Option<&LayerNorm>,
+    x: &[f32],
+    width: usize,
+    rows: &mut Rows,
+    compute: &Compute,
+) -> candle_core::Result<()> {
+    match norm {
+        Some(norm) => norm.to_rows(x, width, rows, compute),
+        None => rows.copy_from(compute.team(), x, width).map_err(candle_core::Error::wrap),
     }
 }
 
@@ -200,10 +214,7 @@ impl CustomOp1 for Op<'_> {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, width) = (values(x, layout)?, layout.shape().dims2()?.1);
         let mut rows = self.linear.rows(self.compute);
-        match self.norm {
-            Some(norm) => norm.to_rows(x, width, &mut rows, self.compute)?,
-            None => rows.copy_from(self.compute.team(), x, width).map_err(candle_core::Error::wrap)?,
-        }
+        to_rows(self.norm, x, width, &mut rows, self.compute)?;
         self.linear.multiply(&rows, self.compute)
     }
 }
@@ -222,7 +233,7 @@ impl InplaceOp1 for MlpOp<'_> {
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
         let (Mlp { norm, up, down }, compute) = (self.mlp, self.compute);
         let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
-        norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
+        to_rows(norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         up.to_rows(&rows, &mut between, compute)?;
         down.add_to(&between, x, layout, compute)
     }
@@ -252,7 +263,7 @@ impl Attend<'_> {
             return self.rows(x, layout);
         };
         let mut rows = query.rows(compute);
-        norm.to_rows(asking, hidden, &mut rows, compute)?;
+        to_rows(norm.as_ref(), asking, hidden, &mut rows, compute)?;
         let queries = query.product(&rows, compute)?;
         drop(rows);
         let queries = Queries::Given { rows: at, queries: &queries };
@@ -269,7 +280,7 @@ impl Attend<'_> {
     ) -> candle_core::Result<Lent<'_>> {
         let compute = self.compute;
         let (mut rows, mut between) = (linear.rows(compute), linear.values(compute));
-        self.block.norm.to_rows(values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
+        to_rows(self.block.norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         linear.to_rows(&rows, &mut between, compute)?;
         whole(&mut rows, linear, compute, |rows| attention.to_rows(&between, rows, compute))?;
         Ok(rows)

@@ -30,12 +30,12 @@ impl PoolingHead {
         Ok(Self {
             query: query.flatten_all()?.to_vec1()?,
             attention: AttentionBlock::new(
-                norm,
+                Some(norm),
                 Linear::load(weights, &part("attention.kv_proj"))?,
                 Linear::load(weights, &part("attention.out_proj"))?,
             ),
             mlp: Mlp::new(
-                LayerNorm::load(weights, &part("layernorm"), spec.layer_norm_eps)?,
+                Some(LayerNorm::load(weights, &part("layernorm"), spec.layer_norm_eps)?),
                 Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),
                 Linear::load(weights, &part("mlp.fc2"))?,
             ),

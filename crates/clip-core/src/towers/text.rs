@@ -1,4 +1,4 @@
-//! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`; `modeling_siglip.py`, `SiglipTextModel`).
+//! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`; `modeling_siglip.py`, `SiglipTextModel`; `modeling_bert.py`, `BertModel`).
 
 use candle_core::{Device, Tensor};
 use scopeguard::defer;
@@ -9,7 +9,7 @@ use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::TEXT;
-use crate::spec::{Architecture, ModelSpec, TextPooling};
+use crate::spec::{Activation, ModelSpec, Norms, TextHead, TextPooling};
 use crate::weights::{Table, Weights};
 
 /// Token ids in, `[dimensions]` a text out.
@@ -18,25 +18,46 @@ pub struct TextTower {
     tokens: Table,
     /// `[context, hidden]`
     positions: Vec<f32>,
+    /// Between the embeddings and the first layer, where norms come after.
+    first_norm: Option<LayerNorm>,
     encoder: Encoder,
-    norm: LayerNorm,
-    projection: Linear,
+    /// After the last layer, where norms come before.
+    last_norm: Option<LayerNorm>,
+    head: Head,
     pooling: TextPooling,
+}
+
+/// From the pooled row to the vector.
+enum Head {
+    One(Linear),
+    Two(Linear, Linear),
 }
 
 impl TextTower {
     /// Reads the tower. The token table stays in the map, and so do the matrices.
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
-        let tower = &spec.text.tower;
+        let (tower, parts) = (&spec.text.tower, spec.text_parts());
+        let norm = |name: &str| LayerNorm::load(weights, &format!("{TEXT}.{name}"), tower.layer_norm_eps);
+        let (first_norm, last_norm) = match parts.norms {
+            Norms::Before => (None, Some(norm("final_layer_norm")?)),
+            Norms::After => (Some(norm("embeddings.layer_norm")?), None),
+        };
+        let matrix = |name: &str| Linear::load_without_bias(weights, name);
+        let head = match parts.head {
+            TextHead::Projection => Head::One(matrix("text_projection.weight")?),
+            TextHead::Biased => Head::One(Linear::load(weights, &format!("{TEXT}.head"))?),
+            TextHead::Mlp { .. } => Head::Two(
+                matrix(&format!("{TEXT}.head.fc1.weight"))?.with_activation(Activation::Gelu),
+                matrix(&format!("{TEXT}.head.fc2.weight"))?,
+            ),
+        };
         Ok(Self {
             tokens: weights.table(&format!("{TEXT}.embeddings.token_embedding.weight"))?,
             positions: weights.values(&format!("{TEXT}.embeddings.position_embedding.weight"))?,
-            encoder: Encoder::load(weights, TEXT, tower, spec.architecture == Architecture::Clip)?,
-            norm: LayerNorm::load(weights, &format!("{TEXT}.final_layer_norm"), tower.layer_norm_eps)?,
-            projection: match spec.architecture {
-                Architecture::Clip => Linear::load_without_bias(weights, "text_projection.weight")?,
-                Architecture::Siglip => Linear::load(weights, &format!("{TEXT}.head"))?,
-            },
+            first_norm,
+            encoder: Encoder::load(weights, TEXT, tower, parts.causal, parts.norms)?,
+            last_norm,
+            head,
             pooling: spec.text.pooling,
         })
     }
@@ -51,6 +72,7 @@ impl TextTower {
         match self.pooling {
             // All tokens see each other and the padding.
             TextPooling::Last { .. } => text.len().max(self.context()),
+            TextPooling::Mean | TextPooling::First => text.len(),
             // Attention is causal: what follows the pooled token cannot matter.
             TextPooling::FirstEos(eos) => first_eos(text, eos) + 1,
             TextPooling::LargestId => largest_id(text) + 1,
@@ -82,10 +104,41 @@ impl TextTower {
             lengths.push(length);
         }
         let x = Tensor::from_vec(x, (lengths.iter().sum::<usize>(), width), &Device::Cpu)?;
-        let pooled = lengths.iter().map(|length| length - 1).collect();
-        let pooled = self.encoder.forward(x, &Sequences { lengths, pooled }, ctx)?;
-        self.projection.forward_normed(&self.norm, &pooled, ctx.compute)
+        if let Some(norm) = &self.first_norm {
+            norm.in_place(&x, ctx.compute)?;
+        }
+        let pooled = match self.pooling {
+            TextPooling::Mean => {
+                let sequences = Sequences { pooled: vec![0; lengths.len()], lengths };
+                let x = self.encoder.forward_all(x, &sequences, ctx)?;
+                means(&x, &sequences.lengths)?
+            }
+            TextPooling::First => {
+                self.encoder.forward(x, &Sequences { pooled: vec![0; lengths.len()], lengths }, ctx)?
+            }
+            TextPooling::FirstEos(_) | TextPooling::LargestId | TextPooling::Last { .. } => {
+                let pooled = lengths.iter().map(|length| length - 1).collect();
+                self.encoder.forward(x, &Sequences { lengths, pooled }, ctx)?
+            }
+        };
+        let compute = ctx.compute;
+        match (&self.last_norm, &self.head) {
+            (Some(norm), Head::One(head)) => head.forward_normed(norm, &pooled, compute),
+            (None, Head::One(head)) => head.forward(&pooled, compute),
+            (Some(norm), Head::Two(up, down)) => down.forward(&up.forward_normed(norm, &pooled, compute)?, compute),
+            (None, Head::Two(up, down)) => down.forward(&up.forward(&pooled, compute)?, compute),
+        }
     }
+}
+
+/// The mean of each sequence's rows: of `x`, `[sum of lengths, width]`, it makes `[sequences, width]`.
+fn means(x: &Tensor, lengths: &[usize]) -> Result<Tensor> {
+    let mut start = 0;
+    let means = lengths.iter().map(|length| {
+        start += length;
+        x.narrow(0, start - length, *length)?.mean_keepdim(0)
+    });
+    Ok(Tensor::cat(&means.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
 }
 
 /// Where the first end token is. Where there is none it is the first position, as torch's `argmax` over zeros gives

@@ -14,7 +14,7 @@ use super::pool::PoolingHead;
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
-use crate::spec::{Architecture, ModelSpec, VisionSpec};
+use crate::spec::{ModelSpec, Norms, VisionHead, VisionSpec};
 use crate::weights::Weights;
 
 /// Rows of the encoder's input that one thread makes at a time.
@@ -26,6 +26,8 @@ pub struct VisionTower {
     patches: Linear,
     /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
     positions: Vec<f32>,
+    /// Between the embeddings and the first layer.
+    pre_norm: Option<LayerNorm>,
     encoder: Encoder,
     head: Head,
 }
@@ -33,7 +35,7 @@ pub struct VisionTower {
 /// What makes one vector of all rows.
 enum Head {
     /// CLIP's: a row of its own, the first.
-    Class { pre_norm: LayerNorm, post_norm: LayerNorm, projection: Linear },
+    Class { post_norm: LayerNorm, projection: Linear },
     /// SigLIP's, which needs no projection.
     Pool(Box<PoolingHead>),
 }
@@ -47,25 +49,30 @@ impl VisionTower {
         let embeddings = format!("{VISION}.embeddings");
         let mut positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
         let post_norm = LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?;
+        let parts = spec.architecture.vision();
         // A convolution whose stride is its size is a product with each patch as one row.
         let patches = format!("{embeddings}.patch_embedding");
-        let (patches, head) = match spec.architecture {
-            Architecture::Clip => {
-                let class = weights.values(&format!("{embeddings}.class_embedding"))?;
-                positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
-                let head = Head::Class {
-                    pre_norm: LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?,
-                    post_norm,
-                    projection: Linear::load_without_bias(weights, "visual_projection.weight")?,
-                };
-                (Linear::load_without_bias(weights, &format!("{patches}.weight"))?, head)
+        let patches = match parts.patch_bias {
+            true => Linear::load(weights, &patches)?,
+            false => Linear::load_without_bias(weights, &format!("{patches}.weight"))?,
+        };
+        if parts.class_token {
+            let class = weights.values(&format!("{embeddings}.class_embedding"))?;
+            positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
+        }
+        let pre_norm = match parts.pre_norm {
+            true => Some(LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?),
+            false => None,
+        };
+        let head = match parts.head {
+            VisionHead::Projection => {
+                Head::Class { post_norm, projection: Linear::load_without_bias(weights, "visual_projection.weight")? }
             }
-            Architecture::Siglip => {
-                let head = PoolingHead::load(weights, &format!("{VISION}.head"), post_norm, tower)?;
-                (Linear::load(weights, &patches)?, Head::Pool(Box::new(head)))
+            VisionHead::Attention => {
+                Head::Pool(Box::new(PoolingHead::load(weights, &format!("{VISION}.head"), post_norm, tower)?))
             }
         };
-        let rows = spec.vision.patches() + usize::from(spec.architecture == Architecture::Clip);
+        let rows = spec.positions();
         if positions.len() != rows * tower.hidden {
             return Err(Error::internal(format!("{} values of positions, expected {rows} rows", positions.len())));
         }
@@ -73,7 +80,8 @@ impl VisionTower {
             spec: spec.vision.clone(),
             patches,
             positions,
-            encoder: Encoder::load(weights, VISION, tower, false)?,
+            pre_norm,
+            encoder: Encoder::load(weights, VISION, tower, false, Norms::Before)?,
             head,
         })
     }
@@ -89,7 +97,7 @@ impl VisionTower {
         let (x, rows) = self.embed(images, ctx.compute)?;
         let sequences = Sequences { lengths: vec![rows; n], pooled: vec![0; n] };
         match &self.head {
-            Head::Class { post_norm, projection, .. } => {
+            Head::Class { post_norm, projection } => {
                 let class = self.encoder.forward(x, &sequences, ctx)?;
                 projection.forward_normed(post_norm, &class, ctx.compute)
             }
@@ -132,12 +140,12 @@ impl VisionTower {
             let mut out = turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
             let mut scratch = vec![0.0; hidden];
             for (i, out) in out.chunks_exact_mut(hidden).enumerate() {
-                match &self.head {
-                    Head::Class { pre_norm, .. } => {
+                match &self.pre_norm {
+                    Some(norm) => {
                         row(turn * ROWS_PER_TURN + i, &mut scratch);
-                        pre_norm.apply(&scratch, out);
+                        norm.apply(&scratch, out);
                     }
-                    Head::Pool(_) => row(turn * ROWS_PER_TURN + i, out),
+                    None => row(turn * ROWS_PER_TURN + i, out),
                 }
             }
         });

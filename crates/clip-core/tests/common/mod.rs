@@ -130,14 +130,14 @@ pub fn read_embeddings(name: &str, path: &Path) -> GoldenModel {
     }
 }
 
-fn f32s(file: &SafeTensors, name: &str) -> (Vec<f32>, Vec<usize>) {
+pub fn f32s(file: &SafeTensors, name: &str) -> (Vec<f32>, Vec<usize>) {
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::F32, "{name}");
     let (values, _) = tensor.data().as_chunks::<4>();
     (values.iter().map(|b| f32::from_le_bytes(*b)).collect(), tensor.shape().to_vec())
 }
 
-fn i64s(file: &SafeTensors, name: &str) -> (Vec<i64>, Vec<usize>) {
+pub fn i64s(file: &SafeTensors, name: &str) -> (Vec<i64>, Vec<usize>) {
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::I64, "{name}");
     let (values, _) = tensor.data().as_chunks::<8>();

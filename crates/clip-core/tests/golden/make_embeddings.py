@@ -17,13 +17,14 @@ the context, which the ids in the file do not show. Each file holds everything a
 and one metadata entry, `golden`: JSON with `image_cases` and `text_cases` (names) and the library `versions`.
 """
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
+from transformers import CLIPConfig, CLIPModel, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel
 from transformers.utils.logging import disable_progress_bar
 
 from versions import HERE, record, versions
@@ -35,9 +36,9 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
 def load(directory, **changes):
-    kind, config_kind = CLIPModel, CLIPConfig
-    if json.loads((directory / "config.json").read_text())["model_type"] == "siglip":
-        kind, config_kind = SiglipModel, SiglipConfig
+    kind, config_kind = {"clip": (CLIPModel, CLIPConfig), "siglip": (SiglipModel, SiglipConfig),
+                         "metaclip_2": (MetaClip2Model, MetaClip2Config)}[
+        json.loads((directory / "config.json").read_text())["model_type"]]
     config = config_kind.from_pretrained(directory)
     for key, value in changes.items():
         setattr(config.text_config, key, value)
@@ -56,23 +57,29 @@ class Reference:
     """One way to ask all of them."""
 
     def __init__(self, directory, **changes):
-        self.pad = None
+        self.pad, self.texts = None, texts
         if (directory / "open_clip_config.json").exists():
             import open_clip
-            model = open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
             cfg = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]
+            directory = directory.resolve()
+            with contextlib.chdir(directory):   # where an encoder of transformers has its configuration
+                model = open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
             self.image_size, text = cfg["vision_cfg"]["image_size"], cfg["text_cfg"]
-            self.vocab_size, self.context, self.pad = text["vocab_size"], text["context_length"], 0
+            self.context = text["context_length"]
             self.image, self.text = model.encode_image, model.encode_text
-            self.begins = True
+            if "hf_model_name" in text:
+                self.vocab_size, self.pad, self.texts = model.text.config.vocab_size, 1, roberta_texts
+            else:
+                self.vocab_size, self.pad = text["vocab_size"], 0
         else:
             model = load(directory, **changes)
             text = model.config.text_config
             self.image_size, self.vocab_size = model.config.vision_config.image_size, text.vocab_size
-            self.context, self.begins = text.max_position_embeddings, isinstance(model, CLIPModel)
+            self.context = text.max_position_embeddings
+            self.texts = {CLIPModel: texts, SiglipModel: siglip_texts, MetaClip2Model: roberta_texts}[type(model)]
             self.image = lambda p: model.get_image_features(p).pooler_output
             self.text = lambda ids: model.get_text_features(ids).pooler_output
-            if not self.begins:
+            if isinstance(model, SiglipModel):
                 config = json.loads((directory / "tokenizer_config.json").read_text())
                 tokens = json.loads((directory / "tokenizer.json").read_text())["added_tokens"]
                 self.pad = next(t["id"] for t in tokens if t["content"] == config["pad_token"])
@@ -118,6 +125,20 @@ def siglip_texts(vocab_size, context):
     return ids
 
 
+def roberta_texts(vocab_size, context):
+    """Name -> token ids: begin 0, end 2, in all of XLM-RoBERTa's vocabularies. Padding, 1, is in none."""
+    rng = np.random.Generator(np.random.PCG64(SEED + 2))
+
+    def text(n):
+        return [0, *rng.integers(4, vocab_size - 1, n).tolist(), 2]
+
+    ids = {"empty": text(0), "one word": text(1), "two words": text(2), "one word repeated": [0, *[7] * 9, 2],
+           "short": text(context // 3), "one below the limit": text(context - 3), "at the limit": text(context - 2)}
+    ids["ended"] = text(4)
+    ids["ended, then more"] = ids["ended"] + text(3)
+    return ids
+
+
 def texts(vocab_size, context):
     """Name -> token ids. Begin and end are the vocabulary's last two, as in every CLIP, whatever the config says."""
     bos, eos = vocab_size - 2, vocab_size - 1
@@ -158,7 +179,7 @@ def normalised(features):
 @torch.no_grad()
 def embed(model):
     pixels = images(model.image_size)
-    ids = (texts if model.begins else siglip_texts)(model.vocab_size, model.context)
+    ids = model.texts(model.vocab_size, model.context)
     longest = max(map(len, ids.values()))
     tensors = {
         "pixels": torch.stack(list(pixels.values())),

@@ -9,8 +9,12 @@
                              not divide the image, as in siglip-so400m-patch14-384
     tiny-openclip-native     open_clip's own layout: fused in_proj, plain projection matrices, GELU, its preprocess_cfg
     tiny-openclip-native-bin the same library's custom_text layout in a torch.save file: QuickGELU, squash
+    tiny-openclip-roberta    the same library with an XLM-RoBERTa as text tower: mean pooling, projection of two layers
+    tiny-openclip-roberta-cls the same, pooled at the first token, projection of one layer
+    tiny-metaclip2           transformers' MetaClip2Model: CLIP's towers, XLM-RoBERTa's kind of tokenizer
 """
 import argparse
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -18,14 +22,16 @@ from pathlib import Path
 import open_clip
 import torch
 from safetensors.torch import save_file
-from transformers import SiglipConfig, SiglipModel
+from transformers import MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
 
+import roberta_tokenizer
 import siglip_tokenizers
 import tiny_tokenizer
-from make_tiny_models import SEED, randomise, tower, write_json
+from make_tiny_models import SEED, preprocessor, randomise, tower, write_json
 from versions import HERE, record
 
-NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin")
+NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
+         "tiny-openclip-roberta-cls", "tiny-metaclip2")
 
 
 def siglip(text, vision):
@@ -80,6 +86,26 @@ def save_siglip(config, d, resample, seed, scale=4.7, bias=-12.9):
     return model
 
 
+def roberta_config(width, layers, inter, positions, vocab):
+    """As published encoders have it, with heads of 64."""
+    return XLMRobertaConfig(vocab_size=vocab, hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 64,
+                            intermediate_size=inter, max_position_embeddings=positions, type_vocab_size=1,
+                            layer_norm_eps=1e-5, pad_token_id=1, bos_token_id=0, eos_token_id=2)
+
+
+def save_open_clip_roberta(d, text_cfg, seed, dim, config, vision):
+    """open_clip finds the encoder's configuration by its name, which is that of a directory here."""
+    name = text_cfg["hf_model_name"]
+    config.save_pretrained(d / name)
+    with contextlib.chdir(d):
+        cfg = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text_cfg, custom_text=True)
+        model, cfg = open_clip_model(cfg, seed, 4.3)
+    for p in model.parameters():
+        p.data = p.data.half().float()    # a file of half the size
+    save_open_clip(model, cfg, CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest"), d, half=True)
+    return model
+
+
 def open_clip_model(cfg, seed, scale, layers=None):
     cfg = json.loads(json.dumps(cfg))
     if layers:
@@ -90,9 +116,10 @@ def open_clip_model(cfg, seed, scale, layers=None):
     return randomised(model, seed, scale), cfg
 
 
-def save_open_clip(model, cfg, preprocess, d, torch_file=False):
+def save_open_clip(model, cfg, preprocess, d, torch_file=False, half=False):
     write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=preprocess))
-    tensors = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
+    tensors = {k: (v.half() if half and v.is_floating_point() else v).detach().contiguous()
+               for k, v in model.state_dict().items()}
     if torch_file:
         torch.save(tensors, d / "open_clip_pytorch_model.bin")
     else:
@@ -138,6 +165,25 @@ def make_tiny(root):
         tiny_tokenizer.write(d, 24)
         model, cfg = open_clip_model(cfg, SEED + 4 + i, 4.2)
         save_open_clip(model, cfg, preprocess, d, torch_file=name.endswith("-bin"))
+    vision = dict(image_size=16, layers=1, width=32, head_width=16, patch_size=8)
+    kinds = {"tiny-openclip-roberta": dict(hf_pooler_type="mean_pooler", hf_proj_type="mlp"),
+             "tiny-openclip-roberta-cls": dict(hf_pooler_type="cls_last_hidden_state_pooler", hf_proj_type="linear")}
+    for i, (name, kind) in enumerate(kinds.items()):
+        d = directory(name)
+        roberta_tokenizer.write(d, 24)
+        config = roberta_config(128, 2 - i, 96, 34, roberta_tokenizer.size())
+        text = dict(hf_model_name="xlm-roberta-tiny", hf_model_pretrained=False, context_length=24)
+        save_open_clip_roberta(d, text | kind, SEED + 6 + i, 24, config, vision)
+
+    d = directory("tiny-metaclip2")
+    roberta_tokenizer.write(d, 24)
+    text = tower(32, 2, 4, 96, vocab_size=roberta_tokenizer.size(), max_position_embeddings=24, hidden_act="gelu",
+                 eos_token_id=2, bos_token_id=0, pad_token_id=1, projection_dim=24)
+    vision = tower(48, 2, 4, 112, patch_size=8, image_size=32, hidden_act="gelu", projection_dim=24)
+    model = randomised(MetaClip2Model(MetaClip2Config(text_config=text, vision_config=vision, projection_dim=24)).eval(),
+                       SEED + 8, 4.1)
+    model.save_pretrained(d)
+    preprocessor(d, 32)
     for name in NAMES:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
@@ -153,6 +199,14 @@ def make_full(name, out, layers):
         model = save_siglip(config, d, 3, SEED)
         # any tokenizer within the vocabulary: texts are compared by their ids
         siglip_tokenizers.write_siglip(d)
+    elif "hf_model_name" in open_clip.get_model_config(name)["text_cfg"]:
+        cfg = open_clip.get_model_config(name)
+        text = cfg["text_cfg"] | dict(hf_model_pretrained=False, context_length=77)
+        width, depth = {"xlm-roberta-base": (768, 12), "xlm-roberta-large": (1024, 24)}[text["hf_model_name"]]
+        config = roberta_config(width, depth, 4 * width, 514, 250002)
+        model = save_open_clip_roberta(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"])
+        # any tokenizer within the vocabulary: texts are compared by their ids
+        roberta_tokenizer.write(d, 77)
     else:
         model, cfg = open_clip_model(open_clip.get_model_config(name), SEED, 4.6052, layers)
         save_open_clip(model, cfg, CLIP_LEVELS, d)

@@ -21,6 +21,8 @@ pub struct Known {
     pub repository: String,
     /// Branch, tag or commit [default: main].
     pub revision: Option<String>,
+    /// For an encoder of texts alone: the known model whose images go with it.
+    pub images: Option<String>,
     /// Of files at that revision.
     #[serde(default)]
     pub sha256: BTreeMap<String, String>,
@@ -186,6 +188,10 @@ mod tests {
             let (_, repository) = known.repository.split_once('/').unwrap();
             assert_eq!(*name, repository.to_lowercase(), "the short name is the repository's");
             assert!(known.dimensions <= 2000, "pgvector's HNSW index holds no more in a vector");
+            if let Some(images) = &known.images {
+                let images = registry.model.iter().find(|other| other.name == *images).expect("a known model");
+                assert_eq!((known.dimensions, known.image_size), (images.dimensions, images.image_size), "{name}");
+            }
             assert_eq!(known.image_size % 2, 0);
             let is_hex = |s: &str, length| s.len() == length && s.bytes().all(|b| b"0123456789abcdef".contains(&b));
             assert!(known.revision.as_deref().is_none_or(|revision| is_hex(revision, 40)), "a commit, which stays");

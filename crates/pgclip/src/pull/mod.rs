@@ -16,7 +16,7 @@ mod retry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clip_core::import;
+use clip_core::import::{self, Directories};
 use clip_core::{Error, ModelDir, Precision, Result};
 
 use crate::files::read;
@@ -27,6 +27,7 @@ use cache::Cache;
 use checksum::Checksum;
 use fetch::Fetch;
 use hub::{Hub, RemoteFile, Repository};
+use plan::Plan;
 use progress::Progress;
 
 /// No published model comes near; whoever announces more has other plans with this disk.
@@ -37,6 +38,8 @@ pub struct Options<'a> {
     /// `ORG/NAME`, or a known name.
     pub model: &'a str,
     pub revision: Option<&'a str>,
+    /// The model whose images go with the texts of an encoder: `ORG/NAME`, or a known name.
+    pub images: Option<&'a str>,
     pub endpoint: &'a str,
     pub name: Option<&'a str>,
     pub license: Option<&'a str>,
@@ -54,27 +57,42 @@ pub fn pull(options: &Options, models: &ModelDir) -> Result<()> {
         None => source.name(),
     };
     ModelDir::check_name(&name).map_err(|e| e.with_hint("Name the model with --name."))?;
-    let dir = cache::root(options.cache_dir)?.join(source.repository.id.replace('/', "--"));
-    announce(&dir)?;
-    let (cache, _) = download(&source, options, dir, true)?;
-    let found = import::inspect(cache.dir())?;
+    let dir = |of: &Source| -> Result<PathBuf> {
+        Ok(cache::root(options.cache_dir)?.join(of.repository.id.replace('/', "--")))
+    };
+    let images = source.images(options)?;
+    announce(&dir(&source)?)?;
+    let plan: Plan = if images.is_some() { plan::encoder_files } else { plan::files };
+    let (cache, _) = download(&source, options, dir(&source)?, true, plan)?;
+    let images = match images {
+        Some(images) => Some(download(&images, options, dir(&images)?, true, plan::files)?.0),
+        None => None,
+    };
+    let from = Directories { model: cache.dir(), images: images.as_ref().map(Cache::dir) };
+    let found = import::inspect(from)?;
     let sizes = Precision::ALL.into_iter().map(|precision| found.bytes(precision)).sum::<Result<u64>>()?;
     cache::check_space(models.root(), sizes)?;
     // What is known of the license counts where the model card is silent.
     let known = source.known.and_then(|known| known.license.clone()).filter(|_| found.license == "unknown");
     let license = options.license.map(str::to_owned).or(known);
-    models::import(cache.dir(), Some(&name), license.as_deref(), true, models)?;
+    models::import(from, Some(&name), license.as_deref(), true, models)?;
     cache.close(false);
+    images.into_iter().for_each(|cache| cache.close(false));
     Ok(())
 }
 
 /// Downloads the files that `pgclip import` reads into a directory of the user's.
 pub fn download_only(options: &Options, dir: &Path) -> Result<()> {
     let source = Source::of(options)?;
+    let images = source.images(options)?;
     announce(dir)?;
-    let (cache, commit) = download(&source, options, dir.to_owned(), false)?;
+    let plan: Plan = if images.is_some() { plan::encoder_files } else { plan::files };
+    let (cache, commit) = download(&source, options, dir.to_owned(), false, plan)?;
     cache.close(true);
     println!("downloaded {} at {commit} into {}", source.repository.id, dir.display());
+    if let Some(images) = images {
+        println!("its images are those of {}: download that, too, and import both with --images", images.repository.id);
+    }
     Ok(())
 }
 
@@ -85,10 +103,21 @@ struct Source {
 
 impl Source {
     fn of(options: &Options) -> Result<Self> {
-        let known = if options.model.contains('/') { None } else { Some(known::find(options.model)?) };
-        let id = known.map_or(options.model, |known| &known.repository);
-        let revision = options.revision.or(known.and_then(|known| known.revision.as_deref())).unwrap_or("main");
+        Self::named(options.model, options.revision)
+    }
+
+    /// `ORG/NAME`, or a known name.
+    fn named(name: &str, revision: Option<&str>) -> Result<Self> {
+        let known = if name.contains('/') { None } else { Some(known::find(name)?) };
+        let id = known.map_or(name, |known| &known.repository);
+        let revision = revision.or(known.and_then(|known| known.revision.as_deref())).unwrap_or("main");
         Ok(Self { repository: Repository::new(id, revision)?, known })
+    }
+
+    /// The model whose images go with it, where it is an encoder of texts alone.
+    fn images(&self, options: &Options) -> Result<Option<Self>> {
+        let name = options.images.or(self.known.and_then(|known| known.images.as_deref()));
+        name.map(|name| Self::named(name, None)).transpose()
     }
 
     /// A file's checksum, where the registry has it and its own revision is asked for.
@@ -126,7 +155,7 @@ fn announce(dir: &Path) -> Result<()> {
     })
 }
 
-fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Result<(Cache, String)> {
+fn download(source: &Source, options: &Options, dir: PathBuf, own: bool, plan: Plan) -> Result<(Cache, String)> {
     source.check_license(None, options)?;
     let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
     let hub = Hub::new(options.endpoint, token, options.timeout)?;
@@ -153,7 +182,7 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
     let prefix = plan::prefix(|name| listing.has(name));
     let path = |name: &str| if name == plan::CARD { name.to_owned() } else { format!("{prefix}{name}") };
     let has = |name: &str| listing.has(&path(name));
-    plan::files(&repository.id, has)?;
+    plan(&repository.id, &has)?;
 
     let cache = Cache::open(dir)?;
     let fetch = Fetch { hub: &hub, repository, commit: &listing.commit, cache: &cache };
@@ -163,7 +192,7 @@ fn download(source: &Source, options: &Options, dir: PathBuf, own: bool) -> Resu
     };
     let timm = plan::is_ambiguous(has) && !plan::is_of_transformers(&small(&file(plan::CONFIG)?)?);
     let has = |name: &str| has(name) && !(timm && name == plan::CONFIG);
-    let names = plan::files(&repository.id, has)?;
+    let names = plan(&repository.id, &has)?;
     let mut files = names.into_iter().map(|name| file(&path(name))).collect::<Result<Vec<RemoteFile>>>()?;
     if let Some(index) = files.iter().find(|file| plan::is_index(&file.name)).cloned() {
         let shards = plan::shards(&index.name, &small(&index)?, has)?;

@@ -12,15 +12,18 @@ pub const CARD: &str = "README.md";
 /// Taken along where they are: the license, and how the tokenizer is meant.
 const EXTRAS: [&str; 2] = [CARD, "tokenizer_config.json"];
 
+/// Which files of a repository are downloaded, given its name and what is there.
+pub type Plan = fn(&str, &dyn Fn(&str) -> bool) -> Result<Vec<&'static str>>;
+
 /// The list of shards, which comes instead of weights.
 pub fn is_index(file: &str) -> bool {
     file.ends_with(".safetensors.index.json")
 }
 
 /// The files to download, small ones first, the weights or their index last.
-pub fn files(repository: &str, has: impl Fn(&str) -> bool) -> Result<Vec<&'static str>> {
+pub fn files(repository: &str, has: &dyn Fn(&str) -> bool) -> Result<Vec<&'static str>> {
     let incomplete = |what: &str| Error::invalid_model(format!("repository \"{repository}\" has no {what}"));
-    let Some((weights, config)) = plan::weights(&has) else {
+    let Some((weights, config)) = plan::weights(has) else {
         let known = plan::WEIGHTS.map(|(weights, config)| format!("{weights} with {config}")).join(", ");
         return Err(incomplete(&format!("weights that an import reads: expected {known}")));
     };
@@ -29,12 +32,23 @@ pub fn files(repository: &str, has: impl Fn(&str) -> bool) -> Result<Vec<&'stati
     if config == CONFIG && files.len() == 1 {
         return Err(incomplete(plan::PREPROCESSORS[0]));
     }
-    let Some(tokenizer) = plan::tokenizer(&has) else {
+    let Some(tokenizer) = plan::tokenizer(has) else {
         return Err(incomplete("tokenizer.json, and not both vocab.json and merges.txt"));
     };
     files.extend(tokenizer);
     files.extend(EXTRAS.into_iter().filter(|file| has(file)));
     files.push(weights);
+    Ok(files)
+}
+
+/// The files of an encoder of texts alone, in the same order.
+pub fn encoder_files(repository: &str, has: &dyn Fn(&str) -> bool) -> Result<Vec<&'static str>> {
+    let mut files = plan::encoder(has).ok_or_else(|| {
+        Error::invalid_model(format!("repository \"{repository}\" has no encoder of texts that an import reads"))
+            .with_hint("Known are those of sentence-transformers (modules.json) and M-CLIP.")
+    })?;
+    let extras = EXTRAS.into_iter().filter(|file| has(file));
+    files.splice(1..1, extras);
     Ok(files)
 }
 
@@ -65,7 +79,7 @@ mod tests {
     use super::*;
 
     fn plan(there: &[&str]) -> Result<Vec<&'static str>> {
-        files("a/b", |name| there.contains(&name))
+        files("a/b", &|name| there.contains(&name))
     }
 
     #[test]
@@ -88,6 +102,15 @@ mod tests {
             plan(&open_clip).unwrap(),
             ["open_clip_config.json", "tokenizer.json", "README.md", "open_clip_model.safetensors"]
         );
+    }
+
+    #[test]
+    fn an_encoder_of_texts() {
+        let there = ["config.json", "tokenizer.json", "README.md", "pytorch_model.bin", "model.safetensors"];
+        let files = encoder_files("a/b", &|name| there.contains(&name)).unwrap();
+        assert_eq!(files, ["config.json", "README.md", "tokenizer.json", "model.safetensors"]);
+        let error = encoder_files("a/b", &|name| name == "config.json").unwrap_err();
+        assert!(error.message.contains("\"a/b\" has no encoder"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,143 @@
+//! What libraries call the tensors of `layout.rs`, and in which form they hold them.
+
+use std::collections::BTreeMap;
+
+use super::bert;
+use super::origin::{Origin, Part};
+use crate::layout::{TEXT, VISION};
+
+/// Which library's names and forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// transformers' `CLIPModel` and `SiglipModel`.
+    HuggingFace,
+    /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`.
+    OpenClip {
+        /// Where its text tower is.
+        text: OpenClipText,
+    },
+    /// An encoder of texts beside a model for its images.
+    Beside {
+        /// Of the other model.
+        images: Box<Naming>,
+        /// Of the encoder.
+        texts: bert::Names,
+        /// The other model's text tower.
+        left_out: Vec<String>,
+    },
+}
+
+/// Where open_clip has its text tower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenClipText {
+    /// At the top.
+    Top,
+    /// Under a name of its own.
+    Custom,
+    /// One of transformers, under a name of its own (`hf_model.py`).
+    Encoder(bert::Names),
+}
+
+impl Naming {
+    /// Names of open_clip's own towers, by whether the text tower's tensors have a prefix of their own.
+    pub fn open_clip(shapes: &BTreeMap<String, Vec<usize>>) -> Self {
+        let custom = shapes.contains_key("text.positional_embedding");
+        Self::OpenClip { text: if custom { OpenClipText::Custom } else { OpenClipText::Top } }
+    }
+
+    /// Is the tensor no part of the model? So are buffers of old checkpoints, which hold what the config says, or 0, 1, 2
+    /// and so on.
+    pub fn ignores(&self, name: &str) -> bool {
+        match self {
+            Self::HuggingFace => {
+                ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"].contains(&name)
+            }
+            Self::OpenClip { text } => {
+                ["attn_mask", "context_length", "input_resolution", "vocab_size"].contains(&name)
+                    || matches!(text, OpenClipText::Encoder(names) if names.ignores(name))
+            }
+            Self::Beside { images, texts, left_out } => {
+                images.ignores(name) || texts.ignores(name) || left_out.iter().any(|other| other == name)
+            }
+        }
+    }
+
+    /// Where the layout's tensor `name`, of `shape`, is in such a checkpoint.
+    pub fn origin(&self, name: &str, shape: Vec<usize>) -> Origin {
+        match self {
+            // The one attention that is torch's own.
+            Self::HuggingFace => match name.strip_prefix("vision_model.head.attention.") {
+                Some(part) => attention("vision_model.head.attention", part, shape),
+                None => Origin::whole(name.to_owned(), shape),
+            },
+            Self::OpenClip { text: OpenClipText::Top } => open_clip(name, shape, ""),
+            Self::OpenClip { text: OpenClipText::Custom } => open_clip(name, shape, "text."),
+            Self::OpenClip { text: OpenClipText::Encoder(names) } => {
+                names.origin(name, &shape).unwrap_or_else(|| open_clip(name, shape, "text."))
+            }
+            Self::Beside { images, texts, .. } => {
+                texts.origin(name, &shape).unwrap_or_else(|| images.origin(name, shape))
+            }
+        }
+    }
+}
+
+/// A tensor of torch's `MultiheadAttention`: one matrix for query, key and value.
+fn attention(prefix: &str, part: &str, mut shape: Vec<usize>) -> Origin {
+    let third = ["q_proj.", "k_proj.", "v_proj."].iter().position(|p| part.starts_with(p));
+    match (third, part.split_once('.')) {
+        (Some(i), Some((_, what))) => {
+            shape[0] *= 3;
+            Origin { tensor: format!("{prefix}.in_proj_{what}"), shape, part: Part::Third(i), added: None }
+        }
+        _ => Origin::whole(format!("{prefix}.{part}"), shape),
+    }
+}
+
+/// Where open_clip has the layout's tensor `name` (`model.py` and `transformer.py`). `text`: the prefix of its text
+/// tower.
+fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
+    let projection = match name {
+        "text_projection.weight" => Some(format!("{text}text_projection")),
+        "visual_projection.weight" => Some("visual.proj".into()),
+        _ => None,
+    };
+    if let Some(tensor) = projection {
+        shape.reverse();
+        return Origin { tensor, shape, part: Part::Transposed, added: None };
+    }
+    let (prefix, rest) = match (name.strip_prefix(TEXT), name.strip_prefix(VISION)) {
+        (Some(rest), _) => (text, &rest[1..]),
+        (_, Some(rest)) => ("visual.", &rest[1..]),
+        _ => ("", name),
+    };
+    if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
+        let layer = format!("{prefix}transformer.resblocks.{layer}");
+        return match part.strip_prefix("self_attn.") {
+            Some(part) => attention(&format!("{layer}.attn"), part, shape),
+            None => Origin::whole(format!("{layer}.{}", renamed(part, &LAYER)), shape),
+        };
+    }
+    Origin::whole(format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape)
+}
+
+/// Parts of a layer: in the layout, and in open_clip.
+const LAYER: [(&str, &str); 4] =
+    [("layer_norm1.", "ln_1."), ("layer_norm2.", "ln_2."), ("mlp.fc1.", "mlp.c_fc."), ("mlp.fc2.", "mlp.c_proj.")];
+
+/// Parts beside the layers: in the layout, and in open_clip.
+const OUTSIDE: [(&str, &str); 7] = [
+    ("embeddings.token_embedding.weight", "token_embedding.weight"),
+    ("embeddings.position_embedding.weight", "positional_embedding"),
+    ("embeddings.class_embedding", "class_embedding"),
+    ("embeddings.patch_embedding.", "conv1."),
+    ("pre_layrnorm.", "ln_pre."),
+    ("post_layernorm.", "ln_post."),
+    ("final_layer_norm.", "ln_final."),
+];
+
+/// The name with the first prefix of `table` that it has replaced.
+fn renamed(name: &str, table: &[(&str, &str)]) -> String {
+    let found = table.iter().find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)));
+    found.unwrap_or_else(|| name.to_owned())
+}

@@ -1,0 +1,38 @@
+//! Where a tensor of the layout is in a checkpoint.
+
+/// The tensor of a checkpoint that one of the layout is made of.
+pub struct Origin {
+    /// Its name there.
+    pub tensor: String,
+    /// Its shape there.
+    pub shape: Vec<usize>,
+    /// What of it is taken.
+    pub part: Part,
+    /// One row that is added to every row: the tensor, and its shape.
+    pub added: Option<(String, Vec<usize>)>,
+}
+
+/// What of a tensor is taken.
+#[derive(Clone, Copy)]
+pub enum Part {
+    /// All of it, as it lies there.
+    Whole,
+    /// One of query, key and value, whose rows lie one below the other.
+    Third(usize),
+    /// Columns are rows: open_clip multiplies from the other side.
+    Transposed,
+    /// So many rows, from one on.
+    Rows { first: usize, count: usize },
+}
+
+impl Origin {
+    /// All of the tensor.
+    pub fn whole(tensor: String, shape: Vec<usize>) -> Self {
+        Self { tensor, shape, part: Part::Whole, added: None }
+    }
+
+    /// Names and shapes of all tensors that it is made of.
+    pub fn sources(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
+        [Some((self.tensor.clone(), self.shape.clone())), self.added.clone()].into_iter().flatten()
+    }
+}
