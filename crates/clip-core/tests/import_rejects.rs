@@ -174,7 +174,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 5] = [
+const LAYOUTS: [Layout; 6] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -206,6 +206,17 @@ const LAYOUTS: [Layout; 5] = [
         ],
         "open_clip_config.json",
         |c| c["model_cfg"]["text_cfg"]["hf_pooler_type"] = "cls_pooler".into(),
+    ),
+    (
+        "tiny-chinese-clip",
+        "model.safetensors",
+        [
+            "text_model.embeddings.token_type_embeddings.weight",
+            "text_model.encoder.layer.1.attention.output.LayerNorm.bias",
+            "text_projection.weight",
+        ],
+        "config.json",
+        |c| c["text_config"]["hidden_act"] = "relu".into(),
     ),
     (
         "tiny-metaclip2",
@@ -252,7 +263,8 @@ fn every_layouts_tensors_and_files() {
             fs::write(dir.path().join(weights), &bytes[..length]).unwrap();
             assert_refused(dir.path(), ErrorKind::Corrupted, weights);
         }
-        for file in [weights, config, "tokenizer.json"] {
+        let tokenizer = if model == "tiny-chinese-clip" { "vocab.txt" } else { "tokenizer.json" };
+        for file in [weights, config, tokenizer] {
             let dir = copy(model);
             fs::remove_file(dir.path().join(file)).unwrap();
             assert_eq!(refused(dir.path()).kind, ErrorKind::MissingFile, "{model} without {file}");

@@ -132,6 +132,18 @@ fn token_ids_are_the_references() {
     }
 }
 
+/// BERT's, of a model that has its vocabulary alone.
+#[test]
+fn token_ids_of_a_vocabulary_are_the_references() {
+    let golden = golden_tokens("bert");
+    let found = clip_core::import::inspect(&model_dir("tiny-chinese-clip")).unwrap();
+    let tokenizer = Tokenizer::from_bytes(found.tokenizer(), golden.max_length).unwrap();
+    assert!(golden.cases.len() > 400);
+    for case in &golden.cases {
+        assert_eq!(tokenizer.encode(&case.text).unwrap(), case.ids, "{:?}", case.text);
+    }
+}
+
 /// The `tokenizers` crate looks a letter with its marks up as a whole, and loses the second of two marks where
 /// SentencePiece goes on after the first.
 const LOST_MARK: &str = "e\u{301}\u{327}";

@@ -16,6 +16,11 @@ pub enum Family {
     /// RoBERTa's and XLM-RoBERTa's (transformers, `modeling_roberta.py`). Positions count from the padding token's id on,
     /// and one more (`create_position_ids_from_input_ids`), so that the first two rows are of no token.
     Roberta,
+    /// BERT's, with so many types of tokens, of which the first is a text's (transformers, `modeling_bert.py`).
+    Bert {
+        /// Rows of the table of types.
+        types: usize,
+    },
     /// DistilBERT's, which has no types of tokens (transformers, `modeling_distilbert.py`).
     DistilBert,
 }
@@ -42,9 +47,10 @@ impl Names {
         let rest = name.strip_prefix(TEXT)?.strip_prefix('.')?;
         let prefix = self.prefix;
         if let ("embeddings.position_embedding.weight", &[count, width]) = (rest, shape) {
-            let types = format!("{prefix}embeddings.token_type_embeddings.weight");
+            let types = |count| Some((format!("{prefix}embeddings.token_type_embeddings.weight"), vec![count, width]));
             let (first, added) = match self.family {
-                Family::Roberta => (2, Some((types, vec![1, width]))),
+                Family::Roberta => (2, types(1)),
+                Family::Bert { types: count } => (0, types(count)),
                 Family::DistilBert => (0, None),
             };
             let tensor = format!("{prefix}embeddings.position_embeddings.weight");
@@ -71,14 +77,14 @@ impl Names {
     pub fn longest(&self) -> usize {
         match self.family {
             Family::Roberta => self.positions.saturating_sub(2),
-            Family::DistilBert => self.positions,
+            Family::Bert { .. } | Family::DistilBert => self.positions,
         }
     }
 
     /// What the encoder calls a tensor of the layout, after the prefixes.
     fn renamed(&self, name: &str) -> Option<String> {
         let (layers, layer) = match self.family {
-            Family::Roberta => ("encoder.layer", &ROBERTA_LAYER),
+            Family::Roberta | Family::Bert { .. } => ("encoder.layer", &BERT_LAYER),
             Family::DistilBert => ("transformer.layer", &DISTILBERT_LAYER),
         };
         let of = |table: &[(&str, &str)], name: &str| {
@@ -96,7 +102,7 @@ const EMBEDDINGS: [(&str, &str); 2] = [
     ("embeddings.token_embedding.", "embeddings.word_embeddings."),
     ("embeddings.layer_norm.", "embeddings.LayerNorm."),
 ];
-const ROBERTA_LAYER: [(&str, &str); 8] = [
+const BERT_LAYER: [(&str, &str); 8] = [
     ("self_attn.q_proj.", "attention.self.query."),
     ("self_attn.k_proj.", "attention.self.key."),
     ("self_attn.v_proj.", "attention.self.value."),

@@ -61,9 +61,9 @@ impl Checkpoint {
         let Origin { tensor, shape, part, added } =
             origin.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
         let mut values = self.read_checked(tensor, shape)?;
-        if let Some((tensor, shape)) = added {
-            let row = self.read_checked(tensor, shape)?;
-            for values in values.chunks_mut(row.len().max(1)) {
+        if let (Some((tensor, rows)), Some(width)) = (added, shape.last()) {
+            let row = self.read_checked(tensor, rows)?;
+            for values in values.chunks_mut((*width).max(1)) {
                 values.iter_mut().zip(&row).for_each(|(value, more)| *value += more);
             }
         }

@@ -24,7 +24,12 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
     let kind = p.image_processor_type.as_deref().or(p.feature_extractor_type.as_deref());
     let clip = match (kind, architecture) {
         (
-            Some("CLIPImageProcessor" | "CLIPImageProcessorFast" | "CLIPImageProcessorPil" | "CLIPFeatureExtractor"),
+            Some(
+                "CLIPImageProcessor" | "CLIPImageProcessorFast" | "CLIPImageProcessorPil" | "CLIPFeatureExtractor"
+                // the same defaults
+                | "ChineseCLIPImageProcessor" | "ChineseCLIPImageProcessorFast" | "ChineseCLIPImageProcessorPil"
+                | "ChineseCLIPFeatureExtractor",
+            ),
             _,
         )
         | (None, Architecture::Clip) => true,

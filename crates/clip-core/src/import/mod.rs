@@ -21,6 +21,7 @@ mod source;
 mod tokenizer;
 mod torch;
 mod vocabulary;
+mod wordpieces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -146,9 +147,9 @@ fn find(dir: &Path) -> Result<Found> {
         return Err(error);
     }
     let config: raw::Config = json(&dir, CONFIG)?;
-    let spec = resolve::resolve(&config, &preprocessor(&dir)?)?;
+    let (spec, naming) = resolve::resolve(&config, &preprocessor(&dir)?)?;
     let (source, one_cone) = (Source::open(&dir)?, config.modality_gap == Some(false));
-    Ok(Found { spec, source, naming: Naming::HuggingFace, one_cone, open_clip, dir })
+    Ok(Found { spec, source, naming, one_cone, open_clip, dir })
 }
 
 /// A model with an encoder in the place of its text tower.

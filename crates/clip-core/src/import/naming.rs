@@ -10,7 +10,10 @@ use crate::layout::{TEXT, VISION};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// transformers' `CLIPModel` and `SiglipModel`.
-    HuggingFace,
+    HuggingFace {
+        /// An encoder of BERT's kind, where that is the text tower.
+        text: Option<bert::Names>,
+    },
     /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`.
     OpenClip {
         /// Where its text tower is.
@@ -49,8 +52,9 @@ impl Naming {
     /// and so on.
     pub fn ignores(&self, name: &str) -> bool {
         match self {
-            Self::HuggingFace => {
+            Self::HuggingFace { text } => {
                 ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"].contains(&name)
+                    || text.is_some_and(|names| names.ignores(name))
             }
             Self::OpenClip { text } => {
                 ["attn_mask", "context_length", "input_resolution", "vocab_size"].contains(&name)
@@ -65,11 +69,15 @@ impl Naming {
     /// Where the layout's tensor `name`, of `shape`, is in such a checkpoint.
     pub fn origin(&self, name: &str, shape: Vec<usize>) -> Origin {
         match self {
-            // The one attention that is torch's own.
-            Self::HuggingFace => match name.strip_prefix("vision_model.head.attention.") {
-                Some(part) => attention("vision_model.head.attention", part, shape),
-                None => Origin::whole(name.to_owned(), shape),
-            },
+            Self::HuggingFace { text } => {
+                text.and_then(|names| names.origin(name, &shape)).unwrap_or_else(|| {
+                    match name.strip_prefix("vision_model.head.attention.") {
+                        // The one attention that is torch's own.
+                        Some(part) => attention("vision_model.head.attention", part, shape),
+                        None => Origin::whole(name.to_owned(), shape),
+                    }
+                })
+            }
             Self::OpenClip { text: OpenClipText::Top } => open_clip(name, shape, ""),
             Self::OpenClip { text: OpenClipText::Custom } => open_clip(name, shape, "text."),
             Self::OpenClip { text: OpenClipText::Encoder(names) } => {

@@ -8,7 +8,7 @@ pub struct Origin {
     pub shape: Vec<usize>,
     /// What of it is taken.
     pub part: Part,
-    /// One row that is added to every row: the tensor, and its shape.
+    /// A tensor whose first row is added to every row, and its shape.
     pub added: Option<(String, Vec<usize>)>,
 }
 

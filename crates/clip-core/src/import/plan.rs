@@ -12,6 +12,8 @@ pub const PREPROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_con
 pub const TOKENIZER: &str = "tokenizer.json";
 /// What CLIP's tokenizer is made of where the file above is missing.
 pub const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
+/// What BERT's tokenizer is made of where `tokenizer.json` is missing.
+pub const WORDPIECES: &str = "vocab.txt";
 /// Where sentence-transformers keeps what others have at the top.
 pub const NESTED: &str = "0_CLIPModel/";
 
@@ -66,12 +68,8 @@ pub fn prefix(has: impl Fn(&str) -> bool) -> &'static str {
 
 /// The files of the tokenizer.
 pub fn tokenizer(has: impl Fn(&str) -> bool) -> Option<&'static [&'static str]> {
-    const WHOLE: [&str; 1] = [TOKENIZER];
-    match has(TOKENIZER) {
-        true => Some(&WHOLE),
-        false if VOCABULARY.iter().all(|file| has(file)) => Some(&VOCABULARY),
-        false => None,
-    }
+    const KINDS: [&[&str]; 3] = [&[TOKENIZER], &VOCABULARY, &[WORDPIECES]];
+    KINDS.into_iter().find(|files| files.iter().all(|file| has(file)))
 }
 
 /// Whether the two configurations have to be told apart: beside open_clip's, `config.json` may be timm's, which
@@ -123,5 +121,6 @@ mod tests {
         assert_eq!(tokenizer(|_| true), Some(&[TOKENIZER][..]));
         assert_eq!(tokenizer(|name| name != TOKENIZER), Some(&VOCABULARY[..]));
         assert_eq!(tokenizer(|name| name == "vocab.json"), None);
+        assert_eq!(tokenizer(|name| name == "vocab.txt"), Some(&[WORDPIECES][..]));
     }
 }

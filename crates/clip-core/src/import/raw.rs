@@ -96,6 +96,9 @@ pub struct TextConfig {
     pub projection_size: Option<usize>,
     /// What SigLIP's texts are filled up with, where the tokenizer does not say.
     pub pad_token_id: Option<u32>,
+    /// Types of tokens, of BERT alone.
+    #[serde(default = "d::types")]
+    pub type_vocab_size: usize,
 }
 
 /// `vision_config`: `CLIPVisionConfig` and `SiglipVisionConfig`. What a field means is said at
@@ -217,6 +220,7 @@ mod d {
     pub fn context() -> usize { 77 }
     pub fn act() -> String { "quick_gelu".into() }
     pub fn eps() -> f64 { 1e-5 }
+    pub fn types() -> usize { 2 }
     pub fn eos() -> serde_json::Value { 49407.into() }
     pub fn vision_hidden() -> usize { 768 }
     pub fn vision_intermediate() -> usize { 3072 }

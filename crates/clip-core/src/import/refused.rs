@@ -12,7 +12,6 @@ pub fn model_type(name: Option<&str>) -> Error {
         Some("siglip2") => {
             ("SigLIP 2 NaFlex", "The SigLIP 2 models of a fixed resolution are: their model type is \"siglip\".")
         }
-        Some("chinese_clip") => ("Chinese-CLIP", LANGUAGES),
         Some("altclip") => ("AltCLIP", LANGUAGES),
         Some("jina_clip" | "jina-clip") => ("Jina CLIP", LANGUAGES),
         Some("vision-text-dual-encoder") => ("a dual encoder of other towers", OTHERS),
@@ -67,8 +66,8 @@ mod tests {
 
     #[test]
     fn families_by_name() {
-        let error = model_type(Some("chinese_clip"));
-        assert_eq!(error.message, "model type \"chinese_clip\" (Chinese-CLIP) is not supported");
+        let error = model_type(Some("altclip"));
+        assert_eq!(error.message, "model type \"altclip\" (AltCLIP) is not supported");
         assert!(error.hint.unwrap().contains("siglip2"));
         let error = model_type(Some("bert"));
         assert_eq!(error.message, "model type \"bert\" is not supported: expected \"clip\" or \"siglip\"");

@@ -1,8 +1,11 @@
 //! From raw configuration files to a [`ModelSpec`] in which nothing is optional. What is not known is refused.
 
 use super::images::image;
+use serde_json::json;
+
+use super::naming::Naming;
 use super::raw::{Config, Preprocessor, TextConfig, VisionConfig};
-use super::{refused, siglip};
+use super::{bert, refused, siglip};
 use crate::error::{Error, Result};
 use crate::spec::*;
 
@@ -11,14 +14,45 @@ use crate::spec::*;
 ///
 /// `Unsupported` for a model, activation or step that is not known, `InvalidModel` for values that contradict each
 /// other.
-pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
-    match config.model_type.as_deref() {
-        Some("clip") => clip(config, preprocessor, false),
+pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<(ModelSpec, Naming)> {
+    let spec = match config.model_type.as_deref() {
+        Some("clip") => clip(config, preprocessor, false)?,
         // Every layer is CLIP's; the end token is looked for whatever its id (modeling_metaclip_2.py).
-        Some("metaclip_2") => clip(config, preprocessor, true),
-        Some("siglip") => siglip::resolve(config, preprocessor),
-        other => Err(refused::model_type(other)),
-    }
+        Some("metaclip_2") => clip(config, preprocessor, true)?,
+        Some("chinese_clip") => return chinese_clip(config, preprocessor),
+        Some("siglip") => siglip::resolve(config, preprocessor)?,
+        other => return Err(refused::model_type(other)),
+    };
+    Ok((spec, Naming::HuggingFace { text: None }))
+}
+
+/// `ChineseCLIPConfig` of `configuration_chinese_clip.py`: CLIP's image tower beside a BERT, of which the first token
+/// counts.
+fn chinese_clip(config: &Config, preprocessor: &Preprocessor) -> Result<(ModelSpec, Naming)> {
+    let bert = json!({
+        "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "max_position_embeddings": 512, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
+    });
+    let (text, vision) = (config.text_or(bert).map_err(invalid)?, config.vision().map_err(invalid)?);
+    let names = bert::Names {
+        family: bert::Family::Bert { types: text.type_vocab_size },
+        prefix: "text_model.",
+        positions: text.max_position_embeddings,
+        head: &[("text_projection.weight", "text_projection.weight")],
+    };
+    let layers = TextLayers::Bert { head: TextHead::Projection };
+    let spec = ModelSpec {
+        architecture: Architecture::Clip,
+        dimensions: config.projection_dim,
+        calibration: Calibration::None,
+        logit_scale: 0.0, // a tensor of the checkpoint, filled in by the caller
+        scoring: Scoring::Softmax,
+        text: TextSpec { layers, ..text_spec(&text, TextPooling::First)? },
+        vision: vision_spec(&vision)?,
+        image: image(preprocessor, vision.image_size, Architecture::Clip)?,
+    };
+    check(&spec)?;
+    Ok((spec, Naming::HuggingFace { text: Some(names) }))
 }
 
 /// `CLIPConfig` of `configuration_clip.py`. `end_of_any_id`: an end token of 2 means what it says.
@@ -156,7 +190,7 @@ mod tests {
                         size: Some(Size::Side(side)),
                         ..preprocessor.clone()
                     };
-                    resolve(&config, &preprocessor)
+                    resolve(&config, &preprocessor).map(|(spec, _)| spec)
                 });
             let Some((ours, reference)) = expect(&case, ours) else { continue };
             assert_eq!(ours.dimensions, reference["projection_dim"], "{}", case["name"]);

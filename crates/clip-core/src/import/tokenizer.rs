@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{json, plan, read as read_file, siglip, vocabulary};
+use super::{json, plan, read as read_file, siglip, vocabulary, wordpieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::TOKENIZER;
 use crate::spec::{Architecture, ModelSpec, TextLayers, TextPooling};
@@ -24,7 +24,10 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
         TextLayers::Own => Some(spec.architecture),
         TextLayers::Bert { .. } => None,
     };
-    let bytes = if family == Some(Architecture::Clip) && !has(TOKENIZER) && has(vocabulary) && has(merges) {
+    let config = || -> Result<Value> { if has(CONFIG) { json(dir, CONFIG) } else { Ok(Value::Null) } };
+    let bytes = if family.is_none() && !has(TOKENIZER) && has(plan::WORDPIECES) {
+        wordpieces::tokenizer(&read_file(dir, plan::WORDPIECES)?, &config()?)
+    } else if family == Some(Architecture::Clip) && !has(TOKENIZER) && has(vocabulary) && has(merges) {
         vocabulary::tokenizer(&read_file(dir, vocabulary)?, &read_file(dir, merges)?)
     } else {
         read_file(dir, TOKENIZER)
@@ -32,7 +35,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     let bytes = bytes.map_err(|e| {
         let missing = e.kind == ErrorKind::MissingFile;
         let hint = match (open_clip, family) {
-            (_, None) => "Only tokenizer.json is read; transformers writes it with save_pretrained.",
+            (_, None) => "tokenizer.json is read, else vocab.txt; transformers writes it with save_pretrained.",
             (true, Some(_)) => {
                 "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
             }
@@ -51,7 +54,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     };
     if family == Some(Architecture::Siglip) {
         let parsed: Value = json(dir, TOKENIZER)?;
-        let config: Value = if dir.join(CONFIG).exists() { json(dir, CONFIG)? } else { Value::Null };
+        let config = config()?;
         siglip::tokenizer(&mut spec.text, &parsed, &config)?;
         let tokenizer = open(&bytes, spec).map_err(invalid)?;
         siglip::padding(&mut spec.text, &tokenizer, &parsed, &config)?;

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import CLIPConfig, CLIPModel, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel
+from transformers import ChineseCLIPConfig, ChineseCLIPModel, CLIPConfig, CLIPModel, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel
 from transformers.utils.logging import disable_progress_bar
 
 from versions import HERE, record, versions
@@ -37,7 +37,8 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 def load(directory, **changes):
     kind, config_kind = {"clip": (CLIPModel, CLIPConfig), "siglip": (SiglipModel, SiglipConfig),
-                         "metaclip_2": (MetaClip2Model, MetaClip2Config)}[
+                         "metaclip_2": (MetaClip2Model, MetaClip2Config),
+                         "chinese_clip": (ChineseCLIPModel, ChineseCLIPConfig)}[
         json.loads((directory / "config.json").read_text())["model_type"]]
     config = config_kind.from_pretrained(directory)
     for key, value in changes.items():
@@ -76,7 +77,8 @@ class Reference:
             text = model.config.text_config
             self.image_size, self.vocab_size = model.config.vision_config.image_size, text.vocab_size
             self.context = text.max_position_embeddings
-            self.texts = {CLIPModel: texts, SiglipModel: siglip_texts, MetaClip2Model: roberta_texts}[type(model)]
+            self.texts = {CLIPModel: texts, SiglipModel: siglip_texts, MetaClip2Model: roberta_texts,
+                          ChineseCLIPModel: bert_texts}[type(model)]
             self.image = lambda p: model.get_image_features(p).pooler_output
             self.text = lambda ids: model.get_text_features(ids).pooler_output
             if isinstance(model, SiglipModel):
@@ -137,6 +139,11 @@ def roberta_texts(vocab_size, context):
     ids["ended"] = text(4)
     ids["ended, then more"] = ids["ended"] + text(3)
     return ids
+
+
+def bert_texts(vocab_size, context):
+    """Name -> token ids: begin 3, end 4, as the tiny vocabulary has them."""
+    return {name: [3, *(max(i, 6) for i in ids[1:-1]), 4] for name, ids in roberta_texts(vocab_size, context).items()}
 
 
 def texts(vocab_size, context):

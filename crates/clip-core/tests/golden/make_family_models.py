@@ -11,6 +11,7 @@
     tiny-openclip-native-bin the same library's custom_text layout in a torch.save file: QuickGELU, squash
     tiny-openclip-roberta    the same library with an XLM-RoBERTa as text tower: mean pooling, projection of two layers
     tiny-openclip-roberta-cls the same, pooled at the first token, projection of one layer
+    tiny-chinese-clip        transformers' ChineseCLIPModel: a BERT with its vocab.txt alone, squashed images
     tiny-metaclip2           transformers' MetaClip2Model: CLIP's towers, XLM-RoBERTa's kind of tokenizer
 """
 import argparse
@@ -22,16 +23,16 @@ from pathlib import Path
 import open_clip
 import torch
 from safetensors.torch import save_file
-from transformers import MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
+from transformers import ChineseCLIPConfig, ChineseCLIPModel, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
 
 import roberta_tokenizer
 import siglip_tokenizers
 import tiny_tokenizer
-from make_tiny_models import SEED, preprocessor, randomise, tower, write_json
+from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, write_json
 from versions import HERE, record
 
 NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
-         "tiny-openclip-roberta-cls", "tiny-metaclip2")
+         "tiny-openclip-roberta-cls", "tiny-metaclip2", "tiny-chinese-clip")
 
 
 def siglip(text, vision):
@@ -140,6 +141,14 @@ TINY_OPEN_CLIP = {
 }
 
 
+def wordpieces():
+    """A vocabulary of BERT's kind: characters, and a few pieces of words."""
+    lines = [t.format(x) for t in tiny_tokenizer.TEMPLATES for x in tiny_tokenizer.THINGS] + tiny_tokenizer.FOREIGN
+    letters = sorted(set("".join(lines).lower()) - {" "})
+    return ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), "cat", "photo",
+            "##ing", "a", "一", "张", "的", "照", "片"]
+
+
 def make_tiny(root):
     def directory(name):
         d = root / name
@@ -184,6 +193,19 @@ def make_tiny(root):
                        SEED + 8, 4.1)
     model.save_pretrained(d)
     preprocessor(d, 32)
+    d = directory("tiny-chinese-clip")
+    pieces = wordpieces()
+    (d / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    text = tower(48, 2, 4, 80, vocab_size=len(pieces), max_position_embeddings=32, type_vocab_size=2)
+    vision = tower(48, 2, 4, 112, patch_size=8, image_size=32, projection_dim=24)
+    model = randomised(ChineseCLIPModel(ChineseCLIPConfig(text_config=text, vision_config=vision, projection_dim=24)).eval(),
+                       SEED + 9, 4.4)
+    with torch.no_grad():
+        model.text_model.embeddings.token_type_embeddings.weight.mul_(2)
+    model.save_pretrained(d)
+    write_json(d / "preprocessor_config.json", dict(
+        crop_size=32, do_center_crop=False, do_normalize=True, do_resize=True, feature_extractor_type="ChineseCLIPFeatureExtractor",
+        image_mean=MEAN, image_std=STD, resample=3, size=dict(height=32, width=32)))
     for name in NAMES:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")

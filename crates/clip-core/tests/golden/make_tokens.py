@@ -2,6 +2,7 @@
 """Write the token ids that transformers' tokenizers give to a few hundred awkward texts.
 
     make_tokens.py [--pictograms DIR]     CLIPTokenizer: tokens/clip.json, tokens/tiny.json and tokens/pictograms.json
+    make_tokens.py --bert                 BertTokenizer: tokens/bert.json
     make_tokens.py --siglip               SiglipTokenizer and Siglip2Tokenizer: tokens/siglip.json, tokens/siglip2.json
 
 Truncation keeps the end token: at most `max_length` ids, the last one always EOS. Padding is left out.
@@ -11,7 +12,7 @@ import json
 import unicodedata
 from pathlib import Path
 
-from transformers import CLIPTokenizer
+from transformers import BertTokenizer, CLIPTokenizer
 
 from versions import HERE, record, versions
 
@@ -141,9 +142,16 @@ def main():
     args.add_argument("--pictograms", type=Path, default=ROOT / "models/pictograms", metavar="DIR",
                       help="the bundled model's directory (default: models/pictograms)")
     args.add_argument("--siglip", action="store_true")
+    args.add_argument("--bert", action="store_true")
     args = args.parse_args()
     texts = [t for group in TEXTS.values() for t in group]
     assert len(set(texts)) == len(texts), [t for t in texts if texts.count(t) > 1]
+    if args.bert:
+        tokenizer = BertTokenizer.from_pretrained(HERE / "models/tiny-chinese-clip")
+        tokenizer.bos_token, tokenizer.eos_token = "[CLS]", "[SEP]"    # what `write` looks at
+        write("bert", tokenizer, 32, [*texts, "一张猫的照片", "CAFÉ Ångström", "[MASK] and [PAD]", "a\u0000b\ufffdc", "x" * 120])
+        record("make_tokens.py --bert")
+        return
     if args.siglip:
         import siglip_tokenizers
         for name, tokenizer in (("siglip", siglip_tokenizers.siglip()),

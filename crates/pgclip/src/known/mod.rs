@@ -50,6 +50,7 @@ pub struct Known {
 #[serde(rename_all = "lowercase")]
 pub enum Languages {
     En,
+    Zh,
     Multilingual,
 }
 
@@ -57,6 +58,7 @@ impl Languages {
     fn name(self) -> &'static str {
         match self {
             Self::En => "en",
+            Self::Zh => "zh",
             Self::Multilingual => "multilingual",
         }
     }
@@ -201,7 +203,7 @@ mod tests {
             assert!(recommend::tokens(known).is_some_and(|tokens| tokens > 0), "{name}: {}", known.vision);
             assert!(!known.r#for.is_empty(), "{name} is for nothing");
             assert!(known.accuracy.is_none_or(|percent| (30.0..90.0).contains(&percent)), "{name}");
-            assert_eq!(known.languages == Languages::Multilingual, known.r#for.contains(&Task::Languages), "{name}");
+            assert_eq!(known.languages != Languages::En, known.r#for.contains(&Task::Languages), "{name}");
             let forbids = known.license.as_deref().is_some_and(license::forbids_commercial_use);
             assert_eq!(known.noncommercial, forbids, "{name}: {:?}", known.license);
         }
