@@ -3,8 +3,10 @@
 //! It runs where normalisers run, after special tokens have been found, as in the reference.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
+use crate::sentencepiece::Charsmap;
 use crate::spec::TextCleaning;
 
 /// A normaliser that cleans a text, then runs the tokenizer's own.
@@ -13,13 +15,44 @@ pub struct Cleaned {
     pub cleaning: TextCleaning,
     /// The tokenizer's own normaliser, where it has one.
     pub inner: Option<NormalizerWrapper>,
+    /// The tokenizer's own steps, where SentencePiece's is among them and the reference is SentencePiece.
+    pub sentencepiece: Vec<Step>,
+}
+
+/// One step of a normaliser.
+pub enum Step {
+    /// SentencePiece's.
+    Charsmap(Charsmap),
+    /// The `tokenizers` crate's.
+    Other(NormalizerWrapper),
+}
+
+impl Cleaned {
+    /// Of transformers' `cleaning` and the tokenizer's own normaliser.
+    pub fn new(cleaning: TextCleaning, inner: Option<NormalizerWrapper>) -> Self {
+        // transformers runs SentencePiece itself for the tokenizer that deletes punctuation, and for no other.
+        let steps = (cleaning == TextCleaning::Canonical).then(|| steps(inner.as_ref()?)).flatten();
+        Self { cleaning, inner, sentencepiece: steps.unwrap_or_default() }
+    }
+}
+
+/// The steps of a normaliser that has SentencePiece's among them, else `None`.
+fn steps(normalizer: &NormalizerWrapper) -> Option<Vec<Step>> {
+    let json = serde_json::to_value(normalizer).ok()?;
+    let all = if json["type"] == "Sequence" { json["normalizers"].as_array()?.clone() } else { vec![json] };
+    let step = |json: Value| match Charsmap::of(&json) {
+        Some(charsmap) => Some(Step::Charsmap(charsmap)),
+        None => serde_json::from_value(json).ok().map(Step::Other),
+    };
+    let steps = all.into_iter().map(step).collect::<Option<Vec<_>>>()?;
+    steps.iter().any(|step| matches!(step, Step::Charsmap(_))).then_some(steps)
 }
 
 /// Reads the tokenizer's own normaliser alone: `tokenizer.json` does not know of the cleaning.
 impl<'de> Deserialize<'de> for Cleaned {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let inner = NormalizerWrapper::deserialize(deserializer)?;
-        Ok(Self { cleaning: TextCleaning::None, inner: Some(inner) })
+        Ok(Self::new(TextCleaning::None, Some(inner)))
     }
 }
 
@@ -37,7 +70,14 @@ impl Normalizer for Cleaned {
             TextCleaning::Lowercase => drop(text.lowercase()),
             TextCleaning::Canonical => replace(text, &canonical(text.get())),
         }
-        self.inner.as_ref().map_or(Ok(()), |inner| inner.normalize(text))
+        for step in &self.sentencepiece {
+            match step {
+                Step::Charsmap(charsmap) => replace(text, &charsmap.normalize(text.get())),
+                Step::Other(other) => other.normalize(text)?,
+            }
+        }
+        let inner = self.inner.as_ref().filter(|_| self.sentencepiece.is_empty());
+        inner.map_or(Ok(()), |inner| inner.normalize(text))
     }
 }
 

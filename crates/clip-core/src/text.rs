@@ -84,7 +84,7 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(bad)?;
         if cleaning != TextCleaning::None {
             let inner_normalizer = inner.get_normalizer().and_then(|cleaned| cleaned.inner.clone());
-            inner.with_normalizer(Some(Cleaned { cleaning, inner: inner_normalizer })).map_err(bad)?;
+            inner.with_normalizer(Some(Cleaned::new(cleaning, inner_normalizer))).map_err(bad)?;
         }
         let rules = rules(&inner, cleaning);
         Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, rules, watched: None })
