@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 use tokenizers::{
-    Decoder, DecoderWrapper, Model, ModelWrapper, Normalizer, PostProcessor, PostProcessorWrapper, PreTokenizer,
-    PreTokenizerWrapper, TokenizerImpl,
+    Decoder, DecoderWrapper, Model, ModelWrapper, Normalizer, NormalizerWrapper, PostProcessor, PostProcessorWrapper,
+    PreTokenizer, PreTokenizerWrapper, TokenizerImpl,
 };
 
-use crate::cleaning::Cleaned;
+use crate::cleaning::{Cleaned, OpenClip};
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::merges;
@@ -45,6 +45,7 @@ pub(crate) const MAX_TOKENIZED: usize = 512 << 10;
 pub struct Tokenizer {
     inner: Inner,
     context_length: usize,
+    cleaning: TextCleaning,
     rules: Rules,
     /// Of the file where that is mapped.
     watched: Option<Watched>,
@@ -73,7 +74,7 @@ impl Tokenizer {
         Self::with_cleaning(bytes, context_length, TextCleaning::None)
     }
 
-    /// A tokenizer whose texts are cleaned first, as SigLIP's are.
+    /// A tokenizer whose texts are cleaned first, as SigLIP's and all of open_clip's are.
     ///
     /// Fails as [`Tokenizer::from_bytes`] does.
     pub fn with_cleaning(bytes: &[u8], context_length: usize, cleaning: TextCleaning) -> Result<Self> {
@@ -82,23 +83,39 @@ impl Tokenizer {
         let mut inner: Whole = serde_json::from_slice(bytes).map_err(|e| bad(e.into()))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
-        if cleaning != TextCleaning::None {
+        if cleaning != TextCleaning::None && !cleaning.is_open_clip() {
             let inner_normalizer = inner.get_normalizer().and_then(|cleaned| cleaned.inner.clone());
             inner.with_normalizer(Some(Cleaned::new(cleaning, inner_normalizer))).map_err(bad)?;
         }
+        if cleaning == TextCleaning::OpenClipLower {
+            inner.with_normalizer(None::<Cleaned>).map_err(bad)?;
+        }
         let rules = rules(&inner, cleaning);
-        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, rules, watched: None })
+        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, cleaning, rules, watched: None })
     }
 
     /// Maps the file that [`Tokenizer::write_compact`] wrote. It gives the ids that the whole `tokenizer.json` gives.
     ///
     /// # Errors
     ///
-    /// `MissingFile` where the file cannot be read, `Corrupted` where it is no such file.
-    pub fn open_compact(path: &Path, context_length: usize) -> Result<Self> {
-        let (inner, watched) = merges::open(path)?;
-        let rules = rules(&inner, TextCleaning::None);
-        Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, rules, watched: Some(watched) })
+    /// `MissingFile` where the file cannot be read, `Corrupted` where it is no such file. `Internal` for a cleaning that is a step
+    /// of the tokenizer's: [`Tokenizer::holds_compact`] tells.
+    pub fn open_compact(path: &Path, context_length: usize, cleaning: TextCleaning) -> Result<Self> {
+        if !Self::holds_compact(cleaning) {
+            return Err(Error::internal(format!("a compact tokenizer with cleaning {cleaning:?}")));
+        }
+        let (mut inner, watched) = merges::open(path)?;
+        if cleaning == TextCleaning::OpenClipLower {
+            let bad = |e: tokenizers::Error| Error::corrupted(format!("file {}: {e}", path.display()));
+            inner.with_normalizer(None::<NormalizerWrapper>).map_err(bad)?;
+        }
+        let rules = rules(&inner, cleaning);
+        Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, cleaning, rules, watched: Some(watched) })
+    }
+
+    /// Can a compact tokenizer do the cleaning?
+    pub fn holds_compact(cleaning: TextCleaning) -> bool {
+        cleaning == TextCleaning::None || cleaning.is_open_clip()
     }
 
     /// Writes a form of `tokenizer.json` that opens at once and is shared by all processes.
@@ -156,14 +173,17 @@ impl Tokenizer {
         check: Check,
     ) -> Result<Vec<u32>> {
         check()?;
-        let mut reader = Reader::new(parts);
+        let (mut reader, mut cleaner) = (Reader::new(parts), OpenClip::new(self.cleaning));
         let mut next = |tokenized: &mut usize| -> Result<Option<String>> {
             let piece = reader.piece(self.rules, self.context_length * WORDS_PER_TOKEN, check)?;
             if let (Some(piece), Some(read)) = (&piece, &mut read) {
                 read.push_str(piece);
             }
             *tokenized += piece.as_ref().map_or(0, String::len);
-            Ok(piece)
+            match (&mut cleaner, piece) {
+                (Some(cleaner), Some(piece)) => cleaner.clean(&piece, check).map(Some),
+                (_, piece) => Ok(piece),
+            }
         };
         let mut tokenized = 0;
         let first = next(&mut tokenized)?.unwrap_or_default();
@@ -217,7 +237,11 @@ impl Tokenizer {
     /// It fails with `Cancelled` where the caller stops.
     pub fn count(&self, text: &str, ctx: &Context) -> Result<usize> {
         let (mut count, mut reader) = (self.ids("", true)?.len(), Reader::new(once(text)));
-        while let Some(piece) = reader.piece(self.rules, 1024, &|| ctx.check())? {
+        let mut cleaner = OpenClip::new(self.cleaning);
+        while let Some(mut piece) = reader.piece(self.rules, 1024, &|| ctx.check())? {
+            if let Some(cleaner) = &mut cleaner {
+                piece = cleaner.clean(&piece, &|| ctx.check())?;
+            }
             count += self.ids(&piece, false)?.len();
             ctx.check()?;
         }
@@ -280,6 +304,9 @@ fn rules<M: Model, N: Normalizer + Serialize, PT: PreTokenizer + Serialize, PP: 
     let mut rules = Rules { blanks: Blanks::Tokens, longest_special: 0 };
     let blanks = match cleaning {
         TextCleaning::Canonical => Blanks::Canonical,
+        TextCleaning::OpenClipWhitespace | TextCleaning::OpenClipLower | TextCleaning::OpenClipCanonical => {
+            Blanks::Lines
+        }
         TextCleaning::None if separate(tokenizer.get_normalizer(), tokenizer.get_pre_tokenizer()) => Blanks::Separate,
         TextCleaning::Lowercase | TextCleaning::None => Blanks::Tokens,
     };
