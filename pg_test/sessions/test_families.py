@@ -10,7 +10,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230), 
 PICTURES = {name: png(40, 24, lambda x, y, c=colour: c) for name, colour in COLOURS.items()}
 LABELS = ["cat", "dog", "a bicycle at night", "teapot"]
 
-names = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin")
+names = ("tiny-siglip", "tiny-siglip2", "tiny-siglip-timm", "tiny-openclip-native", "tiny-openclip-native-bin")
 with golden_models({name: name for name in names}) as models:
     db = fresh_database("clip_families")
     with Session() as admin:
@@ -18,9 +18,10 @@ with golden_models({name: name for name in names}) as models:
         admin.run(f"ALTER DATABASE {db} SET clip.precision = 'f32'")  # as the functions that are given a model
 
     with Session(db) as session:
-        listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name")
+        listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name COLLATE \"C\"")
         assert listed == [["tiny-openclip-native", "clip", "24", "24"], ["tiny-openclip-native-bin", "clip", "20", "24"],
-                          ["tiny-siglip", "siglip", "40", "16"], ["tiny-siglip2", "siglip", "24", "16"]], listed
+                          ["tiny-siglip", "siglip", "40", "16"], ["tiny-siglip-timm", "siglip", "24", "16"],
+                          ["tiny-siglip2", "siglip", "24", "16"]], listed
         for model in (row[0] for row in listed):
             table = model.replace("-", "_")
             session.run(f"SELECT clip_create_table('{table}', model => '{model}')")
@@ -69,6 +70,8 @@ with golden_models({name: name for name in names}) as models:
         for model, one, other, expected in (
                 ("tiny-siglip", "'A Photo, of a CAT!'", "' a photo of a  cat'", "t"),
                 ("tiny-siglip", "'a cat'", "'a dog'", "f"),
+                ("tiny-siglip-timm", "U&'It\\2019s  A_CAT &amp; caf\\00C3\\00A9!'", "'its a cat café'", "t"),
+                ("tiny-openclip-native", "U&'It\\2019s A CAT &amp;amp; caf\\00C3\\00A9!'", "'it''s a cat & café!'", "t"),
                 ("tiny-siglip2", "'A Photo of a CAT'", "'a photo of a cat'", "t"),
                 ("tiny-siglip2", "'a cat!'", "'a cat'", "f")):
             assert session.one(same.format(one, model, other, model)) == expected, (model, one, other)

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::layout::{self, TEXT, VISION};
-use crate::spec::ModelSpec;
+use crate::spec::{Architecture, ModelSpec};
 
 /// Which library's names and forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// transformers' `CLIPModel` and `SiglipModel`.
     HuggingFace,
-    /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`.
-    OpenClip { custom_text: bool },
+    /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`. `timm`: the vision tower is
+    /// timm's.
+    OpenClip { custom_text: bool, timm: bool },
 }
 
 /// Where a tensor comes from.
@@ -28,8 +29,8 @@ struct Origin {
 enum Part {
     /// All of it, as it lies there.
     Whole,
-    /// One of query, key and value, whose rows lie one below the other.
-    Third(usize),
+    /// One of several matrices of equal sizes, as query, key and value, whose rows lie one below the other.
+    Stacked { index: usize, of: usize },
     /// Columns are rows: open_clip multiplies from the other side.
     Transposed,
 }
@@ -93,11 +94,11 @@ impl Checkpoint {
         if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
             return Err(Error::invalid_model(format!("tensor \"{tensor}\" contains {bad}")));
         }
-        let third = values.len() / 3;
         Ok(match (part, shape.as_slice()) {
-            (Part::Third(i), _) => {
-                values.truncate((i + 1) * third);
-                values.split_off(i * third)
+            (Part::Stacked { index, of }, _) => {
+                let each = values.len() / of;
+                values.truncate((index + 1) * each);
+                values.split_off(index * each)
             }
             (Part::Transposed, &[rows, columns]) => {
                 (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|at| values[at]).collect()
@@ -119,9 +120,10 @@ impl Checkpoint {
 }
 
 impl Naming {
-    /// By whether the text tower's tensors have a prefix of their own.
-    pub fn open_clip(source: &Source) -> Self {
-        Self::OpenClip { custom_text: source.shapes().contains_key("text.positional_embedding") }
+    /// By whether the text tower's tensors have a prefix of their own. SigLIP's vision tower is timm's.
+    pub fn open_clip(source: &Source, architecture: Architecture) -> Self {
+        let custom_text = source.shapes().contains_key("text.positional_embedding");
+        Self::OpenClip { custom_text, timm: architecture == Architecture::Siglip }
     }
 
     /// Buffers of old checkpoints that hold what the config says, or 0, 1, 2, ...
@@ -138,36 +140,55 @@ impl Naming {
             // The one attention that is torch's own.
             Self::HuggingFace => match name.strip_prefix("vision_model.head.attention.") {
                 Some(part) => attention("vision_model.head.attention", part, shape),
-                None => Origin { tensor: name.to_owned(), shape, part: Part::Whole },
+                None => Part::Whole.origin(name.to_owned(), shape),
             },
-            Self::OpenClip { custom_text } => open_clip(name, shape, if custom_text { "text." } else { "" }),
+            Self::OpenClip { custom_text, timm } => {
+                let of_vision = name.strip_prefix(VISION).and_then(|rest| rest.strip_prefix('.'));
+                match of_vision.filter(|_| timm) {
+                    Some(rest) => timm_vision(rest, shape),
+                    None => open_clip(name, shape, if custom_text { "text." } else { "" }),
+                }
+            }
         }
     }
 }
 
 /// A tensor of torch's `MultiheadAttention`: one matrix for query, key and value.
-fn attention(prefix: &str, part: &str, mut shape: Vec<usize>) -> Origin {
-    let third = ["q_proj.", "k_proj.", "v_proj."].iter().position(|p| part.starts_with(p));
-    match (third, part.split_once('.')) {
-        (Some(i), Some((_, what))) => {
-            shape[0] *= 3;
-            Origin { tensor: format!("{prefix}.in_proj_{what}"), shape, part: Part::Third(i) }
+fn attention(prefix: &str, part: &str, shape: Vec<usize>) -> Origin {
+    match stacked(part, &["q_proj.", "k_proj.", "v_proj."]) {
+        Some((what, part)) => part.origin(format!("{prefix}.in_proj_{what}"), shape),
+        None => Part::Whole.origin(format!("{prefix}.{part}"), shape),
+    }
+}
+
+/// Weight or bias of one of the projections in `names`, which lie in one matrix. `None` for other parts of an attention.
+fn stacked<'a>(part: &'a str, names: &[&str]) -> Option<(&'a str, Part)> {
+    let found = names.iter().enumerate().find_map(|(index, name)| Some((index, part.strip_prefix(name)?)));
+    found.map(|(index, what)| (what, Part::Stacked { index, of: names.len() }))
+}
+
+impl Part {
+    /// The part of `tensor` that has `shape`.
+    fn origin(self, tensor: String, mut shape: Vec<usize>) -> Origin {
+        match self {
+            Self::Whole => {}
+            Self::Stacked { of, .. } => shape[0] *= of,
+            Self::Transposed => shape.reverse(),
         }
-        _ => Origin { tensor: format!("{prefix}.{part}"), shape, part: Part::Whole },
+        Origin { tensor, shape, part: self }
     }
 }
 
 /// Where open_clip has the layout's tensor `name` (`model.py` and `transformer.py`). `text`: the prefix of its text
 /// tower.
-fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
+fn open_clip(name: &str, shape: Vec<usize>, text: &str) -> Origin {
     let projection = match name {
         "text_projection.weight" => Some(format!("{text}text_projection")),
         "visual_projection.weight" => Some("visual.proj".into()),
         _ => None,
     };
     if let Some(tensor) = projection {
-        shape.reverse();
-        return Origin { tensor, shape, part: Part::Transposed };
+        return Part::Transposed.origin(tensor, shape);
     }
     let (prefix, rest) = match (name.strip_prefix(TEXT), name.strip_prefix(VISION)) {
         (Some(rest), _) => (text, &rest[1..]),
@@ -178,10 +199,32 @@ fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
         let layer = format!("{prefix}transformer.resblocks.{layer}");
         return match part.strip_prefix("self_attn.") {
             Some(part) => attention(&format!("{layer}.attn"), part, shape),
-            None => Origin { tensor: format!("{layer}.{}", renamed(part, &LAYER)), shape, part: Part::Whole },
+            None => Part::Whole.origin(format!("{layer}.{}", renamed(part, &LAYER)), shape),
         };
     }
-    Origin { tensor: format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape, part: Part::Whole }
+    Part::Whole.origin(format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape)
+}
+
+/// Where timm's `VisionTransformer` with attention pooling has the vision tower's tensor `rest` (`vision_transformer.py`,
+/// `attention_pool.py`).
+fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
+    const TRUNK: &str = "visual.trunk";
+    if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
+        let fused = part.strip_prefix("self_attn.").and_then(|part| stacked(part, &["q_proj.", "k_proj.", "v_proj."]));
+        return match fused {
+            Some((what, part)) => part.origin(format!("{TRUNK}.blocks.{layer}.attn.qkv.{what}"), shape),
+            None => Part::Whole.origin(format!("{TRUNK}.blocks.{layer}.{}", renamed(part, &TIMM_LAYER)), shape),
+        };
+    }
+    let fused = rest.strip_prefix("head.attention.").and_then(|part| stacked(part, &["k_proj.", "v_proj."]));
+    if let Some((what, part)) = fused {
+        return part.origin(format!("{TRUNK}.attn_pool.kv.{what}"), shape);
+    }
+    if rest == "embeddings.position_embedding.weight" {
+        // one for each image of a batch
+        shape.insert(0, 1);
+    }
+    Part::Whole.origin(format!("{TRUNK}.{}", renamed(rest, &TIMM_OUTSIDE)), shape)
 }
 
 /// Parts of a layer: in the layout, and in open_clip.
@@ -189,7 +232,7 @@ const LAYER: [(&str, &str); 4] =
     [("layer_norm1.", "ln_1."), ("layer_norm2.", "ln_2."), ("mlp.fc1.", "mlp.c_fc."), ("mlp.fc2.", "mlp.c_proj.")];
 
 /// Parts beside the layers: in the layout, and in open_clip.
-const OUTSIDE: [(&str, &str); 7] = [
+const OUTSIDE: [(&str, &str); 8] = [
     ("embeddings.token_embedding.weight", "token_embedding.weight"),
     ("embeddings.position_embedding.weight", "positional_embedding"),
     ("embeddings.class_embedding", "class_embedding"),
@@ -197,6 +240,24 @@ const OUTSIDE: [(&str, &str); 7] = [
     ("pre_layrnorm.", "ln_pre."),
     ("post_layernorm.", "ln_post."),
     ("final_layer_norm.", "ln_final."),
+    // SigLIP's projection, which has a bias
+    ("head.", "text_projection."),
+];
+
+/// Parts of a layer: in the layout, and in timm.
+const TIMM_LAYER: [(&str, &str); 3] =
+    [("layer_norm1.", "norm1."), ("layer_norm2.", "norm2."), ("self_attn.out_proj.", "attn.proj.")];
+
+/// Parts beside the layers: in the layout, and in timm.
+const TIMM_OUTSIDE: [(&str, &str); 8] = [
+    ("embeddings.patch_embedding.", "patch_embed.proj."),
+    ("embeddings.position_embedding.weight", "pos_embed"),
+    ("post_layernorm.", "norm."),
+    ("head.probe", "attn_pool.latent"),
+    ("head.attention.q_proj.", "attn_pool.q."),
+    ("head.attention.out_proj.", "attn_pool.proj."),
+    ("head.layernorm.", "attn_pool.norm."),
+    ("head.mlp.", "attn_pool.mlp."),
 ];
 
 /// The name with the first prefix of `table` that it has replaced.

@@ -14,6 +14,7 @@ mod refused;
 mod resolve;
 mod siglip;
 mod source;
+mod timm;
 mod tokenizer;
 mod torch;
 mod vocabulary;
@@ -94,7 +95,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection> {
     let tokenizer = tokenizer::read(dir, &mut spec, open_clip)?;
     let checkpoint = if open_clip {
         let source = Source::open_clip(dir)?;
-        let naming = Naming::open_clip(&source);
+        let naming = Naming::open_clip(&source, spec.architecture);
         Checkpoint::new(source, &spec, naming)?
     } else {
         Checkpoint::new(Source::open(dir)?, &spec, Naming::HuggingFace)?

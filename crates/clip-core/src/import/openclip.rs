@@ -1,12 +1,13 @@
 //! open_clip's own `open_clip_config.json` (open_clip, `model.py`: `CLIPVisionCfg`, `CLIPTextCfg`; `transform.py`:
-//! `PreprocessCfg`): one vision transformer and one causal text transformer of its own making.
+//! `PreprocessCfg`): one vision transformer and one causal text transformer of its own making, or SigLIP's towers, of which
+//! the one for images is timm's.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::images::{CLIP_MEAN, CLIP_STD};
-use super::refused;
 use super::resolve::check;
+use super::{refused, timm};
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
@@ -31,15 +32,15 @@ pub fn resolve(config: &Value) -> Result<ModelSpec> {
         None => Scoring::Softmax,
     };
     model.finish(&[], &["custom_text", "init_logit_scale", "nonscalar_logit_scale"])?;
-    let vision = vision_spec(Section::new("vision_cfg", vision.as_ref())?, quick_gelu)?;
+    let (vision, architecture) = vision_spec(Section::new("vision_cfg", vision.as_ref())?, quick_gelu)?;
     let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
     let spec = ModelSpec {
-        architecture: Architecture::Clip,
+        architecture,
         dimensions,
         calibration: Calibration::None,
         logit_scale: 0.0, // a tensor of the checkpoint, and so is the bias
         scoring,
-        text: text_spec(Section::new("text_cfg", text.as_ref())?, quick_gelu)?,
+        text: text_spec(Section::new("text_cfg", text.as_ref())?, quick_gelu, architecture)?,
         image: image(Section::new("preprocess_cfg", Some(&preprocess))?, vision.image_size)?,
         vision,
     };
@@ -47,10 +48,10 @@ pub fn resolve(config: &Value) -> Result<ModelSpec> {
     Ok(spec)
 }
 
-/// `vision_cfg`, of a vision transformer alone.
-fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
+/// `vision_cfg`, of a vision transformer alone, and the family that it is of.
+fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Architecture)> {
     if let Some(name) = cfg.take::<String>("timm_model_name")? {
-        return Err(refused::vision_tower(&name));
+        return Ok((siglip_vision(cfg, &name)?, Architecture::Siglip));
     }
     if cfg.map.get("layers").is_some_and(Value::is_array) {
         return Err(Error::unsupported("a ResNet as vision tower is not supported: expected a vision transformer"));
@@ -74,14 +75,35 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
     let ignored =
         ["attn_pooler_heads", "attn_pooler_queries", "final_ln_after_pool", "patch_dropout", "pos_embed_type"];
     cfg.finish(&expected, &ignored)?;
+    Ok((spec, Architecture::Clip))
+}
+
+/// `vision_cfg` of a tower that timm calls `name`, which says how large it is.
+fn siglip_vision(mut cfg: Section, name: &str) -> Result<VisionSpec> {
+    let spec = timm::siglip(name)?;
+    let image_size = cfg.square("image_size", 224)?;
+    if image_size != spec.image_size {
+        return Err(invalid(format!("vision_cfg.image_size is {image_size}, \"{name}\" expects {}", spec.image_size)));
+    }
+    // open_clip's defaults are another pooling and a projection.
+    for (key, default, expected) in [("timm_pool", "avg", "map"), ("timm_proj", "linear", "none")] {
+        let value = cfg.take::<String>(key)?.unwrap_or_else(|| default.into());
+        if value != expected {
+            return Err(unsupported(&format!("vision_cfg.{key}"), &json!(value)));
+        }
+    }
+    // timm's name overrides these.
+    let ignored = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "patch_dropout"];
+    cfg.finish(&[], &ignored)?;
     Ok(spec)
 }
 
 /// `text_cfg`, of open_clip's own text transformer alone.
-fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
+fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> Result<TextSpec> {
     if let Some(name) = cfg.take::<String>("hf_model_name")? {
         return Err(refused::text_tower(&name));
     }
+    let siglip = architecture == Architecture::Siglip;
     let width = cfg.take("width")?.unwrap_or(512);
     let heads = cfg.take("heads")?.unwrap_or(8);
     let eos = cfg.take("eos_id")?.unwrap_or(2);
@@ -89,30 +111,41 @@ fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
         tower: cfg.tower(width, heads, quick_gelu)?,
         vocab_size: cfg.take("vocab_size")?.unwrap_or(49408),
         context_length: cfg.take("context_length")?.unwrap_or(77),
-        pooling: match cfg.take::<String>("pool_type")?.as_deref() {
-            None | Some("argmax") => TextPooling::LargestId,
-            Some("eos") => TextPooling::FirstEos(eos),
-            Some(other) => return Err(unsupported("text_cfg.pool_type", &json!(other))),
+        pooling: match (cfg.take::<String>("pool_type")?.as_deref(), siglip) {
+            (None | Some("argmax"), false) => TextPooling::LargestId,
+            (Some("eos"), false) => TextPooling::FirstEos(eos),
+            // what texts are filled up with is the tokenizer's to say
+            (Some("last"), true) => TextPooling::Last { pad: u32::MAX },
+            (other, _) => return Err(unsupported("text_cfg.pool_type", &json!(other.unwrap_or("argmax")))),
         },
-        cleaning: TextCleaning::None,
+        cleaning: cleaning(&mut cfg)?,
     };
-    if let Some(mut kwargs) = cfg.take::<Map<String, Value>>("tokenizer_kwargs")? {
-        // tokenizer.json has rules for white space and case of its own
-        if kwargs.get("clean").is_some_and(|clean| clean == "whitespace" || clean == "lower") {
-            kwargs.remove("clean");
-        }
-        if let Some((key, value)) = kwargs.iter().next() {
-            return Err(unsupported(&format!("text_cfg.tokenizer_kwargs.{key}"), value));
+    // All tokens of SigLIP's texts see each other, and its projection has a bias. open_clip's defaults are neither.
+    for key in ["no_causal_mask", "proj_bias"] {
+        let value = cfg.take::<bool>(key)?.unwrap_or(false);
+        if value != siglip {
+            return Err(unsupported(&format!("text_cfg.{key}"), &json!(value)));
         }
     }
-    let expected = [
-        ("embed_cls", json!(false)),
-        ("no_causal_mask", json!(false)),
-        ("proj_bias", json!(false)),
-        ("proj_type", json!("linear")),
-    ];
-    cfg.finish(&expected, &["final_ln_after_pool", "hf_tokenizer_name", "pad_id"])?;
+    let expected = [("embed_cls", json!(false)), ("proj_type", json!("linear"))];
+    cfg.finish(&expected, &["final_ln_after_pool", "pad_id"])?;
     Ok(spec)
+}
+
+/// What is done to texts first. open_clip's own tokenizer makes them lower case; transformers' may do so themselves.
+fn cleaning(cfg: &mut Section) -> Result<TextCleaning> {
+    let own = cfg.take::<String>("hf_tokenizer_name")?.is_none_or(|name| name.is_empty());
+    let mut kwargs = cfg.take::<Map<String, Value>>("tokenizer_kwargs")?.unwrap_or_default();
+    let clean = kwargs.remove("clean").unwrap_or_else(|| json!(if own { "lower" } else { "whitespace" }));
+    if let Some((key, value)) = kwargs.iter().next() {
+        return Err(unsupported(&format!("text_cfg.tokenizer_kwargs.{key}"), value));
+    }
+    match (clean.as_str(), own) {
+        (Some("lower"), true) => Ok(TextCleaning::OpenClipLower),
+        (Some("whitespace"), false) => Ok(TextCleaning::OpenClipWhitespace),
+        (Some("canonicalize"), false) => Ok(TextCleaning::OpenClipCanonical),
+        _ => Err(unsupported("text_cfg.tokenizer_kwargs.clean", &clean)),
+    }
 }
 
 /// `preprocess_cfg`, for a tower that sees squares of `image_size` pixels.

@@ -27,13 +27,13 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     let bytes = bytes.map_err(|e| {
         let missing = e.kind == ErrorKind::MissingFile;
         let hint = match (open_clip, spec.architecture) {
-            (true, _) => {
+            (true, Architecture::Clip) => {
                 "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
             }
             (false, Architecture::Clip) => {
                 "tokenizer.json is read, else vocab.json and merges.txt; transformers writes it with save_pretrained."
             }
-            (false, Architecture::Siglip) => {
+            (_, Architecture::Siglip) => {
                 "Only tokenizer.json is read, not spiece.model; transformers writes it with save_pretrained."
             }
         };

@@ -59,12 +59,14 @@ class Reference:
         self.pad = None
         if (directory / "open_clip_config.json").exists():
             import open_clip
+
+            import timm_towers  # noqa: F401, names towers
             model = open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
             cfg = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]
             self.image_size, text = cfg["vision_cfg"]["image_size"], cfg["text_cfg"]
             self.vocab_size, self.context, self.pad = text["vocab_size"], text["context_length"], 0
             self.image, self.text = model.encode_image, model.encode_text
-            self.begins = True
+            self.begins = text.get("pool_type") != "last"
         else:
             model = load(directory, **changes)
             text = model.config.text_config
@@ -72,10 +74,10 @@ class Reference:
             self.context, self.begins = text.max_position_embeddings, isinstance(model, CLIPModel)
             self.image = lambda p: model.get_image_features(p).pooler_output
             self.text = lambda ids: model.get_text_features(ids).pooler_output
-            if not self.begins:
-                config = json.loads((directory / "tokenizer_config.json").read_text())
-                tokens = json.loads((directory / "tokenizer.json").read_text())["added_tokens"]
-                self.pad = next(t["id"] for t in tokens if t["content"] == config["pad_token"])
+        if not self.begins:
+            config = json.loads((directory / "tokenizer_config.json").read_text())
+            tokens = json.loads((directory / "tokenizer.json").read_text())["added_tokens"]
+            self.pad = next(t["id"] for t in tokens if t["content"] == config["pad_token"])
         self.scalars = {name: getattr(model, name).detach().clone().reshape(())
                         for name in ("logit_scale", "logit_bias") if getattr(model, name, None) is not None}
 
@@ -199,7 +201,7 @@ def check(made):
     for i in others:
         assert torch.allclose(base["text_embeds"][one], base["text_embeds"][i], atol=1e-6)
     half = {n: worst_cosine(base, made[n][0]) for n in ("tiny-clip-bf16", "tiny-clip-f16")}
-    for name in ("tiny-siglip", "tiny-siglip2"):
+    for name in ("tiny-siglip", "tiny-siglip2", "tiny-siglip-timm", "tiny-siglip2-timm-bin"):
         # the vector of a padded text is another than that of the text alone
         tensors, cases = made[name]
         one, other = (cases.index(c) for c in ("ended", "ended, then more"))

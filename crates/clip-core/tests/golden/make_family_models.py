@@ -9,6 +9,8 @@
                              not divide the image, as in siglip-so400m-patch14-384
     tiny-openclip-native     open_clip's own layout: fused in_proj, plain projection matrices, GELU, its preprocess_cfg
     tiny-openclip-native-bin the same library's custom_text layout in a torch.save file: QuickGELU, squash
+    tiny-siglip-timm         SigLIP in open_clip's layout: timm's vision tower with the exact GELU, another text than vision width
+    tiny-siglip2-timm-bin    SigLIP 2 in it, in a torch.save file: the approximation of GELU in both towers
 """
 import argparse
 import json
@@ -21,11 +23,13 @@ from safetensors.torch import save_file
 from transformers import SiglipConfig, SiglipModel
 
 import siglip_tokenizers
+import timm_towers  # noqa: F401, names towers
 import tiny_tokenizer
 from make_tiny_models import SEED, randomise, tower, write_json
 from versions import HERE, record
 
-NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin")
+NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
+         "tiny-siglip2-timm-bin")
 
 
 def siglip(text, vision):
@@ -51,11 +55,11 @@ def randomised(model, seed, scale, bias=None):
         g = torch.Generator().manual_seed(seed + 7)
         for name, p in model.named_parameters():
             # not among the weights that make_tiny_models.py knows by name
-            if name.endswith(("in_proj_bias", "ln_pre.bias", "ln_final.bias", "ln_post.bias")):
+            if name.endswith(("in_proj_bias", "ln_pre.bias", "ln_final.bias", "ln_post.bias", "qkv.bias")):
                 p.copy_(0.1 * torch.randn(p.shape, generator=g))
             elif "ln_" in name and name.endswith("weight"):
                 p.copy_(1 + 0.2 * torch.randn(p.shape, generator=g))
-            elif name.endswith(("positional_embedding", "class_embedding", "probe")):
+            elif name.endswith(("positional_embedding", "class_embedding", "probe", "pos_embed", "latent")):
                 p.copy_(0.5 * torch.randn(p.shape, generator=g))
             elif name in ("text_projection", "text.text_projection", "visual.proj"):
                 p.copy_(torch.randn(p.shape, generator=g) / p.shape[0] ** 0.5)
@@ -80,14 +84,16 @@ def save_siglip(config, d, resample, seed, scale=4.7, bias=-12.9):
     return model
 
 
-def open_clip_model(cfg, seed, scale, layers=None):
+def open_clip_model(cfg, seed, scale, layers=None, bias=None):
     cfg = json.loads(json.dumps(cfg))
+    if layers and "timm_model_name" in cfg["vision_cfg"]:
+        raise SystemExit("timm's towers have the layers that their names say")
     if layers:
         cfg["vision_cfg"]["layers"] = cfg["text_cfg"]["layers"] = layers
     custom = cfg.get("custom_text", False)
     args = {k: v for k, v in cfg.items() if k != "custom_text"}
     model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**args).eval()
-    return randomised(model, seed, scale), cfg
+    return randomised(model, seed, scale, bias), cfg
 
 
 def save_open_clip(model, cfg, preprocess, d, torch_file=False):
@@ -110,6 +116,31 @@ TINY_OPEN_CLIP = {
         vision_cfg=dict(image_size=16, layers=1, width=32, head_width=16, patch_size=8),
         text_cfg=dict(TINY_TEXT, layers=1, norm_kwargs=dict(eps=1e-6))),
         CLIP_LEVELS | dict(size=[16, 16], mode="RGB", interpolation="bilinear", resize_mode="squash", fill_color=0)),
+}
+
+
+def siglip_levels(size):
+    """preprocess_cfg, as SigLIP's repositories have it."""
+    return dict(size=[size, size], mode="RGB", mean=[0.5] * 3, std=[0.5] * 3, interpolation="bicubic", resize_mode="squash",
+                fill_color=0)
+
+
+def siglip_in_open_clip(tower, vocab, width, heads, **text):
+    """As open_clip's ViT-*-SigLIP* are configured."""
+    return dict(
+        embed_dim=24, init_logit_bias=-10, custom_text=True,
+        vision_cfg=dict(image_size=20, timm_model_name=tower, timm_model_pretrained=False, timm_pool="map", timm_proj="none"),
+        text_cfg=dict(
+            context_length=siglip_tokenizers.CONTEXT, vocab_size=vocab, hf_tokenizer_name="timm/ViT-B-16-SigLIP",
+            tokenizer_kwargs=dict(clean="canonicalize"), width=width, heads=heads, layers=2, mlp_ratio=3.7362,
+            no_causal_mask=True, proj_bias=True, pool_type="last", norm_kwargs=dict(eps=1e-6), **text))
+
+
+TINY_TIMM = {
+    "tiny-siglip-timm": (siglip_in_open_clip("vit_golden_patch6_siglip_20", siglip_tokenizers.UNIGRAM_VOCAB, 32, 4),
+                         siglip_tokenizers.write_siglip),
+    "tiny-siglip2-timm-bin": (siglip_in_open_clip("vit_golden_patch5_siglip_20", siglip_tokenizers.GEMMA_VOCAB, 16, 2,
+                                                  act_kwargs=dict(approximate="tanh")), siglip_tokenizers.write_siglip2),
 }
 
 
@@ -138,6 +169,11 @@ def make_tiny(root):
         tiny_tokenizer.write(d, 24)
         model, cfg = open_clip_model(cfg, SEED + 4 + i, 4.2)
         save_open_clip(model, cfg, preprocess, d, torch_file=name.endswith("-bin"))
+    for i, (name, (cfg, write_tokenizer)) in enumerate(TINY_TIMM.items()):
+        d = directory(name)
+        write_tokenizer(d)
+        model, cfg = open_clip_model(cfg, SEED + 6 + i, 4.7, bias=-12.9)
+        save_open_clip(model, cfg, siglip_levels(20), d, torch_file=name.endswith("-bin"))
     for name in NAMES:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
@@ -154,9 +190,14 @@ def make_full(name, out, layers):
         # any tokenizer within the vocabulary: texts are compared by their ids
         siglip_tokenizers.write_siglip(d)
     else:
-        model, cfg = open_clip_model(open_clip.get_model_config(name), SEED, 4.6052, layers)
-        save_open_clip(model, cfg, CLIP_LEVELS, d)
-        shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
+        cfg = open_clip.get_model_config(name)
+        siglip = "SigLIP" in name
+        model, cfg = open_clip_model(cfg, SEED, 4.6052, layers, bias=-12.9 if siglip else None)
+        save_open_clip(model, cfg, siglip_levels(cfg["vision_cfg"]["image_size"]) if siglip else CLIP_LEVELS, d)
+        if siglip:
+            siglip_tokenizers.write_siglip(d)
+        else:
+            shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
 
 
