@@ -294,7 +294,8 @@ fn what_open_clips_config_says_and_we_do_not_know() {
 
 #[test]
 fn what_open_clips_config_says_of_siglip_and_we_do_not_know() {
-    let cases: [(&str, ErrorKind, Edit); 9] = [
+    let cases: [(&str, ErrorKind, Edit); 10] = [
+        ("proj_type = \"none\"", ErrorKind::Unsupported, |c| c["text_cfg"]["proj_type"] = "none".into()),
         ("vit_base_patch16_siglip_gap_224", ErrorKind::Unsupported, |c| {
             c["vision_cfg"]["timm_model_name"] = "vit_base_patch16_siglip_gap_224".into();
         }),

@@ -192,6 +192,36 @@ fn a_full_size_model_gives_the_references_vectors() {
     }
 }
 
+/// The widths, layers and patches of every SigLIP that open_clip knows; tests/golden/README.md says how to make the directories.
+#[test]
+fn every_siglip_of_open_clip_has_the_shapes_that_its_name_means() {
+    let Ok(directory) = std::env::var("PG_CLIP_SHAPES") else {
+        eprintln!("not run: PG_CLIP_SHAPES names no directory");
+        return;
+    };
+    let mut names: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    assert!(names.len() > 20);
+    for path in names {
+        let found = clip_core::import::inspect(&path);
+        // the only one whose texts have no projection
+        if path.ends_with("ViT-SO400M-16-SigLIP-i18n-256") {
+            assert!(found.err().unwrap().message.contains("text_cfg.proj_type = \"none\""));
+            continue;
+        }
+        let found = found.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let (text, vision) = (&found.spec.text, &found.spec.vision);
+        println!(
+            "{}: {} parameters, {} pixels, {:?} and {:?}",
+            path.file_name().unwrap().display(),
+            found.parameters,
+            vision.image_size,
+            text.tower.activation,
+            vision.tower.activation
+        );
+    }
+}
+
 #[test]
 fn cancelling_stops_between_layers() {
     let (_dir, models) = temporary();

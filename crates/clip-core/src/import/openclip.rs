@@ -120,6 +120,9 @@ fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> 
         },
         cleaning: cleaning(&mut cfg)?,
     };
+    if let Some(other) = cfg.take::<String>("proj_type")?.filter(|kind| kind != "linear") {
+        return Err(unsupported("text_cfg.proj_type", &json!(other)));
+    }
     // All tokens of SigLIP's texts see each other, and its projection has a bias. open_clip's defaults are neither.
     for key in ["no_causal_mask", "proj_bias"] {
         let value = cfg.take::<bool>(key)?.unwrap_or(false);
@@ -127,8 +130,7 @@ fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> 
             return Err(unsupported(&format!("text_cfg.{key}"), &json!(value)));
         }
     }
-    let expected = [("embed_cls", json!(false)), ("proj_type", json!("linear"))];
-    cfg.finish(&expected, &["final_ln_after_pool", "pad_id"])?;
+    cfg.finish(&[("embed_cls", json!(false))], &["final_ln_after_pool", "pad_id"])?;
     Ok(spec)
 }
 

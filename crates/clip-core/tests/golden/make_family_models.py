@@ -3,6 +3,7 @@
 
     make_family_models.py                                  the tiny fixtures, into models/
     make_family_models.py --full NAME OUT_DIR [--layers N] a full-size one, into OUT_DIR/NAME, or its first N layers
+    make_family_models.py --shapes OUT_DIR                 every SigLIP of open_clip, with tensors that are holes in files
 
     tiny-siglip              transformers' SiglipModel with a SentencePiece tokenizer; another text than vision width
     tiny-siglip2             the same architecture with Gemma's kind of tokenizer, bilinear resize, and a patch that does
@@ -201,17 +202,41 @@ def make_full(name, out, layers):
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
 
 
+def make_shapes(out):
+    """Names and shapes of all tensors, for the importer to find its way: no file takes room."""
+    for name in sorted(n for n in open_clip.list_models() if "SigLIP" in n):
+        cfg = open_clip.get_model_config(name)
+        with torch.device("meta"):
+            model = open_clip.CustomTextCLIP(**{k: v for k, v in cfg.items() if k != "custom_text"})
+        header, end = {}, 0
+        for key, tensor in model.state_dict().items():
+            header[key] = dict(dtype="F16", shape=list(tensor.shape), data_offsets=[end, end + 2 * tensor.numel()])
+            end += 2 * tensor.numel()
+        d = out / name
+        d.mkdir(parents=True, exist_ok=True)
+        write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=siglip_levels(cfg["vision_cfg"]["image_size"])))
+        siglip_tokenizers.write_siglip(d)
+        with open(d / "open_clip_model.safetensors", "wb") as file:
+            text = json.dumps(header).encode()
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(8 + len(text) + end)
+        print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--full", nargs=2, metavar=("NAME", "OUT_DIR"),
                       help=f"one of {', '.join(FULL_SIGLIP)}, or open_clip's name of a model, as ViT-H-14")
     args.add_argument("--layers", type=int, help="only so many layers of it")
+    args.add_argument("--shapes", type=Path, metavar="OUT_DIR")
     args = args.parse_args()
     if args.full:
         make_full(args.full[0], Path(args.full[1]), args.layers)
+    elif args.shapes:
+        make_shapes(args.shapes)
     else:
         make_tiny(HERE / "models")
-        record("make_family_models.py", "open_clip_torch", "sentencepiece")
+        record("make_family_models.py", "open_clip_torch", "sentencepiece", "timm")
 
 
 if __name__ == "__main__":
