@@ -127,6 +127,68 @@ mod tests {
         assert_eq!(fixer.fix("&lt;\n", &go_on), Ok("&lt;\n".into()));
     }
 
+    /// Texts of what makes decoders and patterns stumble, in parts and as a whole.
+    #[test]
+    fn any_text_comes_to_an_end() {
+        let parts = [
+            "Ã",
+            "ƒ",
+            "Â",
+            "\u{a0}",
+            "â",
+            "€",
+            "œ",
+            "\u{9d}",
+            "ð",
+            "\u{9f}",
+            "í",
+            "\u{1a}",
+            "\u{fffd}",
+            "?",
+            " ",
+            "à",
+            "¸",
+            "Ð",
+            "Ñ",
+            "&",
+            "amp;",
+            "#",
+            "x",
+            "0",
+            "38",
+            ";",
+            "lt;",
+            "<",
+            "\n",
+            "\r",
+            "\u{1b}[",
+            "m",
+            "\u{301}",
+            "ﬁ",
+            "Ａ",
+            "語",
+            "\u{10ffff}",
+            "é",
+            "À",
+        ];
+        let mut state = 7u64;
+        let mut below = |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n
+        };
+        let mut changed = 0;
+        for _ in 0..3000 {
+            let text: String = (0..1 + below(40)).map(|_| parts[below(parts.len())]).collect();
+            let whole = fix_text(&text);
+            let (mut fixer, go_on) = (Fixer::new(), || Ok::<(), ()>(()));
+            let lines: String = text.split_inclusive('\n').map(|line| fixer.fix(line, &go_on).unwrap()).collect();
+            assert_eq!(lines, whole, "{text:?}");
+            assert!(!unescape(&whole).contains('\0'), "{text:?}");
+            changed += usize::from(whole != text);
+        }
+        assert!(changed > 1000, "{changed} texts were changed");
+    }
+
     /// One level of entities a pass.
     #[test]
     fn the_caller_may_stop() {
