@@ -270,6 +270,7 @@ def models():
     for i, name in enumerate(("config.json", "preprocessor_config.json")):
         put("config", name, bytes([i]) + read(FUZZ / "model" / name))
     put("config", "open_clip", b"\2" + read(GOLDEN / "models/tiny-openclip-native/open_clip_config.json"))
+    put("config", "open_clip_siglip", b"\2" + read(GOLDEN / "models/tiny-siglip-timm/open_clip_config.json"))
     put("config", "siglip", b"\0" + read(GOLDEN / "models/tiny-siglip/config.json"))
     cases = json.loads(read(GOLDEN / "configs.json"))
     for i, (kind, place) in enumerate((("configs", 0), ("preprocessors", 1))):

@@ -46,6 +46,7 @@ copyright() {
 	printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: pg_clip\n\n'
 	printf 'Files: *\nCopyright: %s\nLicense: PostgreSQL\n' "$(sed -nE 's/^Copyright \(c\) //p' LICENSE | head -n 1)"
 	sed -E '/^PostgreSQL License$/d; s/^$/./; s/^/ /' LICENSE
+	printf '\nFiles: crates/fix-text/*\nCopyright: 2023 Robyn Speer\nLicense: Apache-2.0\n Its text is in /usr/share/common-licenses/Apache-2.0 of Debian.\n'
 	if [ "$1" = pg-clip-model-pictograms ]; then printf '\nFiles: %s/*\nCopyright: see the attributions\nLicense: attributions\n' "$models"; sed -E 's/^$/./; s/^/ /' models/pictograms/ATTRIBUTION.md; fi
 }
 

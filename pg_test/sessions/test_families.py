@@ -12,7 +12,8 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230), 
 PICTURES = {name: png(40, 24, lambda x, y, c=colour: c) for name, colour in COLOURS.items()}
 LABELS = ["cat", "dog", "a bicycle at night", "teapot"]
 
-names = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta", "tiny-metaclip2")
+names = ("tiny-siglip", "tiny-siglip2", "tiny-siglip-timm", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
+         "tiny-metaclip2")
 with golden_models({name: name for name in names}) as models:
     subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "encoders", "tiny-sentence"), "--images", os.path.join(GOLDEN, "models", "tiny-clip"),
                     "--name", "tiny-sentence", "--model-dir", models], check=True, stdout=subprocess.DEVNULL)
@@ -22,10 +23,10 @@ with golden_models({name: name for name in names}) as models:
         admin.run(f"ALTER DATABASE {db} SET clip.precision = 'f32'")  # as the functions that are given a model
 
     with Session(db) as session:
-        listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name")
+        listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name COLLATE \"C\"")
         assert listed == [["tiny-metaclip2", "clip", "24", "24"], ["tiny-openclip-native", "clip", "24", "24"],
                           ["tiny-openclip-native-bin", "clip", "20", "24"], ["tiny-openclip-roberta", "clip", "24", "24"],
-                          ["tiny-sentence", "clip", "24", "24"], ["tiny-siglip", "siglip", "40", "16"],
+                          ["tiny-sentence", "clip", "24", "24"], ["tiny-siglip", "siglip", "40", "16"], ["tiny-siglip-timm", "siglip", "24", "16"],
                           ["tiny-siglip2", "siglip", "24", "16"]], listed
         for model in (row[0] for row in listed):
             table = model.replace("-", "_")
@@ -75,6 +76,8 @@ with golden_models({name: name for name in names}) as models:
         for model, one, other, expected in (
                 ("tiny-siglip", "'A Photo, of a CAT!'", "' a photo of a  cat'", "t"),
                 ("tiny-siglip", "'a cat'", "'a dog'", "f"),
+                ("tiny-siglip-timm", "U&'It\\2019s  A_CAT &amp; caf\\00C3\\00A9!'", "'its a cat café'", "t"),
+                ("tiny-openclip-native", "U&'It\\2019s A CAT &amp;amp; caf\\00C3\\00A9!'", "'it''s a cat & café!'", "t"),
                 ("tiny-siglip2", "'A Photo of a CAT'", "'a photo of a cat'", "t"),
                 ("tiny-siglip2", "'a cat!'", "'a cat'", "f")):
             assert session.one(same.format(one, model, other, model)) == expected, (model, one, other)

@@ -1,10 +1,15 @@
-//! What some models do to a text before the steps that `tokenizer.json` lists, as a normaliser of the `tokenizers` crate.
+//! What some models do to a text before the steps that `tokenizer.json` lists.
 //!
-//! It runs where normalisers run, after special tokens have been found, as in the reference.
+//! transformers' are a normaliser of the `tokenizers` crate: it runs where normalisers run, after special tokens have been found,
+//! as in the reference. open_clip's come before all else.
 
+use fix_text::{Fixer, unescape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
+use crate::error;
+use crate::sentencepiece::Charsmap;
 use crate::spec::TextCleaning;
 
 /// A normaliser that cleans a text, then runs the tokenizer's own.
@@ -13,13 +18,44 @@ pub struct Cleaned {
     pub cleaning: TextCleaning,
     /// The tokenizer's own normaliser, where it has one.
     pub inner: Option<NormalizerWrapper>,
+    /// The tokenizer's own steps, where SentencePiece's is among them and the reference is SentencePiece.
+    pub sentencepiece: Vec<Step>,
+}
+
+/// One step of a normaliser.
+pub enum Step {
+    /// SentencePiece's.
+    Charsmap(Charsmap),
+    /// The `tokenizers` crate's.
+    Other(NormalizerWrapper),
+}
+
+impl Cleaned {
+    /// Of transformers' `cleaning` and the tokenizer's own normaliser.
+    pub fn new(cleaning: TextCleaning, inner: Option<NormalizerWrapper>) -> Self {
+        // transformers runs SentencePiece itself for the tokenizer that deletes punctuation, and for no other.
+        let steps = (cleaning == TextCleaning::Canonical).then(|| steps(inner.as_ref()?)).flatten();
+        Self { cleaning, inner, sentencepiece: steps.unwrap_or_default() }
+    }
+}
+
+/// The steps of a normaliser that has SentencePiece's among them, else `None`.
+fn steps(normalizer: &NormalizerWrapper) -> Option<Vec<Step>> {
+    let json = serde_json::to_value(normalizer).ok()?;
+    let all = if json["type"] == "Sequence" { json["normalizers"].as_array()?.clone() } else { vec![json] };
+    let step = |json: Value| match Charsmap::of(&json) {
+        Some(charsmap) => Some(Step::Charsmap(charsmap)),
+        None => serde_json::from_value(json).ok().map(Step::Other),
+    };
+    let steps = all.into_iter().map(step).collect::<Option<Vec<_>>>()?;
+    steps.iter().any(|step| matches!(step, Step::Charsmap(_))).then_some(steps)
 }
 
 /// Reads the tokenizer's own normaliser alone: `tokenizer.json` does not know of the cleaning.
 impl<'de> Deserialize<'de> for Cleaned {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let inner = NormalizerWrapper::deserialize(deserializer)?;
-        Ok(Self { cleaning: TextCleaning::None, inner: Some(inner) })
+        Ok(Self::new(TextCleaning::None, Some(inner)))
     }
 }
 
@@ -34,11 +70,60 @@ impl Normalizer for Cleaned {
     fn normalize(&self, text: &mut NormalizedString) -> tokenizers::Result<()> {
         match self.cleaning {
             TextCleaning::None => {}
+            // done before
+            TextCleaning::OpenClipWhitespace | TextCleaning::OpenClipLower | TextCleaning::OpenClipCanonical => {}
             TextCleaning::Lowercase => drop(text.lowercase()),
             TextCleaning::Canonical => replace(text, &canonical(text.get())),
         }
-        self.inner.as_ref().map_or(Ok(()), |inner| inner.normalize(text))
+        for step in &self.sentencepiece {
+            match step {
+                Step::Charsmap(charsmap) => replace(text, &charsmap.normalize(text.get())),
+                Step::Other(other) => other.normalize(text)?,
+            }
+        }
+        let inner = self.inner.as_ref().filter(|_| self.sentencepiece.is_empty());
+        inner.map_or(Ok(()), |inner| inner.normalize(text))
     }
+}
+
+/// open_clip's cleaning of a text that comes in pieces: its `tokenizer.py`, `get_clean_fn`.
+pub struct OpenClip {
+    cleaning: TextCleaning,
+    fixer: Fixer,
+    /// Something of the text was not white space.
+    began: bool,
+}
+
+impl OpenClip {
+    /// At the beginning of a text. `None` for a cleaning of another library.
+    pub fn new(cleaning: TextCleaning) -> Option<Self> {
+        cleaning.is_open_clip().then(|| Self { cleaning, fixer: Fixer::new(), began: false })
+    }
+
+    /// The next piece, cleaned; it begins with a space where something came before it.
+    pub fn clean(&mut self, piece: &str, check: &dyn Fn() -> error::Result<()>) -> error::Result<String> {
+        let mut text = unescape(&unescape(&self.fixer.fix(piece, check)?));
+        if self.cleaning == TextCleaning::OpenClipCanonical {
+            text = text.chars().map(|c| if c == '_' { ' ' } else { c }).filter(|c| !c.is_ascii_punctuation()).collect();
+        }
+        if self.cleaning != TextCleaning::OpenClipWhitespace {
+            text = text.to_lowercase();
+        }
+        let mut out = String::with_capacity(text.len());
+        for word in text.split(is_python_space).filter(|word| !word.is_empty()) {
+            if self.began {
+                out.push(' ');
+            }
+            out.push_str(word);
+            self.began = true;
+        }
+        Ok(out)
+    }
+}
+
+/// What Python's `str.split` splits at.
+fn is_python_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 
 /// transformers, `SiglipTokenizer.canonicalize_text`: lower case, no ASCII punctuation, single spaces, none at the ends.
@@ -61,7 +146,7 @@ fn canonical(text: &str) -> String {
 
 /// Python's `\s`, and the sign that SentencePiece writes spaces with.
 pub fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{2581}')
+    is_python_space(c) || c == '\u{2581}'
 }
 
 /// ASCII punctuation that the rule for a final sigma looks past (Unicode's Case_Ignorable).
@@ -110,6 +195,29 @@ mod tests {
             replace(&mut normalized, expected);
             assert_eq!(normalized.get(), expected);
         }
+    }
+
+    fn open_clip(cleaning: TextCleaning, pieces: &[&str]) -> String {
+        let mut cleaner = OpenClip::new(cleaning).unwrap();
+        pieces.iter().map(|piece| cleaner.clean(piece, &|| Ok(())).unwrap()).collect()
+    }
+
+    #[test]
+    fn texts_as_open_clip_cleans_them() {
+        use TextCleaning::*;
+        for (text, whitespace, lower, canonical) in [
+            ("It\u{2019}s  a CAFÃ©\u{3000}&amp;amp; ", "It's a CAFé &", "it's a café &", "its a café"),
+            ("snake_case-name", "snake_case-name", "snake_case-name", "snake casename"),
+            ("ΟΔΟΣ. İ", "ΟΔΟΣ. İ", "οδος. i\u{307}", "οδος i\u{307}"),
+            ("a\u{a0}b\u{1c}c\u{85}d &nbsp; e", "a bc…d e", "a bc…d e", "a bc…d e"),
+            ("\u{1}", "", "", ""),
+        ] {
+            assert_eq!(open_clip(OpenClipWhitespace, &[text]), whitespace);
+            assert_eq!(open_clip(OpenClipLower, &[text]), lower);
+            assert_eq!(open_clip(OpenClipCanonical, &[text]), canonical);
+        }
+        assert_eq!(open_clip(OpenClipLower, &[" A b", " &lt;", " ", "\n<c &lt;", " &gt;\n"]), "a b < <c < >");
+        assert!(OpenClip::new(Lowercase).is_none() && OpenClip::new(Canonical).is_none());
     }
 
     #[test]

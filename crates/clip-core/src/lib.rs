@@ -39,6 +39,7 @@ pub mod pixels;
 pub mod precision;
 mod regular;
 mod relevant;
+mod sentencepiece;
 pub mod spec;
 mod tensor_file;
 pub mod text;

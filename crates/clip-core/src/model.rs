@@ -414,7 +414,7 @@ impl Model {
     fn read_tokenizer(&self, run: impl FnOnce(ReadTokenizer) -> Result<Tokenizer>) -> Result<Tokenizer> {
         let _room = Headroom::new(LOADING)?;
         match self.compact_tokenizer() {
-            Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length),
+            Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length, self.spec().text.cleaning),
             None => run(self.tokenizer_json()),
         }
     }
@@ -425,7 +425,8 @@ impl Model {
     }
 
     fn compact_tokenizer(&self) -> Option<PathBuf> {
-        self.installed.manifest.files.contains_key(merges::FILE).then(|| self.installed.dir.join(merges::FILE))
+        let there = self.installed.manifest.files.contains_key(merges::FILE);
+        (there && Tokenizer::holds_compact(self.spec().text.cleaning)).then(|| self.installed.dir.join(merges::FILE))
     }
 
     /// Reads and checks `tokenizer.json`.

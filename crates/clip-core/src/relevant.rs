@@ -25,6 +25,8 @@ pub enum Blanks {
     Separate,
     /// A run of white space separates, whatever its length, and ASCII punctuation is deleted.
     Canonical,
+    /// A run of ASCII white space separates, whatever its length, and what is done to a text is done line by line.
+    Lines,
     /// They may be tokens: nothing is left out.
     Tokens,
 }
@@ -50,6 +52,7 @@ impl Rules {
     pub fn is_blank(&self, c: char) -> bool {
         match self.blanks {
             Blanks::Canonical => is_space(c),
+            Blanks::Lines => matches!(c, ' ' | '\t' | '\n' | '\r'),
             Blanks::Separate | Blanks::Tokens => c.is_whitespace(),
         }
     }
@@ -59,6 +62,7 @@ impl Rules {
         match self.blanks {
             Blanks::Separate => c.is_whitespace(),
             Blanks::Canonical => is_space(c) || c.is_ascii_punctuation(),
+            Blanks::Lines => self.is_blank(c),
             Blanks::Tokens => false,
         }
     }
@@ -84,6 +88,7 @@ struct Run {
     /// The last characters, in a ring.
     last: Vec<char>,
     blank: bool,
+    line_break: bool,
     /// A character that a final sigma does not look past.
     opaque: bool,
 }
@@ -157,6 +162,7 @@ impl Piece {
             }
             run.last[run.length % end] = c;
             run.blank |= self.rules.is_blank(c);
+            run.line_break |= c == '\n';
             run.opaque |= !is_case_ignorable_punctuation(c);
         }
         run.length += 1;
@@ -175,6 +181,7 @@ impl Piece {
         let last = span.char_indices().nth_back(end - 1).map_or(0, |(at, _)| at);
         let (middle, last) = span.split_at(last);
         self.run.blank = self.run.blank || middle.chars().any(|c| rules.is_blank(c));
+        self.run.line_break = self.run.line_break || middle.contains('\n');
         self.run.opaque = self.run.opaque || middle.chars().any(|c| !is_case_ignorable_punctuation(c));
         for c in last.chars() {
             self.skip(c);
@@ -188,7 +195,9 @@ impl Piece {
         let run = &mut self.run;
         if run.length > end {
             if run.length > 2 * end {
-                self.out.push(if run.blank {
+                self.out.push(if run.line_break && self.rules.blanks == Blanks::Lines {
+                    '\n'
+                } else if run.blank {
                     ' '
                 } else if run.opaque {
                     '!'
@@ -199,7 +208,7 @@ impl Piece {
             let from = run.length.saturating_sub(end).max(end);
             self.out.extend((from..run.length).map(|i| run.last[i % end]));
         }
-        (run.length, run.blank, run.opaque) = (0, false, false);
+        *run = Run { last: std::mem::take(&mut run.last), ..Run::default() };
     }
 
     /// The piece, with all that was given to it.
@@ -303,6 +312,22 @@ mod tests {
             let text = format!("a{}b", "?".repeat(length));
             assert_eq!(pieces(CANONICAL, 300, &[&text]).concat(), text);
         }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        let rules = Rules { blanks: Blanks::Lines, longest_special: 3 };
+        let run =
+            |middle: &str| pieces(rules, 300, &[&format!("a{}{middle}{}b", " ".repeat(20), " ".repeat(20))]).concat();
+        assert_eq!(run(""), format!("a{}b", " ".repeat(17)));
+        assert_eq!(run("\n"), format!("a{}\n{}b", " ".repeat(8), " ".repeat(8)));
+        let long = format!("a{}\n{}b", " ".repeat(400_000), " ".repeat(400_000));
+        assert_eq!(pieces(rules, 300, &[&long]), [run("\n")]);
+        assert_eq!(
+            run("\u{a0}"),
+            format!("a{}\u{a0}{}b", " ".repeat(17), " ".repeat(17)),
+            "of no matter for lines, a word"
+        );
     }
 
     #[test]

@@ -257,6 +257,22 @@ pub enum TextCleaning {
     Lowercase,
     /// Lower case, no ASCII punctuation, single spaces (transformers, `SiglipTokenizer.canonicalize_text`).
     Canonical,
+    /// Repaired by ftfy, HTML's entities twice, single spaces (open_clip, `clean: whitespace`).
+    OpenClipWhitespace,
+    /// The same in lower case, in the place of the tokenizer's own normaliser (open_clip, `SimpleTokenizer`).
+    OpenClipLower,
+    /// The same with a space for each underscore and without ASCII punctuation (open_clip, `clean: canonicalize`).
+    OpenClipCanonical,
+}
+
+impl TextCleaning {
+    /// Is it open_clip's? That goes over the whole text, before special tokens are found in it.
+    pub fn is_open_clip(self) -> bool {
+        match self {
+            Self::None | Self::Lowercase | Self::Canonical => false,
+            Self::OpenClipWhitespace | Self::OpenClipLower | Self::OpenClipCanonical => true,
+        }
+    }
 }
 
 /// Which position of the last layer stands for the text (transformers, `modeling_clip.py`, `CLIPTextTransformer`).

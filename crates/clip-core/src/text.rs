@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 use tokenizers::{
-    Decoder, DecoderWrapper, Model, ModelWrapper, Normalizer, PostProcessor, PostProcessorWrapper, PreTokenizer,
-    PreTokenizerWrapper, TokenizerImpl,
+    Decoder, DecoderWrapper, Model, ModelWrapper, Normalizer, NormalizerWrapper, PostProcessor, PostProcessorWrapper,
+    PreTokenizer, PreTokenizerWrapper, TokenizerImpl,
 };
 
-use crate::cleaning::Cleaned;
+use crate::cleaning::{Cleaned, OpenClip};
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::merges;
@@ -45,6 +45,7 @@ pub(crate) const MAX_TOKENIZED: usize = 512 << 10;
 pub struct Tokenizer {
     inner: Inner,
     context_length: usize,
+    cleaning: TextCleaning,
     rules: Rules,
     /// Of the file where that is mapped.
     watched: Option<Watched>,
@@ -73,7 +74,7 @@ impl Tokenizer {
         Self::with_cleaning(bytes, context_length, TextCleaning::None)
     }
 
-    /// A tokenizer whose texts are cleaned first, as SigLIP's are.
+    /// A tokenizer whose texts are cleaned first, as SigLIP's and all of open_clip's are.
     ///
     /// Fails as [`Tokenizer::from_bytes`] does.
     pub fn with_cleaning(bytes: &[u8], context_length: usize, cleaning: TextCleaning) -> Result<Self> {
@@ -82,23 +83,39 @@ impl Tokenizer {
         let mut inner: Whole = serde_json::from_slice(bytes).map_err(|e| bad(e.into()))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
-        if cleaning != TextCleaning::None {
+        if cleaning != TextCleaning::None && !cleaning.is_open_clip() {
             let inner_normalizer = inner.get_normalizer().and_then(|cleaned| cleaned.inner.clone());
-            inner.with_normalizer(Some(Cleaned { cleaning, inner: inner_normalizer })).map_err(bad)?;
+            inner.with_normalizer(Some(Cleaned::new(cleaning, inner_normalizer))).map_err(bad)?;
+        }
+        if cleaning == TextCleaning::OpenClipLower {
+            inner.with_normalizer(None::<Cleaned>).map_err(bad)?;
         }
         let rules = rules(&inner, cleaning);
-        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, rules, watched: None })
+        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, cleaning, rules, watched: None })
     }
 
     /// Maps the file that [`Tokenizer::write_compact`] wrote. It gives the ids that the whole `tokenizer.json` gives.
     ///
     /// # Errors
     ///
-    /// `MissingFile` where the file cannot be read, `Corrupted` where it is no such file.
-    pub fn open_compact(path: &Path, context_length: usize) -> Result<Self> {
-        let (inner, watched) = merges::open(path)?;
-        let rules = rules(&inner, TextCleaning::None);
-        Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, rules, watched: Some(watched) })
+    /// `MissingFile` where the file cannot be read, `Corrupted` where it is no such file. `Internal` for a cleaning that is a step
+    /// of the tokenizer's: [`Tokenizer::holds_compact`] tells.
+    pub fn open_compact(path: &Path, context_length: usize, cleaning: TextCleaning) -> Result<Self> {
+        if !Self::holds_compact(cleaning) {
+            return Err(Error::internal(format!("a compact tokenizer with cleaning {cleaning:?}")));
+        }
+        let (mut inner, watched) = merges::open(path)?;
+        if cleaning == TextCleaning::OpenClipLower {
+            let bad = |e: tokenizers::Error| Error::corrupted(format!("file {}: {e}", path.display()));
+            inner.with_normalizer(None::<NormalizerWrapper>).map_err(bad)?;
+        }
+        let rules = rules(&inner, cleaning);
+        Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, cleaning, rules, watched: Some(watched) })
+    }
+
+    /// Can a compact tokenizer do the cleaning?
+    pub fn holds_compact(cleaning: TextCleaning) -> bool {
+        cleaning == TextCleaning::None || cleaning.is_open_clip()
     }
 
     /// Writes a form of `tokenizer.json` that opens at once and is shared by all processes.
@@ -156,14 +173,17 @@ impl Tokenizer {
         check: Check,
     ) -> Result<Vec<u32>> {
         check()?;
-        let mut reader = Reader::new(parts);
+        let (mut reader, mut cleaner) = (Reader::new(parts), OpenClip::new(self.cleaning));
         let mut next = |tokenized: &mut usize| -> Result<Option<String>> {
             let piece = reader.piece(self.rules, self.context_length * WORDS_PER_TOKEN, check)?;
             if let (Some(piece), Some(read)) = (&piece, &mut read) {
                 read.push_str(piece);
             }
             *tokenized += piece.as_ref().map_or(0, String::len);
-            Ok(piece)
+            match (&mut cleaner, piece) {
+                (Some(cleaner), Some(piece)) => cleaner.clean(&piece, check).map(Some),
+                (_, piece) => Ok(piece),
+            }
         };
         let mut tokenized = 0;
         let first = next(&mut tokenized)?.unwrap_or_default();
@@ -217,7 +237,11 @@ impl Tokenizer {
     /// It fails with `Cancelled` where the caller stops.
     pub fn count(&self, text: &str, ctx: &Context) -> Result<usize> {
         let (mut count, mut reader) = (self.ids("", true)?.len(), Reader::new(once(text)));
-        while let Some(piece) = reader.piece(self.rules, 1024, &|| ctx.check())? {
+        let mut cleaner = OpenClip::new(self.cleaning);
+        while let Some(mut piece) = reader.piece(self.rules, 1024, &|| ctx.check())? {
+            if let Some(cleaner) = &mut cleaner {
+                piece = cleaner.clean(&piece, &|| ctx.check())?;
+            }
             count += self.ids(&piece, false)?.len();
             ctx.check()?;
         }
@@ -280,6 +304,9 @@ fn rules<M: Model, N: Normalizer + Serialize, PT: PreTokenizer + Serialize, PP: 
     let mut rules = Rules { blanks: Blanks::Tokens, longest_special: 0 };
     let blanks = match cleaning {
         TextCleaning::Canonical => Blanks::Canonical,
+        TextCleaning::OpenClipWhitespace | TextCleaning::OpenClipLower | TextCleaning::OpenClipCanonical => {
+            Blanks::Lines
+        }
         TextCleaning::None if separate(tokenizer.get_normalizer(), tokenizer.get_pre_tokenizer()) => Blanks::Separate,
         TextCleaning::Lowercase | TextCleaning::None => Blanks::Tokens,
     };
@@ -323,220 +350,4 @@ fn separate<N: Serialize, PT: Serialize>(normalizer: Option<&N>, pre_tokenizer: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn golden(path: &str) -> Vec<u8> {
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)).unwrap()
-    }
-
-    /// Every kind, with a context that texts reach and one that they do not.
-    fn tokenizers() -> Vec<(&'static str, Tokenizer)> {
-        let mut all = Vec::new();
-        for context in [16, 2000] {
-            for (path, cleaning) in [
-                ("tokenizers/clip", TextCleaning::None),
-                ("models/tiny-clip", TextCleaning::None),
-                ("models/tiny-siglip", TextCleaning::Canonical),
-                ("models/tiny-siglip", TextCleaning::None),
-                ("models/tiny-siglip2", TextCleaning::Lowercase),
-                ("models/tiny-siglip2", TextCleaning::None),
-            ] {
-                let json = golden(&format!("{path}/tokenizer.json"));
-                all.push((path, Tokenizer::with_cleaning(&json, context, cleaning).unwrap()));
-            }
-        }
-        all
-    }
-
-    /// The `tokenizers` crate on the whole text.
-    fn untouched(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
-        let mut ids = tokenizer.ids(text, true).unwrap();
-        if ids.len() > tokenizer.context_length {
-            let end = *ids.last().unwrap();
-            ids.truncate(tokenizer.context_length - 1);
-            ids.push(end);
-        }
-        ids
-    }
-
-    /// The same numbers everywhere.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) as usize % n
-        }
-
-        fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-            all[self.below(all.len())]
-        }
-
-        /// Words and special tokens between runs of what may make no token, short and long.
-        fn text(&mut self) -> String {
-            let mut text = String::new();
-            for _ in 0..1 + self.below(60) {
-                for _ in 0..self.below(3) {
-                    let what = [
-                        "cat",
-                        "ΟΔΟΣ",
-                        "Σ",
-                        "ΑΣ",
-                        "a",
-                        "é",
-                        "語",
-                        "1",
-                        "<|endoftext|>",
-                        "</s>",
-                        "<pad>",
-                        "<eos>",
-                        "\u{301}",
-                    ];
-                    text.push_str(self.of(&what));
-                }
-                let blank = [
-                    " ", "\t", "\n", "\u{3000}", "\u{a0}", "\u{85}", "\u{2028}", "\u{2581}", "\u{1c}", "\u{200b}",
-                    "\u{feff}",
-                ];
-                let mark = ["!", ".", ":", "'", "^", "-", "<", ">", "|", "</", "<|", "\u{1}", "\u{ad}", "\u{308}"];
-                for _ in 0..self.below(4) {
-                    let length = [1, 2, 3, 7, 8, 15, 16, 17, 33, 100, 400][self.below(11)];
-                    let what = if self.below(2) == 0 { self.of(&blank) } else { self.of(&mark) };
-                    text.push_str(&what.repeat(length));
-                    if self.below(3) == 0 {
-                        text.extend(
-                            (0..length).map(|_| if self.below(2) == 0 { self.of(&blank) } else { self.of(&mark) }),
-                        );
-                    }
-                }
-            }
-            text
-        }
-    }
-
-    #[test]
-    fn runs_that_are_shortened_change_no_token() {
-        let tokenizers = tokenizers();
-        let mut random = Random(3);
-        let compute = crate::Compute::new(1).unwrap();
-        let ctx = Context { compute: &compute, stop: &|| false };
-        let mut shortened = 0;
-        for _ in 0..if cfg!(debug_assertions) { 10 } else { 60 } {
-            let text = random.text();
-            for (name, tokenizer) in &tokenizers {
-                assert_eq!(tokenizer.encode(&text).unwrap(), untouched(tokenizer, &text), "{name}: {text:?}");
-                let relevant = tokenizer.relevant(once(text.as_str()), &ctx).unwrap();
-                shortened += usize::from(relevant.len() < text.len());
-                assert_eq!(tokenizer.encode(&relevant).unwrap(), untouched(tokenizer, &text), "{name}: {text:?}");
-                assert_eq!(
-                    tokenizer.count(&text, &ctx).unwrap(),
-                    tokenizer.ids(&text, true).unwrap().len(),
-                    "{name}: {text:?}"
-                );
-            }
-        }
-        assert!(shortened > 100, "{shortened} texts were shortened");
-    }
-
-    #[test]
-    fn kinds_of_blanks() {
-        let kinds: Vec<_> = tokenizers().iter().take(6).map(|(_, tokenizer)| tokenizer.rules.blanks).collect();
-        use Blanks::*;
-        assert_eq!(kinds, [Separate, Separate, Canonical, Tokens, Tokens, Tokens]);
-    }
-
-    /// What makes no token is no reason not to see what follows.
-    #[test]
-    fn a_word_after_much_that_makes_no_token() {
-        for (name, tokenizer) in tokenizers() {
-            for (run, separates) in [(" ", true), ("\u{3000}", true), ("\n\t", true), ("!", false), ("\u{1}", false)] {
-                let text = format!("{}a cat", run.repeat(40_000));
-                if untouched(&tokenizer, &text).len() < 16 {
-                    assert_eq!(
-                        tokenizer.encode(&text).unwrap(),
-                        untouched(&tokenizer, &text),
-                        "{name} {run:?} {separates}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_end_token_follows_all_pieces() {
-        // 0x01 makes no token for SigLIP, so that the text comes in several pieces.
-        let json = golden("models/tiny-siglip/tokenizer.json");
-        let tokenizer = Tokenizer::with_cleaning(&json, 16, TextCleaning::Canonical).unwrap();
-        let nothing = "\u{1}".repeat(50_000);
-        let text = format!("cat {nothing} dog {nothing} cat");
-        assert_eq!(tokenizer.encode(&text).unwrap(), untouched(&tokenizer, &text));
-        assert_eq!(tokenizer.encode(&text).unwrap().last(), tokenizer.encode("").unwrap().last());
-    }
-
-    #[test]
-    fn utf8_in_pieces() {
-        let go_on = || Ok(());
-        let check = |bytes: &[u8]| utf8(bytes, &go_on).unwrap().map(str::to_owned);
-        for shift in 0..4 {
-            let text = format!("{}{}", "x".repeat(shift), "é語🐈".repeat(CHECKED_AT_ONCE / 8));
-            assert_eq!(check(text.as_bytes()).as_deref(), Some(text.as_str()));
-            for at in [0, CHECKED_AT_ONCE - 1, CHECKED_AT_ONCE, text.len() - 1] {
-                let mut bytes = text.clone().into_bytes();
-                bytes[at] = 0xff;
-                assert_eq!(check(&bytes), None);
-            }
-            assert_eq!(check(&text.as_bytes()[..text.len() - 1]), None);
-        }
-        let stops = || Err(Error::internal("stop"));
-        assert!(utf8(&vec![b'x'; 2 * CHECKED_AT_ONCE], &stops).is_err());
-        assert_eq!(utf8(b"", &stops).unwrap(), Some(""));
-    }
-
-    /// Whatever the text is, a megabyte or so goes to the tokenizer at most.
-    #[test]
-    #[ignore = "timings"]
-    fn timings() {
-        let texts = [
-            ("blanks", " ".repeat(64 << 20)),
-            ("wide blanks", "\u{3000}".repeat(20 << 20)),
-            ("punctuation", "!?.,".repeat(16 << 20)),
-            ("marks", "\u{301}".repeat(16 << 20)),
-            ("marks in reverse", "a\u{301}\u{323}".repeat(8 << 20)),
-            ("controls", "\u{1}".repeat(64 << 20)),
-            ("a word", "x".repeat(64 << 20)),
-            ("words", "cat ".repeat(16 << 20)),
-            ("cats", "🐈".repeat(16 << 20)),
-            ("letters and marks", "a!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!".repeat(1 << 20)),
-            ("x blanks", format!("x{}", " ".repeat(200)).repeat(1 << 18)),
-            ("zwsp", "\u{200b}".repeat(16 << 20)),
-            ("specials", "<|endoftext|>".repeat(4 << 20)),
-            ("hangul", "각".repeat(16 << 20)),
-            ("jamo", "\u{1100}\u{1161}\u{11a8}".repeat(8 << 20)),
-        ];
-        for (name, tokenizer) in tokenizers() {
-            for (what, text) in &texts {
-                let (start, last, worst) = (
-                    std::time::Instant::now(),
-                    std::cell::Cell::new(std::time::Instant::now()),
-                    std::cell::Cell::new(0.0f64),
-                );
-                let check = || {
-                    worst.set(worst.get().max(last.get().elapsed().as_secs_f64()));
-                    last.set(std::time::Instant::now());
-                    Ok(())
-                };
-                let ids = tokenizer.gather(once(text.as_str()), None, &check).unwrap();
-                check().unwrap();
-                println!(
-                    "{name} {} {what}: {} ids, {:.0} ms, longest {:.1} ms",
-                    tokenizer.context_length,
-                    ids.len(),
-                    start.elapsed().as_secs_f64() * 1e3,
-                    worst.get() * 1e3
-                );
-            }
-        }
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use clip_core::import::{import, inspect};
+use clip_core::spec::TextCleaning;
 use clip_core::{Error, ErrorKind, ModelDir};
 use common::*;
 use safetensors::tensor::TensorView;
@@ -174,7 +175,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 6] = [
+const LAYOUTS: [Layout; 7] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -195,6 +196,13 @@ const LAYOUTS: [Layout; 6] = [
         ["visual.transformer.resblocks.1.attn.in_proj_weight", "text_projection", "visual.conv1.weight"],
         "open_clip_config.json",
         |c| c["model_cfg"]["vision_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+    (
+        "tiny-siglip-timm",
+        "open_clip_model.safetensors",
+        ["visual.trunk.attn_pool.kv.weight", "visual.trunk.blocks.1.attn.qkv.bias", "text.text_projection.bias"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["text_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
     ),
     (
         "tiny-openclip-roberta",
@@ -299,7 +307,7 @@ fn text_encoders_by_name() {
 
 #[test]
 fn what_open_clips_config_says_and_we_do_not_know() {
-    let cases: [(&str, Edit); 14] = [
+    let cases: [(&str, Edit); 16] = [
         ("fastvit_mci1", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_mci1".into()),
         ("ResNet", |c| c["vision_cfg"]["layers"] = serde_json::json!([3, 4, 6, 3])),
         ("CoCa", |c| c["multimodal_cfg"] = serde_json::json!({ "width": 8 })),
@@ -313,8 +321,14 @@ fn what_open_clips_config_says_and_we_do_not_know() {
         ("proj_bias = true", |c| c["text_cfg"]["proj_bias"] = true.into()),
         ("vision_cfg.novelty = 1", |c| c["vision_cfg"]["novelty"] = 1.into()),
         ("patch_size = [4,8]", |c| c["vision_cfg"]["patch_size"] = serde_json::json!([4, 8])),
+        ("clean = \"whitespace\"", |c| {
+            c["text_cfg"]["tokenizer_kwargs"] = serde_json::json!({ "clean": "whitespace" });
+        }),
         ("clean = \"canonicalize\"", |c| {
             c["text_cfg"]["tokenizer_kwargs"] = serde_json::json!({ "clean": "canonicalize" });
+        }),
+        ("strip_sep_token = true", |c| {
+            c["text_cfg"]["tokenizer_kwargs"] = serde_json::json!({ "strip_sep_token": true });
         }),
     ];
     for (names, edit) in cases {
@@ -328,6 +342,45 @@ fn what_open_clips_config_says_and_we_do_not_know() {
     let dir = copy("tiny-openclip-native");
     edit_json(dir.path(), "open_clip_config.json", |c| c["model_cfg"]["vision_cfg"]["head_width"] = 13.into());
     assert_refused(dir.path(), ErrorKind::InvalidModel, "heads");
+}
+
+#[test]
+fn what_open_clips_config_says_of_siglip_and_we_do_not_know() {
+    let cases: [(&str, ErrorKind, Edit); 10] = [
+        ("proj_type = \"none\"", ErrorKind::Unsupported, |c| c["text_cfg"]["proj_type"] = "none".into()),
+        ("vit_base_patch16_siglip_gap_224", ErrorKind::Unsupported, |c| {
+            c["vision_cfg"]["timm_model_name"] = "vit_base_patch16_siglip_gap_224".into();
+        }),
+        ("timm_pool = \"avg\"", ErrorKind::Unsupported, |c| c["vision_cfg"]["timm_pool"] = Value::Null),
+        ("timm_proj = \"mlp\"", ErrorKind::Unsupported, |c| c["vision_cfg"]["timm_proj"] = "mlp".into()),
+        ("image_size is 224", ErrorKind::InvalidModel, |c| c["vision_cfg"]["image_size"] = Value::Null),
+        ("no_causal_mask = false", ErrorKind::Unsupported, |c| c["text_cfg"]["no_causal_mask"] = Value::Null),
+        ("proj_bias = false", ErrorKind::Unsupported, |c| c["text_cfg"]["proj_bias"] = false.into()),
+        ("pool_type = \"argmax\"", ErrorKind::Unsupported, |c| c["text_cfg"]["pool_type"] = Value::Null),
+        ("clean = \"punctuation\"", ErrorKind::Unsupported, |c| {
+            c["text_cfg"]["tokenizer_kwargs"]["clean"] = "punctuation".into();
+        }),
+        ("texts have 32 dimensions", ErrorKind::InvalidModel, |c| c["embed_dim"] = 32.into()),
+    ];
+    for (names, kind, edit) in cases {
+        let dir = copy("tiny-siglip-timm");
+        edit_json(dir.path(), "open_clip_config.json", |c| edit(&mut c["model_cfg"]));
+        assert_refused(dir.path(), kind, names);
+    }
+    let dir = copy("tiny-siglip-timm");
+    fs::remove_file(dir.path().join("tokenizer_config.json")).unwrap();
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "fills texts up");
+}
+
+#[test]
+fn what_texts_go_through_in_open_clips_layout() {
+    let cleaning = |name: &str| inspect(&model_dir(name)).unwrap().spec.text.cleaning;
+    assert_eq!(cleaning("tiny-openclip-native"), TextCleaning::OpenClipLower);
+    assert_eq!(cleaning("tiny-siglip-timm"), TextCleaning::OpenClipCanonical);
+    assert_eq!(cleaning("tiny-clip"), TextCleaning::None);
+    let dir = copy("tiny-siglip-timm");
+    edit_json(dir.path(), "open_clip_config.json", |c| c["model_cfg"]["text_cfg"]["tokenizer_kwargs"] = Value::Null);
+    assert_eq!(inspect(dir.path()).unwrap().spec.text.cleaning, TextCleaning::OpenClipWhitespace);
 }
 
 #[test]

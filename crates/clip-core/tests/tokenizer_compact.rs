@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
+use clip_core::spec::TextCleaning;
 use clip_core::text::Tokenizer;
 use common::*;
 use serde_json::Value;
@@ -57,7 +58,7 @@ fn golden_and_random_texts() {
     for name in ["clip", "tiny", "pictograms"] {
         let (dir, golden, json) = (TempDir::new().unwrap(), golden_tokens(name), json(name));
         let whole = Tokenizer::from_bytes(&json, golden.max_length).unwrap();
-        let compact = Tokenizer::open_compact(&compact(&dir, &json), golden.max_length).unwrap();
+        let compact = Tokenizer::open_compact(&compact(&dir, &json), golden.max_length, TextCleaning::None).unwrap();
         for case in &golden.cases {
             assert_eq!(compact.encode(&case.text).unwrap(), case.ids, "{name}: {:?}", case.text);
         }
@@ -76,7 +77,7 @@ fn golden_and_random_texts() {
 fn one_endless_word() {
     let (dir, json) = (TempDir::new().unwrap(), json("clip"));
     let whole = Tokenizer::from_bytes(&json, CONTEXT).unwrap();
-    let compact = Tokenizer::open_compact(&compact(&dir, &json), CONTEXT).unwrap();
+    let compact = Tokenizer::open_compact(&compact(&dir, &json), CONTEXT, TextCleaning::None).unwrap();
     for text in ["a".repeat(100_000), "straße".repeat(20_000), "語".repeat(50_000)] {
         assert_eq!(compact.encode(&text).unwrap(), whole.encode(&text).unwrap());
     }
@@ -122,7 +123,8 @@ fn damage_never_crashes() {
         // a new file each time: an installed one is never written again
         let damaged = dir.path().join(format!("{i}"));
         fs::write(&damaged, &bytes).unwrap();
-        let outcome = Tokenizer::open_compact(&damaged, CONTEXT).and_then(|t| t.encode("a photo of a cat, isn't it?"));
+        let outcome = Tokenizer::open_compact(&damaged, CONTEXT, TextCleaning::None)
+            .and_then(|t| t.encode("a photo of a cat, isn't it?"));
         refused += usize::from(outcome.is_err());
         fs::remove_file(&damaged).unwrap();
     }

@@ -127,6 +127,9 @@ fn text_input(tokenizer: &[u8], text: &Value) -> Result<String> {
         None | Some("none") => String::new(),
         Some("lowercase") => "in lower case, ".into(),
         Some("canonical") => "in lower case without punctuation, ".into(),
+        Some("open_clip_whitespace") => "repaired (ftfy), ".into(),
+        Some("open_clip_lower") => "repaired (ftfy) and in lower case, ".into(),
+        Some("open_clip_canonical") => "repaired (ftfy), in lower case without punctuation, ".into(),
         Some(other) => format!("cleaned ({other}), "),
     };
     Ok(format!(

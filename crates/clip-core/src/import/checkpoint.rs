@@ -67,11 +67,11 @@ impl Checkpoint {
                 values.iter_mut().zip(&row).for_each(|(value, more)| *value += more);
             }
         }
-        let third = values.len() / 3;
         Ok(match (part, shape.as_slice()) {
-            (Part::Third(i), _) => {
-                values.truncate((i + 1) * third);
-                values.split_off(i * third)
+            (Part::Stacked { index, of }, _) => {
+                let each = values.len() / of;
+                values.truncate((index + 1) * each);
+                values.split_off(index * each)
             }
             (Part::Transposed, &[rows, columns]) => {
                 (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|at| values[at]).collect()

@@ -18,6 +18,7 @@ mod refused;
 mod resolve;
 mod siglip;
 mod source;
+mod timm;
 mod tokenizer;
 mod torch;
 mod vocabulary;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::bert;
 use super::origin::{Origin, Part};
 use crate::layout::{TEXT, VISION};
+use crate::spec::Architecture;
 
 /// Which library's names and forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Naming {
     OpenClip {
         /// Where its text tower is.
         text: OpenClipText,
+        /// The vision tower is timm's.
+        timm: bool,
     },
     /// An encoder of texts beside a model for its images.
     Beside {
@@ -42,10 +45,15 @@ pub enum OpenClipText {
 }
 
 impl Naming {
-    /// Names of open_clip's own towers, by whether the text tower's tensors have a prefix of their own.
-    pub fn open_clip(shapes: &BTreeMap<String, Vec<usize>>) -> Self {
+    /// Names of open_clip's towers, by whether the text tower's tensors have a prefix of their own. SigLIP's vision tower is
+    /// timm's.
+    pub fn open_clip(shapes: &BTreeMap<String, Vec<usize>>, architecture: Architecture) -> Self {
         let custom = shapes.contains_key("text.positional_embedding");
-        Self::OpenClip { text: if custom { OpenClipText::Custom } else { OpenClipText::Top } }
+        let timm = match architecture {
+            Architecture::Clip => false,
+            Architecture::Siglip => true,
+        };
+        Self::OpenClip { text: if custom { OpenClipText::Custom } else { OpenClipText::Top }, timm }
     }
 
     /// Is the tensor no part of the model? So are buffers of old checkpoints, which hold what the config says, or 0, 1, 2
@@ -56,7 +64,7 @@ impl Naming {
                 ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"].contains(&name)
                     || text.is_some_and(|names| names.ignores(name))
             }
-            Self::OpenClip { text } => {
+            Self::OpenClip { text, .. } => {
                 ["attn_mask", "context_length", "input_resolution", "vocab_size"].contains(&name)
                     || matches!(text, OpenClipText::Encoder(names) if names.ignores(name))
             }
@@ -78,10 +86,16 @@ impl Naming {
                     }
                 })
             }
-            Self::OpenClip { text: OpenClipText::Top } => open_clip(name, shape, ""),
-            Self::OpenClip { text: OpenClipText::Custom } => open_clip(name, shape, "text."),
-            Self::OpenClip { text: OpenClipText::Encoder(names) } => {
-                names.origin(name, &shape).unwrap_or_else(|| open_clip(name, shape, "text."))
+            Self::OpenClip { text, timm } => {
+                let of_vision = name.strip_prefix(VISION).and_then(|rest| rest.strip_prefix('.'));
+                match (of_vision.filter(|_| *timm), text) {
+                    (Some(rest), _) => timm_vision(rest, shape),
+                    (None, OpenClipText::Top) => open_clip(name, shape, ""),
+                    (None, OpenClipText::Custom) => open_clip(name, shape, "text."),
+                    (None, OpenClipText::Encoder(names)) => {
+                        names.origin(name, &shape).unwrap_or_else(|| open_clip(name, shape, "text."))
+                    }
+                }
             }
             Self::Beside { images, texts, .. } => {
                 texts.origin(name, &shape).unwrap_or_else(|| images.origin(name, shape))
@@ -91,28 +105,29 @@ impl Naming {
 }
 
 /// A tensor of torch's `MultiheadAttention`: one matrix for query, key and value.
-fn attention(prefix: &str, part: &str, mut shape: Vec<usize>) -> Origin {
-    let third = ["q_proj.", "k_proj.", "v_proj."].iter().position(|p| part.starts_with(p));
-    match (third, part.split_once('.')) {
-        (Some(i), Some((_, what))) => {
-            shape[0] *= 3;
-            Origin { tensor: format!("{prefix}.in_proj_{what}"), shape, part: Part::Third(i), added: None }
-        }
-        _ => Origin::whole(format!("{prefix}.{part}"), shape),
+fn attention(prefix: &str, part: &str, shape: Vec<usize>) -> Origin {
+    match stacked(part, &["q_proj.", "k_proj.", "v_proj."]) {
+        Some((what, part)) => part.origin(format!("{prefix}.in_proj_{what}"), shape),
+        None => Origin::whole(format!("{prefix}.{part}"), shape),
     }
+}
+
+/// Weight or bias of one of the projections in `names`, which lie in one matrix. `None` for other parts of an attention.
+fn stacked<'a>(part: &'a str, names: &[&str]) -> Option<(&'a str, Part)> {
+    let found = names.iter().enumerate().find_map(|(index, name)| Some((index, part.strip_prefix(name)?)));
+    found.map(|(index, what)| (what, Part::Stacked { index, of: names.len() }))
 }
 
 /// Where open_clip has the layout's tensor `name` (`model.py` and `transformer.py`). `text`: the prefix of its text
 /// tower.
-fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
+fn open_clip(name: &str, shape: Vec<usize>, text: &str) -> Origin {
     let projection = match name {
         "text_projection.weight" => Some(format!("{text}text_projection")),
         "visual_projection.weight" => Some("visual.proj".into()),
         _ => None,
     };
     if let Some(tensor) = projection {
-        shape.reverse();
-        return Origin { tensor, shape, part: Part::Transposed, added: None };
+        return Part::Transposed.origin(tensor, shape);
     }
     let (prefix, rest) = match (name.strip_prefix(TEXT), name.strip_prefix(VISION)) {
         (Some(rest), _) => (text, &rest[1..]),
@@ -129,12 +144,34 @@ fn open_clip(name: &str, mut shape: Vec<usize>, text: &str) -> Origin {
     Origin::whole(format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape)
 }
 
+/// Where timm's `VisionTransformer` with attention pooling has the vision tower's tensor `rest` (`vision_transformer.py`,
+/// `attention_pool.py`).
+fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
+    const TRUNK: &str = "visual.trunk";
+    if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
+        let fused = part.strip_prefix("self_attn.").and_then(|part| stacked(part, &["q_proj.", "k_proj.", "v_proj."]));
+        return match fused {
+            Some((what, part)) => part.origin(format!("{TRUNK}.blocks.{layer}.attn.qkv.{what}"), shape),
+            None => Origin::whole(format!("{TRUNK}.blocks.{layer}.{}", renamed(part, &TIMM_LAYER)), shape),
+        };
+    }
+    let fused = rest.strip_prefix("head.attention.").and_then(|part| stacked(part, &["k_proj.", "v_proj."]));
+    if let Some((what, part)) = fused {
+        return part.origin(format!("{TRUNK}.attn_pool.kv.{what}"), shape);
+    }
+    if rest == "embeddings.position_embedding.weight" {
+        // one for each image of a batch
+        shape.insert(0, 1);
+    }
+    Origin::whole(format!("{TRUNK}.{}", renamed(rest, &TIMM_OUTSIDE)), shape)
+}
+
 /// Parts of a layer: in the layout, and in open_clip.
 const LAYER: [(&str, &str); 4] =
     [("layer_norm1.", "ln_1."), ("layer_norm2.", "ln_2."), ("mlp.fc1.", "mlp.c_fc."), ("mlp.fc2.", "mlp.c_proj.")];
 
 /// Parts beside the layers: in the layout, and in open_clip.
-const OUTSIDE: [(&str, &str); 7] = [
+const OUTSIDE: [(&str, &str); 8] = [
     ("embeddings.token_embedding.weight", "token_embedding.weight"),
     ("embeddings.position_embedding.weight", "positional_embedding"),
     ("embeddings.class_embedding", "class_embedding"),
@@ -142,6 +179,24 @@ const OUTSIDE: [(&str, &str); 7] = [
     ("pre_layrnorm.", "ln_pre."),
     ("post_layernorm.", "ln_post."),
     ("final_layer_norm.", "ln_final."),
+    // SigLIP's projection, which has a bias
+    ("head.", "text_projection."),
+];
+
+/// Parts of a layer: in the layout, and in timm.
+const TIMM_LAYER: [(&str, &str); 3] =
+    [("layer_norm1.", "norm1."), ("layer_norm2.", "norm2."), ("self_attn.out_proj.", "attn.proj.")];
+
+/// Parts beside the layers: in the layout, and in timm.
+const TIMM_OUTSIDE: [(&str, &str); 8] = [
+    ("embeddings.patch_embedding.", "patch_embed.proj."),
+    ("embeddings.position_embedding.weight", "pos_embed"),
+    ("post_layernorm.", "norm."),
+    ("head.probe", "attn_pool.latent"),
+    ("head.attention.q_proj.", "attn_pool.q."),
+    ("head.attention.out_proj.", "attn_pool.proj."),
+    ("head.layernorm.", "attn_pool.norm."),
+    ("head.mlp.", "attn_pool.mlp."),
 ];
 
 /// The name with the first prefix of `table` that it has replaced.

@@ -1,6 +1,6 @@
 //! open_clip's own `open_clip_config.json` (open_clip, `model.py`: `CLIPVisionCfg`, `CLIPTextCfg`; `transform.py`:
 //! `PreprocessCfg`): one vision transformer of its own making, and beside it a causal text transformer or an encoder of
-//! transformers (`hf_model.py`).
+//! transformers (`hf_model.py`); or SigLIP's towers, of which the one for images is timm's.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::images::{CLIP_MEAN, CLIP_STD};
 use super::naming::{Naming, OpenClipText};
 use super::resolve::check;
-use super::{bert, refused};
+use super::{bert, refused, timm};
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
@@ -39,15 +39,16 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
         None => Scoring::Softmax,
     };
     model.finish(&[], &["custom_text", "init_logit_scale", "nonscalar_logit_scale"])?;
-    let vision = vision_spec(Section::new("vision_cfg", vision.as_ref())?, quick_gelu)?;
+    let (vision, architecture) = vision_spec(Section::new("vision_cfg", vision.as_ref())?, quick_gelu)?;
     let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
     let mut text = Section::new("text_cfg", text.as_ref())?;
     let (text, naming) = match text.take::<String>("hf_model_name")? {
-        Some(name) => bert_spec(text, &name, dimensions, shapes)?,
-        None => (text_spec(text, quick_gelu)?, Naming::open_clip(shapes)),
+        Some(name) if architecture == Architecture::Clip => bert_spec(text, &name, dimensions, shapes)?,
+        Some(name) => return Err(refused::text_tower(&name)),
+        None => (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, architecture)),
     };
     let spec = ModelSpec {
-        architecture: Architecture::Clip,
+        architecture,
         dimensions,
         calibration: Calibration::None,
         logit_scale: 0.0, // a tensor of the checkpoint, and so is the bias
@@ -60,10 +61,10 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
     Ok((spec, naming))
 }
 
-/// `vision_cfg`, of a vision transformer alone.
-fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
+/// `vision_cfg`, of a vision transformer alone, and the family that it is of.
+fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Architecture)> {
     if let Some(name) = cfg.take::<String>("timm_model_name")? {
-        return Err(refused::vision_tower(&name));
+        return Ok((siglip_vision(cfg, &name)?, Architecture::Siglip));
     }
     if cfg.map.get("layers").is_some_and(Value::is_array) {
         return Err(Error::unsupported("a ResNet as vision tower is not supported: expected a vision transformer"));
@@ -87,11 +88,35 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<VisionSpec> {
     let ignored =
         ["attn_pooler_heads", "attn_pooler_queries", "final_ln_after_pool", "patch_dropout", "pos_embed_type"];
     cfg.finish(&expected, &ignored)?;
+    Ok((spec, Architecture::Clip))
+}
+
+/// `vision_cfg` of a tower that timm calls `name`, which says how large it is.
+fn siglip_vision(mut cfg: Section, name: &str) -> Result<VisionSpec> {
+    let spec = timm::siglip(name)?;
+    let image_size = cfg.square("image_size", 224)?;
+    if image_size != spec.image_size {
+        return Err(invalid(format!("vision_cfg.image_size is {image_size}, \"{name}\" expects {}", spec.image_size)));
+    }
+    // open_clip's defaults are another pooling and a projection.
+    for (key, default, expected) in [("timm_pool", "avg", "map"), ("timm_proj", "linear", "none")] {
+        let value = cfg.take::<String>(key)?.unwrap_or_else(|| default.into());
+        if value != expected {
+            return Err(unsupported(&format!("vision_cfg.{key}"), &json!(value)));
+        }
+    }
+    // timm's name overrides these.
+    let ignored = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "patch_dropout"];
+    cfg.finish(&[], &ignored)?;
     Ok(spec)
 }
 
 /// `text_cfg`, of open_clip's own text transformer alone.
-fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
+fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> Result<TextSpec> {
+    let siglip = match architecture {
+        Architecture::Clip => false,
+        Architecture::Siglip => true,
+    };
     let width = cfg.take("width")?.unwrap_or(512);
     let heads = cfg.take("heads")?.unwrap_or(8);
     let eos = cfg.take("eos_id")?.unwrap_or(2);
@@ -99,30 +124,27 @@ fn text_spec(mut cfg: Section, quick_gelu: bool) -> Result<TextSpec> {
         tower: cfg.tower(width, heads, quick_gelu)?,
         vocab_size: cfg.take("vocab_size")?.unwrap_or(49408),
         context_length: cfg.take("context_length")?.unwrap_or(77),
-        pooling: match cfg.take::<String>("pool_type")?.as_deref() {
-            None | Some("argmax") => TextPooling::LargestId,
-            Some("eos") => TextPooling::FirstEos(eos),
-            Some(other) => return Err(unsupported("text_cfg.pool_type", &json!(other))),
+        pooling: match (cfg.take::<String>("pool_type")?.as_deref(), siglip) {
+            (None | Some("argmax"), false) => TextPooling::LargestId,
+            (Some("eos"), false) => TextPooling::FirstEos(eos),
+            // what texts are filled up with is the tokenizer's to say
+            (Some("last"), true) => TextPooling::Last { pad: u32::MAX },
+            (other, _) => return Err(unsupported("text_cfg.pool_type", &json!(other.unwrap_or("argmax")))),
         },
-        cleaning: TextCleaning::None,
+        cleaning: cleaning(&mut cfg)?,
         layers: TextLayers::Own,
     };
-    if let Some(mut kwargs) = cfg.take::<Map<String, Value>>("tokenizer_kwargs")? {
-        // tokenizer.json has rules for white space and case of its own
-        if kwargs.get("clean").is_some_and(|clean| clean == "whitespace" || clean == "lower") {
-            kwargs.remove("clean");
-        }
-        if let Some((key, value)) = kwargs.iter().next() {
-            return Err(unsupported(&format!("text_cfg.tokenizer_kwargs.{key}"), value));
+    if let Some(other) = cfg.take::<String>("proj_type")?.filter(|kind| kind != "linear") {
+        return Err(unsupported("text_cfg.proj_type", &json!(other)));
+    }
+    // All tokens of SigLIP's texts see each other, and its projection has a bias. open_clip's defaults are neither.
+    for key in ["no_causal_mask", "proj_bias"] {
+        let value = cfg.take::<bool>(key)?.unwrap_or(false);
+        if value != siglip {
+            return Err(unsupported(&format!("text_cfg.{key}"), &json!(value)));
         }
     }
-    let expected = [
-        ("embed_cls", json!(false)),
-        ("no_causal_mask", json!(false)),
-        ("proj_bias", json!(false)),
-        ("proj_type", json!("linear")),
-    ];
-    cfg.finish(&expected, &["final_ln_after_pool", "hf_tokenizer_name", "pad_id"])?;
+    cfg.finish(&[("embed_cls", json!(false))], &["final_ln_after_pool", "pad_id"])?;
     Ok(spec)
 }
 
@@ -157,16 +179,36 @@ fn bert_spec(mut cfg: Section, name: &str, dimensions: usize, shapes: &Shapes) -
         let most = names.longest();
         return Err(invalid(format!("text_cfg.context_length {context_length}: expected at most {most}")));
     }
+    if cfg.map.get("hf_tokenizer_name").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err(invalid("text_cfg has no hf_tokenizer_name, which goes with hf_model_name"));
+    }
+    let cleaning = cleaning(&mut cfg)?;
     cfg.finish(&[], &["vocab_size", "width", "heads", "layers"])?;
     let text = TextSpec {
         tower: sizes.roberta_tower(),
         vocab_size: sizes.vocab_size,
         context_length,
         pooling,
-        cleaning: TextCleaning::None,
+        cleaning,
         layers: TextLayers::Bert { head },
     };
-    Ok((text, Naming::OpenClip { text: OpenClipText::Encoder(names) }))
+    Ok((text, Naming::OpenClip { text: OpenClipText::Encoder(names), timm: false }))
+}
+
+/// What is done to texts first. open_clip's own tokenizer makes them lower case; transformers' may do so themselves.
+fn cleaning(cfg: &mut Section) -> Result<TextCleaning> {
+    let own = cfg.take::<String>("hf_tokenizer_name")?.is_none_or(|name| name.is_empty());
+    let mut kwargs = cfg.take::<Map<String, Value>>("tokenizer_kwargs")?.unwrap_or_default();
+    let clean = kwargs.remove("clean").unwrap_or_else(|| json!(if own { "lower" } else { "whitespace" }));
+    if let Some((key, value)) = kwargs.iter().next() {
+        return Err(unsupported(&format!("text_cfg.tokenizer_kwargs.{key}"), value));
+    }
+    match (clean.as_str(), own) {
+        (Some("lower"), true) => Ok(TextCleaning::OpenClipLower),
+        (Some("whitespace"), false) => Ok(TextCleaning::OpenClipWhitespace),
+        (Some("canonicalize"), false) => Ok(TextCleaning::OpenClipCanonical),
+        _ => Err(unsupported("text_cfg.tokenizer_kwargs.clean", &clean)),
+    }
 }
 
 /// `preprocess_cfg`, for a tower that sees squares of `image_size` pixels.

@@ -17,18 +17,30 @@ pub struct Origin {
 pub enum Part {
     /// All of it, as it lies there.
     Whole,
-    /// One of query, key and value, whose rows lie one below the other.
-    Third(usize),
+    /// One of several matrices of equal sizes, as query, key and value, whose rows lie one below the other.
+    Stacked { index: usize, of: usize },
     /// Columns are rows: open_clip multiplies from the other side.
     Transposed,
     /// So many rows, from one on.
     Rows { first: usize, count: usize },
 }
 
+impl Part {
+    /// The part of `tensor` that has `shape`.
+    pub fn origin(self, tensor: String, mut shape: Vec<usize>) -> Origin {
+        match self {
+            Self::Whole | Self::Rows { .. } => {}
+            Self::Stacked { of, .. } => shape[0] *= of,
+            Self::Transposed => shape.reverse(),
+        }
+        Origin { tensor, shape, part: self, added: None }
+    }
+}
+
 impl Origin {
     /// All of the tensor.
     pub fn whole(tensor: String, shape: Vec<usize>) -> Self {
-        Self { tensor, shape, part: Part::Whole, added: None }
+        Part::Whole.origin(tensor, shape)
     }
 
     /// Names and shapes of all tensors that it is made of.

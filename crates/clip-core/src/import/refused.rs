@@ -31,7 +31,6 @@ pub fn model_type(name: Option<&str>) -> Error {
 
 /// `timm_model_name` of an open_clip configuration.
 pub fn vision_tower(name: &str) -> Error {
-    const SIGLIP: &str = "SigLIP models are supported in the layout of transformers (config.json, model.safetensors).";
     let families = [
         ("fastvit_mci", "MobileCLIP"),
         ("vit_base_mci", "MobileCLIP"),
@@ -46,7 +45,7 @@ pub fn vision_tower(name: &str) -> Error {
         "vision tower \"{name}\" of timm{} is not supported",
         family.as_deref().unwrap_or_default()
     ));
-    error.with_hint(if family.is_some() { OTHERS } else { SIGLIP })
+    error.with_hint(OTHERS)
 }
 
 /// `hf_model_name` of an open_clip configuration.
@@ -77,9 +76,9 @@ mod tests {
             let message = format!("vision tower \"{tower}\" of timm ({family}) is not supported");
             assert_eq!(vision_tower(tower).message, message);
         }
-        let error = vision_tower("vit_base_patch16_siglip_224");
-        assert_eq!(error.message, "vision tower \"vit_base_patch16_siglip_224\" of timm is not supported");
-        assert!(error.hint.unwrap().contains("transformers"));
+        let error = vision_tower("vit_base_patch16_siglip_gap_224");
+        assert_eq!(error.message, "vision tower \"vit_base_patch16_siglip_gap_224\" of timm is not supported");
+        assert!(error.hint.unwrap().contains("pgclip known"));
         assert!(text_tower("facebook/nllb-200-distilled-600M").message.contains("(NLLB-CLIP)"));
         assert!(text_tower("bert-base-uncased").hint.unwrap().contains("pgclip known"));
     }

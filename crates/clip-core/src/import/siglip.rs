@@ -46,12 +46,13 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
     Ok(spec)
 }
 
-/// Sets `spec.cleaning` by `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+/// Sets `spec.cleaning` by `tokenizer.json` and, where there is one, `tokenizer_config.json`. What open_clip's configuration has
+/// said stays.
 ///
 /// `Unsupported` for another kind of tokenizer, and for texts that are not made lower case or are padded on the left.
 pub fn tokenizer(spec: &mut TextSpec, json: &Value, config: &Value) -> Result<()> {
     // SigLIP's SentencePiece model is a unigram model, SigLIP 2's (Gemma's) a byte pair encoding.
-    spec.cleaning = match json["model"]["type"].as_str() {
+    let cleaning = match json["model"]["type"].as_str() {
         Some("Unigram") => TextCleaning::Canonical,
         Some("BPE") => TextCleaning::Lowercase,
         other => {
@@ -61,7 +62,12 @@ pub fn tokenizer(spec: &mut TextSpec, json: &Value, config: &Value) -> Result<()
             )));
         }
     };
-    for (key, unknown) in [("do_lower_case", json!(false)), ("padding_side", json!("left"))] {
+    if !spec.cleaning.is_open_clip() {
+        spec.cleaning = cleaning;
+    }
+    // open_clip makes texts lower case itself.
+    let unknown = [("padding_side", json!("left")), ("do_lower_case", json!(false))];
+    for (key, unknown) in unknown.into_iter().take(if spec.cleaning.is_open_clip() { 1 } else { 2 }) {
         if config[key] == unknown {
             return Err(Error::unsupported(format!("tokenizer_config.json: {key} = {unknown} is not supported")));
         }

@@ -36,13 +36,13 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
         let missing = e.kind == ErrorKind::MissingFile;
         let hint = match (open_clip, family) {
             (_, None) => "tokenizer.json is read, else vocab.txt; transformers writes it with save_pretrained.",
-            (true, Some(_)) => {
+            (true, Some(Architecture::Clip)) => {
                 "Models with CLIP's vocabulary of 49,408 tokens share one tokenizer.json: take it from openai/clip-vit-base-patch32."
             }
             (false, Some(Architecture::Clip)) => {
                 "tokenizer.json is read, else vocab.json and merges.txt; transformers writes it with save_pretrained."
             }
-            (false, Some(Architecture::Siglip)) => {
+            (_, Some(Architecture::Siglip)) => {
                 "Only tokenizer.json is read, not spiece.model; transformers writes it with save_pretrained."
             }
         };

@@ -160,7 +160,12 @@ pub struct TokenCase {
 
 /// `name`: one of `clip`, `tiny`, `pictograms`, `siglip`, `siglip2`; their tokenizers lie in [`tokenizer_dir`].
 pub fn golden_tokens(name: &str) -> GoldenTokens {
-    read_json(&golden_dir().join("tokens").join(format!("{name}.json")))
+    read_tokens(&golden_dir().join("tokens").join(format!("{name}.json")))
+}
+
+/// A file that `make_tokens.py` wrote.
+pub fn read_tokens(path: &Path) -> GoldenTokens {
+    read_json(path)
 }
 
 pub fn tokenizer_dir(name: &str) -> PathBuf {

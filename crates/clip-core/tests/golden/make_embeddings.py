@@ -63,6 +63,7 @@ class Reference:
             import open_clip
             cfg = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]
             directory = directory.resolve()
+            import timm_towers  # noqa: F401, names towers
             with contextlib.chdir(directory):   # where an encoder of transformers has its configuration
                 model = open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
             self.image_size, text = cfg["vision_cfg"]["image_size"], cfg["text_cfg"]
@@ -72,6 +73,7 @@ class Reference:
                 self.vocab_size, self.pad, self.texts = model.text.config.vocab_size, 1, roberta_texts
             else:
                 self.vocab_size, self.pad = text["vocab_size"], 0
+                self.texts = siglip_texts if text.get("pool_type") == "last" else texts
         else:
             model = load(directory, **changes)
             text = model.config.text_config
@@ -81,10 +83,10 @@ class Reference:
                           ChineseCLIPModel: bert_texts}[type(model)]
             self.image = lambda p: model.get_image_features(p).pooler_output
             self.text = lambda ids: model.get_text_features(ids).pooler_output
-            if isinstance(model, SiglipModel):
-                config = json.loads((directory / "tokenizer_config.json").read_text())
-                tokens = json.loads((directory / "tokenizer.json").read_text())["added_tokens"]
-                self.pad = next(t["id"] for t in tokens if t["content"] == config["pad_token"])
+        if self.texts is siglip_texts:
+            config = json.loads((directory / "tokenizer_config.json").read_text())
+            tokens = json.loads((directory / "tokenizer.json").read_text())["added_tokens"]
+            self.pad = next(t["id"] for t in tokens if t["content"] == config["pad_token"])
         self.scalars = {name: getattr(model, name).detach().clone().reshape(())
                         for name in ("logit_scale", "logit_bias") if getattr(model, name, None) is not None}
 
@@ -227,7 +229,7 @@ def check(made):
     for i in others:
         assert torch.allclose(base["text_embeds"][one], base["text_embeds"][i], atol=1e-6)
     half = {n: worst_cosine(base, made[n][0]) for n in ("tiny-clip-bf16", "tiny-clip-f16")}
-    for name in ("tiny-siglip", "tiny-siglip2"):
+    for name in ("tiny-siglip", "tiny-siglip2", "tiny-siglip-timm", "tiny-siglip2-timm-bin"):
         # the vector of a padded text is another than that of the text alone
         tensors, cases = made[name]
         one, other = (cases.index(c) for c in ("ended", "ended, then more"))

@@ -3,6 +3,7 @@
 
     make_family_models.py                                  the tiny fixtures, into models/
     make_family_models.py --full NAME OUT_DIR [--layers N] a full-size one, into OUT_DIR/NAME, or its first N layers
+    make_family_models.py --shapes OUT_DIR                 every SigLIP of open_clip, with tensors that are holes in files
 
     tiny-siglip              transformers' SiglipModel with a SentencePiece tokenizer; another text than vision width
     tiny-siglip2             the same architecture with Gemma's kind of tokenizer, bilinear resize, and a patch that does
@@ -13,6 +14,8 @@
     tiny-openclip-roberta-cls the same, pooled at the first token, projection of one layer
     tiny-chinese-clip        transformers' ChineseCLIPModel: a BERT with its vocab.txt alone, squashed images
     tiny-metaclip2           transformers' MetaClip2Model: CLIP's towers, XLM-RoBERTa's kind of tokenizer
+    tiny-siglip-timm         SigLIP in open_clip's layout: timm's vision tower with the exact GELU, another text than vision width
+    tiny-siglip2-timm-bin    SigLIP 2 in it, in a torch.save file: the approximation of GELU in both towers
 """
 import argparse
 import contextlib
@@ -27,12 +30,13 @@ from transformers import ChineseCLIPConfig, ChineseCLIPModel, MetaClip2Config, M
 
 import roberta_tokenizer
 import siglip_tokenizers
+import timm_towers  # noqa: F401, names towers
 import tiny_tokenizer
 from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, write_json
 from versions import HERE, record
 
-NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
-         "tiny-openclip-roberta-cls", "tiny-metaclip2", "tiny-chinese-clip")
+NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
+         "tiny-siglip2-timm-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-metaclip2", "tiny-chinese-clip")
 
 
 def siglip(text, vision):
@@ -58,11 +62,11 @@ def randomised(model, seed, scale, bias=None):
         g = torch.Generator().manual_seed(seed + 7)
         for name, p in model.named_parameters():
             # not among the weights that make_tiny_models.py knows by name
-            if name.endswith(("in_proj_bias", "ln_pre.bias", "ln_final.bias", "ln_post.bias")):
+            if name.endswith(("in_proj_bias", "ln_pre.bias", "ln_final.bias", "ln_post.bias", "qkv.bias")):
                 p.copy_(0.1 * torch.randn(p.shape, generator=g))
             elif "ln_" in name and name.endswith("weight"):
                 p.copy_(1 + 0.2 * torch.randn(p.shape, generator=g))
-            elif name.endswith(("positional_embedding", "class_embedding", "probe")):
+            elif name.endswith(("positional_embedding", "class_embedding", "probe", "pos_embed", "latent")):
                 p.copy_(0.5 * torch.randn(p.shape, generator=g))
             elif name in ("text_projection", "text.text_projection", "visual.proj"):
                 p.copy_(torch.randn(p.shape, generator=g) / p.shape[0] ** 0.5)
@@ -107,14 +111,16 @@ def save_open_clip_roberta(d, text_cfg, seed, dim, config, vision):
     return model
 
 
-def open_clip_model(cfg, seed, scale, layers=None):
+def open_clip_model(cfg, seed, scale, layers=None, bias=None):
     cfg = json.loads(json.dumps(cfg))
+    if layers and "timm_model_name" in cfg["vision_cfg"]:
+        raise SystemExit("timm's towers have the layers that their names say")
     if layers:
         cfg["vision_cfg"]["layers"] = cfg["text_cfg"]["layers"] = layers
     custom = cfg.get("custom_text", False)
     args = {k: v for k, v in cfg.items() if k != "custom_text"}
     model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**args).eval()
-    return randomised(model, seed, scale), cfg
+    return randomised(model, seed, scale, bias), cfg
 
 
 def save_open_clip(model, cfg, preprocess, d, torch_file=False, half=False):
@@ -149,6 +155,31 @@ def wordpieces():
             "##ing", "a", "一", "张", "的", "照", "片"]
 
 
+def siglip_levels(size):
+    """preprocess_cfg, as SigLIP's repositories have it."""
+    return dict(size=[size, size], mode="RGB", mean=[0.5] * 3, std=[0.5] * 3, interpolation="bicubic", resize_mode="squash",
+                fill_color=0)
+
+
+def siglip_in_open_clip(tower, vocab, width, heads, **text):
+    """As open_clip's ViT-*-SigLIP* are configured."""
+    return dict(
+        embed_dim=24, init_logit_bias=-10, custom_text=True,
+        vision_cfg=dict(image_size=20, timm_model_name=tower, timm_model_pretrained=False, timm_pool="map", timm_proj="none"),
+        text_cfg=dict(
+            context_length=siglip_tokenizers.CONTEXT, vocab_size=vocab, hf_tokenizer_name="timm/ViT-B-16-SigLIP",
+            tokenizer_kwargs=dict(clean="canonicalize"), width=width, heads=heads, layers=2, mlp_ratio=3.7362,
+            no_causal_mask=True, proj_bias=True, pool_type="last", norm_kwargs=dict(eps=1e-6), **text))
+
+
+TINY_TIMM = {
+    "tiny-siglip-timm": (siglip_in_open_clip("vit_golden_patch6_siglip_20", siglip_tokenizers.UNIGRAM_VOCAB, 32, 4),
+                         siglip_tokenizers.write_siglip),
+    "tiny-siglip2-timm-bin": (siglip_in_open_clip("vit_golden_patch5_siglip_20", siglip_tokenizers.GEMMA_VOCAB, 16, 2,
+                                                  act_kwargs=dict(approximate="tanh")), siglip_tokenizers.write_siglip2),
+}
+
+
 def make_tiny(root):
     def directory(name):
         d = root / name
@@ -181,7 +212,8 @@ def make_tiny(root):
         d = directory(name)
         roberta_tokenizer.write(d, 24)
         config = roberta_config(128, 2 - i, 96, 34, roberta_tokenizer.size())
-        text = dict(hf_model_name="xlm-roberta-tiny", hf_model_pretrained=False, context_length=24)
+        text = dict(hf_model_name="xlm-roberta-tiny", hf_tokenizer_name="xlm-roberta-tiny", hf_model_pretrained=False,
+                    context_length=24)
         save_open_clip_roberta(d, text | kind, SEED + 6 + i, 24, config, vision)
 
     d = directory("tiny-metaclip2")
@@ -206,6 +238,11 @@ def make_tiny(root):
     write_json(d / "preprocessor_config.json", dict(
         crop_size=32, do_center_crop=False, do_normalize=True, do_resize=True, feature_extractor_type="ChineseCLIPFeatureExtractor",
         image_mean=MEAN, image_std=STD, resample=3, size=dict(height=32, width=32)))
+    for i, (name, (cfg, write_tokenizer)) in enumerate(TINY_TIMM.items()):
+        d = directory(name)
+        write_tokenizer(d)
+        model, cfg = open_clip_model(cfg, SEED + 6 + i, 4.7, bias=-12.9)
+        save_open_clip(model, cfg, siglip_levels(20), d, torch_file=name.endswith("-bin"))
     for name in NAMES:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
@@ -230,10 +267,36 @@ def make_full(name, out, layers):
         # any tokenizer within the vocabulary: texts are compared by their ids
         roberta_tokenizer.write(d, 77)
     else:
-        model, cfg = open_clip_model(open_clip.get_model_config(name), SEED, 4.6052, layers)
-        save_open_clip(model, cfg, CLIP_LEVELS, d)
-        shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
+        cfg = open_clip.get_model_config(name)
+        siglip = "SigLIP" in name
+        model, cfg = open_clip_model(cfg, SEED, 4.6052, layers, bias=-12.9 if siglip else None)
+        save_open_clip(model, cfg, siglip_levels(cfg["vision_cfg"]["image_size"]) if siglip else CLIP_LEVELS, d)
+        if siglip:
+            siglip_tokenizers.write_siglip(d)
+        else:
+            shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
+
+
+def make_shapes(out):
+    """Names and shapes of all tensors, for the importer to find its way: no file takes room."""
+    for name in sorted(n for n in open_clip.list_models() if "SigLIP" in n):
+        cfg = open_clip.get_model_config(name)
+        with torch.device("meta"):
+            model = open_clip.CustomTextCLIP(**{k: v for k, v in cfg.items() if k != "custom_text"})
+        header, end = {}, 0
+        for key, tensor in model.state_dict().items():
+            header[key] = dict(dtype="F16", shape=list(tensor.shape), data_offsets=[end, end + 2 * tensor.numel()])
+            end += 2 * tensor.numel()
+        d = out / name
+        d.mkdir(parents=True, exist_ok=True)
+        write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=siglip_levels(cfg["vision_cfg"]["image_size"])))
+        siglip_tokenizers.write_siglip(d)
+        with open(d / "open_clip_model.safetensors", "wb") as file:
+            text = json.dumps(header).encode()
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(8 + len(text) + end)
+        print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
 
 
 def main():
@@ -241,12 +304,15 @@ def main():
     args.add_argument("--full", nargs=2, metavar=("NAME", "OUT_DIR"),
                       help=f"one of {', '.join(FULL_SIGLIP)}, or open_clip's name of a model, as ViT-H-14")
     args.add_argument("--layers", type=int, help="only so many layers of it")
+    args.add_argument("--shapes", type=Path, metavar="OUT_DIR")
     args = args.parse_args()
     if args.full:
         make_full(args.full[0], Path(args.full[1]), args.layers)
+    elif args.shapes:
+        make_shapes(args.shapes)
     else:
         make_tiny(HERE / "models")
-        record("make_family_models.py", "open_clip_torch", "sentencepiece")
+        record("make_family_models.py", "open_clip_torch", "sentencepiece", "timm")
 
 
 if __name__ == "__main__":

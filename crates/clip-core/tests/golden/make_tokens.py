@@ -4,11 +4,15 @@
     make_tokens.py [--pictograms DIR]     CLIPTokenizer: tokens/clip.json, tokens/tiny.json and tokens/pictograms.json
     make_tokens.py --bert                 BertTokenizer: tokens/bert.json
     make_tokens.py --siglip               SiglipTokenizer and Siglip2Tokenizer: tokens/siglip.json, tokens/siglip2.json
+    make_tokens.py --open-clip            open_clip's tokenizers: tokens/open-clip.json, open-clip-siglip.json, open-clip-siglip2.json
+    make_tokens.py --sweep KIND N FILE    N texts of fix-text's generator, for the test `sweep` of open_clip_tokens.rs; KIND: siglip,
+                                          siglip2, open-clip, open-clip-siglip, open-clip-siglip2
 
 Truncation keeps the end token: at most `max_length` ids, the last one always EOS. Padding is left out.
 """
 import argparse
 import json
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -127,7 +131,10 @@ def write(name, tokenizer, max_length, texts=None, begins=True):
     for case in cases:
         assert not begins or case["ids"][0] == tokenizer.bos_token_id
         assert case["ids"][-1] == tokenizer.eos_token_id and 1 + begins <= len(case["ids"]) <= max_length
-    out = HERE / "tokens" / f"{name}.json"
+    write_cases(HERE / "tokens" / f"{name}.json", cases, max_length)
+
+
+def write_cases(out, cases, max_length):
     out.parent.mkdir(exist_ok=True)
     head = json.dumps(dict(versions=versions(), max_length=max_length))[:-1]
     # escaped, so that no editor or checkout normalises the texts away; a case a line, for diffs
@@ -137,20 +144,89 @@ def write(name, tokenizer, max_length, texts=None, begins=True):
     print(f"{out.name}: {len(cases)} texts, {full} of them as long as can be")
 
 
+class OpenClip:
+    """open_clip's own tokenizer, called as transformers' are. It fills texts up with zeros, which is a token, too."""
+
+    def __init__(self):
+        import open_clip
+        self.inner = open_clip.SimpleTokenizer()
+        self.bos_token_id, self.eos_token_id = self.inner.sot_token_id, self.inner.eot_token_id
+
+    def __call__(self, text, truncation, max_length):
+        ids = [self.bos_token_id, *self.inner.encode(text), self.eos_token_id]
+        return dict(input_ids=ids if len(ids) <= max_length else [*ids[:max_length - 1], self.eos_token_id])
+
+
+class OpenClipSiglip:
+    """What open_clip's HFTokenizer does around the tokenizer of a repository, of which transformers takes the fast form."""
+
+    def __init__(self, directory):
+        from open_clip.tokenizer import get_clean_fn
+        from transformers import PreTrainedTokenizerFast
+        self.clean = get_clean_fn("canonicalize")
+        self.inner = PreTrainedTokenizerFast(tokenizer_file=str(HERE / "models" / directory / "tokenizer.json"))
+        self.eos_token_id = 1
+
+    def __call__(self, text, **kwargs):
+        return self.inner(self.clean(text), **kwargs)
+
+
+def reference(kind):
+    """Tokenizer, context, and whether texts have a begin."""
+    import siglip_tokenizers
+    of = {"siglip": lambda: siglip_tokenizers.siglip(), "open-clip": OpenClip,
+          "siglip2": lambda: siglip_tokenizers.siglip2(HERE / "models/tiny-siglip2"),
+          "open-clip-siglip": lambda: OpenClipSiglip("tiny-siglip-timm"),
+          "open-clip-siglip2": lambda: OpenClipSiglip("tiny-siglip2-timm-bin")}
+    begins = kind == "open-clip"
+    return of[kind](), 77 if begins else siglip_tokenizers.CONTEXT, begins
+
+
+def generated(count):
+    """Texts of the crate fix-text's generator."""
+    sys.path.insert(0, str(ROOT / "crates/fix-text/tests/golden"))
+    import make_golden
+    return list(dict.fromkeys(make_golden.texts(count)))
+
+
+def spells_special(text):
+    """open_clip's tokens that begin and end a text are spelt otherwise than those of tokenizer.json."""
+    return any(token in text.lower() for token in ("<|startoftext|>", "<|endoftext|>", "<start_of_text>", "<end_of_text>"))
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--pictograms", type=Path, default=ROOT / "models/pictograms", metavar="DIR",
                       help="the bundled model's directory (default: models/pictograms)")
     args.add_argument("--siglip", action="store_true")
     args.add_argument("--bert", action="store_true")
+    args.add_argument("--open-clip", action="store_true")
+    args.add_argument("--sweep", nargs=3, metavar=("KIND", "N", "FILE"))
     args = args.parse_args()
     texts = [t for group in TEXTS.values() for t in group]
     assert len(set(texts)) == len(texts), [t for t in texts if texts.count(t) > 1]
+    if args.sweep:
+        kind, count, out = args.sweep
+        tokenizer, context, _ = reference(kind)
+        cases = [dict(text=text, ids=tokenizer(text, truncation=True, max_length=context)["input_ids"])
+                 for text in generated(int(count)) if not spells_special(text)]
+        write_cases(Path(out), cases, context)
+        return
     if args.bert:
         tokenizer = BertTokenizer.from_pretrained(HERE / "models/tiny-chinese-clip")
         tokenizer.bos_token, tokenizer.eos_token = "[CLS]", "[SEP]"    # what `write` looks at
         write("bert", tokenizer, 32, [*texts, "一张猫的照片", "CAFÉ Ångström", "[MASK] and [PAD]", "a\u0000b\ufffdc", "x" * 120])
         record("make_tokens.py --bert")
+        return
+    if args.open_clip:
+        # Python's lower case and NFC are of another version of Unicode than Rust's
+        young = TEXTS["young letters"]
+        chosen = [t for t in texts + SIGLIP_TEXTS if t not in young and not spells_special(t) and len(t) < 10000]
+        chosen += generated(250)
+        for kind in ("open-clip", "open-clip-siglip", "open-clip-siglip2"):
+            tokenizer, context, begins = reference(kind)
+            write(kind, tokenizer, context, chosen, begins)
+        record("make_tokens.py --open-clip", "open_clip_torch", "ftfy")
         return
     if args.siglip:
         import siglip_tokenizers
