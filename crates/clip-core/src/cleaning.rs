@@ -117,8 +117,35 @@ impl OpenClip {
             out.push_str(word);
             self.began = true;
         }
-        Ok(out)
+        Ok(if self.cleaning == TextCleaning::OpenClipLower { special_tokens(&out) } else { out })
     }
+}
+
+/// The tokens that begin and end a text, in a `tokenizer.json` of CLIP's vocabulary and in open_clip's own tokenizer.
+const SPECIAL: [(&str, &str); 2] = [("<|startoftext|>", "<start_of_text>"), ("<|endoftext|>", "<end_of_text>")];
+
+/// A text that spells special tokens as open_clip does, spelt as `tokenizer.json` does, and the other way round: in either, the other
+/// spelling is plain text.
+fn special_tokens(text: &str) -> String {
+    let mut out = text.to_owned();
+    for (ours, _) in SPECIAL {
+        // Between punctuation and letters words end anyway.
+        let inner = ours.trim_matches(['<', '|', '>']);
+        out = out.replace(ours, &format!("<| {inner} |>"));
+    }
+    let (mut joined, mut rest) = (String::with_capacity(out.len()), out.as_str());
+    let first =
+        |text: &str| SPECIAL.iter().filter_map(|(ours, theirs)| Some((text.find(theirs)?, *ours, *theirs))).min();
+    while let Some((at, ours, theirs)) = first(rest) {
+        joined.push_str(&rest[..at]);
+        rest = &rest[at + theirs.len()..];
+        // Behind punctuation the first character belongs to that.
+        let before = joined.chars().next_back().is_none_or(|c| c.is_alphanumeric() || c == ' ');
+        let begins = before || SPECIAL.iter().any(|(ours, _)| joined.ends_with(ours));
+        joined.push_str(if begins { ours } else { theirs });
+    }
+    joined.push_str(rest);
+    joined
 }
 
 /// What Python's `str.split` splits at.
@@ -217,6 +244,11 @@ mod tests {
             assert_eq!(open_clip(OpenClipCanonical, &[text]), canonical);
         }
         assert_eq!(open_clip(OpenClipLower, &[" A b", " &lt;", " ", "\n<c &lt;", " &gt;\n"]), "a b < <c < >");
+        assert_eq!(open_clip(OpenClipLower, &["<|endoftext|>!"]), "<| endoftext |>!");
+        assert_eq!(open_clip(OpenClipLower, &["a <END_of_text>", "<end_of_text>"]), "a <|endoftext|> <|endoftext|>");
+        assert_eq!(open_clip(OpenClipLower, &["<end_of_text><start_of_text>"]), "<|endoftext|><|startoftext|>");
+        assert_eq!(open_clip(OpenClipLower, &["!<end_of_text>"]), "!<end_of_text>");
+        assert_eq!(open_clip(OpenClipCanonical, &["<|endoftext|>"]), "endoftext");
         assert!(OpenClip::new(Lowercase).is_none() && OpenClip::new(Canonical).is_none());
     }
 

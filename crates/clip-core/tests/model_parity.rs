@@ -85,6 +85,29 @@ fn every_golden_model_gives_the_references_vectors() {
     }
 }
 
+/// The approximation of GELU and the exact one are that close, and the bound tells them apart.
+#[test]
+fn the_bound_sees_which_gelu_it_is() {
+    let (_dir, models) = temporary();
+    let source = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(model_dir("tiny-siglip2-timm-bin")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, source.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let config = source.path().join("open_clip_config.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    json["model_cfg"]["text_cfg"]["act_kwargs"] = serde_json::Value::Null;
+    std::fs::write(&config, json.to_string()).unwrap();
+    let model = Model::new(install(source.path(), "exact", &models), Some(Precision::F32)).unwrap();
+    let golden = golden_model("tiny-siglip2-timm-bin");
+    let ids: Vec<Vec<u32>> = golden.texts.iter().map(|case| case.ids.clone()).collect();
+    let ours = with_context(1, |ctx| model.embed_tokens(&ids, ctx).unwrap());
+    for (case, ours) in golden.texts.iter().zip(ours) {
+        let distance = max_abs(&ours, &case.embedding);
+        assert!(distance > 2.0 * MAX_ABS && distance < 0.01, "{}: {distance:e}", case.name);
+    }
+}
+
 #[test]
 fn a_batch_gives_the_same_as_its_items_and_threads_do_not_matter() {
     let (_dir, models) = temporary();

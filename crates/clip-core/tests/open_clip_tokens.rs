@@ -70,7 +70,7 @@ fn long_texts_are_cleaned_piece_by_piece() {
         let blanks = |text: &str| text.replace('|', &" \t\r\n".repeat(50_000));
         assert_eq!(encode(&blanks("|it\u{2019}s|A CAT|")), cat, "{directory}");
         assert_eq!(encode(&blanks("<|&lt;")), encode("< &lt;"), "{directory}: a line is HTML, and those after it");
-        assert_eq!(encode(&format!("caf\u{c3}\u{a9} &{}amp;", "amp;".repeat(3000))), encode("café &"), "{directory}");
+        assert_eq!(encode(&format!("caf\u{c3}\u{a9} &{}amp;", "amp;".repeat(60))), encode("café &"), "{directory}");
         // what a text is shortened to gives the same tokens
         let text = blanks("It\u{2019}s|caf\u{c3}\u{a9}|&hellip;|<b>|&lt;|a cat");
         let relevant = tokenizer.relevant([&text[..300], &text[300..]].into_iter(), &ctx).unwrap();

@@ -189,9 +189,11 @@ def generated(count):
     return list(dict.fromkeys(make_golden.texts(count)))
 
 
-def spells_special(text):
-    """open_clip's tokens that begin and end a text are spelt otherwise than those of tokenizer.json."""
-    return any(token in text.lower() for token in ("<|startoftext|>", "<|endoftext|>", "<start_of_text>", "<end_of_text>"))
+# open_clip's tokens that begin and end a text are spelt otherwise than those of tokenizer.json
+OPEN_CLIP_TEXTS = [
+    "<end_of_text>", "<start_of_text>", "a <end_of_text> b", "a<END_of_text>b", "<start_of_text>a photo<end_of_text>", "!<end_of_text>",
+    "<end_of_text><end_of_text>", "<end_of_text><start_of_text>!", "<<end_of_text>>", "<|end_of_text|>", "1<end_of_text>'s", "<end_of_text",
+]
 
 
 def main():
@@ -209,7 +211,7 @@ def main():
         kind, count, out = args.sweep
         tokenizer, context, _ = reference(kind)
         cases = [dict(text=text, ids=tokenizer(text, truncation=True, max_length=context)["input_ids"])
-                 for text in generated(int(count)) if not spells_special(text)]
+                 for text in generated(int(count))]
         write_cases(Path(out), cases, context)
         return
     if args.bert:
@@ -221,8 +223,8 @@ def main():
     if args.open_clip:
         # Python's lower case and NFC are of another version of Unicode than Rust's
         young = TEXTS["young letters"]
-        chosen = [t for t in texts + SIGLIP_TEXTS if t not in young and not spells_special(t) and len(t) < 10000]
-        chosen += generated(250)
+        chosen = [t for t in texts + SIGLIP_TEXTS if t not in young and len(t) < 10000]
+        chosen += OPEN_CLIP_TEXTS + generated(250)
         for kind in ("open-clip", "open-clip-siglip", "open-clip-siglip2"):
             tokenizer, context, begins = reference(kind)
             write(kind, tokenizer, context, chosen, begins)
