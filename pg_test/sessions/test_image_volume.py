@@ -31,8 +31,8 @@ def volume(extensions):
     subprocess.run([os.path.join(ROOT, "scripts", "volume.sh"), ours], check=True)
     pgvector(theirs)
     os.chmod(extensions, 0o755)
-    # and nothing of the server's own place
-    settings(extension_control_path=f"{theirs}/share:{ours}/share", dynamic_library_path=f"{theirs}/lib:{ours}/lib", shared_preload_libraries="pg_clip")
+    # before the server's own places, which have plpgsql
+    settings(extension_control_path=f"{theirs}/share:{ours}/share", dynamic_library_path=f"{theirs}/lib:{ours}/lib:$libdir", shared_preload_libraries="pg_clip")
     restart_server()
     settings(clip__model_dir=f"{ours}/share/pg_clip/models")
     restart_server()
