@@ -46,7 +46,8 @@ impl Machine {
         };
         let usable = || models.iter().copied().filter(|known| !known.noncommercial && self.fits(known));
         let soon = usable().filter(|known| self.milliseconds(known) <= PATIENCE);
-        soon.max_by(better).or_else(|| usable().min_by(faster))
+        // of equal ones the first of the list
+        soon.rev().max_by(better).or_else(|| usable().min_by(faster))
     }
 
     /// The recommendation in words.
