@@ -15,7 +15,7 @@ FORMATS ?= avif heic jxl more-formats
 FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 
 .NOTPARALLEL:
-.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo examples model bench fuzz lint deb test-deb test-container rpm volume dist sbom audit docs release-check clean
+.PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo examples model bench fuzz lint deb deb-arm64 test-deb test-container rpm volume dist sbom audit docs release-check clean
 
 all: check-tools ## Build the extension and the command line
 	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
@@ -73,6 +73,9 @@ fuzz: ## Run each fuzz target SECONDS (60) with a nightly compiler; TARGETS: onl
 
 deb: all ## Debian packages of extension, command line and model, in target/deb
 	@PG_CONFIG="$(PG_CONFIG)" scripts/deb.sh
+
+deb-arm64: ## Debian packages for arm64, cross-compiled, tested under qemu alone (as root)
+	@scripts/test-arm64.sh --packages
 
 test-deb: ## A life of the packages in a clean Debian 13: install, first answer, upgrade, purge (as root)
 	@scripts/test-deb.sh

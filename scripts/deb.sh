@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages of a finished `make`: postgresql-NN-pg-clip, pgclip and pg-clip-model-pictograms, in target/deb.
+#
+# For another ARCHITECTURE than the machine's, EMULATOR runs its programs, and CROSS is what the names of its tools begin with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PG_CONFIG=${PG_CONFIG:-pg_config}
@@ -7,7 +9,12 @@ target=${CARGO_TARGET_DIR:-target}
 out=$target/deb
 major=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
 version=$(scripts/version.sh)-1
-architecture=$(dpkg --print-architecture)
+architecture=${ARCHITECTURE:-$(dpkg --print-architecture)}
+read -ra pgclip <<<"${EMULATOR:-}"
+pgclip+=("$(realpath "$target")/release/pgclip")
+strip=${CROSS:-}strip
+untested=""
+if [ -n "${EMULATOR:-}" ]; then untested=" This build for $architecture was tested in an emulator, and not on hardware."; fi
 # The project has no address for mail: who publishes packages gives his.
 maintainer="${DEBFULLNAME:-the pg_clip developers} <${DEBEMAIL:-pg-clip@localhost}>"
 # where every server's directory of models leads, and where `pgclip pull` puts them: no part of a package may write below /usr
@@ -52,6 +59,11 @@ copyright() {
 
 # what a program or library needs, by its symbols
 needs() {
+	if [ -n "${EMULATOR:-}" ]; then
+		# dpkg-shlibdeps knows the libraries of this architecture alone
+		printf 'libc6 (>= %s), libgcc-s1\n' "$("${CROSS:-}objdump" -T "$@" | sed -nE 's/.*GLIBC_(2[0-9.]+).*/\1/p' | sort -V | tail -n 1)"
+		return
+	fi
 	mkdir -p "$work/shlibs/debian"
 	printf 'Source: pg-clip\n\nPackage: pg-clip\nArchitecture: any\n' >"$work/shlibs/debian/control"
 	(cd "$work/shlibs" && dpkg-shlibdeps -O --ignore-missing-info "${@/#/-e}" 2>/dev/null) | sed -nE 's/^shlibs:Depends=//p'
@@ -66,24 +78,24 @@ mkdir -p "$root/$lib" "$root/$share/pg_clip" "$root/$models"
 cp -a "$work/stage$("$PG_CONFIG" --pkglibdir)/." "$root/$lib/"
 cp -a "$work/stage$("$PG_CONFIG" --sharedir)/." "$root/$share/"
 chmod 644 "$root/$lib/pg_clip.so"
-for file in "$root/$lib"/*; do strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file"; done
+for file in "$root/$lib"/*; do "$strip" --strip-unneeded --remove-section=.comment --remove-section=.note "$file"; done
 ln -s "/$models" "$root/$share/pg_clip/models"
 build "$package" "$architecture" "postgresql-$major, $(needs "$root/$lib"/*)" "postgresql-$major-pgvector, pg-clip-model-pictograms, pgclip" database \
 	"CLIP embeddings of text and images in PostgreSQL" \
-	"Puts a CLIP-family model inside PostgreSQL: text and image bytes become pgvector vectors of one shared space, embedded on insert, searched with one ORDER BY. It needs pgvector 0.8 or later."
+	"Puts a CLIP-family model inside PostgreSQL: text and image bytes become pgvector vectors of one shared space, embedded on insert, searched with one ORDER BY. It needs pgvector 0.8 or later.$untested"
 
 root=$work/pgclip
 mkdir -p "$root/usr/bin" "$root/$models"
 install -m 755 "$target/release/pgclip" "$root/usr/bin/"
-strip --remove-section=.comment --remove-section=.note "$root/usr/bin/pgclip"
-"$root/usr/bin/pgclip" manual "$root/usr"
+"$strip" --remove-section=.comment --remove-section=.note "$root/usr/bin/pgclip"
+"${pgclip[@]}" manual "$root/usr"
 gzip -9n "$root"/usr/share/man/man1/*.1
 build pgclip "$architecture" "$(needs "$root/usr/bin/pgclip")" "" database "install and try CLIP models for pg_clip" \
-	"The command line of pg_clip, an extension of PostgreSQL. It downloads, imports, inspects, verifies, calibrates and evaluates models. Nothing of it needs a running server."
+	"The command line of pg_clip, an extension of PostgreSQL. It downloads, imports, inspects, verifies, calibrates and evaluates models. Nothing of it needs a running server.$untested"
 
 root=$work/pg-clip-model-pictograms
 mkdir -p "$root/$models"
-"$target/release/pgclip" import models/pictograms --model-dir "$root/$models" >/dev/null
+"${pgclip[@]}" import models/pictograms --model-dir "$root/$models" >/dev/null
 mkdir -p "$root/usr/share/doc/pg-clip-model-pictograms"
 install -m 644 models/pictograms/README.md "$root/usr/share/doc/pg-clip-model-pictograms/"
 build pg-clip-model-pictograms all "postgresql-common" "" database "small CLIP model for pg_clip, of pictograms and drawings" \
