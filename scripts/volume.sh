@@ -18,5 +18,5 @@ install -m 644 "$library" "$out/lib/"
 strip --strip-unneeded "$out/lib/pg_clip.so"
 install -m 644 "$share"/pg_clip.control "$share"/pg_clip--*.sql "$out/share/extension/"
 "$target/release/pgclip" import models/pictograms --model-dir "$out/share/pg_clip/models" >/dev/null
-install -m 644 LICENSE models/pictograms/ATTRIBUTION.md "$out/share/pg_clip/"
+install -m 644 LICENSE crates/fix-text/NOTICE models/pictograms/ATTRIBUTION.md "$out/share/pg_clip/"
 find "$out" -type d -exec chmod 755 {} +
