@@ -44,9 +44,9 @@ pub fn card(source: &Path, images: Option<&Path>) -> Result<()> {
     for (what, value) in unknown(&spec) {
         line(&what, &words(value));
     }
-    files(source, if images.is_some() { plan::encoder_files } else { plan::files as Plan })?;
+    files(source, plan::of(images.is_some()))?;
     if let Some(images) = images {
-        files(images, plan::files)?;
+        files(images, plan::of(false))?;
     }
     line("would write", &disk(&found)?);
     Ok(())

@@ -33,44 +33,38 @@ fn chinese_clip(config: &Config, preprocessor: &Preprocessor) -> Result<(ModelSp
         "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
         "num_attention_heads": 12, "max_position_embeddings": 512, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
     });
-    let (text, vision) = (config.text_or(bert).map_err(invalid)?, config.vision().map_err(invalid)?);
+    let text = config.text_or(bert).map_err(invalid)?;
     let names = bert::Names {
         family: bert::Family::Bert { types: text.type_vocab_size },
         prefix: "text_model.",
         positions: text.max_position_embeddings,
-        head: &[("text_projection.weight", "text_projection.weight")],
+        head: &[],
     };
     let layers = TextLayers::Bert { head: TextHead::Projection };
-    let spec = ModelSpec {
-        architecture: Architecture::Clip,
-        dimensions: config.projection_dim,
-        calibration: Calibration::None,
-        logit_scale: 0.0, // a tensor of the checkpoint, filled in by the caller
-        scoring: Scoring::Softmax,
-        text: TextSpec { layers, ..text_spec(&text, TextPooling::First)? },
-        vision: vision_spec(&vision)?,
-        image: image(preprocessor, vision.image_size, Architecture::Clip)?,
-    };
-    check(&spec)?;
-    Ok((spec, Naming::HuggingFace { text: Some(names) }))
+    let text = TextSpec { layers, ..text_spec(&text, TextPooling::First)? };
+    Ok((with_text(config, preprocessor, text)?, Naming::HuggingFace { text: Some(names) }))
 }
 
 /// `CLIPConfig` of `configuration_clip.py`. `end_of_any_id`: an end token of 2 means what it says.
 fn clip(config: &Config, preprocessor: &Preprocessor, end_of_any_id: bool) -> Result<ModelSpec> {
-    let (text, vision) = (config.text().map_err(invalid)?, config.vision().map_err(invalid)?);
+    let text = config.text().map_err(invalid)?;
     let eos: u32 = serde_json::from_value(text.eos_token_id.clone()).map_err(invalid)?;
+    // OpenAI's published configs say 2, which is not the end token of their vocabulary; the reference then
+    // takes the largest id, which is.
+    let pooling = if eos == 2 && !end_of_any_id { TextPooling::LargestId } else { TextPooling::FirstEos(eos) };
+    with_text(config, preprocessor, text_spec(&text, pooling)?)
+}
+
+/// A model with CLIP's image tower, and a text tower beside it.
+fn with_text(config: &Config, preprocessor: &Preprocessor, text: TextSpec) -> Result<ModelSpec> {
+    let vision = config.vision().map_err(invalid)?;
     let spec = ModelSpec {
         architecture: Architecture::Clip,
         dimensions: config.projection_dim,
         calibration: Calibration::None,
         logit_scale: 0.0, // a tensor of the checkpoint, filled in by the caller
         scoring: Scoring::Softmax,
-        // OpenAI's published configs say 2, which is not the end token of their vocabulary; the reference then
-        // takes the largest id, which is.
-        text: text_spec(
-            &text,
-            if eos == 2 && !end_of_any_id { TextPooling::LargestId } else { TextPooling::FirstEos(eos) },
-        )?,
+        text,
         vision: vision_spec(&vision)?,
         image: image(preprocessor, vision.image_size, Architecture::Clip)?,
     };

@@ -62,12 +62,13 @@ pub fn tokenizer(spec: &mut TextSpec, json: &Value, config: &Value) -> Result<()
             )));
         }
     };
+    let mut unknown = vec![("padding_side", json!("left"))];
     if !spec.cleaning.is_open_clip() {
         spec.cleaning = cleaning;
+        // open_clip makes texts lower case itself.
+        unknown.push(("do_lower_case", json!(false)));
     }
-    // open_clip makes texts lower case itself.
-    let unknown = [("padding_side", json!("left")), ("do_lower_case", json!(false))];
-    for (key, unknown) in unknown.into_iter().take(if spec.cleaning.is_open_clip() { 1 } else { 2 }) {
+    for (key, unknown) in unknown {
         if config[key] == unknown {
             return Err(Error::unsupported(format!("tokenizer_config.json: {key} = {unknown} is not supported")));
         }

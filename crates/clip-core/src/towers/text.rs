@@ -1,4 +1,5 @@
-//! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`; `modeling_siglip.py`, `SiglipTextModel`; `modeling_bert.py`, `BertModel`).
+//! The text tower (transformers, `modeling_clip.py`, `CLIPTextTransformer`; `modeling_siglip.py`, `SiglipTextModel`;
+//! `modeling_bert.py`, `BertModel`).
 
 use candle_core::{Device, Tensor};
 use scopeguard::defer;
@@ -23,14 +24,10 @@ pub struct TextTower {
     encoder: Encoder,
     /// After the last layer, where norms come before.
     last_norm: Option<LayerNorm>,
-    head: Head,
+    head: Linear,
+    /// After the head, where that is two layers.
+    second: Option<Linear>,
     pooling: TextPooling,
-}
-
-/// From the pooled row to the vector.
-enum Head {
-    One(Linear),
-    Two(Linear, Linear),
 }
 
 impl TextTower {
@@ -43,12 +40,12 @@ impl TextTower {
             Norms::After => (Some(norm("embeddings.layer_norm")?), None),
         };
         let matrix = |name: &str| Linear::load_without_bias(weights, name);
-        let head = match parts.head {
-            TextHead::Projection => Head::One(matrix("text_projection.weight")?),
-            TextHead::Biased => Head::One(Linear::load(weights, &format!("{TEXT}.head"))?),
-            TextHead::Mlp { .. } => Head::Two(
+        let (head, second) = match parts.head {
+            TextHead::Projection => (matrix("text_projection.weight")?, None),
+            TextHead::Biased => (Linear::load(weights, &format!("{TEXT}.head"))?, None),
+            TextHead::Mlp { .. } => (
                 matrix(&format!("{TEXT}.head.fc1.weight"))?.with_activation(Activation::Gelu),
-                matrix(&format!("{TEXT}.head.fc2.weight"))?,
+                Some(matrix(&format!("{TEXT}.head.fc2.weight"))?),
             ),
         };
         Ok(Self {
@@ -58,6 +55,7 @@ impl TextTower {
             encoder: Encoder::load(weights, TEXT, tower, parts.causal, parts.norms)?,
             last_norm,
             head,
+            second,
             pooling: spec.text.pooling,
         })
     }
@@ -121,12 +119,13 @@ impl TextTower {
                 self.encoder.forward(x, &Sequences { lengths, pooled }, ctx)?
             }
         };
-        let compute = ctx.compute;
-        match (&self.last_norm, &self.head) {
-            (Some(norm), Head::One(head)) => head.forward_normed(norm, &pooled, compute),
-            (None, Head::One(head)) => head.forward(&pooled, compute),
-            (Some(norm), Head::Two(up, down)) => down.forward(&up.forward_normed(norm, &pooled, compute)?, compute),
-            (None, Head::Two(up, down)) => down.forward(&up.forward(&pooled, compute)?, compute),
+        let x = match &self.last_norm {
+            Some(norm) => self.head.forward_normed(norm, &pooled, ctx.compute)?,
+            None => self.head.forward(&pooled, ctx.compute)?,
+        };
+        match &self.second {
+            Some(second) => second.forward(&x, ctx.compute),
+            None => Ok(x),
         }
     }
 }

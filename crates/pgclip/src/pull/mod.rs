@@ -62,7 +62,7 @@ pub fn pull(options: &Options, models: &ModelDir) -> Result<()> {
     };
     let images = source.images(options)?;
     announce(&dir(&source)?)?;
-    let plan: Plan = if images.is_some() { plan::encoder_files } else { plan::files };
+    let plan = plan::of(images.is_some());
     let (cache, _) = download(&source, options, dir(&source)?, true, plan)?;
     let images = match images {
         Some(images) => Some(download(&images, options, dir(&images)?, true, plan::files)?.0),
@@ -86,7 +86,7 @@ pub fn download_only(options: &Options, dir: &Path) -> Result<()> {
     let source = Source::of(options)?;
     let images = source.images(options)?;
     announce(dir)?;
-    let plan: Plan = if images.is_some() { plan::encoder_files } else { plan::files };
+    let plan = plan::of(images.is_some());
     let (cache, commit) = download(&source, options, dir.to_owned(), false, plan)?;
     cache.close(true);
     println!("downloaded {} at {commit} into {}", source.repository.id, dir.display());

@@ -15,6 +15,11 @@ const EXTRAS: [&str; 2] = [CARD, "tokenizer_config.json"];
 /// Which files of a repository are downloaded, given its name and what is there.
 pub type Plan = fn(&str, &dyn Fn(&str) -> bool) -> Result<Vec<&'static str>>;
 
+/// The plan for a model, or for an encoder of texts where another model has the images.
+pub fn of(texts_alone: bool) -> Plan {
+    if texts_alone { encoder_files } else { files }
+}
+
 /// The list of shards, which comes instead of weights.
 pub fn is_index(file: &str) -> bool {
     file.ends_with(".safetensors.index.json")
