@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from pg import ROOT, Session, restart_server, until
+from pg import ROOT, Session, fresh_database, restart_server, until
 from rows import settings
 
 DB = "clip_volume"
@@ -36,11 +36,7 @@ def volume(extensions):
     restart_server()
     settings(clip__model_dir=f"{ours}/share/pg_clip/models")
     restart_server()
-    with Session() as admin:
-        admin.run(f"DROP DATABASE IF EXISTS {DB}")
-        admin.run(f"CREATE DATABASE {DB}")
-    with Session(DB) as session:
-        session.run("SET client_min_messages = error; CREATE EXTENSION pg_clip CASCADE")
+    with Session(fresh_database(DB)) as session:
         session.run("SELECT clip_create_table('items', mode => 'async')")
         session.run("INSERT INTO items (modality, content_ref) VALUES ('text', 'a cat'), ('text', 'a train')")
         until(lambda: session.one("SELECT count(embedding) FROM items") == "2", what="a worker of the preloaded library")
