@@ -179,16 +179,20 @@ pub enum Command {
     /// Print retrieval figures on a set of named pictures
     ///
     /// Recall at 1, 5 and 10 in both directions, and the share of pictures in one list of names and pictures.
-    /// models/pictograms/train/eval_set.py writes such a set.
+    /// models/pictograms/train/eval_set.py writes such a set. --compare says whether a number format is as good as f32
+    /// on it: its exit status is 1 where that is not so.
     Evaluate {
         /// Name of the model
         name: String,
         /// Number format of the weights [default: the fastest here]
         #[arg(long, value_name = "f32|bf16|int8")]
         precision: Option<Precision>,
-        /// Directory with evalset.json and its pictures
+        /// Directory with evalset.json and its pictures, or of pictures alone, which their files name
         #[arg(long, value_name = "DIR")]
         set: PathBuf,
+        /// Compare the number format with f32: vectors, nearest ten, recall
+        #[arg(long, conflicts_with = "page")]
+        compare: bool,
         /// Also write a page with the five first pictures of each free query
         #[arg(long, value_name = "FILE")]
         page: Option<PathBuf>,

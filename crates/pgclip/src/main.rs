@@ -102,7 +102,10 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
             let (sample, options) = (sample.get(), reading.options());
             calibrate::calibrate(&name, &r#as, &sample, &options, save_means.as_deref(), threads, &models.open()?)
         }
-        Command::Evaluate { name, precision, set, page, threads, models } => {
+        Command::Evaluate { name, precision, set, compare: true, threads, models, .. } => {
+            return evaluate::compare(&name, precision, &set, threads, &models.open()?);
+        }
+        Command::Evaluate { name, precision, set, page, threads, models, .. } => {
             evaluate::evaluate(&name, precision, &set, page.as_deref(), threads, &models.open()?)
         }
         Command::Search(options) => search::search(&options),

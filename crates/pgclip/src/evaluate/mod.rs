@@ -1,16 +1,19 @@
 //! `evaluate`: retrieval figures of an installed model on a set of named pictures, through the engine that the
 //! database runs.
 
+mod compare;
 mod page;
 mod scores;
 mod set;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use clip_core::image::Limits;
 use clip_core::{Compute, Context, Embedding, Model, ModelDir, Precision, Result};
 
 use crate::progress::Bar;
+use compare::{Comparison, Embedded};
 use scores::{Mixed, Recall, similarities};
 use set::Set;
 
@@ -72,6 +75,34 @@ pub fn evaluate(
         println!("\nfive first pictures of each free query: {}", page.display());
     }
     Ok(())
+}
+
+/// Compares a number format with f32 on the same inputs. Fails, as an exit status, where it does not hold what a format
+/// has to hold that `auto` takes.
+pub fn compare(
+    name: &str,
+    precision: Option<Precision>,
+    set: &Path,
+    threads: usize,
+    models: &ModelDir,
+) -> Result<ExitCode> {
+    let (set, compute) = (Set::read(set)?, Compute::new(threads)?);
+    let names: Vec<&str> = set.pictures.iter().map(|picture| picture.en.as_str()).collect();
+    let embedded = |precision| -> Result<(Embedded, Precision)> {
+        let model = Model::new(models.open(name)?, precision)?;
+        let embedder = Embedder { model: &model, ctx: Context { compute: &compute, stop: &|| false } };
+        let embedded = Embedded { images: embedder.images(&set)?, texts: embedder.texts(&names)? };
+        Ok((embedded, model.precision()))
+    };
+    let (other, precision) = embedded(precision)?;
+    let (exact, _) = embedded(Some(Precision::F32))?;
+    println!("{name} in {precision} beside f32, on {} pictures of {}\n", names.len(), set.style);
+    let comparison = Comparison::new(&exact, &other);
+    comparison.print();
+    let failures = comparison.failures();
+    println!("\n{}", if failures.is_empty() { "As good as f32." } else { "Not as good as f32:" });
+    failures.iter().for_each(|failure| println!("- {failure}"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Embedder<'a> {

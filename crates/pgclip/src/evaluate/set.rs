@@ -1,8 +1,10 @@
 //! The evaluation set: `evalset.json` and its pictures, as `models/pictograms/train/eval_set.py` writes them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clip_core::Result;
+use clip_core::image::sniff;
 use serde::Deserialize;
 
 use crate::files::{invalid, read};
@@ -49,6 +51,9 @@ pub struct Query {
 impl Set {
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join("evalset.json");
+        if !path.exists() {
+            return Self::of_pictures(dir);
+        }
         let mut set: Self = serde_json::from_slice(&read(&path)?).map_err(|e| invalid(&path, e))?;
         if set.pictures.is_empty() {
             return Err(invalid(&path, "has no pictures"));
@@ -64,6 +69,29 @@ impl Set {
         }
         set.dir = dir.to_owned();
         Ok(set)
+    }
+
+    /// All files of a directory that begin as pictures do, sorted by name, each with the words of its name.
+    fn of_pictures(dir: &Path) -> Result<Self> {
+        let entries = fs::read_dir(dir).map_err(|e| invalid(dir, e))?;
+        let mut files: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        files.sort();
+        let mut set = Self {
+            style: dir.display().to_string(),
+            pictures: Vec::new(),
+            held_out: Vec::new(),
+            queries: Vec::new(),
+            dir: dir.to_owned(),
+        };
+        for file in files {
+            if dir.join(&file).is_file() && sniff(&read(&dir.join(&file))?).is_ok() {
+                let stem = Path::new(&file).file_stem().unwrap_or_default().to_string_lossy();
+                let en = stem.split(['-', '_', '.', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+                set.pictures.push(Picture { en, file, de: None, fr: None, es: None });
+            }
+        }
+        if set.pictures.is_empty() { Err(invalid(dir, "has no evalset.json and no pictures")) } else { Ok(set) }
     }
 
     pub fn bytes(&self, picture: &Picture) -> Result<Vec<u8>> {
