@@ -42,28 +42,38 @@ mod avx512 {
     pub fn to_bf16(values: &[f32], out: &mut [u32]) {
         let (values, rest) = values.as_chunks::<32>();
         let (words, rest_words) = out.split_at_mut(16 * values.len());
-        for (out, values) in words.as_chunks_mut::<16>().0.iter_mut().zip(values) {
+        let words = words.as_chunks_mut::<16>().0;
+        // Without closures and adapters: those are functions without the instructions, and may stay calls.
+        let mut i = 0;
+        while i < values.len() {
+            let (values, words) = (&values[i], &mut words[i]);
             // SAFETY: 32 values and 16 words.
             unsafe {
-                let [low, high] = [0, 16].map(|at| _mm512_loadu_ps(values.as_ptr().add(at)));
+                let low = _mm512_loadu_ps(values.as_ptr());
+                let high = _mm512_loadu_ps(values.as_ptr().add(16));
                 let pairs: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
-                _mm512_storeu_si512(out.as_mut_ptr().cast(), pairs);
+                _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs);
             }
+            i += 1;
         }
-        bf16(rest, rest_words);
+        if !rest.is_empty() {
+            bf16(rest, rest_words);
+        }
     }
 
     /// Pairs of bf16 as f32.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub fn from_bf16(pairs: &[u32; 16], out: &mut [f32; 32]) {
-        for (i, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        let mut i = 0;
+        while i < 2 {
             // SAFETY: eight words and sixteen values.
             unsafe {
                 let halves = _mm256_loadu_si256(pairs.as_ptr().add(8 * i).cast());
                 let values = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves));
-                _mm512_storeu_si512(out.as_mut_ptr().cast(), values);
+                _mm512_storeu_si512(out.as_mut_ptr().add(16 * i).cast(), values);
             }
+            i += 1;
         }
     }
 }
