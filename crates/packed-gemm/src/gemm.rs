@@ -189,7 +189,7 @@ impl PackedMatrix {
                     column_scales: bytemuck::cast_ref(column_scales),
                     panel,
                     words: layout.words(),
-                    starts: &[0; NR],
+                    sums: &[0; NR],
                     groups: None,
                 })
             }

@@ -30,7 +30,7 @@
 //! | `lhs` | left-hand sides ([`Rows`]): formats, rounding, memory |
 //! | `rhs` | weights ([`PackedMatrix`]): packing, and panels laid out anew |
 //! | `isa` | names of kernels, and what the machine has |
-//! | `geometry`, `precision`, `error`, `cpu`, `convert`, `scratch`, `pool` | ground |
+//! | `geometry`, `precision`, `error`, `cpu`, `convert`, `rotate`, `scratch`, `pool` | ground |
 //!
 //! # A panel
 //!
@@ -88,6 +88,7 @@ mod ops;
 mod pool;
 mod precision;
 mod rhs;
+mod rotate;
 mod scratch;
 
 pub use attention::{PAIR_ROWS, multiply_pairs, to_pairs};

@@ -52,12 +52,48 @@ fn expected(x: &[f32], w: &[f32], k: usize, n: usize, e: &Epilogue) -> Vec<f64> 
     x.chunks_exact(k).flat_map(row).collect()
 }
 
-/// What a matrix of this precision can hold: `W`'s rows with one scale each.
+/// What a matrix of this precision can hold: `W`'s rows with one scale each, transformed.
 fn rounded_weights(precision: Precision, values: Vec<f32>, k: usize) -> Vec<f32> {
     match precision {
         Precision::F32 => values,
         Precision::Bf16 => values.into_iter().map(|x| bf16::from_f32(x).to_f32()).collect(),
-        Precision::Int8 => values.chunks(k).flat_map(|row| steps(row, 127)).collect(),
+        Precision::Int8 => transformed(&values, k, |row| {
+            row.iter_mut().for_each(|w| *w /= 64.0);
+            let largest = row.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            let step = largest / 127.0;
+            row.iter_mut().for_each(|w| *w = (*w / step).round() * step * 64.0);
+        }),
+    }
+}
+
+/// Values whose transforms, `group` at a time, are what `of` makes of those of `values`.
+fn transformed(values: &[f32], group: usize, of: impl Fn(&mut [f32])) -> Vec<f32> {
+    let mut values = values.to_vec();
+    for group in values.chunks_mut(group) {
+        transform(group);
+        of(group);
+        transform(group);
+        group.iter_mut().for_each(|x| *x /= 64.0);
+    }
+    values
+}
+
+/// Sums and differences of 64 values, and at the end of 32, 16 and so on, times eight over the root of how many.
+fn transform(mut x: &mut [f32]) {
+    let mut size = 64;
+    while !x.is_empty() {
+        while x.len() < size {
+            size /= 2;
+        }
+        let (piece, rest) = x.split_at_mut(size);
+        for distance in (0..6).map(|power| 1 << power).filter(|distance| *distance < size) {
+            for i in (0..size).filter(|i| i & distance == 0) {
+                (piece[i], piece[i + distance]) = (piece[i] + piece[i + distance], piece[i] - piece[i + distance]);
+            }
+        }
+        let factor = ((64 / size) as f32).sqrt();
+        piece.iter_mut().for_each(|x| *x *= factor);
+        x = rest;
     }
 }
 
@@ -68,7 +104,22 @@ fn rounded_rows(precision: Precision, kernel: Kernel, values: Vec<f32>, k: usize
     }
     let Quantization { qmax, scope, .. } = quantization(kernel, k);
     let group = if scope == ScaleScope::Row { k } else { 64 };
-    values.chunks(k).flat_map(|row| row.chunks(group).flat_map(|group| steps(group, qmax))).collect()
+    values.chunks(k).flat_map(|row| transformed(row, group, |group| round_to_steps(group, qmax as f32))).collect()
+}
+
+/// Steps from the smallest value to the largest one, one of which is zero.
+fn round_to_steps(values: &mut [f32], qmax: f32) {
+    let range = range(values);
+    let (step, inverse) = ((range[1] - range[0]) / qmax, qmax / (range[1] - range[0]));
+    let zero = (-range[0] * inverse).round_ties_even();
+    for x in values {
+        *x = (((*x * inverse).round_ties_even() + zero).clamp(0.0, qmax) - zero) * step;
+    }
+}
+
+/// The smallest and the largest value, or zero.
+fn range(values: &[f32]) -> [f32; 2] {
+    values.iter().fold([0.0, 0.0], |[low, high], x| [low.min(*x), high.max(*x)])
 }
 
 /// What integers of rows of `k` values are.
@@ -81,12 +132,6 @@ fn quantization(kernel: Kernel, k: usize) -> Quantization {
 /// Have integers a scale for each row? What is written in parts is then staged.
 fn is_of_whole_rows(precision: Precision, kernel: Kernel) -> bool {
     precision == Precision::Int8 && quantization(kernel, 64).scope == ScaleScope::Row
-}
-
-fn steps(values: &[f32], levels: i32) -> Vec<f32> {
-    let largest = values.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-    let step = largest / levels as f32;
-    values.iter().map(|x| (x * (levels as f32 / largest)).round_ties_even() * step).collect()
 }
 
 /// A product from plain slices.
@@ -235,9 +280,13 @@ fn sums_of_integers_do_not_overflow() {
                 row[120..124].fill(127.0);
                 row[124..128].fill(-127.0);
                 row.iter_mut().for_each(|w| *w /= 1024.0);
+                // What becomes these numbers.
+                transform(row);
             }
             for x in [1.0, -1.0] {
-                check_values(Precision::Int8, kernel, vec![x; m * k], w.clone(), k, &Epilogue::default());
+                let mut x = vec![x / 64.0; m * k];
+                x.chunks_mut(k).for_each(transform);
+                check_values(Precision::Int8, kernel, x, w.clone(), k, &Epilogue::default());
             }
         }
     }
@@ -325,12 +374,15 @@ fn assert_close_when_rounded(rows: &Rows, values: &[f32]) {
         rows.read(i, 0, &mut read);
         for (read, values) in read.chunks(group).zip(row.chunks(group)) {
             let largest = values.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            let mut transformed = values.to_vec();
+            transform(&mut transformed);
+            let [low, high] = range(&transformed);
             for (read, x) in read.iter().zip(values) {
                 let bf16 = if quantization.is_none() || whole { x.abs() / 256.0 } else { 0.0 };
-                let step = quantization.map_or(0.0, |quantization| largest / quantization.qmax as f32);
+                let step = quantization.map_or(0.0, |quantization| (high - low) / quantization.qmax as f32);
                 let of_largest = if whole { largest / 256.0 } else { 0.0 };
                 let error = (read - x).abs();
-                let bound = 1.001 * (bf16 + step / 2.0) + 2e-4 * largest + of_largest;
+                let bound = 1.001 * (bf16 + step) + 2e-4 * largest + of_largest;
                 assert!(error <= bound, "{kernel:?}: {read} is not {x}");
             }
         }

@@ -139,8 +139,8 @@ pub struct Int8<'a> {
     pub panel: &'a [u32],
     /// Words of a row.
     pub words: usize,
-    /// What sums of whole rows begin with. See [`Int8::with_starts`].
-    pub starts: &'a [i32; NR],
+    /// Negative sums of each column's weights. See [`Int8::with_sums`].
+    pub sums: &'a [i32; NR],
     /// The panel laid out anew.
     pub groups: Option<I16Groups<'a>>,
 }
@@ -152,17 +152,16 @@ impl<'a> Int8<'a> {
         Self { x: &self.x[row * self.stride..], params: &self.params[row * self.params_stride..], ..self }
     }
 
-    /// For kernels that sum up whole rows from there: once for all tiles of a block.
+    /// For kernels with parameters of whole rows: summed up once for all tiles of a block.
     #[inline(always)]
-    pub fn with_starts(self, starts: &'a mut [i32; NR]) -> Self {
-        starts.fill(0);
+    pub fn with_sums(self, sums: &'a mut [i32; NR]) -> Self {
+        sums.fill(0);
         for group in self.panel.chunks((GROUP_WORDS + 1) * NR) {
-            for (start, negative) in starts.iter_mut().zip(group) {
-                *start += negative.cast_signed();
+            for (sum, negative) in sums.iter_mut().zip(group) {
+                *sum = sum.wrapping_add(negative.cast_signed());
             }
         }
-        starts.iter_mut().for_each(|start| *start *= self.quantization.zero_point);
-        Self { starts, ..self }
+        Self { sums, ..self }
     }
 
     fn part(self, from: usize, to: usize) -> Self {

@@ -57,6 +57,11 @@ impl Kernel {
         with_kernel!(self, K => K::IS_AS_FAST_WITH_BF16)
     }
 
+    /// Is a product of integers much faster than every other? Where processors sum up products of four.
+    pub fn is_fastest_with_int8(self) -> bool {
+        with_kernel!(self, K => K::IS_FASTEST_WITH_INT8)
+    }
+
     /// Are there instructions for pairs of bf16?
     pub(crate) fn has_bf16(self) -> bool {
         with_kernel!(self, K => K::HAS_BF16)

@@ -29,6 +29,9 @@ pub trait MicroKernel {
     /// Are there instructions for pairs of bf16?
     const HAS_BF16: bool = false;
 
+    /// Is a product of integers much faster than every other? It is where processors sum up products of four.
+    const IS_FASTEST_WITH_INT8: bool = false;
+
     /// What it reads left-hand sides of a precision as.
     fn lhs_format(precision: Precision) -> LhsFormat;
 

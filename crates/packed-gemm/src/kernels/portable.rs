@@ -10,6 +10,9 @@ use crate::lhs::format::{LhsFormat, Word};
 use crate::lhs::quantize::{Quantization, ScaleScope};
 use crate::precision::Precision;
 
+/// Bytes as the panel's sums take them: unsigned.
+const QUANTIZATION: Quantization = Quantization { qmax: 255, shift: 0, bias: 0, scope: ScaleScope::Group };
+
 /// Plain Rust.
 pub struct Portable;
 
@@ -20,7 +23,7 @@ impl MicroKernel for Portable {
         LhsFormat::rows(match precision {
             Precision::F32 => Word::F32,
             Precision::Bf16 => Word::F32Even,
-            Precision::Int8 => Word::I8x4(Quantization { qmax: 127, zero_point: 128, scope: ScaleScope::Group }),
+            Precision::Int8 => Word::I8x4(QUANTIZATION),
         })
     }
 
@@ -75,7 +78,7 @@ portable_sums!(sums_bf16, u32, u32, |x, s, w, sum| {
 });
 
 fn sums_int8<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
-    let Int8 { x, stride, quantization, params, params_stride, panel, words, .. } = tile.operands;
+    let Int8 { x, stride, params, params_stride, panel, words, .. } = tile.operands;
     for (i, row) in acc[..M].iter_mut().enumerate() {
         if !tile.accumulate {
             row.fill(0.0);
@@ -84,11 +87,11 @@ fn sums_int8<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
         for ((x, params), panel) in groups.zip(panel.chunks((GROUP_WORDS + 1) * NR)) {
             let (negative, words) = panel.split_at(NR);
             for (column, sum) in row.iter_mut().enumerate() {
-                let mut dot = negative[column].cast_signed() * quantization.zero_point;
+                let mut dot = negative[column].cast_signed().wrapping_mul(params.zero);
                 for (x, words) in x.iter().zip(words.as_chunks::<NR>().0) {
                     let w = words[column].to_le_bytes().map(u8::cast_signed);
                     for (x, w) in x.to_le_bytes().into_iter().zip(w) {
-                        dot += i32::from(x) * i32::from(w);
+                        dot = dot.wrapping_add(i32::from(x) * i32::from(w));
                     }
                 }
                 *sum += dot as f32 * params.scale;

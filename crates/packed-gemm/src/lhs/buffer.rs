@@ -5,10 +5,11 @@ use super::quantize::{Quantization, RowParams, ScaleScope};
 use super::store::{Writer, prefetch_values};
 use crate::convert;
 use crate::error::{ShapeError, check, reserved};
-use crate::geometry::{Aligned, CACHE_LINE, LINE_WORDS, QUANT_GROUP};
+use crate::geometry::{Aligned, CACHE_LINE, GROUP_WORDS, LINE_WORDS, QUANT_GROUP};
 use crate::isa::Kernel;
 use crate::pool::Team;
 use crate::precision::Precision;
+use crate::rotate::rotate_back;
 use crate::scratch::scratch;
 
 /// `x` of shape `[m, k]`, rounded to a precision for a kernel. Made by what comes before the product (a norm, attention,
@@ -118,12 +119,6 @@ impl Rows {
     /// Becomes the rows of another one, as they were rounded there.
     pub fn copy_rows(&mut self, team: &Team, from: &Self) {
         let (m, k) = (from.len(), from.width());
-        #[cfg(target_arch = "x86_64")]
-        if self.is_of_whole_rows() && from.layout.word == Word::Bf16x2 && k.is_multiple_of(QUANT_GROUP) {
-            let out = self.begin(m, k);
-            let (words, pairs) = (&from.words, &from.layout);
-            return turns(team, m, k, |rows| rows.for_each(|row| out.store_pairs(row, words, pairs)));
-        }
         self.fill(team, m, k, |i, row| from.read(i, 0, row));
     }
 
@@ -165,7 +160,7 @@ impl Rows {
             scratch(heights[i] * width, |values| {
                 (starts[i]..starts[i] + heights[i]).for_each(|row| out.prefetch(row, part * width, width));
                 cell(i, part, values);
-                for (j, values) in values.chunks_exact(width).enumerate() {
+                for (j, values) in values.chunks_exact_mut(width).enumerate() {
                     out.store(starts[i] + j, part * width, values);
                 }
             });
@@ -228,7 +223,8 @@ impl Rows {
                     unsafe { convert::from_bf16(line, out) };
                 }
             }
-            _ => self.read_pieces(row, column, out),
+            Word::I8x4(of) => self.read_integers(row, column, of, out),
+            _ => self.read_pairs(row, column, out),
         }
     }
 
@@ -250,28 +246,35 @@ impl Rows {
         &self.words[layout.at(row, column / 2)..][..count.div_ceil(2)]
     }
 
-    fn read_pieces(&self, row: usize, column: usize, out: &mut [f32]) {
+    /// Pairs of bf16 from anywhere to anywhere.
+    fn read_pairs(&self, row: usize, column: usize, out: &mut [f32]) {
         let layout = &self.layout;
-        // From the middle of a word or a group: what is before it goes nowhere.
+        // From the middle of a word: what is before it goes nowhere.
         let before = column % layout.word.unit();
         for (values, words) in layout.pieces(column - before, before + out.len()) {
             let at = layout.at(row, words.start);
             let words = &self.words[at..at + words.len()];
             let skipped = before.saturating_sub(values.start);
             let out = &mut out[values.start.saturating_sub(before)..values.end - before];
-            if let Word::I8x4(from) = layout.word {
-                let group = (column - before + values.start) / QUANT_GROUP;
-                let group = if from.scope == ScaleScope::Row { 0 } else { group };
-                let (params, zero_point) = (self.params[row * layout.params + group], from.zero_point as u8);
-                for (value, byte) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u8>(words)[skipped..]) {
-                    *value = f32::from(byte.wrapping_sub(zero_point).cast_signed()) * params.scale;
-                }
-            } else {
-                for (value, half) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u16>(words)[skipped..]) {
-                    *value = f32::from_bits(u32::from(*half) << 16);
-                }
+            for (value, half) in out.iter_mut().zip(&bytemuck::cast_slice::<u32, u16>(words)[skipped..]) {
+                *value = f32::from_bits(u32::from(*half) << 16);
             }
         }
+    }
+
+    /// What integers stand for. The transform of their values is that of a whole row.
+    fn read_integers(&self, row: usize, column: usize, of: Quantization, out: &mut [f32]) {
+        let layout = &self.layout;
+        let mut values = Vec::with_capacity(layout.k);
+        for group in 0..layout.k.div_ceil(QUANT_GROUP) {
+            let params = if of.scope == ScaleScope::Row { 0 } else { group };
+            let (first, count) = (group * GROUP_WORDS, QUANT_GROUP.min(layout.k - group * QUANT_GROUP));
+            let words = &self.words[layout.at(row, first)..][..count.div_ceil(4)];
+            let bytes = &bytemuck::cast_slice(words)[..count];
+            values.extend(self.params[row * layout.params + params].values(bytes, of));
+        }
+        rotate_back(&mut values);
+        out.copy_from_slice(&values[column..][..out.len()]);
     }
 
     /// Takes a shape, contents to be written.

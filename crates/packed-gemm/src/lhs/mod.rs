@@ -3,6 +3,4 @@
 pub mod buffer;
 pub mod format;
 pub mod quantize;
-#[cfg(target_arch = "x86_64")]
-mod quantize_avx512;
 pub mod store;

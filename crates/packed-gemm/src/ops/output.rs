@@ -41,7 +41,7 @@ impl Output<'_> {
 
     /// Writes the first `width` columns of some rows, `row` being the first.
     #[inline(always)]
-    pub fn store(&self, row: usize, column: usize, width: usize, values: &AccTile) {
+    pub fn store(&self, row: usize, column: usize, width: usize, values: &mut AccTile) {
         // No closures: they would be functions without the kernel's features.
         match self {
             Self::Values(out) => {
@@ -50,8 +50,8 @@ impl Output<'_> {
                 }
             }
             Self::Rows(out) => {
-                for (i, values) in values.iter().enumerate() {
-                    out.store_by::<true>(row + i, column, &values[..width]);
+                for (i, values) in values.iter_mut().enumerate() {
+                    out.store(row + i, column, &mut values[..width]);
                 }
             }
         }

@@ -4,6 +4,7 @@ use half::bf16;
 
 use crate::geometry::{Aligned, CACHE_LINE, GROUP_WORDS, NR, QUANT_GROUP};
 use crate::precision::Precision;
+use crate::rotate::rotate;
 
 /// Words of a panel of 64 columns, each of `k` weights. `None` where that is no number.
 pub fn panel_words(precision: Precision, k: usize) -> Option<usize> {
@@ -39,8 +40,12 @@ pub fn pack(precision: Precision, weights: &[f32], k: usize, words: usize) -> Al
     out
 }
 
-/// One column of a panel: its scale, then for each group the sum of its integers, negative, and the integers.
+/// One column of a panel: its scale, then for each group the sum of its integers, negative, and the integers, of the
+/// [transformed](crate::rotate) weights.
 fn pack_int8(row: &[f32], column: usize, panel: &mut [u32]) {
+    let mut row = row.to_vec();
+    rotate(&mut row);
+    row.iter_mut().for_each(|w| *w *= 1.0 / QUANT_GROUP as f32);
     let largest = row.iter().fold(0f32, |largest, w| largest.max(w.abs()));
     let scale = largest / 127.0;
     panel[column] = scale.to_bits();

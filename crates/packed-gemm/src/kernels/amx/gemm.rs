@@ -32,8 +32,8 @@ struct Behind<'a> {
     row: usize,
     scales: Option<&'a [f32; NR]>,
     simd: V4,
-    /// The sums are integers, and this is what those of each row are in units of.
-    params: Option<&'a [RowParams]>,
+    /// The sums are integers: negative sums of each column's weights, and what the integers of each row are.
+    integers: Option<(&'a [i32; NR], &'a [RowParams])>,
 }
 
 impl Behind<'_> {
@@ -55,10 +55,11 @@ impl Behind<'_> {
     #[inline(always)]
     fn finish(&mut self, sums: &mut [f32; NR]) {
         if self.block.is_final {
-            if let Some(params) = self.params {
-                let scale = params[self.row].scale;
-                for sum in sums.iter_mut() {
-                    *sum = sum.to_bits().cast_signed() as f32 * scale;
+            if let Some((negative, params)) = self.integers {
+                let RowParams { scale, zero } = params[self.row];
+                for (sum, negative) in sums.iter_mut().zip(negative) {
+                    let integer = sum.to_bits().cast_signed().wrapping_add(negative.wrapping_mul(zero));
+                    *sum = integer as f32 * scale;
                 }
             }
             self.block.finish::<_, true>(self.simd, std::slice::from_mut(sums), self.row, self.scales);
@@ -69,7 +70,7 @@ impl Behind<'_> {
 
 /// Goes through the rows, two tiles of them at a time.
 macro_rules! two_tiles {
-    ($block:ident, $acc:ident, $scales:expr, $params:expr, |$row:ident| $operands:expr, $int8:literal) => {{
+    ($block:ident, $acc:ident, $scales:expr, $integers:expr, |$row:ident| $operands:expr, $int8:literal) => {{
         let rows = $block.output.rows;
         let turns = rows.div_ceil(2 * AMX_ROWS);
         // SAFETY: the machine has AMX, as the caller of `run` has promised.
@@ -84,7 +85,7 @@ macro_rules! two_tiles {
                 .get_disjoint_mut([at..at + count.next_multiple_of(AMX_ROWS), before])
                 .expect("places of different turns");
             let row = $row.saturating_sub(2 * AMX_ROWS);
-            let behind = Behind { block: $block, sums, row, scales: $scales, params: $params, simd: v4() };
+            let behind = Behind { block: $block, sums, row, scales: $scales, integers: $integers, simd: v4() };
             // For few rows the processor's own prefetching does better: there is little to hide it behind.
             let prefetch = if rows > AMX_ROWS { $block.part_of_prefetch(turn, turns) } else { &[] };
             let two = TwoTiles { accumulate: $block.accumulate, prefetch, ..$operands };
@@ -98,7 +99,7 @@ macro_rules! two_tiles {
         }
         let row = turns.saturating_sub(1) * 2 * AMX_ROWS;
         let sums = &mut $acc[before];
-        Behind { block: $block, sums, row, scales: $scales, params: $params, simd: v4() }.all();
+        Behind { block: $block, sums, row, scales: $scales, integers: $integers, simd: v4() }.all();
     }};
 }
 
@@ -125,11 +126,17 @@ pub fn run(block: &KBlock, acc: &mut AccTile) {
         }
         Operands::Int8(Int8 { x, stride, quantization, params, column_scales, panel, words, .. }) => {
             assert!(quantization.scope == ScaleScope::Row);
+            // Sums stay integers over all k-blocks: so those of the weights are of whole columns.
+            let mut negative = [0; NR];
+            if let (Operands::Int8(whole), true) = (block.output.operands, block.is_final) {
+                whole.with_sums(&mut negative);
+            }
+            let negative = &negative;
             two_tiles!(
                 block,
                 acc,
                 Some(column_scales),
-                Some(params),
+                Some((negative, params)),
                 |row| TwoTiles { x: &x[row * stride..], stride, panel, words, prefetch: &[], accumulate: false },
                 true
             );

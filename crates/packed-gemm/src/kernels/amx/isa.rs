@@ -78,7 +78,7 @@ macro_rules! dot {
 /// Adds a product of rows and weights to sums, of integers or of pairs of bf16.
 macro_rules! multiply {
     ($int8:expr, $sums:literal, $x:literal, $w:literal) => {
-        if $int8 { dot!("tdpbssd", $sums, $x, $w) } else { dot!("tdpbf16ps", $sums, $x, $w) }
+        if $int8 { dot!("tdpbusd", $sums, $x, $w) } else { dot!("tdpbf16ps", $sums, $x, $w) }
     };
 }
 

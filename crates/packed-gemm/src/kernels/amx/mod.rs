@@ -24,12 +24,13 @@ pub struct Amx;
 
 impl MicroKernel for Amx {
     const IS_AS_FAST_WITH_BF16: bool = true;
+    const IS_FASTEST_WITH_INT8: bool = true;
     const HAS_BF16: bool = true;
 
     /// Integers have a scale for each row: to multiply the sums of every 64 values by one of their own takes AMX more time
     /// than the products do.
     fn lhs_format(precision: Precision) -> LhsFormat {
-        let quantization = Quantization { qmax: 127, zero_point: 0, scope: ScaleScope::Row };
+        let quantization = Quantization { qmax: 255, shift: 0, bias: 0, scope: ScaleScope::Row };
         match precision {
             Precision::F32 => Avx512Bf16::lhs_format(precision),
             Precision::Bf16 => LhsFormat { word: Word::Bf16x2, tiled: true },

@@ -9,9 +9,12 @@ use crate::kernels::x86::Prefetcher;
 use crate::lhs::quantize::{Quantization, RowParams, ScaleScope};
 use crate::rhs::relayout::{I16Groups, PanelRelayout, ROWS_INT8};
 
-/// Integers of 7 bits: pairs of products are added in 16 bits, which must hold `2 * (2 * qmax + 1) * 127`. They are
-/// multiplied unsigned.
-pub const QUANTIZATION: Quantization = Quantization { qmax: 63, zero_point: 64, scope: ScaleScope::Group };
+/// Integers of 7 bits: pairs of products are added in 16 bits, which must hold `2 * qmax * 127`. They are multiplied
+/// unsigned, and [`BIAS`] is taken off them.
+pub const QUANTIZATION: Quantization = Quantization { qmax: 127, shift: 0, bias: BIAS, scope: ScaleScope::Group };
+
+/// The middle of all integers: so the sums of more products fit 16 bits.
+const BIAS: i32 = 64;
 
 /// Words that are added in 16 bits.
 const SIZE: usize = I16Groups::SIZE;
@@ -41,7 +44,7 @@ fn int8_stored<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
     assert!(x.len() >= (M - 1) * stride + words && params.len() >= (M - 1) * params_stride + groups);
     assert!(panel.len() == (words + groups) * NR && acc.len() == M && quantization == QUANTIZATION);
     let (x, panel) = (x.as_ptr().cast::<i32>(), panel.as_ptr().cast::<i32>());
-    let (zero, ones) = (_mm256_set1_epi32(quantization.zero_point), _mm256_set1_epi16(1));
+    let (bias, ones) = (_mm256_set1_epi32(BIAS), _mm256_set1_epi16(1));
     let mut prefetcher = Prefetcher::new(tile.prefetch, AVX2_PIECES * words);
     for piece in 0..AVX2_PIECES {
         let mut totals = start_256::<M>(tile.accumulate, acc, piece);
@@ -50,8 +53,9 @@ fn int8_stored<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
             // SAFETY: as in `int8_avx512`; the last piece ends at 64.
             unsafe {
                 let at = panel.add(group * (GROUP_WORDS + 1) * NR + piece * AVX2_NR);
-                let start = load_256(at);
-                let mut sums = [[_mm256_mullo_epi32(start[0], zero), _mm256_mullo_epi32(start[1], zero)]; M];
+                let negative = load_256(at);
+                let start = [_mm256_mullo_epi32(negative[0], bias), _mm256_mullo_epi32(negative[1], bias)];
+                let mut sums = [start; M];
                 for s in 0..GROUP_WORDS.min(words - first) {
                     let w = load_256(at.add((1 + s) * NR));
                     for i in 0..M {
@@ -63,7 +67,7 @@ fn int8_stored<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
                     }
                     prefetcher.fetch();
                 }
-                add_256(&sums, &params[group..], params_stride, &mut totals);
+                add_256(&sums, negative, &params[group..], params_stride, &mut totals);
             }
         }
         store_256(&totals, acc, piece);
@@ -74,9 +78,11 @@ fn int8_stored<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn int8_groups<const M: usize>(tile: Tile<Int8>, i16_groups: &I16Groups, acc: &mut AccTile) {
-    let Int8 { x, stride, quantization, params, params_stride, words: row_words, .. } = tile.operands;
+    let Int8 { x, stride, quantization, params, params_stride, panel, words: row_words, .. } = tile.operands;
     let groups = row_words.div_ceil(GROUP_WORDS);
     assert!(x.len() >= (M - 1) * stride + row_words && acc.len() == M && quantization == QUANTIZATION);
+    assert!(panel.len() == (row_words + groups) * NR);
+    let panel = panel.as_ptr().cast::<i32>();
     let (rows, ones) = (rows_of::<M, u32>(x, stride), _mm256_set1_epi16(1));
     // Unknown to the compiler, which else has the sums of all words side by side, for which there are no registers.
     let size = std::hint::black_box(SIZE).min(SIZE);
@@ -115,25 +121,30 @@ fn int8_groups<const M: usize>(tile: Tile<Int8>, i16_groups: &I16Groups, acc: &m
                 }
             }
             from = to;
-            add_256(&sums, &params[group..], params_stride, &mut totals);
+            // SAFETY: the panel has 64 sums before the words of each group, as asserted.
+            let negative = unsafe { load_256(panel.add(group * (GROUP_WORDS + 1) * NR + piece * AVX2_NR)) };
+            add_256(&sums, negative, &params[group..], params_stride, &mut totals);
         }
         store_256(&totals, acc, piece);
     }
 }
 
-/// Adds a group's sums, each times its row's scale.
+/// Adds a group's sums, each less its row's zero point times the weights', and times its row's scale.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn add_256<const M: usize>(
     sums: &[[__m256i; 2]; M],
+    negative: [__m256i; 2],
     params: &[RowParams],
     stride: usize,
     totals: &mut [[__m256; 2]; M],
 ) {
     for i in 0..M {
-        let scale = _mm256_set1_ps(params[i * stride].scale);
+        let RowParams { scale, zero } = params[i * stride];
+        let (scale, zero) = (_mm256_set1_ps(scale), _mm256_set1_epi32(zero));
         for j in 0..2 {
-            totals[i][j] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][j]), scale, totals[i][j]);
+            let sum = _mm256_add_epi32(sums[i][j], _mm256_mullo_epi32(negative[j], zero));
+            totals[i][j] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale, totals[i][j]);
         }
     }
 }
@@ -146,9 +157,9 @@ pub fn lay_out<'a>(operands: Int8<'a>, room: &'a mut [u32], places: &'a mut [usi
     Int8 { groups, ..operands }
 }
 
-/// A left-hand side's integer is `q + zero` with `q` in `-qmax..=qmax`, and what counts is the sum of `q * w`; so a
-/// group's sums start with that of `-zero * w`. In between they may wrap around: in the end they fit into 16 bits, as long
-/// as `qmax * sum(|w|)` does. A group where it does not becomes two, each with the half of its words: `63 * 4 * 128` fits.
+/// A left-hand side's integer is `q + BIAS` with `q` in `-BIAS..BIAS`, and what counts is the sum of `q * w`; so a
+/// group's sums start with that of `-BIAS * w`. In between they may wrap around: in the end they fit into 16 bits, as long
+/// as `BIAS * sum(|w|)` does. A group where it does not becomes two, each with the half of its words: `64 * 4 * 127` fits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn i16_groups<'a>(operands: &Int8, room: &'a mut [u32], places: &'a mut [usize]) -> Option<I16Groups<'a>> {
@@ -189,7 +200,7 @@ fn i16_groups<'a>(operands: &Int8, room: &'a mut [u32], places: &'a mut [usize])
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn store_group<const FROM: usize, const TO: usize>(from: *const i32, to: &mut [u32; I16Groups::WORDS]) -> bool {
-    let (ones, minus_zero) = (_mm256_set1_epi8(1), _mm256_set1_epi16(-QUANTIZATION.zero_point as i16));
+    let (ones, minus_bias) = (_mm256_set1_epi8(1), _mm256_set1_epi16(-BIAS as i16));
     let mut largest = _mm256_setzero_si256();
     for j in 0..2 {
         let (mut sum, mut size) = (_mm256_setzero_si256(), _mm256_setzero_si256());
@@ -207,9 +218,9 @@ unsafe fn store_group<const FROM: usize, const TO: usize>(from: *const i32, to: 
         }
         largest = _mm256_max_epi16(largest, size);
         // SAFETY: the first 16 words.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().add(8 * j).cast(), _mm256_mullo_epi16(sum, minus_zero)) };
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().add(8 * j).cast(), _mm256_mullo_epi16(sum, minus_bias)) };
     }
-    let most = _mm256_set1_epi16((i32::from(i16::MAX) / QUANTIZATION.qmax) as i16);
+    let most = _mm256_set1_epi16((i32::from(i16::MAX) / BIAS) as i16);
     _mm256_movemask_epi8(_mm256_cmpgt_epi16(largest, most)) == 0
 }
 
@@ -217,11 +228,14 @@ unsafe fn store_group<const FROM: usize, const TO: usize>(from: *const i32, to: 
 mod tests {
     use super::*;
     use crate::isa::Kernel;
+    use crate::rotate::rotate;
     use crate::{PackedMatrix, Precision};
 
     /// How many groups a panel of 64 times 64 weights becomes.
     fn groups_of(weight: impl Fn(usize) -> f32) -> Option<usize> {
-        let weights: Vec<f32> = (0..64 * 64).map(|i| weight(i % 64)).collect();
+        // Transformed, as that of a transform is what it was.
+        let mut weights: Vec<f32> = (0..64 * 64).map(|i| weight(i % 64)).collect();
+        rotate(&mut weights);
         let packed = PackedMatrix::pack(Precision::Int8, &weights, 64, 64).unwrap();
         let panel: &[u32] = &bytemuck::cast_slice(packed.as_bytes())[NR..];
         let operands = Int8 {
@@ -234,7 +248,7 @@ mod tests {
             column_scales: &[0.0; NR],
             panel,
             words: 16,
-            starts: &[0; NR],
+            sums: &[0; NR],
             groups: None,
         };
         let (mut room, mut places) = ([0; 20 * I16Groups::WORDS], [0; 24]);
@@ -259,9 +273,9 @@ mod tests {
                 }
             }
         };
-        assert_eq!(groups_of(with(65.0, 0..16)), Some(16));
-        assert_eq!(groups_of(with(66.0, 0..16)), Some(20));
-        assert_eq!(groups_of(with(-66.0, 16..32)), Some(20));
-        assert_eq!(groups_of(with(66.0, 0..32)), None);
+        assert_eq!(groups_of(with(63.0, 0..16)), Some(16));
+        assert_eq!(groups_of(with(64.0, 0..16)), Some(20));
+        assert_eq!(groups_of(with(-64.0, 16..32)), Some(20));
+        assert_eq!(groups_of(with(64.0, 0..32)), None);
     }
 }

@@ -7,11 +7,11 @@ use crate::geometry::{AccTile, GROUP_WORDS, NR};
 use crate::kernels::block::{Int8, Tile};
 use crate::lhs::quantize::ScaleScope;
 
-/// Integers are summed up exactly, and the sums of a row multiplied by its scale in the end.
+/// Integers are summed up exactly. In the end the row's zero point is taken off, and its scale multiplied.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub fn int8_avx512<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
-    let Int8 { x, stride, quantization, params, params_stride, panel, words, starts, .. } = tile.operands;
+    let Int8 { x, stride, quantization, params, params_stride, panel, words, sums: negative, .. } = tile.operands;
     let groups = words.div_ceil(GROUP_WORDS);
     assert!(x.len() >= (M - 1) * stride + words && params.len() > (M - 1) * params_stride);
     assert!(panel.len() == (words + groups) * NR && acc.len() == M && quantization.scope == ScaleScope::Row);
@@ -20,11 +20,7 @@ pub fn int8_avx512<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
     // SAFETY: as in `wide`: a group has 64 sums and 64 words for each of its own, all of them before the end that is
     // asserted above, as is that each of M rows has its scale.
     unsafe {
-        let mut first = [_mm512_setzero_si512(); 4];
-        for j in 0..4 {
-            first[j] = _mm512_loadu_si512(starts.as_ptr().add(16 * j).cast());
-        }
-        let mut sums = [first; M];
+        let mut sums = [[_mm512_setzero_si512(); 4]; M];
         for group in 0..groups {
             let first = group * GROUP_WORDS;
             let at = panel.add(group * (GROUP_WORDS + 1) * NR);
@@ -41,9 +37,12 @@ pub fn int8_avx512<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
         }
         let mut totals = start_512::<M>(tile.accumulate, acc);
         for i in 0..M {
-            let scale = _mm512_set1_ps((*params.as_ptr().add(i * params_stride)).scale);
+            let params = *params.as_ptr().add(i * params_stride);
+            let (scale, zero) = (_mm512_set1_ps(params.scale), _mm512_set1_epi32(params.zero));
             for j in 0..4 {
-                totals[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[i][j]), scale, totals[i][j]);
+                let negative = _mm512_loadu_si512(negative.as_ptr().add(16 * j).cast());
+                let sum = _mm512_add_epi32(sums[i][j], _mm512_mullo_epi32(negative, zero));
+                totals[i][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, totals[i][j]);
             }
         }
         store_512(&totals, acc);

@@ -25,7 +25,7 @@ use int8::int8_avx512;
 /// What VNNI multiplies: unsigned integers by signed ones, and the sums of a whole row fit 32 bits.
 ///
 /// A scale for each 64 values instead of one for a row would take it a tenth of its time.
-const QUANTIZATION: Quantization = Quantization { qmax: 127, zero_point: 128, scope: ScaleScope::Row };
+const QUANTIZATION: Quantization = Quantization { qmax: 255, shift: 0, bias: 0, scope: ScaleScope::Row };
 
 /// AVX-512 F, BW, CD, DQ and VL. Integers are AVX2's.
 pub struct Avx512;
@@ -80,6 +80,7 @@ pub struct Avx512Vnni;
 
 impl MicroKernel for Avx512Vnni {
     const IS_AS_FAST_WITH_BF16: bool = true;
+    const IS_FASTEST_WITH_INT8: bool = true;
 
     fn lhs_format(precision: Precision) -> LhsFormat {
         LhsFormat::rows(match precision {
@@ -90,8 +91,8 @@ impl MicroKernel for Avx512Vnni {
     }
 
     unsafe fn block(block: &KBlock, acc: &mut AccTile) {
-        let mut starts = [0; NR];
-        let block = &with_starts(block, &mut starts);
+        let mut sums = [0; NR];
+        let block = &with_sums(block, &mut sums);
         // SAFETY: the machine has the instructions, as the caller promised.
         unsafe { vnni(block, acc) }
     }
@@ -107,6 +108,7 @@ pub struct Avx512Bf16;
 
 impl MicroKernel for Avx512Bf16 {
     const IS_AS_FAST_WITH_BF16: bool = true;
+    const IS_FASTEST_WITH_INT8: bool = true;
     const HAS_BF16: bool = true;
 
     /// On Intel's processors an instruction of AVX-512 BF16 takes two cycles, in which there is room for four of f32: that
@@ -126,8 +128,8 @@ impl MicroKernel for Avx512Bf16 {
     }
 
     unsafe fn block(block: &KBlock, acc: &mut AccTile) {
-        let mut starts = [0; NR];
-        let block = &with_starts(block, &mut starts);
+        let mut sums = [0; NR];
+        let block = &with_sums(block, &mut sums);
         // SAFETY: the machine has the instructions, as the caller promised.
         unsafe { bf16(block, acc) }
     }
@@ -150,10 +152,10 @@ fn finish_bf16(block: &KBlock, sums: &mut AccTile, row: usize, scales: Option<&[
     block.finish::<_, true>(v4(), sums, row, scales);
 }
 
-/// The block with what sums of integers begin with.
-fn with_starts<'a>(block: &KBlock<'a>, starts: &'a mut [i32; NR]) -> KBlock<'a> {
+/// The block with sums of the weights, where those are integers.
+fn with_sums<'a>(block: &KBlock<'a>, sums: &'a mut [i32; NR]) -> KBlock<'a> {
     let operands = match block.operands {
-        Operands::Int8(operands) => Operands::Int8(operands.with_starts(starts)),
+        Operands::Int8(operands) => Operands::Int8(operands.with_sums(sums)),
         operands => operands,
     };
     KBlock { operands, ..*block }
