@@ -11,7 +11,7 @@ import time
 from pg import Session, SqlError, fresh_database, golden_models, hexed, memory_kb, png, until
 
 BAD = ("XX001", "0A000", "58P01")
-PRECISIONS = ("f32", "bf16", "int8")
+FILES = {"f32": "weights.f32.safetensors", "bf16": "weights.bf16.safetensors", "int8": "weights.int8v2.safetensors"}
 NUMBERS = (0, 1, 3, 255, 65536, 65537, 2**31 - 1, 2**32 - 1, 2**53, 2**63, 2**64, -1, 1e-300, 1e300, 0.5)
 IMAGE = hexed(png(4, 3))
 
@@ -131,7 +131,7 @@ def changes(model, db):
             "other bytes, the time set back": other_bytes_and_old_time,
             "a smaller file": lambda path, content: overwrite(path, content[: len(content) // 3]),
             "a larger file": lambda path, content: overwrite(path, content + b"x" * 5000)}
-    cases = [(f"weights.{p}.safetensors", p, kind) for p in PRECISIONS for kind in ("text", "image")] + [("tokenizer.safetensors", "f32", "text")]
+    cases = [(file, p, kind) for p, file in FILES.items() for kind in ("text", "image")] + [("tokenizer.safetensors", "f32", "text")]
     for file, precision, kind in cases:
         for name, act in acts.items():
             with copy_of(model, links=False) as (models, directory), Session(db) as victim, Session(db) as bystander:

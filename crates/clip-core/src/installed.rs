@@ -35,6 +35,11 @@ pub const MAX_TOKENIZER: u64 = 64 << 20;
 /// Bytes of a name: as many as a name in PostgreSQL has.
 const MAX_NAME: usize = 63;
 
+/// The file of int8 weights that 0.1.0 wrote, which are other numbers.
+const INT8_OF_0_1: &str = "weights.int8.safetensors";
+const INT8_AGAIN: &str =
+    "Its int8 weights are of an older version. Import the model again with \"pgclip import\" under its name.";
+
 const INSTALL_AGAIN: &str = "Remove the model's directory and install it again with \"pgclip import\".";
 
 /// `model.json`: what is installed, with a checksum of every file.
@@ -295,7 +300,7 @@ impl Installed {
         Precision::ALL.into_iter().filter(|p| self.manifest.files.contains_key(&p.file())).collect()
     }
 
-    /// `wanted`, or where it is `None`, the fastest one that agrees with f32.
+    /// `wanted`, or where it is `None`, the first of [`Precision::preferred`] that is installed.
     ///
     /// # Errors
     ///
@@ -303,14 +308,20 @@ impl Installed {
     pub fn precision(&self, wanted: Option<Precision>) -> Result<Precision> {
         let installed = self.precisions();
         match wanted {
-            Some(wanted) if !installed.contains(&wanted) => Err(Error::unsupported(format!(
-                "model \"{}\" has no weights in {wanted}: expected {}",
-                self.name,
-                installed.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
-            ))),
+            Some(wanted) if !installed.contains(&wanted) => {
+                let error = Error::unsupported(format!(
+                    "model \"{}\" has no weights in {wanted}: expected {}",
+                    self.name,
+                    installed.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
+                ));
+                let older = wanted == Precision::Int8 && self.manifest.files.contains_key(INT8_OF_0_1);
+                Err(if older { error.with_hint(INT8_AGAIN) } else { error })
+            }
             Some(wanted) => Ok(wanted),
-            None if installed.contains(&Precision::auto()) => Ok(Precision::auto()),
-            None => Ok(Precision::F32),
+            None => {
+                let preferred = Precision::preferred().iter().find(|preferred| installed.contains(preferred));
+                Ok(preferred.copied().unwrap_or(Precision::F32))
+            }
         }
     }
 

@@ -21,7 +21,8 @@ pub enum Precision {
     F32,
     /// The upper half of an f32, 2 bytes a weight: 8 bits of exponent and 7 of fraction.
     Bf16,
-    /// Integers of 8 bits: weights with a scale for each output, their inputs with one for each 64 values.
+    /// Integers of 8 bits: weights with a scale for each output, inputs with a scale and a zero point for each row (without
+    /// VNNI for each 64 values). What follows the pooling of rows is bf16.
     Int8,
 }
 
@@ -29,10 +30,24 @@ impl Precision {
     /// Every format that an import writes.
     pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
 
-    /// The faster one of those whose embeddings agree with f32: bf16 with AVX-512 or AMX, which need half the time for a
-    /// single text, else f32. Elsewhere bf16 would save memory and no time.
+    /// Formats that are taken without being asked for, the fastest on this machine first.
+    ///
+    /// Their answers are as good as those of f32 (`docs/models/precision.md` has the measure): int8 where the processor sums up
+    /// products of four integers, bf16 with AVX-512. Elsewhere both would save memory and little time.
+    pub fn preferred() -> &'static [Self] {
+        let kernel = Kernel::best();
+        if kernel.is_fastest_with_int8() {
+            &[Self::Int8, Self::Bf16, Self::F32]
+        } else if kernel.is_as_fast_with_bf16() {
+            &[Self::Bf16, Self::F32]
+        } else {
+            &[Self::F32]
+        }
+    }
+
+    /// The first of [`Precision::preferred`].
     pub fn auto() -> Self {
-        if Kernel::best().is_as_fast_with_bf16() { Self::Bf16 } else { Self::F32 }
+        Self::preferred().first().copied().unwrap_or(Self::F32)
     }
 
     /// As options and file names spell it: `f32`, `bf16` or `int8`.
@@ -48,7 +63,11 @@ impl Precision {
     ///
     /// Its name within the model's directory, as `weights.bf16.safetensors`.
     pub fn file(self) -> String {
-        format!("weights.{}.safetensors", self.name())
+        match self {
+            // Other numbers than those of the first version, whose file keeps its name.
+            Self::Int8 => "weights.int8v2.safetensors".to_owned(),
+            Self::F32 | Self::Bf16 => format!("weights.{}.safetensors", self.name()),
+        }
     }
 
     /// The type of the crate that multiplies, which knows nothing of files.

@@ -21,8 +21,16 @@ const MANY: u64 = 10_000;
 /// A mapped weights file, whose parts are known by the names of [`packed::entries`].
 pub struct Weights {
     precision: Precision,
-    parts: BTreeMap<String, (Kind, Bytes)>,
+    parts: BTreeMap<String, Part>,
     watched: Watched,
+}
+
+/// What lies in the file under a name.
+struct Part {
+    kind: Kind,
+    /// Of a matrix.
+    precision: Precision,
+    bytes: Bytes,
 }
 
 impl Weights {
@@ -60,7 +68,8 @@ impl Weights {
                     info.dtype, info.shape
                 )));
             }
-            parts.insert(entry.name, (entry.kind, file.bytes(info)));
+            let part = Part { kind: entry.kind, precision: entry.matrix_precision(precision), bytes: file.bytes(info) };
+            parts.insert(entry.name, part);
         }
         match given.keys().next() {
             Some(name) => Err(Error::corrupted(format!(
@@ -77,28 +86,27 @@ impl Weights {
     }
 
     /// A part by its name. One that does not exist is `Internal`: `open` has seen all of them.
-    fn part(&self, name: &str) -> Result<&(Kind, Bytes)> {
+    fn part(&self, name: &str) -> Result<&Part> {
         self.parts.get(name).ok_or_else(|| Error::internal(format!("no part \"{name}\" in a weights file")))
     }
 
     /// The weights of a linear layer, in the map: nothing is copied or read.
     pub fn matrix(&self, name: &str) -> Result<PackedMatrix> {
-        let (Kind::Matrix { outputs, inputs }, bytes) = self.part(name)? else {
+        let Part { kind: Kind::Matrix { outputs, inputs }, precision, bytes } = self.part(name)? else {
             return Err(Error::internal(format!("\"{name}\" is no matrix")));
         };
-        PackedMatrix::from_bytes(self.precision.packed(), bytes.clone(), *outputs, *inputs)
+        PackedMatrix::from_bytes(precision.packed(), bytes.clone(), *outputs, *inputs)
             .map_err(|e| Error::corrupted(format!("tensor \"{name}\": {e}")))
     }
 
     /// A copy in f32 of values that are no matrix, for the small parts.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
-        let (_, bytes) = self.part(name)?;
-        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+        Ok(self.part(name)?.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
     /// The rows of a table, in the map.
     pub fn table(&self, name: &str) -> Result<Table> {
-        let (Kind::Table { rows, width }, bytes) = self.part(name)? else {
+        let Part { kind: Kind::Table { rows, width }, bytes, .. } = self.part(name)? else {
             return Err(Error::internal(format!("\"{name}\" is no table")));
         };
         Ok(Table { bytes: bytes.clone(), precision: self.precision, rows: *rows, width: *width })

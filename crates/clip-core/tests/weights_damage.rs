@@ -83,7 +83,27 @@ fn a_precision_that_is_not_installed() {
     let error = embed(&models, Precision::Bf16).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert_eq!(error.message, "model \"x\" has no weights in bf16: expected f32, int8");
-    assert_eq!(Model::new(models.open("x").unwrap(), None).unwrap().precision(), Precision::F32);
+    assert_ne!(Model::new(models.open("x").unwrap(), None).unwrap().precision(), Precision::Bf16);
+}
+
+#[test]
+fn int8_of_an_older_version() {
+    let (dir, models) = installed();
+    let path = |file: &str| dir.path().join("x").join(file);
+    fs::rename(path("weights.int8v2.safetensors"), path("weights.int8.safetensors")).unwrap();
+    edit_manifest(&dir, |m| {
+        let files = m["files"].as_object_mut().unwrap();
+        let file = files.remove("weights.int8v2.safetensors").unwrap();
+        files.insert("weights.int8.safetensors".into(), file);
+    });
+    let model = models.open("x").unwrap();
+    assert_eq!(model.precisions(), [Precision::F32, Precision::Bf16]);
+    assert!(embed(&models, Precision::F32).is_ok() && embed(&models, Precision::Bf16).is_ok());
+    let error = embed(&models, Precision::Int8).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unsupported);
+    assert!(error.hint.unwrap().contains("older version"));
+    // Without being asked for, what there is.
+    assert_ne!(Model::new(model, None).unwrap().precision(), Precision::Int8);
 }
 
 #[test]

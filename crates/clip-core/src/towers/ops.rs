@@ -260,6 +260,9 @@ impl Attend<'_> {
         let (mut rows, mut between) = (linear.rows(compute), linear.values(compute));
         to_rows(self.block.norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         linear.to_rows(&rows, &mut between, compute)?;
+        // The same memory, unless the last layer is of another precision, as in SigLIP's head.
+        drop(rows);
+        let mut rows = self.block.out.rows(compute);
         attention.to_rows(&between, &mut rows, compute)?;
         Ok(rows)
     }
