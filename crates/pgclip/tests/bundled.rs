@@ -63,6 +63,24 @@ fn one_list_shows_both_kinds() {
     }
 }
 
+/// What is taken without being asked for is as good as f32, and each comparison says so by its status.
+#[test]
+fn the_default_format_is_as_good_as_f32() {
+    let (models, demo) = (install(), demo());
+    let pictures = demo.join("pictures");
+    for (set, precision) in [(&demo, None), (&demo, Some("bf16")), (&pictures, Some("bf16"))] {
+        let set = set.to_str().unwrap();
+        let mut args = vec!["evaluate", "pictograms", "--compare", "--set", set];
+        args.extend(precision.iter().flat_map(|precision| ["--precision", precision]));
+        let output = models.run(args).ok();
+        assert!(output.contains(" on 320 pictures of ") && output.ends_with("\nAs good as f32.\n"), "{output}");
+    }
+    let nothing = tempfile::TempDir::new().unwrap();
+    let path = nothing.path().to_str().unwrap();
+    let error = models.run(["evaluate", "pictograms", "--compare", "--set", path]).fails(1);
+    assert!(error.contains("has no evalset.json and no pictures"), "{error}");
+}
+
 #[test]
 fn calibration_costs_no_recall() {
     let (models, demo, dir) = (install(), demo(), tempfile::TempDir::new().unwrap());
