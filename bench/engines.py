@@ -15,6 +15,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 import warnings
@@ -26,9 +27,9 @@ warnings.filterwarnings("ignore")
 os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
 # What each engine computes in. PyTorch's and OpenVINO's int8 need a calibration on images, so they are left out.
 PRECISIONS = {"pytorch": ("f32", "bf16"), "onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16"), "faster-clip": ("int8",)}
-PACKAGES = ("torch", "transformers", "onnxruntime", "openvino", "faster-clip")
+PACKAGES = {"pytorch": ("torch", "transformers"), "onnxruntime": ("onnxruntime",), "openvino": ("openvino",), "faster-clip": ("faster-clip",)}
 # An ONNX file holds 2 GB at most. Larger weights lie beside it.
-LARGEST_FILE = 1_900_000_000
+LARGEST_FILE, WEIGHTS = 1_900_000_000, "weights"
 
 
 def sizes(directory):
@@ -82,26 +83,39 @@ def export(directory):
         if not file.exists():
             model = model or CLIPModel.from_pretrained(directory, attn_implementation="eager").eval()
             axes = {"x": {0: "b"} if kind == "image" else {0: "b", 1: "l"}, "y": {0: "b"}}
-            with tempfile.TemporaryDirectory(dir=directory) as work, torch.no_grad():
-                rough = Path(work, "model.onnx")
-                torch.onnx.export(Tower(model, kind), (torch.from_numpy(batch(case, directory)[1]),), str(rough), input_names=["x"],
-                                  output_names=["y"], dynamic_axes=axes, opset_version=17, dynamo=False)
-                one_file_of_weights(rough, file)
+            save(traced(Tower(model, kind), batch(case, directory)[1], axes, directory), file)
     del model
     for kind in ("image", "text"):
         quantise(onnx_file(directory, kind, "f32"), onnx_file(directory, kind, "int8"))
 
 
-def one_file_of_weights(rough, file):
-    """The exporter writes a large model's tensors one by one; here they come into one file beside it."""
+def traced(tower, x, axes, directory):
+    """As onnx has it in memory: the exporter writes a large model's tensors one by one."""
+    import onnx
+    import torch
+
+    with tempfile.TemporaryDirectory(dir=directory) as work, torch.no_grad():
+        file = str(Path(work, "model.onnx"))
+        torch.onnx.export(tower, (torch.from_numpy(x),), file, input_names=["x"], output_names=["y"], dynamic_axes=axes,
+                          opset_version=17, dynamo=False)
+        return onnx.load(file)
+
+
+def save(model, file):
+    """What is cut off leaves no file behind."""
     import onnx
 
-    model = onnx.load(str(rough))
     large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > LARGEST_FILE
-    part = file.parent.with_suffix(".part")
-    part.mkdir(parents=True, exist_ok=True)
-    onnx.save_model(model, str(part / file.name), save_as_external_data=large, location="weights")
+    part = unfinished(file)
+    onnx.save_model(model, str(part / file.name), save_as_external_data=large, location=WEIGHTS)
     part.rename(file.parent)
+
+
+def unfinished(file):
+    part = file.parent.with_name(f"{file.parent.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
 
 
 def quantise(source, file):
@@ -109,10 +123,9 @@ def quantise(source, file):
 
     if file.exists():
         return
-    part = file.parent.with_suffix(".part")
-    part.mkdir(parents=True, exist_ok=True)
+    part = unfinished(file)
     quantize_dynamic(str(source), str(part / file.name), weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"],
-                     use_external_data_format=(source.parent / "weights").exists())
+                     use_external_data_format=(source.parent / WEIGHTS).exists())
     part.rename(file.parent)
 
 

@@ -154,10 +154,11 @@ def command_line(a):
 
 def report(a, best):
     default, processor = default_precision(a), cpu()
+    packages = [package for engine in engines.PACKAGES if any(engine == key[0] for key in best) for package in engines.PACKAGES[engine]]
     text = f"""### {Path(a.model).name}, {processor}
 
 {today()}, {a.threads} threads, best of {a.rounds} rounds, `{command_line(a)}`.
-{versions(engines.PACKAGES)}, Python {sys.version.split()[0]}.
+{versions(packages)}, Python {sys.version.split()[0]}.
 
 Milliseconds an item:
 

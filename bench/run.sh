@@ -8,8 +8,9 @@
 #   CANDLE=no run.sh        without candle, which is compiled else
 #   RECORD=FILE run.sh      into this file; RECORD= into none
 #
-# ViT-H/14 takes 9 GB of disk and 13 GB of memory. PYTHON names an interpreter with torch, transformers, onnx, onnxscript, onnxruntime
-# and openvino, and with faster-clip if it is to be beside them.
+# ViT-H/14 takes 17 GB of disk and 9 GB of memory, ViT-L/14@336 7 and 4. Their f32 takes long: --cases image_b1,image_b8,text_b1_l10
+# and --rounds 2. PYTHON names an interpreter with torch, transformers, onnx, onnxscript, onnxruntime and openvino, and with
+# faster-clip if it is to be beside them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
