@@ -27,7 +27,8 @@ warnings.filterwarnings("ignore")
 os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
 # What each engine computes in. PyTorch's and OpenVINO's int8 need a calibration on images, so they are left out.
 PRECISIONS = {"pytorch": ("f32", "bf16"), "onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16"), "faster-clip": ("int8",)}
-PACKAGES = {"pytorch": ("torch", "transformers"), "onnxruntime": ("onnxruntime",), "openvino": ("openvino",), "faster-clip": ("faster-clip",)}
+PACKAGES = {"pytorch": ("torch", "transformers"), "onnxruntime": ("onnxruntime",), "openvino": ("openvino",),
+            "faster-clip": ("faster-clip",)}
 # An ONNX file holds 2 GB at most. Larger weights lie beside it.
 LARGEST_FILE, WEIGHTS = 1_900_000_000, "weights"
 

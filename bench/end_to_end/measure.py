@@ -73,4 +73,5 @@ def main():
             file.write(json.dumps({"name": name, "peak": peak.bytes} | json.loads(line)) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

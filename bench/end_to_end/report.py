@@ -47,4 +47,5 @@ def main():
         record(out[0], "end to end", cpu(), text)
 
 
-main()
+if __name__ == "__main__":
+    main()

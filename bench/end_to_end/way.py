@@ -44,7 +44,8 @@ def unit(vectors):
 
 
 # The table of who does without pg_clip: an index of pgvector's defaults, built when the rows are there, as its README advises.
-TABLE = "CREATE TABLE photos (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ref text NOT NULL, embedding vector({dimensions}) NOT NULL)"
+TABLE = """CREATE TABLE photos (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ref text NOT NULL,
+    embedding vector({dimensions}) NOT NULL)"""
 INDEX = "CREATE INDEX ON photos USING hnsw (embedding vector_cosine_ops)"
 SELECT = "SELECT ref FROM photos ORDER BY embedding <=> %s LIMIT 10"
 

@@ -25,8 +25,9 @@ MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
 PILOT = 128
 THREADS = int(os.environ["THREADS"])
+HALF = max(1, THREADS // 2)
 # (decoding threads, threads of the engine, batches decoded ahead)
-PLANS = {"in turns": (THREADS, THREADS, 0), "decoding ahead": (THREADS, THREADS, 2), "halves": (max(1, THREADS // 2), max(1, THREADS // 2), 2)}
+PLANS = {"in turns": (THREADS, THREADS, 0), "decoding ahead": (THREADS, THREADS, 2), "halves": (HALF, HALF, 2)}
 
 
 def pixel_values(file, size):
@@ -108,4 +109,5 @@ def main():
     way.tell(plan, seconds, *way.ask(way.searcher(connection, embed), int(texts)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -38,4 +38,5 @@ def main():
         way.tell(name, seconds, times, answers)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,8 +21,9 @@ from transformers import CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
 PILOT = 128
 THREADS = int(os.environ["THREADS"])
+HALF = max(1, THREADS // 2)
 # (processes that decode, threads of the model)
-PLANS = {"in turns": (0, THREADS), "decoding ahead": (THREADS, THREADS), "halves": (max(1, THREADS // 2), max(1, THREADS // 2))}
+PLANS = {"in turns": (0, THREADS), "decoding ahead": (THREADS, THREADS), "halves": (HALF, HALF)}
 
 
 class Pictures(Dataset):
@@ -98,4 +99,5 @@ def main():
     way.tell(plan, seconds, *way.ask(way.searcher(connection, text_embedder(model, processor)), int(texts)))
 
 
-main()
+if __name__ == "__main__":
+    main()
