@@ -18,6 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/cluster.sh
 PYTHON=${PYTHON:-python3}
+COMMAND="bench/end_to_end.sh${*:+ $*}"
 images=2000 queries=200 record="" ways=pg_clip,pg_clip-int8,onnxruntime,pytorch
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -37,7 +38,7 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/bench name=clip-vit-base-patch32
 export PGCLIP=$target/release/pgclip MODEL=$name
 THREADS=$(nproc)
-export THREADS PYTHONDONTWRITEBYTECODE=1 TRANSFORMERS_VERBOSITY=error TQDM_DISABLE=1
+export COMMAND THREADS PYTHONDONTWRITEBYTECODE=1 TRANSFORMERS_VERBOSITY=error TQDM_DISABLE=1
 mkdir -p "$work"
 
 say() { echo "$(date +%T) $*" >&2; }
@@ -86,5 +87,5 @@ for way in ${ways//,/ }; do
 	esac
 done
 SERVER=$("$PG_BIN/postgres" --version | sed -E 's/^postgres \(PostgreSQL\) ([0-9.]+).*/PostgreSQL \1/') \
-	"$PYTHON" bench/end_to_end/report.py "$results" "$exact" "$name" "$images" "$queries" ${record:+"$record"}
+	"$PYTHON" bench/end_to_end/report.py "$results" "$exact" "$name" "$images" ${record:+"$record"}
 say "done"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of the comparison, from what bench/end_to_end/measure.py wrote and the exact answers.
 
-    report.py RESULTS EXACT MODEL IMAGES QUERIES [FILE]     FILE: this machine's table in it is replaced
+    report.py RESULTS EXACT MODEL IMAGES [FILE]     FILE: this machine's table in it is replaced; COMMAND, SERVER: what it tells
 """
 import json
 import os
@@ -27,7 +27,7 @@ def agreement(answers, exact):
 
 
 def main():
-    results, exact, model, images, queries, *out = sys.argv[1:]
+    results, exact, model, images, *out = sys.argv[1:]
     exact = json.loads(Path(exact).read_text())
     ways = [json.loads(line) for line in Path(results).read_text().splitlines()]
     first, lines = ways[0]["seconds"], []
@@ -37,7 +37,7 @@ def main():
                       f"{agreement(way['answers'], exact):.2f}"])
     text = f"""### {cpu()}
 
-{today()}, {os.cpu_count()} threads, {model}, `bench/end_to_end.sh --images {images} --queries {queries}`.
+{today()}, {os.cpu_count()} threads, {model}, {images} pictures, {len(exact)} texts, `{os.environ["COMMAND"]}`.
 {versions(PACKAGES)}, {os.environ["SERVER"]}.
 
 {table(HEAD, lines)}
