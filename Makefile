@@ -65,7 +65,7 @@ examples: setup all ## Run the examples of clients in a throw-away cluster, with
 model: all ## Score the bundled model on the demo's pictures, without a server
 	@scripts/score.sh
 
-bench: all ## Time the engine beside others (PYTHON: one that has them) and write bench/RESULTS.md
+bench: all ## Time the engine beside others (PYTHON: one that has them; MODEL) into bench/RESULTS.md; whole loads: bench/end_to_end.sh
 	@bench/run.sh
 
 fuzz: ## Run each fuzz target SECONDS (60) with a nightly compiler; TARGETS: only these
