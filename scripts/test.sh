@@ -18,8 +18,9 @@ crates=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
 echo "== the engine is free of PostgreSQL and of network clients"
 scripts/check-dependencies.sh
 
-echo "== no modules of the extension use each other in a circle"
+echo "== no modules of the extension, or of packed-gemm, use each other in a circle"
 scripts/check-imports.py
+scripts/check-imports.py crates/packed-gemm/src
 
 echo "== released scripts are as they were"
 scripts/check-released.sh

@@ -466,7 +466,8 @@ impl Model {
 /// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.
 ///
 /// The residuals; two left-hand sides of products, the memory of each as wide as the widest; queries, keys and values, rounded
-/// and before that; what is embedded. All as f32, which is what they are at most.
+/// and before that; what is embedded. All as f32, which is what they are at most. Integers are a byte beside what they are
+/// staged in, for which queries, keys and values leave room.
 fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
     let widest = tower.intermediate.max(tower.hidden).max(patch);
     let row = size_of::<f32>() * (2 * tower.hidden + 2 * widest + 6 * tower.hidden);

@@ -1,7 +1,9 @@
 //! Every kernel of this machine against a product in f64, on sizes that fill no tile.
 
 use half::bf16;
-use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix, Precision, Rows, ShapeError, Team};
+use packed_gemm::{
+    Activation, Epilogue, Kernel, PackedMatrix, Precision, Quantization, Rows, ScaleScope, ShapeError, Team,
+};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 
@@ -59,16 +61,26 @@ fn rounded_weights(precision: Precision, values: Vec<f32>, k: usize) -> Vec<f32>
     }
 }
 
-/// What the left-hand side of this precision can hold: each 64 values of a row with a scale, or with VNNI each row.
+/// What the left-hand side of this precision can hold: of integers each row with a scale, or each 64 values of it.
 fn rounded_rows(precision: Precision, kernel: Kernel, values: Vec<f32>, k: usize) -> Vec<f32> {
-    match precision {
-        Precision::Int8 => rounded_blocks(kernel, &values, k, if kernel.has_dot() { k } else { 64 }),
-        _ => rounded_weights(precision, values, k),
+    if precision != Precision::Int8 {
+        return rounded_weights(precision, values, k);
     }
+    let Quantization { qmax, scope, .. } = quantization(kernel, k);
+    let group = if scope == ScaleScope::Row { k } else { 64 };
+    values.chunks(k).flat_map(|row| row.chunks(group).flat_map(|group| steps(group, qmax))).collect()
 }
 
-fn rounded_blocks(kernel: Kernel, values: &[f32], k: usize, block: usize) -> Vec<f32> {
-    values.chunks(k).flat_map(|row| row.chunks(block).flat_map(|block| steps(block, kernel.levels()))).collect()
+/// What integers of rows of `k` values are.
+fn quantization(kernel: Kernel, k: usize) -> Quantization {
+    let mut rows = Rows::new(Precision::Int8, kernel);
+    rows.copy_from(&Team::solo(), &vec![0.0; k], k).unwrap();
+    rows.quantization().unwrap()
+}
+
+/// Have integers a scale for each row? What is written in parts is then staged.
+fn is_of_whole_rows(precision: Precision, kernel: Kernel) -> bool {
+    precision == Precision::Int8 && quantization(kernel, 64).scope == ScaleScope::Row
 }
 
 fn steps(values: &[f32], levels: i32) -> Vec<f32> {
@@ -147,20 +159,41 @@ fn long_rows_pass_in_parts() {
     }
 }
 
-/// As another product writes them, panel by panel: each 64 of a row have a scale with every kernel. Blocks of a row differ
-/// by factors of a thousand, which one scale for the row would lose.
+/// As another product writes them, panel by panel. Groups of a row differ by factors of a thousand, which one scale for
+/// the row would lose.
 #[test]
 fn integers_written_in_parts() {
     for kernel in Kernel::available() {
         for (m, n, k) in [(1, 64, 64), (10, 65, 100), (16, 64, 128), (33, 200, 129), (70, 70, 320)] {
             let mut x = numbers(1, m * k);
             x.iter_mut().enumerate().for_each(|(i, x)| *x *= [1.0, 1e-3][i % k / 64 % 2]);
-            let x = rounded_blocks(kernel, &x, k, 64);
             let (team, none, rows) = (Team::solo(), Epilogue::default(), integers_in_parts(kernel, &x, k));
+            // What they are written in first.
+            if matches!(kernel, Kernel::Avx512Bf16 | Kernel::Amx) {
+                x = rounded_weights(Precision::Bf16, x, k);
+            }
+            let x = rounded_rows(Precision::Int8, kernel, x, k);
             let w = rounded_weights(Precision::Int8, numbers(2, n * k), k);
             let packed = PackedMatrix::pack(Precision::Int8, &w, n, k).unwrap();
             let out = packed.multiply(&team, &rows, &none).unwrap();
             assert_close(&format!("{kernel:?} {m} x {k} x {n}"), &out, &expected(&x, &w, k, n, &none), k);
+        }
+    }
+}
+
+/// Where a row has one scale, the sum of its integers still fits 32 bits.
+#[test]
+fn integers_of_very_long_rows() {
+    let n = 3;
+    for kernel in Kernel::available() {
+        for k in [40_000, 131_072, 131_073, 300_000] {
+            let w: Vec<f32> = (0..n * k).map(|i| if i / k == 2 { -1.0 } else { 1.0 }).collect();
+            let packed = PackedMatrix::pack(Precision::Int8, &w, n, k).unwrap();
+            let out = multiply(&packed, &Team::solo(), kernel, &vec![1.0; k], &Epilogue::default()).unwrap();
+            for (given, sign) in out.iter().zip([1.0, 1.0, -1.0]) {
+                let expected = sign * k as f32;
+                assert!((given - expected).abs() < 1e-4 * k as f32, "{kernel:?}: {given} is not {expected}");
+            }
         }
     }
 }
@@ -281,44 +314,42 @@ fn a_product_is_the_next_ones_input() {
     }
 }
 
-/// Activations of what is rounded are within 2e-4 of themselves, and so is the largest value of a block, whose step is half
-/// the other error.
+/// Activations of what is rounded are within 2e-4 of themselves, and so is the largest value of what has a scale, whose step
+/// is half the other error.
 fn assert_close_when_rounded(rows: &Rows, values: &[f32]) {
-    let (k, kernel) = (rows.width(), rows.kernel());
+    let (k, kernel, quantization) = (rows.width(), rows.kernel(), rows.quantization());
+    let whole = quantization.is_some_and(|quantization| quantization.scope == ScaleScope::Row);
+    let group = if whole { k } else { 64 };
     for (i, row) in values.chunks(k).enumerate() {
         let mut read = vec![0.0; k];
         rows.read(i, 0, &mut read);
-        for (read, block) in read.chunks(64).zip(row.chunks(64)) {
-            let largest = block.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-            for (read, x) in read.iter().zip(block) {
-                let step = largest / kernel.levels() as f32;
-                let rounding = if rows.precision() == Precision::Int8 { step / 2.0 } else { x.abs() / 256.0 };
+        for (read, values) in read.chunks(group).zip(row.chunks(group)) {
+            let largest = values.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            for (read, x) in read.iter().zip(values) {
+                let bf16 = if quantization.is_none() || whole { x.abs() / 256.0 } else { 0.0 };
+                let step = quantization.map_or(0.0, |quantization| largest / quantization.qmax as f32);
+                let of_largest = if whole { largest / 256.0 } else { 0.0 };
                 let error = (read - x).abs();
-                assert!(error <= 1.001 * rounding + 2e-4 * largest, "{kernel:?}: {read} is not {x}");
+                let bound = 1.001 * (bf16 + step / 2.0) + 2e-4 * largest + of_largest;
+                assert!(error <= bound, "{kernel:?}: {read} is not {x}");
             }
         }
     }
 }
 
-/// Rows that were written in parts are what the values are when they are rounded, and so is their product. Rows of integers
-/// that were written whole have other scales with VNNI, so there the values that are read back are compared.
+/// Rows that were written in parts are what the values are when they are rounded, and so is their product.
 fn assert_written_in_parts(rows: &Rows, values: &[f32], packed: &PackedMatrix) {
     let (team, k) = (Team::solo(), rows.width());
     let (precision, kernel) = (rows.precision(), rows.kernel());
     let product = packed.multiply(&team, rows, &Epilogue::default()).unwrap();
-    let same = if precision == Precision::Int8 && kernel.has_dot() {
-        let rounded = rounded_blocks(kernel, values, k, 64);
-        let mut read = vec![0.0; values.len()];
-        read.chunks_mut(k).enumerate().for_each(|(i, row)| rows.read(i, 0, row));
-        for (read, rounded) in read.iter().zip(&rounded) {
-            assert!((read - rounded).abs() <= 1e-6 * rounded.abs(), "{read} instead of {rounded}");
-        }
-        integers_in_parts(kernel, values, k)
+    let mut same = Rows::new(precision, kernel);
+    if is_of_whole_rows(precision, kernel) {
+        let mut parts = Rows::to_read(Precision::Bf16, kernel);
+        parts.copy_from(&team, values, k).unwrap();
+        same.copy_rows(&team, &parts);
     } else {
-        let mut same = Rows::new(precision, kernel);
         same.copy_from(&team, values, k).unwrap();
-        same
-    };
+    }
     let expected = packed.multiply(&team, &same, &Epilogue::default()).unwrap();
     assert_eq!(product, expected, "{precision:?} {kernel:?}");
 }
@@ -326,7 +357,7 @@ fn assert_written_in_parts(rows: &Rows, values: &[f32], packed: &PackedMatrix) {
 #[test]
 fn rows_are_filled_part_by_part() {
     let (team, heights, parts) = (Team::new(2).unwrap(), [3, 1, 5], 3);
-    // Parts of 7 or 10 values share blocks of integers, so that their rows are written whole.
+    // Parts of 7 or 10 values share groups of integers, so that their rows are written whole.
     for width in [7, 10, 64] {
         let (m, k, n) = (9, parts * width, 20);
         let (x, w) = (numbers(1, m * k), numbers(2, n * k));
@@ -339,12 +370,7 @@ fn rows_are_filled_part_by_part() {
                     values.copy_from_slice(&x[(start + row) * k + part * width..][..width]);
                 }
             });
-            if width == 64 {
-                assert_written_in_parts(&rows, &x, &packed);
-            } else {
-                let expected = multiply(&packed, &team, kernel, &x, &Epilogue::default()).unwrap();
-                assert_eq!(packed.multiply(&team, &rows, &Epilogue::default()).unwrap(), expected);
-            }
+            assert_written_in_parts(&rows, &x, &packed);
         }
     }
 }
@@ -358,8 +384,12 @@ fn rows_are_read_as_they_were_rounded() {
         let mut rows = if to_read { Rows::to_read(precision, kernel) } else { Rows::new(precision, kernel) };
         rows.copy_from(&Team::solo(), &x, k).unwrap();
         assert_eq!(rows.is_to_read(), to_read);
-        // Where the kernel does not multiply pairs of bf16, or has none, the rows are f32.
-        let pairs = if to_read { kernel.has_bf16() } else { kernel.multiplies_bf16() };
+        // Where the kernel does not multiply pairs of bf16, as on Intel's without AMX, or has none, the rows are f32.
+        let pairs = match kernel {
+            Kernel::Amx => true,
+            Kernel::Avx512Bf16 => to_read || rows.is_of_pairs(),
+            _ => false,
+        };
         let exact = precision == Precision::Bf16 && !pairs;
         let expected = if exact { x.clone() } else { rounded_rows(precision, kernel, x.clone(), k) };
         for (column, width) in [(0, k), (0, 0), (0, 96), (64, 64), (64, 2), (65, 1), (63, 40), (k - 1, 1), (k, 0)] {

@@ -104,35 +104,13 @@ impl Linear {
 
     /// The product as the left-hand side of another one, `[rows, outputs]`.
     fn to_rows(&self, x: &Rows, out: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
-        whole(out, self, compute, |out| {
-            let done = self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out);
-            done.map_err(candle_core::Error::wrap)
-        })
+        self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out).map_err(candle_core::Error::wrap)
     }
 
     /// The product as a new tensor, `[rows, outputs]`.
     fn multiply(&self, x: &Rows, compute: &Compute) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(self.product(x, compute)?), (x.len(), self.matrix.outputs()).into()))
     }
-}
-
-/// What `fill` writes part by part becomes `rows`, the left-hand side of a product with `linear`'s precision.
-///
-/// Where that is better written whole rows at a time, as for int8 with its scales, the parts go to rows to read
-/// first.
-fn whole(
-    rows: &mut Rows,
-    linear: &Linear,
-    compute: &Compute,
-    fill: impl FnOnce(&mut Rows) -> candle_core::Result<()>,
-) -> candle_core::Result<()> {
-    if !rows.is_better_whole() {
-        return fill(rows);
-    }
-    let mut parts = linear.values(compute);
-    fill(&mut parts)?;
-    rows.copy_rows(compute.team(), &parts);
-    Ok(())
 }
 
 /// Attention with a linear layer before and one after it, and maybe a norm before all.
@@ -282,7 +260,7 @@ impl Attend<'_> {
         let (mut rows, mut between) = (linear.rows(compute), linear.values(compute));
         to_rows(self.block.norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
         linear.to_rows(&rows, &mut between, compute)?;
-        whole(&mut rows, linear, compute, |rows| attention.to_rows(&between, rows, compute))?;
+        attention.to_rows(&between, &mut rows, compute)?;
         Ok(rows)
     }
 }

@@ -1,0 +1,151 @@
+//! Loops that end, also by a panic, with and without helpers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::Team;
+use super::helpers::WATCH;
+
+#[test]
+fn every_turn_is_taken_once() {
+    for threads in [1, 2, 5] {
+        let team = Team::new(threads).unwrap();
+        for count in [0, 1, 2, 3, 100] {
+            for round in 0..200 {
+                let done: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                team.for_each(count, |i| {
+                    done[i].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+                if round % 50 == 0 {
+                    std::thread::sleep(3 * WATCH); // so that the helpers sleep
+                }
+            }
+        }
+        assert_eq!(team.map(7, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
+        assert_eq!(team.free_threads(), threads);
+        assert!(threads == 1 || team.map(2, |_| team.free_threads()) == [1, 1]);
+    }
+}
+
+#[test]
+fn helpers_rest_until_they_are_called() {
+    let (team, here) = (Team::resting(2).unwrap(), std::thread::current().id());
+    assert_eq!(team.threads(), 2);
+    for _ in 0..50 {
+        assert!(team.map(20, |_| std::thread::current().id()).iter().all(|id| *id == here));
+    }
+    // Turns until a helper has come.
+    let helped = AtomicBool::new(false);
+    let go_on = || !helped.load(Ordering::SeqCst);
+    team.for_each_while(usize::MAX / 4, go_on, |i| {
+        if i == 3 {
+            team.call_helpers();
+        }
+        helped.fetch_or(std::thread::current().id() != here, Ordering::SeqCst);
+    });
+    assert!(helped.into_inner());
+}
+
+#[test]
+fn the_caller_has_turns_of_its_own() {
+    for threads in [1, 3] {
+        let (team, here) = (Team::new(threads).unwrap(), std::thread::current().id());
+        let (mine, theirs) = (std::cell::Cell::new(0), AtomicUsize::new(0));
+        let of_mine = |_| {
+            assert_eq!(std::thread::current().id(), here);
+            mine.set(mine.get() + 1);
+            std::thread::sleep(Duration::from_micros(300));
+        };
+        team.share(
+            60,
+            of_mine,
+            |_| {
+                assert_ne!(std::thread::current().id(), here);
+                theirs.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_micros(300));
+            },
+            &|| (),
+        );
+        assert_eq!(mine.get() + theirs.load(Ordering::Relaxed), 60);
+        assert_eq!(theirs.load(Ordering::Relaxed) > 0, threads > 1);
+    }
+}
+
+#[test]
+fn a_loop_within_a_loop() {
+    let team = Team::new(3).unwrap();
+    let sum = AtomicUsize::new(0);
+    team.for_each(10, |_| {
+        team.for_each(10, |i| {
+            sum.fetch_add(i, Ordering::Relaxed);
+        })
+    });
+    assert_eq!(sum.into_inner(), 450);
+}
+
+#[test]
+fn a_panic_reaches_the_caller_and_the_team_lives_on() {
+    let team = Team::new(3).unwrap();
+    for bad in 0..40 {
+        let run = || team.for_each(40, |i| assert!(i != bad, "turn {i}"));
+        let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+        assert_eq!(*panic.downcast::<String>().unwrap(), format!("turn {bad}"));
+        assert_eq!(team.map(3, |i| i), [0, 1, 2]);
+    }
+}
+
+#[test]
+fn stops_when_told() {
+    for threads in [1, 3] {
+        let team = Team::new(threads).unwrap();
+        let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let turn = |_: usize| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_micros(300));
+            done.fetch_add(1, Ordering::SeqCst);
+        };
+        team.for_each_while(10_000, || begun.load(Ordering::SeqCst) < 20, turn);
+        assert!((20..60).contains(&begun.load(Ordering::SeqCst)));
+        assert_eq!(done.load(Ordering::SeqCst), begun.load(Ordering::SeqCst));
+        let panics = || team.for_each_while(10_000, || panic!("interrupted"), turn);
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(done.load(Ordering::SeqCst), begun.load(Ordering::SeqCst));
+        assert_eq!(team.map(3, |i| i), [0, 1, 2]);
+    }
+}
+
+#[test]
+fn halts_in_the_midst_of_a_loop() {
+    let team = Team::new(3).unwrap();
+    let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let go_on = || {
+        if begun.load(Ordering::SeqCst) >= 10 {
+            team.halt();
+            let ended = done.load(Ordering::SeqCst);
+            assert_eq!(ended, begun.load(Ordering::SeqCst));
+            std::thread::sleep(Duration::from_millis(5));
+            assert_eq!(begun.load(Ordering::SeqCst), ended);
+        }
+        true
+    };
+    team.for_each_while(10_000, go_on, |_| {
+        begun.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_micros(300));
+        done.fetch_add(1, Ordering::SeqCst);
+    });
+    assert!(done.load(Ordering::SeqCst) < 10_000);
+}
+
+#[test]
+fn helpers_do_work() {
+    let team = Team::new(2).unwrap();
+    // Each of two turns waits for the other.
+    let barrier = std::sync::Barrier::new(2);
+    for _ in 0..50 {
+        team.for_each(2, |_| {
+            barrier.wait();
+        });
+    }
+}
