@@ -141,7 +141,7 @@ extern "C-unwind" fn halt(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
         if let Ok(session) = session.try_borrow() {
             session.background.halt();
             if let Some((_, compute)) = &session.compute {
-                compute.team().halt();
+                compute.pool().halt();
             }
         }
     });

@@ -53,7 +53,7 @@ impl Background {
         let compute = move || {
             // Where it is refused, the work is done at the usual priority.
             let _ = rustix::process::nice(NICE);
-            let compute = Arc::new(Compute::resting(threads)?.with_memory(memory.clone()));
+            let compute = Arc::new(Compute::parked(threads)?.with_memory(memory.clone()));
             let _ = begun.send(compute.clone());
             work(&Context { compute: &compute, stop: &|| stop.load(SeqCst) || halted.load(SeqCst) })
         };
@@ -74,7 +74,7 @@ impl Background {
             attend();
             // There is none where it could not begin.
             if let Ok(compute) = begin.recv() {
-                compute.team().call_helpers();
+                compute.pool().unpark();
             }
             loop {
                 match receiver.recv_timeout(ATTEND) {
@@ -153,15 +153,15 @@ mod tests {
     fn one_thread_works_while_the_caller_attends() {
         let (background, alone) = (Background::default(), AtomicBool::new(false));
         let work = |ctx: &Context| {
-            let (team, here) = (ctx.compute.team(), thread::current().id());
+            let (pool, here) = (ctx.compute.pool(), thread::current().id());
             for _ in 0..50 {
-                assert!(team.map(50, |_| thread::current().id()).iter().all(|id| *id == here));
+                assert!(pool.map(50, |_| thread::current().id()).iter().all(|id| *id == here));
             }
             alone.store(true, SeqCst);
             // Until another one has come.
             let other = AtomicBool::new(false);
             let until_then = || !other.load(SeqCst);
-            team.for_each_while(usize::MAX / 4, until_then, |_| {
+            pool.for_each_while(usize::MAX / 4, until_then, |_| {
                 other.fetch_or(thread::current().id() != here, SeqCst);
             });
             Ok(())
@@ -213,7 +213,7 @@ mod tests {
             stat.rsplit(')').next().unwrap().split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
         };
         let before = nice();
-        let (work, both) = (|ctx: &Context| Ok(ctx.compute.team().map(2, |_| nice())), Background::default());
+        let (work, both) = (|ctx: &Context| Ok(ctx.compute.pool().map(2, |_| nice())), Background::default());
         for nice in both.run(2, &memory(), work, &mut || ()).unwrap() {
             assert_eq!(nice, (before + NICE).min(19));
         }

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use packed_gemm::{Kernel, Precision, Rows, Team};
+use packed_gemm::{Kernel, Precision, Rows, ThreadPool};
 
 use crate::cushion::Cushion;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +18,7 @@ use crate::memory::{self, Budget};
 ///
 /// Making one starts its threads. So a process keeps it from call to call.
 pub struct Compute {
-    team: Team,
+    pool: ThreadPool,
     kernel: Kernel,
     /// Free for the next layer.
     ///
@@ -28,7 +28,7 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// A team of `threads`, the calling one included. 0 takes one per available core, at most [`Compute::MAX_AUTO`].
+    /// A pool of `threads`, the calling one included. 0 takes one per available core, at most [`Compute::MAX_AUTO`].
     ///
     /// The kernel is the fastest that the processor has.
     ///
@@ -40,20 +40,20 @@ impl Compute {
         Self::with_kernel(threads, Kernel::best())
     }
 
-    /// A team like that of [`Compute::new`], with `kernel` instead of the machine's fastest. For tests and
+    /// A pool like that of [`Compute::new`], with `kernel` instead of the machine's fastest. For tests and
     /// comparisons.
     ///
     /// Fails as [`Compute::new`] does.
     pub fn with_kernel(threads: usize, kernel: Kernel) -> Result<Self> {
         let compute = Self::start(threads, kernel)?;
-        compute.team.call_helpers();
+        compute.pool.unpark();
         Ok(compute)
     }
 
-    /// A team whose helpers sleep until [`Team::call_helpers`]. Until then all work is done on the calling thread.
+    /// A pool whose helpers sleep until [`ThreadPool::unpark`]. Until then all work is done on the calling thread.
     ///
     /// Fails as [`Compute::new`] does.
-    pub fn resting(threads: usize) -> Result<Self> {
+    pub fn parked(threads: usize) -> Result<Self> {
         Self::start(threads, Kernel::best())
     }
 
@@ -62,8 +62,8 @@ impl Compute {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()).min(Self::MAX_AUTO),
             n => n,
         };
-        let team = start_threads(threads.saturating_sub(1), || Team::resting(threads))?;
-        Ok(Self { team, kernel, rows: Mutex::default(), memory: Arc::default() })
+        let pool = start_threads(threads.saturating_sub(1), || ThreadPool::parked(threads))?;
+        Ok(Self { pool, kernel, rows: Mutex::default(), memory: Arc::default() })
     }
 
     /// Shares a budget with other work of the process, instead of one of its own without a limit.
@@ -77,20 +77,20 @@ impl Compute {
         &self.memory
     }
 
-    /// Automatic teams stop growing here: beyond it the gain per image is small and other sessions want cores too.
+    /// Automatic pools stop growing here: beyond it the gain per image is small and other sessions want cores too.
     pub const MAX_AUTO: usize = 8;
 
-    /// Threads of the team, the calling one among them: at least 1.
+    /// Threads of the pool, the calling one among them: at least 1.
     pub fn threads(&self) -> usize {
-        self.team.threads()
+        self.pool.threads()
     }
 
-    /// The threads, for loops whose turns may run side by side.
-    pub fn team(&self) -> &Team {
-        &self.team
+    /// The threads, for loops whose tasks may run side by side.
+    pub fn pool(&self) -> &ThreadPool {
+        &self.pool
     }
 
-    /// The machine code of every matrix product of this team.
+    /// The machine code of every matrix product of this pool.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
@@ -243,7 +243,7 @@ mod tests {
         let kept = |sizes: &[usize]| {
             let fill = |size: &usize| {
                 let mut rows = compute.rows(Precision::F32);
-                rows.fill(compute.team(), *size, 1 << 18, |_, row| row.fill(1.0));
+                rows.fill(compute.pool(), *size, 1 << 18, |_, row| row.fill(1.0));
                 rows
             };
             let lent: Vec<_> = sizes.iter().map(fill).collect();
@@ -261,9 +261,9 @@ mod tests {
     fn helpers_block_all_signals() {
         let before = SigSet::thread_get_mask().unwrap();
         let compute = Compute::new(2).unwrap();
-        // Each of two turns waits for the other, so that one of them is a helper's.
+        // Each of two tasks waits for the other, so that one of them is a helper's.
         let (barrier, here) = (std::sync::Barrier::new(2), std::thread::current().id());
-        let masks = compute.team().map(2, |_| {
+        let masks = compute.pool().map(2, |_| {
             barrier.wait();
             (std::thread::current().id(), SigSet::thread_get_mask().unwrap())
         });

@@ -63,7 +63,7 @@ pub fn in_passes<R: Send>(
     let results: Vec<Mutex<Option<Result<Vec<R>>>>> = ranges.iter().map(|_| Mutex::new(None)).collect();
     let (failed, stopped) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
     // Gives false where the pass was cancelled.
-    let turn = |i: usize, ctx: &Context| {
+    let task = |i: usize, ctx: &Context| {
         // The first error is the one to report: what follows it need not be begun, what goes before it is done.
         if i > failed.load(SeqCst) {
             return true;
@@ -76,19 +76,19 @@ pub fn in_passes<R: Send>(
         *results[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         error != Some(ErrorKind::Cancelled)
     };
-    let team = ctx.compute.team();
+    let pool = ctx.compute.pool();
     let stop = || stopped.store(true, SeqCst);
     let mine = |i| {
-        if !turn(i, ctx) {
+        if !task(i, ctx) {
             stop();
         }
     };
     let theirs = |i| {
-        turn(i, &Context { compute: ctx.compute, stop: &|| stopped.load(SeqCst) || team.is_halted() });
+        task(i, &Context { compute: ctx.compute, stop: &|| stopped.load(SeqCst) || pool.is_halted() });
     };
     // The calling thread looks up between its passes, too, and while it waits for those of others.
     ctx.attend(|| {
-        team.share(ranges.len(), mine, theirs, &stop);
+        pool.split_for(ranges.len(), mine, theirs, &stop);
         Ok(())
     })?;
     for result in results {
@@ -270,7 +270,7 @@ mod tests {
             if asked.fetch_add(1, SeqCst) < 120 {
                 return false;
             }
-            compute.team().halt();
+            compute.pool().halt();
             assert!(working.load(SeqCst) <= 1, "no other one");
             true
         };

@@ -16,7 +16,7 @@ use crate::spec::ImageSpec;
 /// The pixel values of each image, `[3, S, S]`, or its error, in order. Nothing follows the first error.
 ///
 /// Each thread takes the next image as soon as it is free, so a large one keeps no other waiting, but for memory:
-/// images that together need more than there is have their turns. When the caller stops, no other image is begun.
+/// images that together need more than there is have their tasks. When the caller stops, no other image is begun.
 ///
 /// `room`: bytes that one image may take. One that needs more is a `LimitExceeded` of its own. The call fails with
 /// `Cancelled` or `OutOfMemory`.
@@ -33,7 +33,7 @@ pub fn decode_all(
 /// The pixel values of each image, `[3, S, S]`, or its error, in order: as many results as images. An error ends
 /// nothing.
 ///
-/// Memory, turns, `room` and failures of the call are those of [`decode_all`].
+/// Memory, tasks, `room` and failures of the call are those of [`decode_all`].
 pub fn decode_each(
     images: &[&[u8]],
     room: usize,
@@ -111,7 +111,7 @@ fn decode_with<T: Send>(
     // Images from here on are not begun: those after a bad one.
     let (end, stopped) = (AtomicUsize::new(count), AtomicBool::new(false));
     let decoded: Vec<Mutex<Option<Result<T>>>> = (0..count).map(|_| Mutex::new(None)).collect();
-    let turn = |i: usize, result: &dyn Fn() -> Result<T>| {
+    let task = |i: usize, result: &dyn Fn() -> Result<T>| {
         if i < end.load(Ordering::Relaxed) {
             let result = result();
             if errors_end && result.is_err() {
@@ -120,14 +120,14 @@ fn decode_with<T: Send>(
             *decoded[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
     };
-    let team = ctx.compute.team();
-    let mine = |i| turn(i, &|| decode(i, ctx));
+    let pool = ctx.compute.pool();
+    let mine = |i| task(i, &|| decode(i, ctx));
     let theirs = |i| {
-        let ctx = Context { compute: ctx.compute, stop: &|| stopped.load(Ordering::Relaxed) || team.is_halted() };
-        turn(i, &|| ctx.attend(|| decode(i, &ctx)));
+        let ctx = Context { compute: ctx.compute, stop: &|| stopped.load(Ordering::Relaxed) || pool.is_halted() };
+        task(i, &|| ctx.attend(|| decode(i, &ctx)));
     };
     ctx.attend(|| {
-        team.share(count, mine, theirs, &|| stopped.store(true, Ordering::Relaxed));
+        pool.split_for(count, mine, theirs, &|| stopped.store(true, Ordering::Relaxed));
         Ok(())
     })?;
     // Images after a bad one may have been decoded before it was.

@@ -14,7 +14,7 @@ fn threads() -> usize {
 }
 
 #[test]
-fn no_threads_but_the_teams() {
+fn no_threads_but_the_pools() {
     let dir = tempfile::TempDir::new().unwrap();
     let models = ModelDir::new(dir.path());
     let sources = [root_dir().join("models/pictograms"), model_dir("tiny-siglip")];

@@ -6,10 +6,10 @@
 //! "Elements" are multiplications with their additions; twice that is what is usually given as FLOP.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix, Precision, Rows, Team};
+use packed_gemm::{Activation, Epilogue, Kernel, PackedMatrix, Precision, Rows, ThreadPool};
 
 fn products(criterion: &mut Criterion) {
-    let team = Team::new(std::thread::available_parallelism().map_or(1, |n| n.get())).expect("threads");
+    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, |n| n.get())).expect("threads");
     // rows, outputs, inputs
     for (m, n, k) in [(400, 2304, 768), (400, 768, 768), (400, 3072, 768), (400, 768, 3072), (10, 2048, 512)] {
         let number = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
@@ -22,10 +22,10 @@ fn products(criterion: &mut Criterion) {
             let packed = PackedMatrix::pack(precision, &weights, n, k).expect("lengths fit");
             for kernel in Kernel::available() {
                 let mut rows = Rows::new(precision, kernel);
-                rows.copy_from(&team, &x, k).expect("lengths fit");
+                rows.copy_from(&pool, &x, k).expect("lengths fit");
                 let epilogue = Epilogue { bias: Some(&bias), activation: Activation::QuickGelu };
                 group.bench_function(BenchmarkId::new(format!("{precision:?}"), kernel), |bencher| {
-                    bencher.iter(|| packed.multiply(&team, &rows, &epilogue));
+                    bencher.iter(|| packed.multiply(&pool, &rows, &epilogue));
                 });
             }
         }

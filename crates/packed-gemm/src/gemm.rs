@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each span of rows, which stay in the last cache:
-//!     for each panel, some rows of the span:          an output block, the turn of a thread
+//!     for each panel, some rows of the span:          an output block, the task of a thread
 //!         lay the panel out anew where that pays
 //!         for each k-block, which stays in the second cache:
 //!             for each tile of rows:                  sums stay in registers
@@ -20,7 +20,7 @@ use crate::lhs::buffer::Rows;
 use crate::lhs::format::Word;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::output::{Output, Values};
-use crate::pool::Team;
+use crate::pool::ThreadPool;
 use crate::pool::watch::look;
 use crate::precision::Precision;
 use crate::rhs::matrix::PackedMatrix;
@@ -68,12 +68,12 @@ impl PackedMatrix {
     /// With [`OutOfMemory`](crate::OutOfMemory) where there is no memory for the product. A loop that
     /// [`watched`](crate::watched) ends leaves by a panic, too.
     #[allow(unsafe_code)]
-    pub fn multiply(&self, team: &Team, x: &Rows, epilogue: &Epilogue) -> Result<Vec<f32>, ShapeError> {
+    pub fn multiply(&self, pool: &ThreadPool, x: &Rows, epilogue: &Epilogue) -> Result<Vec<f32>, ShapeError> {
         self.check(x, epilogue)?;
         let mut out = Vec::new();
         reserved(out.try_reserve_exact(x.len() * self.outputs()), 4 * x.len() * self.outputs());
         self.run(
-            team,
+            pool,
             x,
             epilogue,
             &Output::Values(Values::unwritten(
@@ -89,10 +89,10 @@ impl PackedMatrix {
     /// Adds the product to what is there, `[m, n]` row-major: a residual connection.
     ///
     /// Fails as [`PackedMatrix::multiply`] does, and where `out` has another length.
-    pub fn add_to(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &mut [f32]) -> Result<(), ShapeError> {
+    pub fn add_to(&self, pool: &ThreadPool, x: &Rows, epilogue: &Epilogue, out: &mut [f32]) -> Result<(), ShapeError> {
         self.check(x, epilogue)?;
         check("number of values to add to", out.len(), x.len() * self.outputs())?;
-        self.run(team, x, epilogue, &Output::Values(Values::to_add_to(out, self.outputs())));
+        self.run(pool, x, epilogue, &Output::Values(Values::to_add_to(out, self.outputs())));
         Ok(())
     }
 
@@ -103,13 +103,13 @@ impl PackedMatrix {
     /// rows of bf16 [to read](Rows::to_read) first, as a row has to be known whole. It fails and panics as [`PackedMatrix::multiply`] does.
     pub fn multiply_to_rows(
         &self,
-        team: &Team,
+        pool: &ThreadPool,
         x: &Rows,
         epilogue: &Epilogue,
         out: &mut Rows,
     ) -> Result<(), ShapeError> {
         self.check(x, epilogue)?;
-        out.write_parts(team, x.len(), self.outputs(), |out| self.run(team, x, epilogue, &Output::Rows(out)));
+        out.write_parts(pool, x.len(), self.outputs(), |out| self.run(pool, x, epilogue, &Output::Rows(out)));
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl PackedMatrix {
         check("length of the bias", epilogue.bias.map_or(n, <[f32]>::len), n)
     }
 
-    fn run(&self, team: &Team, x: &Rows, epilogue: &Epilogue, out: &Output) {
+    fn run(&self, pool: &ThreadPool, x: &Rows, epilogue: &Epilogue, out: &Output) {
         let (m, n, k) = (x.len(), self.outputs(), self.inputs());
         if m == 0 {
             return;
@@ -132,18 +132,18 @@ impl PackedMatrix {
         let rows_of_span = (SPAN_BYTES / (4 * x.layout().stride)).max(MR);
         let spans = m.div_ceil(rows_of_span);
         // As few blocks as keep all threads at work: each has to fetch its panel.
-        let threads = team.free_threads();
+        let threads = pool.free_threads();
         let ranges = (BLOCKS * threads).div_ceil(panels).min(m.div_ceil(spans).div_ceil(MIN_ROWS));
         // Tiles belong to one block each.
         let unit = if x.layout().tiled { AMX_ROWS } else { 1 };
         let parts = spans * ranges;
         let first_row = |part: usize| m.min((m * part / parts).next_multiple_of(unit));
-        let block = |turn: usize| {
-            let (span, range, panel) = (turn / (panels * ranges), turn / panels % ranges, turn % panels);
+        let block = |task: usize| {
+            let (span, range, panel) = (task / (panels * ranges), task / panels % ranges, task % panels);
             let part = span * ranges + range;
             let (from, to) = (first_row(part), first_row(part + 1));
             let operands = self.operands(x, from, &words[panel * panel_words..][..panel_words]);
-            let prefetch = match turn + threads {
+            let prefetch = match task + threads {
                 next if next < panels * parts => &words[next % panels * panel_words..][..panel_words],
                 _ => &[],
             };
@@ -156,7 +156,7 @@ impl PackedMatrix {
             look();
             (0..panels * parts).for_each(block);
         } else {
-            team.for_each(panels * parts, block);
+            pool.for_each(panels * parts, block);
         }
     }
 
@@ -235,8 +235,9 @@ mod tests {
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let packed = PackedMatrix::pack(precision, &numbers(n * k), n, k).unwrap();
             let mut x = Rows::new(precision, Kernel::best());
-            x.copy_from(&Team::solo(), &numbers(m * k), k).unwrap();
-            let product = |packed: &PackedMatrix| packed.multiply(&Team::solo(), &x, &Epilogue::default()).unwrap();
+            x.copy_from(&ThreadPool::solo(), &numbers(m * k), k).unwrap();
+            let product =
+                |packed: &PackedMatrix| packed.multiply(&ThreadPool::solo(), &x, &Epilogue::default()).unwrap();
             let whole = product(&packed);
             for columns in [0..n, 0..64, 64..n, 64..192, 192..n] {
                 let part = packed.columns(columns.clone()).unwrap();

@@ -5,16 +5,16 @@
 //! the cache: see [`Epilogue`].
 //!
 //! ```
-//! use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision, Rows, Team};
+//! use packed_gemm::{Epilogue, Kernel, PackedMatrix, Precision, Rows, ThreadPool};
 //!
 //! let w = PackedMatrix::pack(Precision::F32, &[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap(); // rows (1, 2) and (3, 4)
-//! let (team, mut x) = (Team::solo(), Rows::new(Precision::F32, Kernel::best()));
-//! x.copy_from(&team, &[1.0, 1.0], 2).unwrap();
-//! assert_eq!(w.multiply(&team, &x, &Epilogue::default()).unwrap(), [3.0, 7.0]);
+//! let (pool, mut x) = (ThreadPool::solo(), Rows::new(Precision::F32, Kernel::best()));
+//! x.copy_from(&pool, &[1.0, 1.0], 2).unwrap();
+//! assert_eq!(w.multiply(&pool, &x, &Epilogue::default()).unwrap(), [3.0, 7.0]);
 //! ```
 //!
 //! Owns: the packed layout, the left-hand side's formats ([`Rows`]), the kernels and their choice at run time ([`Kernel`]),
-//! threads for short loops ([`Team`]). Does not own: files, what the numbers mean. No global state but the kernel, which
+//! threads for short loops ([`ThreadPool`]). Does not own: files, what the numbers mean. No global state but the kernel, which
 //! is found once.
 //!
 //! # Contents
@@ -97,7 +97,7 @@ pub use lhs::buffer::Rows;
 pub use lhs::quantize::{Quantization, ScaleScope};
 pub use ops::epilogue::{Activation, Epilogue};
 pub use ops::math::exp2;
-pub use pool::Team;
+pub use pool::ThreadPool;
 pub use pool::watch::{look, watched};
 pub use precision::Precision;
 pub use rhs::matrix::PackedMatrix;

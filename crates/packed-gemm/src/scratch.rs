@@ -1,4 +1,4 @@
-//! Memory that a thread keeps for its next turn.
+//! Memory that a thread keeps for its next task.
 
 use std::cell::RefCell;
 

@@ -2,7 +2,7 @@
 
 use half::bf16;
 use packed_gemm::{
-    Activation, Epilogue, Kernel, PackedMatrix, Precision, Quantization, Rows, ScaleScope, ShapeError, Team,
+    Activation, Epilogue, Kernel, PackedMatrix, Precision, Quantization, Rows, ScaleScope, ShapeError, ThreadPool,
 };
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
@@ -74,7 +74,7 @@ fn rounded_rows(precision: Precision, kernel: Kernel, values: Vec<f32>, k: usize
 /// What integers of rows of `k` values are.
 fn quantization(kernel: Kernel, k: usize) -> Quantization {
     let mut rows = Rows::new(Precision::Int8, kernel);
-    rows.copy_from(&Team::solo(), &vec![0.0; k], k).unwrap();
+    rows.copy_from(&ThreadPool::solo(), &vec![0.0; k], k).unwrap();
     rows.quantization().unwrap()
 }
 
@@ -92,14 +92,14 @@ fn steps(values: &[f32], levels: i32) -> Vec<f32> {
 /// A product from plain slices.
 fn multiply(
     packed: &PackedMatrix,
-    team: &Team,
+    pool: &ThreadPool,
     kernel: Kernel,
     x: &[f32],
     epilogue: &Epilogue,
 ) -> Result<Vec<f32>, ShapeError> {
     let mut rows = Rows::new(packed.precision(), kernel);
-    rows.copy_from(team, x, packed.inputs())?;
-    packed.multiply(team, &rows, epilogue)
+    rows.copy_from(pool, x, packed.inputs())?;
+    packed.multiply(pool, &rows, epilogue)
 }
 
 fn check(precision: Precision, kernel: Kernel, m: usize, n: usize, k: usize, epilogue: &Epilogue) {
@@ -111,7 +111,7 @@ fn check_values(precision: Precision, kernel: Kernel, x: Vec<f32>, w: Vec<f32>, 
     let x = rounded_rows(precision, kernel, x, k);
     let w = rounded_weights(precision, w, k);
     let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
-    let out = multiply(&packed, &Team::solo(), kernel, &x, epilogue).unwrap();
+    let out = multiply(&packed, &ThreadPool::solo(), kernel, &x, epilogue).unwrap();
     assert_eq!(out.len(), m * n);
     let what = format!("{precision:?} {kernel:?} {m} x {k} x {n}, {epilogue:?}");
     assert_close(&what, &out, &expected(&x, &w, k, n, epilogue), k);
@@ -153,7 +153,7 @@ fn long_rows_pass_in_parts() {
         }
         for precision in PRECISIONS {
             let packed = PackedMatrix::pack(precision, &numbers(2, n * 6401), n, 6401).unwrap();
-            let none = packed.multiply(&Team::solo(), &Rows::new(precision, kernel), &Epilogue::default());
+            let none = packed.multiply(&ThreadPool::solo(), &Rows::new(precision, kernel), &Epilogue::default());
             assert_eq!(none.unwrap(), []);
         }
     }
@@ -167,7 +167,7 @@ fn integers_written_in_parts() {
         for (m, n, k) in [(1, 64, 64), (10, 65, 100), (16, 64, 128), (33, 200, 129), (70, 70, 320)] {
             let mut x = numbers(1, m * k);
             x.iter_mut().enumerate().for_each(|(i, x)| *x *= [1.0, 1e-3][i % k / 64 % 2]);
-            let (team, none, rows) = (Team::solo(), Epilogue::default(), integers_in_parts(kernel, &x, k));
+            let (pool, none, rows) = (ThreadPool::solo(), Epilogue::default(), integers_in_parts(kernel, &x, k));
             // What they are written in first.
             if matches!(kernel, Kernel::Avx512Bf16 | Kernel::Amx) {
                 x = rounded_weights(Precision::Bf16, x, k);
@@ -175,7 +175,7 @@ fn integers_written_in_parts() {
             let x = rounded_rows(Precision::Int8, kernel, x, k);
             let w = rounded_weights(Precision::Int8, numbers(2, n * k), k);
             let packed = PackedMatrix::pack(Precision::Int8, &w, n, k).unwrap();
-            let out = packed.multiply(&team, &rows, &none).unwrap();
+            let out = packed.multiply(&pool, &rows, &none).unwrap();
             assert_close(&format!("{kernel:?} {m} x {k} x {n}"), &out, &expected(&x, &w, k, n, &none), k);
         }
     }
@@ -189,7 +189,7 @@ fn integers_of_very_long_rows() {
         for k in [40_000, 131_072, 131_073, 300_000] {
             let w: Vec<f32> = (0..n * k).map(|i| if i / k == 2 { -1.0 } else { 1.0 }).collect();
             let packed = PackedMatrix::pack(Precision::Int8, &w, n, k).unwrap();
-            let out = multiply(&packed, &Team::solo(), kernel, &vec![1.0; k], &Epilogue::default()).unwrap();
+            let out = multiply(&packed, &ThreadPool::solo(), kernel, &vec![1.0; k], &Epilogue::default()).unwrap();
             for (given, sign) in out.iter().zip([1.0, 1.0, -1.0]) {
                 let expected = sign * k as f32;
                 assert!((given - expected).abs() < 1e-4 * k as f32, "{kernel:?}: {given} is not {expected}");
@@ -202,9 +202,10 @@ fn integers_of_very_long_rows() {
 fn integers_in_parts(kernel: Kernel, values: &[f32], k: usize) -> Rows {
     let unit: Vec<f32> = (0..k * k).map(|i| if i % (k + 1) == 0 { 1.0 } else { 0.0 }).collect();
     let unit = PackedMatrix::pack(Precision::F32, &unit, k, k).unwrap();
-    let (team, [mut whole, mut rows]) = (Team::solo(), [Precision::F32, Precision::Int8].map(|p| Rows::new(p, kernel)));
-    whole.copy_from(&team, values, k).unwrap();
-    unit.multiply_to_rows(&team, &whole, &Epilogue::default(), &mut rows).unwrap();
+    let (pool, [mut whole, mut rows]) =
+        (ThreadPool::solo(), [Precision::F32, Precision::Int8].map(|p| Rows::new(p, kernel)));
+    whole.copy_from(&pool, values, k).unwrap();
+    unit.multiply_to_rows(&pool, &whole, &Epilogue::default(), &mut rows).unwrap();
     rows
 }
 
@@ -259,25 +260,25 @@ fn every_epilogue() {
 
 #[test]
 fn a_product_is_added_to_what_is_there() {
-    let (team, m, n, k) = (Team::new(2).unwrap(), 40, 150, 70);
+    let (pool, m, n, k) = (ThreadPool::new(2).unwrap(), 40, 150, 70);
     let (x, w, bias, before) = (numbers(1, m * k), numbers(2, n * k), numbers(3, n), numbers(4, m * n));
     let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
     for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
         let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
-        let product = multiply(&packed, &team, kernel, &x, &epilogue).unwrap();
+        let product = multiply(&packed, &pool, kernel, &x, &epilogue).unwrap();
         let (mut rows, mut out) = (Rows::new(precision, kernel), before.clone());
-        rows.copy_from(&team, &x, k).unwrap();
-        packed.add_to(&team, &rows, &epilogue, &mut out).unwrap();
+        rows.copy_from(&pool, &x, k).unwrap();
+        packed.add_to(&pool, &rows, &epilogue, &mut out).unwrap();
         let expected: Vec<f32> = before.iter().zip(product).map(|(before, product)| before + product).collect();
         assert_eq!(out, expected, "{precision:?} {kernel:?}");
     }
 }
 
 #[test]
-fn a_batch_gives_the_sums_of_its_rows_in_any_team() {
+fn a_batch_gives_the_sums_of_its_rows_in_any_pool() {
     // Enough rows for several ranges of them.
     let (m, n) = (230, 768);
-    let (three, solo) = (Team::new(3).unwrap(), Team::solo());
+    let (three, solo) = (ThreadPool::new(3).unwrap(), ThreadPool::solo());
     for k in [300, 304] {
         let x = numbers(5, m * k);
         let w: Vec<f32> = numbers(6, n * k).into_iter().map(|w| w.powi(5)).collect();
@@ -294,17 +295,17 @@ fn a_batch_gives_the_sums_of_its_rows_in_any_team() {
 
 #[test]
 fn a_product_is_the_next_ones_input() {
-    let (team, m, k, middle, n) = (Team::new(2).unwrap(), 11, 40, 200, 30);
+    let (pool, m, k, middle, n) = (ThreadPool::new(2).unwrap(), 11, 40, 200, 30);
     let (x, first, second) = (numbers(1, m * k), numbers(2, middle * k), numbers(3, n * middle));
     for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
         let first = PackedMatrix::pack(precision, &first, middle, k).unwrap();
         let second = PackedMatrix::pack(precision, &second, n, middle).unwrap();
         for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
             let epilogue = Epilogue { activation, ..Epilogue::default() };
-            let step_by_step = multiply(&first, &team, kernel, &x, &epilogue).unwrap();
+            let step_by_step = multiply(&first, &pool, kernel, &x, &epilogue).unwrap();
             let (mut rows, mut between) = (Rows::new(precision, kernel), Rows::new(precision, kernel));
-            rows.copy_from(&team, &x, k).unwrap();
-            first.multiply_to_rows(&team, &rows, &epilogue, &mut between).unwrap();
+            rows.copy_from(&pool, &x, k).unwrap();
+            first.multiply_to_rows(&pool, &rows, &epilogue, &mut between).unwrap();
             if activation == Activation::None || precision == Precision::F32 {
                 assert_written_in_parts(&between, &step_by_step, &second);
             } else {
@@ -339,24 +340,24 @@ fn assert_close_when_rounded(rows: &Rows, values: &[f32]) {
 
 /// Rows that were written in parts are what the values are when they are rounded, and so is their product.
 fn assert_written_in_parts(rows: &Rows, values: &[f32], packed: &PackedMatrix) {
-    let (team, k) = (Team::solo(), rows.width());
+    let (pool, k) = (ThreadPool::solo(), rows.width());
     let (precision, kernel) = (rows.precision(), rows.kernel());
-    let product = packed.multiply(&team, rows, &Epilogue::default()).unwrap();
+    let product = packed.multiply(&pool, rows, &Epilogue::default()).unwrap();
     let mut same = Rows::new(precision, kernel);
     if is_of_whole_rows(precision, kernel) {
         let mut parts = Rows::to_read(Precision::Bf16, kernel);
-        parts.copy_from(&team, values, k).unwrap();
-        same.copy_rows(&team, &parts);
+        parts.copy_from(&pool, values, k).unwrap();
+        same.copy_rows(&pool, &parts);
     } else {
-        same.copy_from(&team, values, k).unwrap();
+        same.copy_from(&pool, values, k).unwrap();
     }
-    let expected = packed.multiply(&team, &same, &Epilogue::default()).unwrap();
+    let expected = packed.multiply(&pool, &same, &Epilogue::default()).unwrap();
     assert_eq!(product, expected, "{precision:?} {kernel:?}");
 }
 
 #[test]
 fn rows_are_filled_part_by_part() {
-    let (team, heights, parts) = (Team::new(2).unwrap(), [3, 1, 5], 3);
+    let (pool, heights, parts) = (ThreadPool::new(2).unwrap(), [3, 1, 5], 3);
     // Parts of 7 or 10 values share groups of integers, so that their rows are written whole.
     for width in [7, 10, 64] {
         let (m, k, n) = (9, parts * width, 20);
@@ -364,7 +365,7 @@ fn rows_are_filled_part_by_part() {
         for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
             let packed = PackedMatrix::pack(precision, &w, n, k).unwrap();
             let mut rows = Rows::new(precision, kernel);
-            rows.fill_grid(&team, &heights, parts, width, |i, part, cell| {
+            rows.fill_grid(&pool, &heights, parts, width, |i, part, cell| {
                 let start: usize = heights[..i].iter().sum();
                 for (row, values) in cell.chunks_exact_mut(width).enumerate() {
                     values.copy_from_slice(&x[(start + row) * k + part * width..][..width]);
@@ -382,7 +383,7 @@ fn rows_are_read_as_they_were_rounded() {
     for ((precision, kernel), k, to_read) in cases {
         let x = numbers(1, 19 * k);
         let mut rows = if to_read { Rows::to_read(precision, kernel) } else { Rows::new(precision, kernel) };
-        rows.copy_from(&Team::solo(), &x, k).unwrap();
+        rows.copy_from(&ThreadPool::solo(), &x, k).unwrap();
         assert_eq!(rows.is_to_read(), to_read);
         // Where the kernel does not multiply pairs of bf16, as on Intel's without AMX, or has none, the rows are f32.
         let pairs = match kernel {
@@ -409,11 +410,11 @@ fn rows_are_read_as_they_were_rounded() {
 
 #[test]
 fn rows_are_copied_as_they_were_rounded() {
-    let team = Team::new(2).unwrap();
+    let pool = ThreadPool::new(2).unwrap();
     for (kernel, bad) in Kernel::available().flat_map(|kernel| [(kernel, f32::NAN), (kernel, f32::NEG_INFINITY)]) {
         let (mut from, mut copy) = (Rows::to_read(Precision::Bf16, kernel), Rows::new(Precision::Int8, kernel));
-        from.fill(&team, 2, 128, |i, row| row.fill(if i == 0 { 1.0 } else { bad }));
-        copy.copy_rows(&team, &from);
+        from.fill(&pool, 2, 128, |i, row| row.fill(if i == 0 { 1.0 } else { bad }));
+        copy.copy_rows(&pool, &from);
         let mut row = [0.0; 128];
         copy.read(0, 0, &mut row);
         assert!(row.iter().all(|x| (x - 1.0).abs() < 1e-6), "{kernel:?}");
@@ -428,9 +429,9 @@ fn rows_are_copied_as_they_were_rounded() {
                 Rows::new(Precision::Int8, kernel),
                 Rows::new(Precision::Int8, kernel),
             );
-            from.copy_from(&team, &values, k).unwrap();
-            copy.copy_rows(&team, &from);
-            filled.fill(&team, 37, k, |i, row| from.read(i, 0, row));
+            from.copy_from(&pool, &values, k).unwrap();
+            copy.copy_rows(&pool, &from);
+            filled.fill(&pool, 37, k, |i, row| from.read(i, 0, row));
             assert_eq!((copy.len(), copy.width()), (37, k));
             for i in 0..37 {
                 let read = |rows: &Rows| {
@@ -453,7 +454,7 @@ fn what_is_not_finite_stays_visible() {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut x = numbers(1, k);
             x[70] = bad;
-            let out = multiply(&packed, &Team::solo(), kernel, &x, &Epilogue::default()).unwrap();
+            let out = multiply(&packed, &ThreadPool::solo(), kernel, &x, &Epilogue::default()).unwrap();
             assert!(out.iter().all(|y| !y.is_finite()), "{precision:?} {kernel:?}: {out:?}");
         }
     }
@@ -463,7 +464,7 @@ fn what_is_not_finite_stays_visible() {
 fn bytes_make_the_same_matrix_again() {
     let (n, k, w) = (70, 9, numbers(7, 70 * 9));
     let product = |matrix: &PackedMatrix| {
-        multiply(matrix, &Team::solo(), Kernel::best(), &numbers(8, 2 * k), &Epilogue::default()).unwrap()
+        multiply(matrix, &ThreadPool::solo(), Kernel::best(), &numbers(8, 2 * k), &Epilogue::default()).unwrap()
     };
     for precision in PRECISIONS {
         let matrix = PackedMatrix::pack(precision, &w, n, k).unwrap();
@@ -492,7 +493,7 @@ fn any_bytes_give_a_product() {
             let bytes =
                 bytes::Bytes::from(bytes).slice(offset..).slice(..PackedMatrix::packed_bytes(precision, n, k).unwrap());
             let matrix = PackedMatrix::from_bytes(precision, bytes, n, k).unwrap();
-            let out = multiply(&matrix, &Team::solo(), kernel, &numbers(8, 2 * k), &Epilogue::default()).unwrap();
+            let out = multiply(&matrix, &ThreadPool::solo(), kernel, &numbers(8, 2 * k), &Epilogue::default()).unwrap();
             assert_eq!(out.len(), 2 * n);
         }
     }
@@ -507,21 +508,21 @@ fn shapes_are_checked() {
     assert!(PackedMatrix::packed_bytes(Precision::Bf16, usize::MAX, 2).is_err());
     assert!(PackedMatrix::packed_bytes(Precision::F32, usize::MAX / 64, 64).is_err());
     let w = pack(&[1.0; 6], 2, 3).unwrap();
-    let team = Team::solo();
-    let run = |x: &[f32], epilogue: &Epilogue| multiply(&w, &team, Kernel::Portable, x, epilogue).map_err(message);
+    let pool = ThreadPool::solo();
+    let run = |x: &[f32], epilogue: &Epilogue| multiply(&w, &pool, Kernel::Portable, x, epilogue).map_err(message);
     assert!(run(&[0.0; 3], &Epilogue::default()).is_ok());
     assert_eq!(run(&[0.0; 4], &Epilogue::default()).unwrap_err(), "length of the left-hand side is 4, expected 3");
     let bias = Epilogue { bias: Some(&[0.0; 3]), ..Epilogue::default() };
     assert_eq!(run(&[0.0; 3], &bias).unwrap_err(), "length of the bias is 3, expected 2");
     let mut rows = Rows::new(Precision::F32, Kernel::Portable);
-    rows.copy_from(&team, &[0.0; 3], 3).unwrap();
-    let added = w.add_to(&team, &rows, &Epilogue::default(), &mut [0.0; 3]).map_err(message);
+    rows.copy_from(&pool, &[0.0; 3], 3).unwrap();
+    let added = w.add_to(&pool, &rows, &Epilogue::default(), &mut [0.0; 3]).map_err(message);
     assert_eq!(added.unwrap_err(), "number of values to add to is 3, expected 2");
-    rows.copy_from(&team, &[0.0; 4], 2).unwrap();
-    let result = w.multiply(&team, &rows, &Epilogue::default()).map_err(message);
+    rows.copy_from(&pool, &[0.0; 4], 2).unwrap();
+    let result = w.multiply(&pool, &rows, &Epilogue::default()).map_err(message);
     assert_eq!(result.unwrap_err(), "width of the left-hand side is 2, expected 3");
     let mut rows = Rows::new(Precision::Bf16, Kernel::Portable);
-    rows.copy_from(&team, &[0.0; 3], 3).unwrap();
-    let result = w.multiply(&team, &rows, &Epilogue::default()).map_err(message);
+    rows.copy_from(&pool, &[0.0; 3], 3).unwrap();
+    let result = w.multiply(&pool, &rows, &Epilogue::default()).map_err(message);
     assert_eq!(result.unwrap_err(), "bits of the left-hand side's precision is 16, expected 32");
 }

@@ -60,7 +60,7 @@ impl Attention<'_> {
         let size = hidden / self.heads;
         let heights: Vec<usize> =
             self.lengths.iter().map(|n| if matches!(self.queries, Queries::All) { *n } else { 1 }).collect();
-        rows.fill_grid(compute.team(), &heights, self.heads, size, |i, head, out| {
+        rows.fill_grid(compute.pool(), &heights, self.heads, size, |i, head, out| {
             let keys = (parts - 2) * hidden + head * size;
             let head = Head {
                 qkv,
@@ -406,7 +406,7 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let compute = Compute::new(1).unwrap();
         let mut qkv = Rows::new(Precision::F32, compute.kernel());
-        qkv.copy_from(compute.team(), &[0.0; 5 * 24], 24).unwrap();
+        qkv.copy_from(compute.pool(), &[0.0; 5 * 24], 24).unwrap();
         let run = |heads, lengths: &[usize], queries| {
             let attention = Attention { heads, lengths, causal: false, queries };
             let mut rows = Rows::new(Precision::F32, compute.kernel());
@@ -434,7 +434,7 @@ mod tests {
         let (width, compute) = (qkv.dims2().unwrap().1, Compute::with_kernel(2, kernel).unwrap());
         let (mut rounded, mut rows) = (Rows::new(precision, kernel), Rows::new(Precision::F32, kernel));
         let values: Vec<f32> = qkv.flatten_all().unwrap().to_vec1().unwrap();
-        rounded.copy_from(compute.team(), &values, width).unwrap();
+        rounded.copy_from(compute.pool(), &values, width).unwrap();
         attention.to_rows(&rounded, &mut rows, &compute).unwrap();
         let mut values = vec![0.0; rows.len() * rows.width()];
         for (i, values) in values.chunks_mut(rows.width()).enumerate() {

@@ -34,7 +34,7 @@ impl LayerNorm {
     /// Norms `x`, `[rows, width]`, into the left-hand side of a product.
     pub fn to_rows(&self, x: &[f32], width: usize, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         self.check(width)?;
-        rows.fill(compute.team(), x.len() / width, width, |i, out| {
+        rows.fill(compute.pool(), x.len() / width, width, |i, out| {
             norm(self, &x[i * width..][..width], out);
         });
         Ok(())
@@ -55,7 +55,7 @@ impl LayerNorm {
 }
 
 /// Rows that a thread norms at a time.
-const ROWS_PER_TURN: usize = 16;
+const ROWS_PER_TASK: usize = 16;
 
 /// A norm as candle calls it.
 struct InPlace<'a> {
@@ -73,9 +73,9 @@ impl InplaceOp1 for InPlace<'_> {
         self.norm.check(width)?;
         let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::msg("rows lie apart"))?;
         let CpuStorage::F32(x) = x else { candle_core::bail!("tensor is not of f32") };
-        let turns: Vec<_> = x[start..end].chunks_mut(ROWS_PER_TURN * width).map(Mutex::new).collect();
-        self.compute.team().for_each(turns.len(), |turn| {
-            let mut rows = turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks: Vec<_> = x[start..end].chunks_mut(ROWS_PER_TASK * width).map(Mutex::new).collect();
+        self.compute.pool().for_each(tasks.len(), |task| {
+            let mut rows = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
             let mut row = vec![0.0; width];
             for out in rows.chunks_exact_mut(width) {
                 row.copy_from_slice(out);
@@ -148,7 +148,7 @@ mod tests {
             let identity = PackedMatrix::pack(Precision::F32, &identity, width, width).unwrap();
             let mut rows = Rows::new(Precision::F32, Kernel::best());
             norm.to_rows(&values, width, &mut rows, &compute).unwrap();
-            let rows = identity.multiply(compute.team(), &rows, &Epilogue::default()).unwrap();
+            let rows = identity.multiply(compute.pool(), &rows, &Epilogue::default()).unwrap();
             assert_eq!(rows, given.flatten_all().unwrap().to_vec1::<f32>().unwrap());
             assert!(
                 norm.to_rows(&values, width + 1, &mut Rows::new(Precision::F32, Kernel::best()), &compute).is_err()

@@ -60,7 +60,7 @@ impl Linear {
         out: &mut Rows,
     ) -> Result<()> {
         let mut rows = self.rows(compute);
-        rows.fill(compute.team(), count, width, row);
+        rows.fill(compute.pool(), count, width, row);
         Ok(self.to_rows(&rows, out, compute)?)
     }
 
@@ -92,19 +92,19 @@ impl Linear {
 
     /// `[rows, outputs]` in f32.
     fn product(&self, x: &Rows, compute: &Compute) -> candle_core::Result<Vec<f32>> {
-        self.matrix.multiply(compute.team(), x, &self.epilogue()).map_err(candle_core::Error::wrap)
+        self.matrix.multiply(compute.pool(), x, &self.epilogue()).map_err(candle_core::Error::wrap)
     }
 
     /// Adds the product to the values of a tensor, `[rows, outputs]`.
     fn add_to(&self, x: &Rows, to: &mut CpuStorage, layout: &Layout, compute: &Compute) -> candle_core::Result<()> {
         let CpuStorage::F32(to) = to else { candle_core::bail!("tensor is not of f32") };
         let to = &mut to[contiguous(layout)?];
-        self.matrix.add_to(compute.team(), x, &self.epilogue(), to).map_err(candle_core::Error::wrap)
+        self.matrix.add_to(compute.pool(), x, &self.epilogue(), to).map_err(candle_core::Error::wrap)
     }
 
     /// The product as the left-hand side of another one, `[rows, outputs]`.
     fn to_rows(&self, x: &Rows, out: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
-        self.matrix.multiply_to_rows(compute.team(), x, &self.epilogue(), out).map_err(candle_core::Error::wrap)
+        self.matrix.multiply_to_rows(compute.pool(), x, &self.epilogue(), out).map_err(candle_core::Error::wrap)
     }
 
     /// The product as a new tensor, `[rows, outputs]`.
@@ -173,7 +173,7 @@ fn to_rows(
 ) -> candle_core::Result<()> {
     match norm {
         Some(norm) => norm.to_rows(x, width, rows, compute),
-        None => rows.copy_from(compute.team(), x, width).map_err(candle_core::Error::wrap),
+        None => rows.copy_from(compute.pool(), x, width).map_err(candle_core::Error::wrap),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::spec::{ModelSpec, Norms, VisionHead, VisionSpec};
 use crate::weights::Weights;
 
 /// Rows of the encoder's input that one thread makes at a time.
-const ROWS_PER_TURN: usize = 16;
+const ROWS_PER_TASK: usize = 16;
 
 /// Pixel values in, `[dimensions]` an image out.
 pub struct VisionTower {
@@ -135,21 +135,21 @@ impl VisionTower {
             }
         };
         let mut out = vec![0.0; images.len() * rows * hidden];
-        let turns: Vec<_> = out.chunks_mut(ROWS_PER_TURN * hidden).map(Mutex::new).collect();
-        compute.team().for_each(turns.len(), |turn| {
-            let mut out = turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks: Vec<_> = out.chunks_mut(ROWS_PER_TASK * hidden).map(Mutex::new).collect();
+        compute.pool().for_each(tasks.len(), |task| {
+            let mut out = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
             let mut scratch = vec![0.0; hidden];
             for (i, out) in out.chunks_exact_mut(hidden).enumerate() {
                 match &self.pre_norm {
                     Some(norm) => {
-                        row(turn * ROWS_PER_TURN + i, &mut scratch);
+                        row(task * ROWS_PER_TASK + i, &mut scratch);
                         norm.apply(&scratch, out);
                     }
-                    None => row(turn * ROWS_PER_TURN + i, out),
+                    None => row(task * ROWS_PER_TASK + i, out),
                 }
             }
         });
-        drop(turns);
+        drop(tasks);
         Ok((Tensor::from_vec(out, (images.len() * rows, hidden), &Device::Cpu)?, rows))
     }
 }

@@ -7,7 +7,7 @@ use crate::convert;
 use crate::error::{ShapeError, check, reserved};
 use crate::geometry::{Aligned, CACHE_LINE, LINE_WORDS, QUANT_GROUP};
 use crate::isa::Kernel;
-use crate::pool::Team;
+use crate::pool::ThreadPool;
 use crate::precision::Precision;
 use crate::scratch::scratch;
 
@@ -95,9 +95,9 @@ impl Rows {
     }
 
     /// Becomes `[m, k]`, each row as `row(i, values)` writes it.
-    pub fn fill(&mut self, team: &Team, m: usize, k: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
+    pub fn fill(&mut self, pool: &ThreadPool, m: usize, k: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
         let out = self.begin(m, k);
-        turns(team, m, k, |rows| {
+        tasks(pool, m, k, |rows| {
             scratch(k, |values| {
                 for i in rows {
                     row(i, values);
@@ -108,23 +108,23 @@ impl Rows {
     }
 
     /// Becomes the rows of `x`, `[m, k]` row-major. Fails where `x` has no whole rows.
-    pub fn copy_from(&mut self, team: &Team, x: &[f32], k: usize) -> Result<(), ShapeError> {
+    pub fn copy_from(&mut self, pool: &ThreadPool, x: &[f32], k: usize) -> Result<(), ShapeError> {
         let m = x.len() / k.max(1);
         check("length of the left-hand side", x.len(), m * k)?;
-        self.fill(team, m, k, |i, row| row.copy_from_slice(&x[i * k..][..k]));
+        self.fill(pool, m, k, |i, row| row.copy_from_slice(&x[i * k..][..k]));
         Ok(())
     }
 
     /// Becomes the rows of another one, as they were rounded there.
-    pub fn copy_rows(&mut self, team: &Team, from: &Self) {
+    pub fn copy_rows(&mut self, pool: &ThreadPool, from: &Self) {
         let (m, k) = (from.len(), from.width());
         #[cfg(target_arch = "x86_64")]
         if self.is_of_whole_rows() && from.layout.word == Word::Bf16x2 && k.is_multiple_of(QUANT_GROUP) {
             let out = self.begin(m, k);
             let (words, pairs) = (&from.words, &from.layout);
-            return turns(team, m, k, |rows| rows.for_each(|row| out.store_pairs(row, words, pairs)));
+            return tasks(pool, m, k, |rows| rows.for_each(|row| out.store_pairs(row, words, pairs)));
         }
-        self.fill(team, m, k, |i, row| from.read(i, 0, row));
+        self.fill(pool, m, k, |i, row| from.read(i, 0, row));
     }
 
     /// Becomes `[sum of heights, parts * width]`, one cell after the other: `cell(i, part, values)` writes the `[height,
@@ -133,14 +133,14 @@ impl Rows {
     /// Integers with a scale for each row are rows of bf16 [to read](Rows::to_read) first.
     pub fn fill_grid(
         &mut self,
-        team: &Team,
+        pool: &ThreadPool,
         heights: &[usize],
         parts: usize,
         width: usize,
         cell: impl Fn(usize, usize, &mut [f32]) + Sync,
     ) {
         if self.is_of_whole_rows() {
-            return self.stage(team, |staging| staging.fill_grid(team, heights, parts, width, cell));
+            return self.stage(pool, |staging| staging.fill_grid(pool, heights, parts, width, cell));
         }
         let (m, k) = (heights.iter().sum(), parts * width);
         let starts: Vec<usize> = heights
@@ -155,13 +155,13 @@ impl Rows {
             let f32 = LhsFormat::rows(Word::F32);
             let formats = Formats { lhs: f32, to_read: f32, staging: f32 };
             let mut whole = Self::in_formats(Precision::F32, self.kernel, formats, false);
-            whole.fill_grid(team, heights, parts, width, cell);
+            whole.fill_grid(pool, heights, parts, width, cell);
             return self
-                .fill(team, m, k, |i, row| row.copy_from_slice(bytemuck::cast_slice(&whole.words_from(i)[..k])));
+                .fill(pool, m, k, |i, row| row.copy_from_slice(bytemuck::cast_slice(&whole.words_from(i)[..k])));
         }
         let out = self.begin(m, k);
-        team.for_each(heights.len() * parts, |turn| {
-            let (i, part) = (turn / parts, turn % parts);
+        pool.for_each(heights.len() * parts, |task| {
+            let (i, part) = (task / parts, task % parts);
             scratch(heights[i] * width, |values| {
                 (starts[i]..starts[i] + heights[i]).for_each(|row| out.prefetch(row, part * width, width));
                 cell(i, part, values);
@@ -173,9 +173,9 @@ impl Rows {
     }
 
     /// Becomes `[m, k]`, which `write` writes, each value once.
-    pub(crate) fn write_parts(&mut self, team: &Team, m: usize, k: usize, write: impl FnOnce(Writer)) {
+    pub(crate) fn write_parts(&mut self, pool: &ThreadPool, m: usize, k: usize, write: impl FnOnce(Writer)) {
         if self.is_of_whole_rows() {
-            self.stage(team, |staging| write(staging.begin(m, k)));
+            self.stage(pool, |staging| write(staging.begin(m, k)));
         } else {
             write(self.begin(m, k));
         }
@@ -187,14 +187,14 @@ impl Rows {
     }
 
     /// Becomes what `fill` makes of rows that may be written in parts.
-    fn stage(&mut self, team: &Team, fill: impl FnOnce(&mut Self)) {
+    fn stage(&mut self, pool: &ThreadPool, fill: impl FnOnce(&mut Self)) {
         let mut staging = self.staging.take().unwrap_or_else(|| {
             let format = self.formats.staging;
             let formats = Formats { lhs: format, to_read: format, staging: format };
             Box::new(Self::in_formats(Precision::Bf16, self.kernel, formats, true))
         });
         fill(&mut staging);
-        self.copy_rows(team, &staging);
+        self.copy_rows(pool, &staging);
         self.staging = Some(staging);
     }
 
@@ -310,11 +310,11 @@ impl Rows {
     }
 }
 
-/// Some of `m` rows of `k` values after the other, short ones together: a turn costs a fraction of a microsecond.
-fn turns(team: &Team, m: usize, k: usize, rows: impl Fn(std::ops::Range<usize>) + Sync) {
+/// Some of `m` rows of `k` values after the other, short ones together: a task costs a fraction of a microsecond.
+fn tasks(pool: &ThreadPool, m: usize, k: usize, rows: impl Fn(std::ops::Range<usize>) + Sync) {
     const VALUES: usize = 1 << 13;
     let some = (VALUES / k.max(1)).max(1);
-    team.for_each(m.div_ceil(some), |turn| rows(turn * some..m.min((turn + 1) * some)));
+    pool.for_each(m.div_ceil(some), |task| rows(task * some..m.min((task + 1) * some)));
 }
 
 #[cfg(test)]
@@ -324,7 +324,7 @@ mod tests {
     /// On a machine without AMX, too.
     #[test]
     fn rows_in_tiles_are_copied() {
-        let team = Team::solo();
+        let pool = ThreadPool::solo();
         for kernel in Kernel::available() {
             let pairs_of = Rows::to_read(Precision::Bf16, kernel);
             if pairs_of.layout.word != Word::Bf16x2 {
@@ -343,17 +343,17 @@ mod tests {
             };
             let pairs = |tiled| {
                 rows(Rows::to_read(Precision::Bf16, kernel), tiled, &|rows| {
-                    rows.copy_from(&team, &values, k).unwrap();
+                    rows.copy_from(&pool, &values, k).unwrap();
                 })
             };
             let integers = |tiled, fill: &dyn Fn(&mut Rows)| rows(Rows::new(Precision::Int8, kernel), tiled, fill).1;
             let ((lines, expected), (tiles, given)) = (pairs(false), pairs(true));
             assert_eq!(given, expected);
             let expected = integers(false, &|rows| {
-                rows.copy_from(&team, &expected, k).unwrap();
+                rows.copy_from(&pool, &expected, k).unwrap();
             });
             for (from, tiled) in [(&lines, false), (&lines, true), (&tiles, false), (&tiles, true)] {
-                assert_eq!(integers(tiled, &|rows| rows.copy_rows(&team, from)), expected, "{kernel:?} {tiled}");
+                assert_eq!(integers(tiled, &|rows| rows.copy_rows(&pool, from)), expected, "{kernel:?} {tiled}");
             }
         }
     }

@@ -26,7 +26,7 @@ pub struct Writer<'a> {
 }
 
 // SAFETY: `store`, the one way to the memory, writes a part of a row; that no two threads are given the same part is the
-// business of this crate's loops, which give each turn its own.
+// business of this crate's loops, which give each task its own.
 #[allow(unsafe_code)]
 unsafe impl Sync for Writer<'_> {}
 

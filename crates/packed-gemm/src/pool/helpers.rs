@@ -35,7 +35,7 @@ pub struct Shared {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     end: AtomicBool,
     /// Helpers sleep, whatever there is to do.
-    resting: AtomicBool,
+    parked: AtomicBool,
     /// The owner does not come back.
     halted: AtomicBool,
     sleepers: AtomicUsize,
@@ -60,7 +60,7 @@ impl Shared {
             next: AtomicUsize::new(0),
             panic: Mutex::new(None),
             end: AtomicBool::new(false),
-            resting: AtomicBool::new(true),
+            parked: AtomicBool::new(true),
             halted: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
             lock: Mutex::new(()),
@@ -70,7 +70,7 @@ impl Shared {
 
     /// Helpers take part from now on.
     pub fn call(&self) {
-        self.resting.store(false, Ordering::SeqCst);
+        self.parked.store(false, Ordering::SeqCst);
         self.notify();
     }
 
@@ -110,13 +110,13 @@ impl Shared {
         lock(&self.panic).take(); // of a loop that ended with a panic of its owner
         let number = self.state.load(Ordering::Relaxed) & !(OPEN | INSIDE);
         self.state.store(number.wrapping_add(LOOP) | OPEN, Ordering::SeqCst);
-        if self.sleepers.load(Ordering::SeqCst) > 0 && !self.resting.load(Ordering::SeqCst) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 && !self.parked.load(Ordering::SeqCst) {
             self.notify();
         }
         {
             defer! { self.close() }
             let leaving = guard((), |()| leaves());
-            self.take_turns(count, go_on, mine);
+            self.run_tasks(count, go_on, mine);
             self.wait(look);
             ScopeGuard::into_inner(leaving);
         }
@@ -125,9 +125,9 @@ impl Shared {
         }
     }
 
-    fn take_turns(&self, count: usize, go_on: &mut dyn FnMut() -> bool, body: &dyn Fn(usize)) {
+    fn run_tasks(&self, count: usize, go_on: &mut dyn FnMut() -> bool, body: &dyn Fn(usize)) {
         loop {
-            // A helper is not watched, unless by its turn.
+            // A helper is not watched, unless by its task.
             look();
             if !go_on() {
                 break;
@@ -147,7 +147,7 @@ impl Shared {
 
     /// Lets nobody in any more and waits for those inside, calling `meanwhile` now and then.
     fn wait(&self, meanwhile: impl Fn()) {
-        self.next.store(usize::MAX / 2, Ordering::Relaxed); // where it ends early nobody takes another turn
+        self.next.store(usize::MAX / 2, Ordering::Relaxed); // where it ends early nobody takes another task
         self.state.fetch_and(!OPEN, Ordering::AcqRel);
         let mut looks = 0u64;
         while self.state.load(Ordering::Acquire) & INSIDE != 0 {
@@ -155,7 +155,7 @@ impl Shared {
             if looks < 1000 {
                 std::hint::spin_loop();
             } else {
-                // A helper that lost its processor needs ours; one at a long turn does not.
+                // A helper that lost its processor needs ours; one at a long task does not.
                 if looks < 20_000 {
                     std::thread::yield_now()
                 } else {
@@ -179,7 +179,7 @@ impl Shared {
             if let Some((body, count)) = unsafe { *self.body.get() } {
                 // SAFETY: the owner keeps the body alive until the helper leaves.
                 let body = unsafe { &*body };
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_turns(count, &mut || true, body))) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run_tasks(count, &mut || true, body))) {
                     lock(&self.panic).get_or_insert(panic);
                     self.next.store(usize::MAX / 2, Ordering::Relaxed);
                 }
@@ -190,13 +190,13 @@ impl Shared {
 
     /// Waits for a loop other than number `seen`; `None` at the end.
     fn next_loop(&self, seen: u64) -> Option<u64> {
-        let resting = || self.resting.load(Ordering::SeqCst);
+        let parked = || self.parked.load(Ordering::SeqCst);
         let ready = || {
             let state = self.state.load(Ordering::SeqCst);
-            (state / LOOP != seen && state & OPEN != 0 && !resting()).then_some(state)
+            (state / LOOP != seen && state & OPEN != 0 && !parked()).then_some(state)
         };
         let start = Instant::now();
-        while !resting() {
+        while !parked() {
             for _ in 0..100 {
                 if let Some(state) = ready() {
                     return Some(state);

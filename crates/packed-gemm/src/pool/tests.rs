@@ -4,17 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Team;
+use super::ThreadPool;
 use super::helpers::WATCH;
 
 #[test]
-fn every_turn_is_taken_once() {
+fn every_task_is_run_once() {
     for threads in [1, 2, 5] {
-        let team = Team::new(threads).unwrap();
+        let pool = ThreadPool::new(threads).unwrap();
         for count in [0, 1, 2, 3, 100] {
             for round in 0..200 {
                 let done: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-                team.for_each(count, |i| {
+                pool.for_each(count, |i| {
                     done[i].fetch_add(1, Ordering::Relaxed);
                 });
                 assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
@@ -23,25 +23,25 @@ fn every_turn_is_taken_once() {
                 }
             }
         }
-        assert_eq!(team.map(7, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
-        assert_eq!(team.free_threads(), threads);
-        assert!(threads == 1 || team.map(2, |_| team.free_threads()) == [1, 1]);
+        assert_eq!(pool.map(7, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
+        assert_eq!(pool.free_threads(), threads);
+        assert!(threads == 1 || pool.map(2, |_| pool.free_threads()) == [1, 1]);
     }
 }
 
 #[test]
-fn helpers_rest_until_they_are_called() {
-    let (team, here) = (Team::resting(2).unwrap(), std::thread::current().id());
-    assert_eq!(team.threads(), 2);
+fn helpers_are_parked_until_they_are_unparked() {
+    let (pool, here) = (ThreadPool::parked(2).unwrap(), std::thread::current().id());
+    assert_eq!(pool.threads(), 2);
     for _ in 0..50 {
-        assert!(team.map(20, |_| std::thread::current().id()).iter().all(|id| *id == here));
+        assert!(pool.map(20, |_| std::thread::current().id()).iter().all(|id| *id == here));
     }
     // Turns until a helper has come.
     let helped = AtomicBool::new(false);
     let go_on = || !helped.load(Ordering::SeqCst);
-    team.for_each_while(usize::MAX / 4, go_on, |i| {
+    pool.for_each_while(usize::MAX / 4, go_on, |i| {
         if i == 3 {
-            team.call_helpers();
+            pool.unpark();
         }
         helped.fetch_or(std::thread::current().id() != here, Ordering::SeqCst);
     });
@@ -49,16 +49,16 @@ fn helpers_rest_until_they_are_called() {
 }
 
 #[test]
-fn the_caller_has_turns_of_its_own() {
+fn the_caller_has_tasks_of_its_own() {
     for threads in [1, 3] {
-        let (team, here) = (Team::new(threads).unwrap(), std::thread::current().id());
+        let (pool, here) = (ThreadPool::new(threads).unwrap(), std::thread::current().id());
         let (mine, theirs) = (std::cell::Cell::new(0), AtomicUsize::new(0));
         let of_mine = |_| {
             assert_eq!(std::thread::current().id(), here);
             mine.set(mine.get() + 1);
             std::thread::sleep(Duration::from_micros(300));
         };
-        team.share(
+        pool.split_for(
             60,
             of_mine,
             |_| {
@@ -75,10 +75,10 @@ fn the_caller_has_turns_of_its_own() {
 
 #[test]
 fn a_loop_within_a_loop() {
-    let team = Team::new(3).unwrap();
+    let pool = ThreadPool::new(3).unwrap();
     let sum = AtomicUsize::new(0);
-    team.for_each(10, |_| {
-        team.for_each(10, |i| {
+    pool.for_each(10, |_| {
+        pool.for_each(10, |i| {
             sum.fetch_add(i, Ordering::Relaxed);
         })
     });
@@ -86,43 +86,43 @@ fn a_loop_within_a_loop() {
 }
 
 #[test]
-fn a_panic_reaches_the_caller_and_the_team_lives_on() {
-    let team = Team::new(3).unwrap();
+fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+    let pool = ThreadPool::new(3).unwrap();
     for bad in 0..40 {
-        let run = || team.for_each(40, |i| assert!(i != bad, "turn {i}"));
+        let run = || pool.for_each(40, |i| assert!(i != bad, "task {i}"));
         let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
-        assert_eq!(*panic.downcast::<String>().unwrap(), format!("turn {bad}"));
-        assert_eq!(team.map(3, |i| i), [0, 1, 2]);
+        assert_eq!(*panic.downcast::<String>().unwrap(), format!("task {bad}"));
+        assert_eq!(pool.map(3, |i| i), [0, 1, 2]);
     }
 }
 
 #[test]
 fn stops_when_told() {
     for threads in [1, 3] {
-        let team = Team::new(threads).unwrap();
+        let pool = ThreadPool::new(threads).unwrap();
         let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let turn = |_: usize| {
+        let task = |_: usize| {
             begun.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_micros(300));
             done.fetch_add(1, Ordering::SeqCst);
         };
-        team.for_each_while(10_000, || begun.load(Ordering::SeqCst) < 20, turn);
+        pool.for_each_while(10_000, || begun.load(Ordering::SeqCst) < 20, task);
         assert!((20..60).contains(&begun.load(Ordering::SeqCst)));
         assert_eq!(done.load(Ordering::SeqCst), begun.load(Ordering::SeqCst));
-        let panics = || team.for_each_while(10_000, || panic!("interrupted"), turn);
+        let panics = || pool.for_each_while(10_000, || panic!("interrupted"), task);
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert_eq!(done.load(Ordering::SeqCst), begun.load(Ordering::SeqCst));
-        assert_eq!(team.map(3, |i| i), [0, 1, 2]);
+        assert_eq!(pool.map(3, |i| i), [0, 1, 2]);
     }
 }
 
 #[test]
 fn halts_in_the_midst_of_a_loop() {
-    let team = Team::new(3).unwrap();
+    let pool = ThreadPool::new(3).unwrap();
     let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let go_on = || {
         if begun.load(Ordering::SeqCst) >= 10 {
-            team.halt();
+            pool.halt();
             let ended = done.load(Ordering::SeqCst);
             assert_eq!(ended, begun.load(Ordering::SeqCst));
             std::thread::sleep(Duration::from_millis(5));
@@ -130,7 +130,7 @@ fn halts_in_the_midst_of_a_loop() {
         }
         true
     };
-    team.for_each_while(10_000, go_on, |_| {
+    pool.for_each_while(10_000, go_on, |_| {
         begun.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_micros(300));
         done.fetch_add(1, Ordering::SeqCst);
@@ -140,11 +140,11 @@ fn halts_in_the_midst_of_a_loop() {
 
 #[test]
 fn helpers_do_work() {
-    let team = Team::new(2).unwrap();
-    // Each of two turns waits for the other.
+    let pool = ThreadPool::new(2).unwrap();
+    // Each of two tasks waits for the other.
     let barrier = std::sync::Barrier::new(2);
     for _ in 0..50 {
-        team.for_each(2, |_| {
+        pool.for_each(2, |_| {
             barrier.wait();
         });
     }

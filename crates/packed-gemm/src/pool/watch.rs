@@ -1,7 +1,7 @@
 //! Work that somebody waits for looks up now and then.
 //!
 //! A thread that computes sets what it is to look for; whatever it runs calls [`look`] in its long loops, as the loops of a
-//! [`Team`](crate::Team) do before each turn. Who wants the work to end leaves by a panic, which unwinds through it.
+//! [`ThreadPool`](crate::ThreadPool) do before each task. Who wants the work to end leaves by a panic, which unwinds through it.
 
 use std::cell::Cell;
 
