@@ -4,7 +4,8 @@
 use packed_gemm::{PAIR_ROWS, multiply_pairs, to_pairs};
 use pulp::{Simd, WithSimd};
 
-use super::attention::{Head, LANES, softmax};
+use super::head::{Head, LANES};
+use super::softmax::softmax;
 
 /// One head's output, `[queries, size]`, for the rows of the sequence from `first` on.
 pub struct MixPairs<'a> {
