@@ -51,7 +51,7 @@ pub use epilogue::{Activation, Epilogue};
 pub use kernel::{Kernel, VARIABLE as KERNEL_VARIABLE};
 pub use math::exp2;
 pub use matrix::{PackedMatrix, Precision, ShapeError};
-pub use pairs::{PAIR_ROWS, multiply_pairs, to_pairs};
+pub use pairs::{PairProduct, multiply_pairs, to_columns, to_pairs};
 pub use rows::Rows;
 pub use team::Team;
 pub use watch::{OutOfMemory, look, watched};

@@ -6,14 +6,16 @@
 #![allow(clippy::needless_range_loop)]
 
 mod amx;
+mod attention;
 mod avx2;
 mod avx2_int8;
 mod avx512;
 
 pub use amx::{amx, has_amx};
+pub use attention::{columns_of_16, columns_of_16_avx2, multiply_pairs};
 pub use avx2::unpack_narrow;
 pub use avx2_int8::lay_out;
-pub use avx512::{RowLines, from_bf16, integers_of_bf16, multiply_pairs, to_bf16};
+pub use avx512::{RowLines, from_bf16, integers_of_bf16, to_bf16};
 
 use pulp::x86::{V3, V4};
 

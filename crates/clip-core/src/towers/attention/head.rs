@@ -24,10 +24,22 @@ pub struct Head<'a> {
     pub causal: bool,
 }
 
-/// Scores and values are filled up to a multiple of so many: whole vectors of any processor.
-pub const LANES: usize = 16;
+/// Rows that ask together, so that keys and values are read once for all of them: a few tiles of a product. Their scores
+/// stay in the second cache, whatever the sequence's length.
+pub const QUERIES: usize = 24;
 
 impl Head<'_> {
+    /// Rows that ask together: one tile where each row sees another part.
+    pub fn queries_at_once(&self) -> usize {
+        if self.causal { 6 } else { QUERIES }
+    }
+
+    /// How many of the sequence's rows a row sees.
+    #[inline(always)]
+    pub fn seen(&self, row: usize) -> usize {
+        if self.causal { row + 1 } else { self.length }
+    }
+
     /// Asks for all keys and values, and for `queries` queries from row `first` on.
     ///
     /// Rows are far apart: what is asked for at once need not be waited for one after the other.

@@ -3,6 +3,9 @@
 mod head;
 mod in_bf16;
 mod in_f32;
+mod panels;
+mod product;
+mod scratch;
 mod softmax;
 #[cfg(test)]
 mod tests;
@@ -10,9 +13,10 @@ mod tests;
 use packed_gemm::{Kernel, Rows};
 use pulp::{Arch, Scalar128b, Simd};
 
-use self::head::{Head, LANES};
+use self::head::Head;
 use self::in_bf16::MixPairs;
 use self::in_f32::Mix;
+use self::panels::Panels;
 use crate::compute::Compute;
 
 /// What attends to what, in a batch of sequences: `softmax(Q Kᵀ / sqrt(size)) V` for each head.
@@ -105,7 +109,7 @@ impl Attention<'_> {
 
 /// Fills `out`, `[queries, size]`, for the rows of the sequence from `first` on, by the code that the kernel has.
 fn run(head: &Head, first: usize, out: &mut [f32], kernel: Kernel) {
-    if head.given.is_none() && head.qkv.is_of_pairs() && head.size.is_multiple_of(LANES) {
+    if head.given.is_none() && head.qkv.is_of_pairs() && head.size.is_multiple_of(Panels::GROUP) {
         return Arch::new().dispatch(MixPairs { head, first, out });
     }
     match kernel {

@@ -66,6 +66,88 @@ fn rounded_to_bf16() {
     }
 }
 
+/// Lengths that take several panels of keys and blocks of queries, the last of them cut.
+#[test]
+fn long_sequences() {
+    for (heads, size, length) in [(2, 64, 257), (1, 80, 577), (1, 72, 131), (1, 64, 1025)] {
+        let qkv = Tensor::randn(0f32, 1., (length, 3 * heads * size), &Device::Cpu).unwrap();
+        let rounded = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+        for causal in [false, true] {
+            let (exact, exact_rounded) =
+                (reference(&qkv, heads, causal).unwrap(), reference(&rounded, heads, causal).unwrap());
+            for kernel in Kernel::available() {
+                for (queries, rows) in
+                    [(Queries::All, 0..length), (Queries::Rows(&[length / 2]), length / 2..length / 2 + 1)]
+                {
+                    let attention = Attention { heads, lengths: &[length], causal, queries };
+                    let expected = |exact: &Tensor| exact.narrow(0, rows.start, rows.len()).unwrap();
+                    close(&values_of(&attention, &qkv, kernel), &expected(&exact));
+                    let given = rounded_values_of(&attention, &rounded, Precision::Bf16, kernel);
+                    within(1e-2, &given, &expected(&exact_rounded));
+                }
+            }
+        }
+    }
+}
+
+/// Scores far apart: a softmax that does not know the largest one would overflow or lose the others.
+#[test]
+fn large_scores() {
+    let (heads, size, length) = (1, 64, 200);
+    let qkv = (Tensor::randn(0f32, 1., (length, 3 * size), &Device::Cpu).unwrap() * 20.0).unwrap();
+    let (scale, expected) = (1.0 / 60.0, reference(&qkv, heads, false).unwrap());
+    for kernel in Kernel::available() {
+        let attention = Attention { heads, lengths: &[length], causal: false, queries: Queries::All };
+        let given = values_of(&attention, &qkv, kernel);
+        within(1e-3, &(given * scale).unwrap(), &(&expected * scale).unwrap());
+    }
+}
+
+#[test]
+fn the_same_alone_and_on_any_number_of_threads() {
+    let (heads, size, lengths) = (3, 64, [50, 1, 131, 257]);
+    let qkv = Tensor::randn(0f32, 1., (lengths.iter().sum::<usize>(), 3 * heads * size), &Device::Cpu).unwrap();
+    for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
+        for causal in [false, true] {
+            let run = |lengths: &[usize], qkv: &Tensor, threads| {
+                let attention = Attention { heads, lengths, causal, queries: Queries::All };
+                values_on(threads, &attention, qkv, precision, kernel).to_vec2::<f32>().unwrap()
+            };
+            let all = run(&lengths, &qkv, 1);
+            assert!(all == run(&lengths, &qkv, 3), "{kernel} {precision:?}: threads");
+            let mut start = 0;
+            for length in lengths {
+                let alone = run(&[length], &qkv.narrow(0, start, length).unwrap(), 1);
+                assert!(all[start..start + length] == alone, "{kernel} {precision:?}: {length} rows");
+                start += length;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_visible() {
+    let (size, length) = (64, 150);
+    let values: Vec<f32> = Tensor::randn(0f32, 1., (length * 3 * size,), &Device::Cpu).unwrap().to_vec1().unwrap();
+    for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
+        for (bad, part) in [f32::NAN, -f32::NAN, f32::INFINITY].into_iter().flat_map(|x| [(x, 0), (x, 1), (x, 2)]) {
+            let mut values = values.clone();
+            values[(70 * 3 + part) * size + 5] = bad;
+            let qkv = Tensor::from_vec(values, (length, 3 * size), &Device::Cpu).unwrap();
+            let attention = Attention { heads: 1, lengths: &[length], causal: false, queries: Queries::All };
+            let given = rounded_values_of(&attention, &qkv, precision, kernel).to_vec2::<f32>().unwrap();
+            // A query shows in its own row, a key of infinity where the other factor is positive, others in all rows.
+            let shows = |row: &Vec<f32>| row.iter().any(|x| !x.is_finite());
+            let rows = given.iter().filter(|row| shows(row)).count();
+            match part {
+                0 => assert!(shows(&given[70]) && rows == 1, "{kernel} {precision:?} {bad}: a query, {rows} rows"),
+                1 if bad.is_infinite() => assert!(rows > 30, "{kernel} {precision:?}: a key, {rows} rows"),
+                _ => assert!(rows == length, "{kernel} {precision:?} {bad}: {part}, {rows} rows"),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_query_of_its_own() {
     let (heads, size, lengths) = (2, 20, [3, 17]);
@@ -118,8 +200,12 @@ fn values_of(attention: &Attention, qkv: &Tensor, kernel: Kernel) -> Tensor {
 
 /// What attention gives for `qkv` in a precision.
 fn rounded_values_of(attention: &Attention, qkv: &Tensor, precision: Precision, kernel: Kernel) -> Tensor {
-    let (width, compute) = (qkv.dims2().unwrap().1, Compute::with_kernel(2, kernel).unwrap());
-    let (mut rounded, mut rows) = (Rows::new(precision, kernel), Rows::new(Precision::F32, kernel));
+    values_on(2, attention, qkv, precision, kernel)
+}
+
+fn values_on(threads: usize, attention: &Attention, qkv: &Tensor, precision: Precision, kernel: Kernel) -> Tensor {
+    let (width, compute) = (qkv.dims2().unwrap().1, Compute::with_kernel(threads, kernel).unwrap());
+    let (mut rounded, mut rows) = (Rows::to_read(precision, kernel), Rows::new(Precision::F32, kernel));
     let values: Vec<f32> = qkv.flatten_all().unwrap().to_vec1().unwrap();
     rounded.copy_from(compute.team(), &values, width).unwrap();
     attention.to_rows(&rounded, &mut rows, &compute).unwrap();
@@ -147,7 +233,7 @@ fn within(tolerance: f32, a: &Tensor, b: &Tensor) {
 fn how_fast() {
     use packed_gemm::{Epilogue, PackedMatrix};
     use std::time::{Duration, Instant};
-    const HEADS: usize = 4;
+    const HEADS: usize = 16;
     let best = |run: &mut dyn FnMut()| {
         let (start, mut best) = (Instant::now(), Duration::MAX);
         while start.elapsed() < Duration::from_millis(700) {
