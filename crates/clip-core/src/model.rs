@@ -471,9 +471,10 @@ impl Model {
 fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
     let widest = tower.intermediate.max(tower.hidden).max(patch);
     let row = size_of::<f32>() * (2 * tower.hidden + 2 * widest + 6 * tower.hidden);
-    // Of attention: a head's keys and values, and its output. Of products: a panel laid out anew, and a job's sums.
+    // Of attention: a head's keys and values, its output, and scores of 24 queries as f32 and as bf16. Of products: a panel
+    // laid out anew, and a job's sums.
     let head = tower.hidden.div_ceil(tower.heads.max(1)) + 16;
-    (row, size_of::<f32>() * (4 * head * (rows + 16) + 8 * (rows + 16)) + (1 << 19))
+    (row, size_of::<f32>() * ((4 * head + 36) * (rows + 32)) + (1 << 19))
 }
 
 /// Rows to unit length, and where the spec has means, around the modality's; a row that has no direction is an error,

@@ -38,7 +38,3 @@ pub type AccTile = [[f32; NR]];
 
 /// Memory that begins at a cache line: a vector that crosses one costs two reads.
 pub type Aligned<T> = AVec<T, ConstAlign<CACHE_LINE>>;
-
-/// Rows of the left-hand side of [`multiply_pairs`](crate::multiply_pairs): as many as share each vector of the right-hand
-/// side that is read.
-pub const PAIR_ROWS: usize = 4;

@@ -91,7 +91,7 @@ mod rhs;
 mod rotate;
 mod scratch;
 
-pub use attention::{PAIR_ROWS, multiply_pairs, to_pairs};
+pub use attention::{PairProduct, multiply_pairs, to_columns, to_pairs};
 pub use error::{OutOfMemory, ShapeError};
 pub use isa::{Kernel, VARIABLE as KERNEL_VARIABLE};
 pub use lhs::buffer::Rows;

@@ -1,7 +1,6 @@
 //! The two towers: token ids or pixels in, one un-normalised vector of the shared space out.
 
 mod attention;
-mod attention_pairs;
 mod layers;
 mod norm;
 mod ops;

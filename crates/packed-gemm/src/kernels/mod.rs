@@ -11,6 +11,7 @@ pub mod avx2;
 pub mod avx512;
 pub mod block;
 pub mod dispatch;
+pub mod pairs;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
