@@ -13,6 +13,10 @@ if ! cargo test --profile tests --workspace --exclude pg_clip --no-fail-fast 2>&
 	echo "tests of the crates failed" >&2
 	exit 1
 fi
+if grep -qw avx512_bf16 /proc/cpuinfo && ! grep -qw amx_int8 /proc/cpuinfo; then
+	echo "== packed-gemm: the kernel of AMX, whose instructions this machine lacks, on plain Rust's"
+	cargo test --profile tests --quiet -p packed-gemm --features emulate-amx 2>&1 | tee -a "$log" | grep -E '^test result: (ok. [1-9]|FAILED)|panicked|^error'
+fi
 crates=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
 
 echo "== the engine is free of PostgreSQL and of network clients"

@@ -1,11 +1,13 @@
 //! Products of tiles. While they are made the sums of the rows before are finished.
 
-use std::arch::asm;
 use std::arch::x86_64::*;
 
 use pulp::x86::V4;
 
-use super::isa::{Tiles, dot, load, multiply, store, stream, zero};
+#[cfg(feature = "emulate-amx")]
+use super::emulated::{Tiles, load, multiply, store, stream, zero};
+#[cfg(not(feature = "emulate-amx"))]
+use super::isa::{Tiles, load, multiply, store, stream, zero};
 use crate::geometry::{AMX_ROWS, AccTile, LINE_WORDS, NR};
 use crate::kernels::avx512;
 use crate::kernels::block::{Floats, Int8, KBlock, Operands};

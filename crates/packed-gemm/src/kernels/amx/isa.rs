@@ -47,38 +47,45 @@ impl Drop for Tiles {
 
 /// The compiler has no use for the registers, so that they keep what is in them from one of these to the next.
 macro_rules! zero {
-    ($($t:literal)*) => { asm!($(concat!("tilezero tmm", $t)),*, options(nostack, preserves_flags, nomem)) };
+    ($($t:literal)*) => { ::std::arch::asm!($(concat!("tilezero tmm", $t)),*, options(nostack, preserves_flags, nomem)) };
 }
 /// 16 rows of 64 bytes, so many bytes apart.
 macro_rules! load {
     ($t:literal, $at:expr, $stride:expr) => {
-        asm!(concat!("tileloadd tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
+        ::std::arch::asm!(concat!("tileloadd tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
             options(nostack, preserves_flags, readonly))
     };
 }
 /// 16 rows of 64 bytes that are not read again soon: they need not drive out of the first cache what is.
 macro_rules! stream {
     ($t:literal, $at:expr, $stride:expr) => {
-        asm!(concat!("tileloaddt1 tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
+        ::std::arch::asm!(concat!("tileloaddt1 tmm", $t, ", [{} + {}]"), in(reg) $at, in(reg) $stride,
             options(nostack, preserves_flags, readonly))
     };
 }
 macro_rules! store {
     ($t:literal, $at:expr, $stride:expr) => {
-        asm!(concat!("tilestored [{} + {}], tmm", $t), in(reg) $at, in(reg) $stride, options(nostack, preserves_flags))
+        ::std::arch::asm!(concat!("tilestored [{} + {}], tmm", $t), in(reg) $at, in(reg) $stride, options(nostack, preserves_flags))
     };
 }
 /// Adds a product of rows and weights to sums.
 macro_rules! dot {
     ($instruction:literal, $sums:literal, $x:literal, $w:literal) => {
-        asm!(concat!($instruction, " tmm", $sums, ", tmm", $x, ", tmm", $w), options(nostack, preserves_flags, nomem))
+        ::std::arch::asm!(
+            concat!($instruction, " tmm", $sums, ", tmm", $x, ", tmm", $w),
+            options(nostack, preserves_flags, nomem)
+        )
     };
 }
 
 /// Adds a product of rows and weights to sums, of integers or of pairs of bf16.
 macro_rules! multiply {
     ($int8:expr, $sums:literal, $x:literal, $w:literal) => {
-        if $int8 { dot!("tdpbusd", $sums, $x, $w) } else { dot!("tdpbf16ps", $sums, $x, $w) }
+        if $int8 {
+            $crate::kernels::amx::isa::dot!("tdpbusd", $sums, $x, $w)
+        } else {
+            $crate::kernels::amx::isa::dot!("tdpbf16ps", $sums, $x, $w)
+        }
     };
 }
 

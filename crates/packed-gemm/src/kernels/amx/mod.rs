@@ -8,7 +8,10 @@
 // Plain loops over indices: see `avx2`.
 #![allow(clippy::needless_range_loop)]
 
+#[cfg(feature = "emulate-amx")]
+mod emulated;
 mod gemm;
+#[cfg(not(feature = "emulate-amx"))]
 mod isa;
 
 use super::MicroKernel;
