@@ -225,7 +225,7 @@ fn register_what_results_follow() {
         GucRegistry::define_enum_guc_with_hooks(
             PRECISION.name,
             c"Number format to compute with.",
-            c"\"auto\" takes the fastest installed format whose embeddings agree with f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
+            c"\"auto\" takes the fastest installed format whose answers are as good as those of f32. IMMUTABLE functions, which are given a model, compute in f32 always.",
             &PRECISION.value,
             GucContext::Userset,
             GucFlags::default(),
