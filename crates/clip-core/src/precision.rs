@@ -97,3 +97,17 @@ impl FromStr for Precision {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// f32 is always there to fall back on, and integers are taken only where they are much faster.
+    #[test]
+    fn what_is_taken_without_being_asked_for() {
+        let (preferred, kernel) = (Precision::preferred(), Kernel::best());
+        assert_eq!((preferred.first(), preferred.last()), (Some(&Precision::auto()), Some(&Precision::F32)));
+        assert_eq!(preferred.contains(&Precision::Int8), kernel.is_fastest_with_int8());
+        assert!(!preferred.contains(&Precision::Bf16) || kernel.is_as_fast_with_bf16());
+    }
+}
