@@ -82,12 +82,16 @@ fn sums<S: Simd, const FUSED: bool, const ROWS: usize, const VECTORS: usize>(
     width: usize,
 ) {
     let steps = panel.len();
-    let x: [&[f32]; ROWS] = std::array::from_fn(|i| &x[i * x_stride..][..steps]);
+    // Indices: closures and iterators may stay functions, without the vectors' instructions.
+    let mut rows = [&x[..0]; ROWS];
+    for i in 0..ROWS {
+        rows[i] = &x[i * x_stride..][..steps];
+    }
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     for s in 0..steps {
         let step = panel[s];
         for i in 0..ROWS {
-            let weight = simd.splat_f32s(x[i][s]);
+            let weight = simd.splat_f32s(rows[i][s]);
             for j in 0..VECTORS {
                 sums[i][j] = if FUSED {
                     simd.mul_add_f32s(step[j], weight, sums[i][j])

@@ -23,33 +23,40 @@ pub fn softmax<S: Simd, const FUSED: bool, const ROUGH: bool>(
     // A NaN comes through as what it is, whether it counts as the largest or not.
     let mut largest = [simd.splat_f32s(f32::NEG_INFINITY); 4];
     for four in fours.iter() {
-        for (largest, x) in largest.iter_mut().zip(four) {
-            *largest = simd.max_f32s(*x, *largest);
+        for j in 0..4 {
+            largest[j] = simd.max_f32s(four[j], largest[j]);
         }
     }
-    for (largest, x) in largest.iter_mut().zip(rest.iter()) {
-        *largest = simd.max_f32s(*x, *largest);
+    for (j, x) in rest.iter().enumerate() {
+        largest[j] = simd.max_f32s(*x, largest[j]);
     }
     let [a, b, c, d] = largest;
     let largest = simd.max_f32s(simd.max_f32s(a, b), simd.max_f32s(c, d));
     let (largest, scale) = (simd.reduce_max_f32s(largest), scale * LOG2_E);
-    let (factor, most) = (simd.splat_f32s(scale), simd.splat_f32s(largest));
-    // Where it is one step, how `less` is rounded is a factor that all weights have in common.
-    let less = simd.splat_f32s(-scale * largest);
-    let exponent = |x: S::f32s| {
-        if FUSED { simd.mul_add_f32s(x, factor, less) } else { simd.mul_f32s(factor, simd.sub_f32s(x, most)) }
-    };
     let mut sums = [simd.splat_f32s(0.0); 4];
     for four in fours.iter_mut() {
-        for (x, sum) in four.iter_mut().zip(&mut sums) {
-            *x = exp2::<S, FUSED, ROUGH>(simd, exponent(*x));
-            *sum = simd.add_f32s(*sum, *x);
+        for j in 0..4 {
+            four[j] = weight::<S, FUSED, ROUGH>(simd, four[j], largest, scale);
+            sums[j] = simd.add_f32s(sums[j], four[j]);
         }
     }
-    for (x, sum) in rest.iter_mut().zip(&mut sums) {
-        *x = exp2::<S, FUSED, ROUGH>(simd, exponent(*x));
-        *sum = simd.add_f32s(*sum, *x);
+    for (j, x) in rest.iter_mut().enumerate() {
+        *x = weight::<S, FUSED, ROUGH>(simd, *x, largest, scale);
+        sums[j] = simd.add_f32s(sums[j], *x);
     }
     let [a, b, c, d] = sums;
     simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d)))
+}
+
+/// `2^(scale (x - largest))`
+#[inline(always)]
+fn weight<S: Simd, const FUSED: bool, const ROUGH: bool>(simd: S, x: S::f32s, largest: f32, scale: f32) -> S::f32s {
+    let factor = simd.splat_f32s(scale);
+    let exponent = if FUSED {
+        // How the last of these is rounded is a factor that all weights have in common.
+        simd.mul_add_f32s(x, factor, simd.splat_f32s(-scale * largest))
+    } else {
+        simd.mul_f32s(factor, simd.sub_f32s(x, simd.splat_f32s(largest)))
+    };
+    exp2::<S, FUSED, ROUGH>(simd, exponent)
 }
