@@ -85,8 +85,8 @@ fn prepare(dir: &Path, write: impl FnOnce(&Path) -> Result<Manifest>) -> Result<
     Ok(manifest)
 }
 
-/// Gives the finished directory its name. A model that is there is replaced where its format is older, or what it
-/// says of one cone differs.
+/// Gives the finished directory its name. A model that is there is replaced where its format is older, where it has other
+/// files, as older int8 weights, or where what it says of one cone differs.
 fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest) -> Result<Imported> {
     let (target, new) = (models.path(name), &manifest.fingerprint);
     if let Some(old) = models.outdated(name) {
@@ -95,10 +95,11 @@ fn publish(models: &ModelDir, name: &str, temporary: &Path, manifest: &Manifest)
     } else if target.exists() {
         let there = models.open(name)?;
         check_same(name, &there.manifest.fingerprint, new)?;
-        if there.manifest.one_cone == manifest.one_cone {
+        let (there_has, new_has) = (there.manifest.files.keys(), manifest.files.keys());
+        if there.manifest.one_cone == manifest.one_cone && there_has.eq(new_has) {
             return Ok(Imported::AlreadyThere(there));
         }
-        replace(temporary, &target)?; // of the same content, and what is said of it is new
+        replace(temporary, &target)?; // of the same content, and what is said of it is new, or how it is stored
     } else {
         fs::rename(temporary, &target).map_err(|e| cannot_write(&target, &e))?;
     }

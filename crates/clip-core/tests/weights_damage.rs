@@ -5,7 +5,7 @@ mod common;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use clip_core::import::import;
+use clip_core::import::{Imported, import};
 use clip_core::{Compute, Context, ErrorKind, Model, ModelDir, Precision, Result};
 use common::*;
 use serde_json::Value;
@@ -104,6 +104,10 @@ fn int8_of_an_older_version() {
     assert!(error.hint.unwrap().contains("older version"));
     // Without being asked for, what there is.
     assert_ne!(Model::new(model, None).unwrap().precision(), Precision::Int8);
+    // Imported again it has them.
+    let again = import(&model_dir("tiny-clip"), &models, "x", None, &|_, _| {}).unwrap();
+    assert!(matches!(again, Imported::New(_)) && embed(&models, Precision::Int8).is_ok());
+    assert!(!path("weights.int8.safetensors").exists());
 }
 
 #[test]
