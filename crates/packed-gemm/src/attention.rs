@@ -29,6 +29,12 @@ pub fn multiply_pairs(
         // SAFETY: the machine has the instructions and lengths fit, as asserted.
         return unsafe { crate::kernels::avx512::attention::multiply_pairs(weights, matrix, width, columns, out) };
     }
+    #[cfg(target_arch = "aarch64")]
+    if kernel.has_bf16() {
+        assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
+        // SAFETY: the same.
+        return unsafe { crate::kernels::neon::attention::multiply_pairs(weights, matrix, width, columns, out) };
+    }
     for (weights, out) in weights.iter().zip(out.chunks_mut(width)) {
         out[..columns].fill(0.0);
         for (weight, row) in weights.iter().map(|pair| halves(*pair)).zip(matrix.chunks(width)) {
@@ -47,6 +53,7 @@ pub fn multiply_pairs(
 /// # Panics
 /// If lengths do not fit, or this machine cannot run `kernel`.
 #[allow(unsafe_code)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
 pub fn to_pairs(kernel: Kernel, values: &[f32], out: &mut [u32]) {
     assert!(out.len() == values.len().div_ceil(2));
     #[cfg(target_arch = "x86_64")]

@@ -139,9 +139,11 @@ pub struct Int8<'a> {
     pub panel: &'a [u32],
     /// Words of a row.
     pub words: usize,
-    /// What sums of whole rows begin with. See [`Int8::with_starts`].
+    /// What sums of whole rows begin with, where integers are unsigned.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub starts: &'a [i32; NR],
     /// The panel laid out anew.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub groups: Option<I16Groups<'a>>,
 }
 
@@ -153,6 +155,7 @@ impl<'a> Int8<'a> {
     }
 
     /// For kernels that sum up whole rows from there: once for all tiles of a block.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub fn with_starts(self, starts: &'a mut [i32; NR]) -> Self {
         starts.fill(0);
@@ -211,12 +214,23 @@ impl<'a> Operands<'a> {
             (PanelRelayout::Narrow, Self::F32(Floats { x, stride, step, panel })) => {
                 let room = &mut room[..panel.values.len()];
                 narrow(panel.values, room);
-                Self::F32(Floats { x, stride, step, panel: Panel { values: room, width: crate::geometry::AVX2_NR } })
+                Self::F32(Floats { x, stride, step, panel: Panel { values: room, width: crate::geometry::NARROW_NR } })
             }
             (PanelRelayout::Unpacked, Self::WeightsBf16(Floats { x, stride, panel, .. })) => {
                 let room = &mut room[..2 * panel.values.len()];
                 unpack(panel.values, room);
                 Self::F32(Floats { x, stride, step: 1, panel: Panel::stored(room) })
+            }
+            #[cfg(target_arch = "aarch64")]
+            (PanelRelayout::UnpackedNarrow, Self::WeightsBf16(Floats { x, stride, panel, .. })) => {
+                let room = &mut room[..2 * panel.values.len()];
+                crate::rhs::relayout::unpack_narrow(panel.values, room);
+                Self::F32(Floats {
+                    x,
+                    stride,
+                    step: 1,
+                    panel: Panel { values: room, width: crate::geometry::NARROW_NR },
+                })
             }
             _ => self,
         }

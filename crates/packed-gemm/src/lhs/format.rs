@@ -115,6 +115,7 @@ impl Layout {
     }
 
     /// Words from a line of a row to its next.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub fn line_step(&self) -> usize {
         if self.tiled { AMX_ROWS * LINE_WORDS } else { LINE_WORDS }
