@@ -21,6 +21,12 @@ pub fn multiply_pairs(kernel: Kernel, mut product: PairProduct) {
         // SAFETY: the machine has the instructions and lengths fit, as asserted.
         return unsafe { crate::kernels::avx512::attention::multiply_pairs(&mut product) };
     }
+    #[cfg(target_arch = "aarch64")]
+    if kernel.has_bf16() {
+        assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
+        // SAFETY: the same.
+        return unsafe { crate::kernels::neon::attention::multiply_pairs(&mut product) };
+    }
     for (i, out) in product.out.chunks_mut(product.out_stride).take(rows).enumerate() {
         out[..width].fill(0.0);
         let weights = x[i * x_stride..][..steps].iter().map(|pair| halves(*pair));
@@ -42,19 +48,17 @@ pub fn to_columns(kernel: Kernel, rows: &[u32], out: &mut [u32], width: usize) {
     let steps = rows.len() / 16;
     let Some(last) = steps.checked_sub(1) else { return };
     assert!(rows.len() == 16 * steps && width >= 16 && out.len() >= last * width + 16);
+    assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
     #[cfg(target_arch = "x86_64")]
-    {
-        assert!(kernel.runs_here(), "{kernel:?} does not run on this machine");
-        match kernel {
-            Kernel::Portable => {}
-            Kernel::Avx2 if steps.is_multiple_of(8) => {
-                // SAFETY: the machine has the instructions and lengths fit, as asserted.
-                return unsafe { crate::kernels::avx512::attention::columns_of_16_avx2(rows, steps, out, width) };
-            }
-            Kernel::Avx2 => {}
-            // SAFETY: the same.
-            _ => return unsafe { crate::kernels::avx512::attention::columns_of_16(rows, steps, out, width) },
+    match kernel {
+        Kernel::Portable => {}
+        Kernel::Avx2 if steps.is_multiple_of(8) => {
+            // SAFETY: the machine has the instructions and lengths fit, as asserted.
+            return unsafe { crate::kernels::avx512::attention::columns_of_16_avx2(rows, steps, out, width) };
         }
+        Kernel::Avx2 => {}
+        // SAFETY: the same.
+        _ => return unsafe { crate::kernels::avx512::attention::columns_of_16(rows, steps, out, width) },
     }
     // Four by four: what the compiler makes shuffles of.
     let (whole, odd) = (steps / 4 * 4, steps % 4);
@@ -79,6 +83,7 @@ pub fn to_columns(kernel: Kernel, rows: &[u32], out: &mut [u32], width: usize) {
 /// # Panics
 /// If lengths do not fit, or this machine cannot run `kernel`.
 #[allow(unsafe_code)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
 pub fn to_pairs(kernel: Kernel, values: &[f32], out: &mut [u32]) {
     assert!(out.len() == values.len().div_ceil(2));
     #[cfg(target_arch = "x86_64")]

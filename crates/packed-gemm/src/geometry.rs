@@ -5,7 +5,8 @@ use aligned_vec::{AVec, ConstAlign};
 /// Columns of a panel: four vectors of AVX-512, which is what its registers hold the sums of for [`MR`] rows.
 pub const NR: usize = 64;
 
-/// Rows of a register tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512, and 6 × 16 fill 12 of AVX2's 16.
+/// Rows of a register tile: 6 × 64 sums fill 24 of the 32 registers of AVX-512, and 6 × 16 fill 12 of AVX2's 16, and
+/// 24 of NEON's 32.
 pub const MR: usize = 6;
 
 /// Words of a column that meet all rows before the next ones do: 192 KiB of a panel, which stay in a core's second cache.
@@ -14,11 +15,11 @@ pub const KC: usize = 768;
 /// Rows of a tile of AMX. It reads so many even where there are fewer.
 pub const AMX_ROWS: usize = 16;
 
-/// Columns that AVX2's registers hold the sums of, for [`MR`] rows.
-pub const AVX2_NR: usize = 16;
+/// Columns that the registers of AVX2 and NEON hold the sums of, for [`MR`] rows.
+pub const NARROW_NR: usize = 16;
 
-/// Pieces of a panel, each of [`AVX2_NR`] columns.
-pub const AVX2_PIECES: usize = NR / AVX2_NR;
+/// Pieces of a panel, each of [`NARROW_NR`] columns.
+pub const NARROW_PIECES: usize = NR / NARROW_NR;
 
 /// Integers that a panel has one sum for, and kernels with [scales of groups](crate::lhs::quantize::ScaleScope) one
 /// scale: as many as a panel has columns, so that a product can write its own output in this format, panel by panel.

@@ -1,5 +1,7 @@
 //! Which machine code a product runs on: names, and what the machine has. What a kernel does stands with its code.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -19,13 +21,29 @@ pub enum Kernel {
     Avx512Bf16,
     /// All of these with AMX for bf16 and int8, on Linux: products of tiles of 16 × 64 bytes.
     Amx,
+    /// arm64: NEON, which every such processor has.
+    Neon,
+    /// NEON with SDOT, which adds up products of four integers.
+    NeonDot,
+    /// NEON with I8MM and BF16, which multiply two rows by two columns.
+    NeonI8mm,
 }
 
 /// Names a kernel to be used instead of the fastest, for tests and comparisons: see [`Kernel::best`].
 pub const VARIABLE: &str = "PACKED_GEMM_KERNEL";
 
 impl Kernel {
-    const ALL: [Self; 6] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16, Self::Amx];
+    const ALL: [Self; 9] = [
+        Self::Portable,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Avx512Bf16,
+        Self::Amx,
+        Self::Neon,
+        Self::NeonDot,
+        Self::NeonI8mm,
+    ];
 
     /// The kernels that this machine can run, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
@@ -52,6 +70,9 @@ impl Kernel {
             Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
             Self::Amx => "amx",
+            Self::Neon => "neon",
+            Self::NeonDot => "neondot",
+            Self::NeonI8mm => "neoni8mm",
         }
     }
 
@@ -69,8 +90,19 @@ impl Kernel {
             Self::Avx512Bf16 => Self::Avx512Vnni.runs_here() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(target_arch = "x86_64")]
             Self::Amx => Self::Avx512Bf16.runs_here() && crate::cpu::has_amx(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Amx => false,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonI8mm => {
+                // Armv8.6 has all of them.
+                Self::NeonDot.runs_here()
+                    && is_aarch64_feature_detected!("i8mm")
+                    && is_aarch64_feature_detected!("bf16")
+            }
+            #[allow(unreachable_patterns)]
+            _ => false,
         }
     }
 }

@@ -214,7 +214,7 @@ fn integers_written_in_parts() {
             x.iter_mut().enumerate().for_each(|(i, x)| *x *= [1.0, 1e-3][i % k / 64 % 2]);
             let (pool, none, rows) = (ThreadPool::solo(), Epilogue::default(), integers_in_parts(kernel, &x, k));
             // What they are written in first.
-            if matches!(kernel, Kernel::Avx512Bf16 | Kernel::Amx) {
+            if matches!(kernel, Kernel::Avx512Bf16 | Kernel::Amx | Kernel::NeonI8mm) {
                 x = rounded_weights(Precision::Bf16, x, k);
             }
             let x = rounded_rows(Precision::Int8, kernel, x, k);
@@ -439,7 +439,7 @@ fn rows_are_read_as_they_were_rounded() {
         assert_eq!(rows.is_to_read(), to_read);
         // Where the kernel does not multiply pairs of bf16, as on Intel's without AMX, or has none, the rows are f32.
         let pairs = match kernel {
-            Kernel::Amx => true,
+            Kernel::Amx | Kernel::NeonI8mm => true,
             Kernel::Avx512Bf16 => to_read || rows.is_of_pairs(),
             _ => false,
         };

@@ -142,6 +142,7 @@ pub struct Int8<'a> {
     /// Negative sums of each column's weights. See [`Int8::with_sums`].
     pub sums: &'a [i32; NR],
     /// The panel laid out anew.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub groups: Option<I16Groups<'a>>,
 }
 
@@ -210,12 +211,23 @@ impl<'a> Operands<'a> {
             (PanelRelayout::Narrow, Self::F32(Floats { x, stride, step, panel })) => {
                 let room = &mut room[..panel.values.len()];
                 narrow(panel.values, room);
-                Self::F32(Floats { x, stride, step, panel: Panel { values: room, width: crate::geometry::AVX2_NR } })
+                Self::F32(Floats { x, stride, step, panel: Panel { values: room, width: crate::geometry::NARROW_NR } })
             }
             (PanelRelayout::Unpacked, Self::WeightsBf16(Floats { x, stride, panel, .. })) => {
                 let room = &mut room[..2 * panel.values.len()];
                 unpack(panel.values, room);
                 Self::F32(Floats { x, stride, step: 1, panel: Panel::stored(room) })
+            }
+            #[cfg(target_arch = "aarch64")]
+            (PanelRelayout::UnpackedNarrow, Self::WeightsBf16(Floats { x, stride, panel, .. })) => {
+                let room = &mut room[..2 * panel.values.len()];
+                crate::rhs::relayout::unpack_narrow(panel.values, room);
+                Self::F32(Floats {
+                    x,
+                    stride,
+                    step: 1,
+                    panel: Panel { values: room, width: crate::geometry::NARROW_NR },
+                })
             }
             _ => self,
         }
@@ -276,6 +288,17 @@ macro_rules! product {
 }
 
 pub(crate) use {product, tiles};
+
+impl<'a> KBlock<'a> {
+    /// With the sums of the weights, where those are integers.
+    pub fn with_sums(&self, sums: &'a mut [i32; NR]) -> Self {
+        let operands = match self.operands {
+            Operands::Int8(operands) => Operands::Int8(operands.with_sums(sums)),
+            operands => operands,
+        };
+        KBlock { operands, ..*self }
+    }
+}
 
 impl KBlock<'_> {
     /// Where the sums of rows from this one on are. Where there is no other k-block to keep them for, rows that are a multiple

@@ -38,8 +38,22 @@ macro_rules! with_kernel {
                 type $K = $crate::kernels::amx::Amx;
                 $run
             }
+            #[cfg(target_arch = "aarch64")]
+            $crate::isa::Kernel::Neon => {
+                type $K = $crate::kernels::neon::Neon;
+                $run
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::isa::Kernel::NeonDot => {
+                type $K = $crate::kernels::neon::NeonDot;
+                $run
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::isa::Kernel::NeonI8mm => {
+                type $K = $crate::kernels::neon::NeonI8mm;
+                $run
+            }
             // Those of other processors do not run here.
-            #[cfg(not(target_arch = "x86_64"))]
             _ => {
                 type $K = $crate::kernels::portable::Portable;
                 $run

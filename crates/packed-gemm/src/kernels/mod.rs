@@ -11,6 +11,8 @@ pub mod avx2;
 pub mod avx512;
 pub mod block;
 pub mod dispatch;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod pairs;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]

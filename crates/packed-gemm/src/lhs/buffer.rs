@@ -3,9 +3,8 @@
 use super::format::{Layout, LhsFormat, Word};
 use super::quantize::{Quantization, RowParams, ScaleScope};
 use super::store::{Writer, prefetch_values};
-use crate::convert;
 use crate::error::{ShapeError, check, reserved};
-use crate::geometry::{Aligned, CACHE_LINE, GROUP_WORDS, LINE_WORDS, QUANT_GROUP};
+use crate::geometry::{Aligned, CACHE_LINE, GROUP_WORDS, QUANT_GROUP};
 use crate::isa::Kernel;
 use crate::pool::ThreadPool;
 use crate::precision::Precision;
@@ -215,12 +214,12 @@ impl Rows {
             }
             // Whole lines, which is what a head of attention has.
             #[cfg(target_arch = "x86_64")]
-            Word::Bf16x2 if (column | out.len()).is_multiple_of(2 * LINE_WORDS) => {
+            Word::Bf16x2 if (column | out.len()).is_multiple_of(2 * crate::geometry::LINE_WORDS) => {
                 let (first, step) = (layout.at(row, column / 2), layout.line_step());
                 for (i, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
                     let line = self.words[first + i * step..].first_chunk().expect("lines are whole");
                     // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
-                    unsafe { convert::from_bf16(line, out) };
+                    unsafe { crate::convert::from_bf16(line, out) };
                 }
             }
             Word::I8x4(of) => self.read_integers(row, column, of, out),

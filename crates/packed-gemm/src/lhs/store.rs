@@ -6,7 +6,7 @@ use super::format::{Layout, Word};
 use super::quantize::{self, Lines, Quantization, Quantize, RowParams, ScaleScope};
 use crate::convert;
 use crate::cpu::prefetch;
-use crate::geometry::{GROUP_WORDS, LINE_WORDS, NR, QUANT_GROUP};
+use crate::geometry::{GROUP_WORDS, LINE_WORDS, QUANT_GROUP};
 
 /// Asks for values of a row, of rows whose words begin at `words`.
 #[inline(always)]
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
             }
             // What a product or a head of attention has, two lines.
             #[cfg(target_arch = "x86_64")]
-            Word::Bf16x2 if column.is_multiple_of(2 * LINE_WORDS) && values.len() == NR => {
+            Word::Bf16x2 if column.is_multiple_of(2 * LINE_WORDS) && values.len() == 4 * LINE_WORDS => {
                 let (low, high) = values.split_at(2 * LINE_WORDS);
                 // SAFETY: `Rows` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
                 unsafe {

@@ -2,11 +2,12 @@
 //! in. That is worth it where enough rows meet the part.
 
 use crate::convert::halves;
-use crate::geometry::{AVX2_NR, AVX2_PIECES, GROUP_WORDS, KC, NR};
+use crate::geometry::{GROUP_WORDS, KC, NARROW_NR, NARROW_PIECES, NR};
 
 /// From so many rows on a panel of f32 or bf16 is laid out anew.
 pub const ROWS: usize = 12;
 /// Of integers.
+#[cfg(target_arch = "x86_64")]
 pub const ROWS_INT8: usize = 48;
 
 /// What becomes of each k-block of a panel.
@@ -42,12 +43,13 @@ impl PanelRelayout {
 
     /// Numbers that are kept of the copy besides.
     pub fn places(self, kc: usize) -> usize {
-        if self == Self::I16Groups { I16Groups::most(kc) + AVX2_PIECES * kc.div_ceil(GROUP_WORDS) } else { 0 }
+        if self == Self::I16Groups { I16Groups::most(kc) + NARROW_PIECES * kc.div_ceil(GROUP_WORDS) } else { 0 }
     }
 }
 
 /// Words of integers whose products are added in 16 bits, four at a time and 16 columns wide.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub struct I16Groups<'a> {
     /// `[1 + 4, 16]`: two sums of 16 bits, with which those of the group begin, and the words
     pub words: &'a [[u32; I16Groups::WORDS]],
@@ -62,11 +64,11 @@ impl I16Groups<'_> {
     pub const SIZE: usize = 4;
 
     /// Words of a group: sums that it begins with, and those of 16 columns.
-    pub const WORDS: usize = (1 + Self::SIZE) * AVX2_NR;
+    pub const WORDS: usize = (1 + Self::SIZE) * NARROW_NR;
 
     /// Groups of a panel of so many words a column, at most.
     pub fn most(kc: usize) -> usize {
-        (AVX2_PIECES * kc.div_ceil(Self::SIZE) * 5).div_ceil(4)
+        (NARROW_PIECES * kc.div_ceil(Self::SIZE) * 5).div_ceil(4)
     }
 }
 
@@ -75,9 +77,9 @@ impl I16Groups<'_> {
 #[inline(always)]
 pub fn narrow_with<'a, S: pulp::Simd>(_: S, panel: &'a [f32], out: &'a mut [f32]) {
     let steps = panel.as_chunks::<NR>().0;
-    let out = out.as_chunks_mut::<AVX2_NR>().0;
+    let out = out.as_chunks_mut::<NARROW_NR>().0;
     for (s, step) in steps.iter().enumerate() {
-        for (piece, values) in step.as_chunks::<AVX2_NR>().0.iter().enumerate() {
+        for (piece, values) in step.as_chunks::<NARROW_NR>().0.iter().enumerate() {
             out[piece * steps.len() + s] = *values;
         }
     }
@@ -92,6 +94,21 @@ pub fn unpack_with<'a, S: pulp::Simd>(_: S, panel: &'a [u32], out: &'a mut [f32]
         let [first, second] = out;
         for ((pair, first), second) in step.iter().zip(first).zip(second) {
             (*first, *second) = halves(*pair);
+        }
+    }
+}
+
+/// `[words, 64]` pairs of bf16 to `[4, 2 * words, 16]` of f32.
+#[cfg(target_arch = "aarch64")]
+pub fn unpack_narrow(panel: &[u32], out: &mut [f32]) {
+    let steps = panel.as_chunks::<NR>().0;
+    let out = out.as_chunks_mut::<NARROW_NR>().0;
+    for (s, step) in steps.iter().enumerate() {
+        for (piece, pairs) in step.as_chunks::<NARROW_NR>().0.iter().enumerate() {
+            let Some([first, second]) = out[(piece * steps.len() + s) * 2..].first_chunk_mut() else { return };
+            for ((pair, first), second) in pairs.iter().zip(first).zip(second) {
+                (*first, *second) = halves(*pair);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::registers::{load_256, rows_of, start_256, store_256};
-use crate::geometry::{AVX2_NR, AVX2_PIECES, AccTile, NR};
+use crate::geometry::{AccTile, NARROW_NR, NARROW_PIECES, NR};
 use crate::kernels::block::{Floats, Tile};
 use crate::kernels::x86::Prefetcher;
 
@@ -16,11 +16,11 @@ macro_rules! narrow {
             let Floats { x, stride, panel, .. } = tile.operands;
             let (steps, width) = (panel.words(), panel.width);
             assert!(x.len() >= (M - 1) * stride + steps * $words && acc.len() == M);
-            assert!(width == AVX2_NR || width == NR);
+            assert!(width == NARROW_NR || width == NR);
             let rows = rows_of::<M, $x>(x, stride);
-            let mut prefetcher = Prefetcher::new(tile.prefetch, AVX2_PIECES * steps);
-            for piece in 0..AVX2_PIECES {
-                let column = piece * AVX2_NR;
+            let mut prefetcher = Prefetcher::new(tile.prefetch, NARROW_PIECES * steps);
+            for piece in 0..NARROW_PIECES {
+                let column = piece * NARROW_NR;
                 // SAFETY: inside the panel, which is `[64 / width, steps, width]`.
                 let weights = unsafe { panel.values.as_ptr().add(column / width * width * steps + column % width) };
                 let mut sums = start_256::<M>(tile.accumulate, acc, piece);
@@ -59,14 +59,14 @@ pub fn unpack_narrow(panel: &[u32], out: &mut [f32]) {
     assert!(out.len() == 2 * steps * NR);
     let (panel, out) = (panel.as_ptr().cast::<i32>(), out.as_mut_ptr());
     for s in 0..steps {
-        for piece in 0..AVX2_PIECES {
+        for piece in 0..NARROW_PIECES {
             // SAFETY: the panel has 64 words for each step and, by the assertion, `out` 32 for each of each piece.
             unsafe {
-                let w = load_256(panel.add(s * NR + piece * AVX2_NR));
-                let to = out.add((piece * steps + s) * 2 * AVX2_NR);
+                let w = load_256(panel.add(s * NR + piece * NARROW_NR));
+                let to = out.add((piece * steps + s) * 2 * NARROW_NR);
                 for j in 0..2 {
                     _mm256_storeu_ps(to.add(8 * j), low(w[j]));
-                    _mm256_storeu_ps(to.add(AVX2_NR + 8 * j), high(w[j]));
+                    _mm256_storeu_ps(to.add(NARROW_NR + 8 * j), high(w[j]));
                 }
             }
         }

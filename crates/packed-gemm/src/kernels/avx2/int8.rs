@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::registers::{load_256, rows_of, start_256, store_256};
-use crate::geometry::{AVX2_NR, AVX2_PIECES, AccTile, GROUP_WORDS, NR};
+use crate::geometry::{AccTile, GROUP_WORDS, NARROW_NR, NARROW_PIECES, NR};
 use crate::kernels::block::{Int8, Tile};
 use crate::kernels::x86::Prefetcher;
 use crate::lhs::quantize::{Quantization, RowParams, ScaleScope};
@@ -45,14 +45,14 @@ fn int8_stored<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
     assert!(panel.len() == (words + groups) * NR && acc.len() == M && quantization == QUANTIZATION);
     let (x, panel) = (x.as_ptr().cast::<i32>(), panel.as_ptr().cast::<i32>());
     let (bias, ones) = (_mm256_set1_epi32(BIAS), _mm256_set1_epi16(1));
-    let mut prefetcher = Prefetcher::new(tile.prefetch, AVX2_PIECES * words);
-    for piece in 0..AVX2_PIECES {
+    let mut prefetcher = Prefetcher::new(tile.prefetch, NARROW_PIECES * words);
+    for piece in 0..NARROW_PIECES {
         let mut totals = start_256::<M>(tile.accumulate, acc, piece);
         for group in 0..groups {
             let first = group * GROUP_WORDS;
             // SAFETY: as in `int8_avx512`; the last piece ends at 64.
             unsafe {
-                let at = panel.add(group * (GROUP_WORDS + 1) * NR + piece * AVX2_NR);
+                let at = panel.add(group * (GROUP_WORDS + 1) * NR + piece * NARROW_NR);
                 let negative = load_256(at);
                 let start = [_mm256_mullo_epi32(negative[0], bias), _mm256_mullo_epi32(negative[1], bias)];
                 let mut sums = [start; M];
@@ -88,7 +88,7 @@ fn int8_groups<const M: usize>(tile: Tile<Int8>, i16_groups: &I16Groups, acc: &m
     let size = std::hint::black_box(SIZE).min(SIZE);
     let mut prefetcher = Prefetcher::new(tile.prefetch, i16_groups.first.len());
     let mut from = 0;
-    for piece in 0..AVX2_PIECES {
+    for piece in 0..NARROW_PIECES {
         let mut totals = start_256::<M>(tile.accumulate, acc, piece);
         for group in 0..groups {
             let mut sums = [[_mm256_setzero_si256(); 2]; M];
@@ -102,7 +102,7 @@ fn int8_groups<const M: usize>(tile: Tile<Int8>, i16_groups: &I16Groups, acc: &m
                 unsafe {
                     let mut pairs = [load_256(words); M];
                     for s in 0..size {
-                        let w = load_256(words.add((1 + s) * AVX2_NR));
+                        let w = load_256(words.add((1 + s) * NARROW_NR));
                         for i in 0..M {
                             let x = _mm256_set1_epi32(rows[i].add(first + s).read().cast_signed());
                             for j in 0..2 {
@@ -122,7 +122,7 @@ fn int8_groups<const M: usize>(tile: Tile<Int8>, i16_groups: &I16Groups, acc: &m
             }
             from = to;
             // SAFETY: the panel has 64 sums before the words of each group, as asserted.
-            let negative = unsafe { load_256(panel.add(group * (GROUP_WORDS + 1) * NR + piece * AVX2_NR)) };
+            let negative = unsafe { load_256(panel.add(group * (GROUP_WORDS + 1) * NR + piece * NARROW_NR)) };
             add_256(&sums, negative, &params[group..], params_stride, &mut totals);
         }
         store_256(&totals, acc, piece);
@@ -166,14 +166,14 @@ fn i16_groups<'a>(operands: &Int8, room: &'a mut [u32], places: &'a mut [usize])
     let (words, groups) = (operands.words, operands.words.div_ceil(GROUP_WORDS));
     assert!(operands.panel.len() == (words + groups) * NR && words.is_multiple_of(SIZE));
     let panel = operands.panel.as_ptr().cast::<i32>();
-    let (ends, places) = places.split_at_mut(AVX2_PIECES * groups);
+    let (ends, places) = places.split_at_mut(NARROW_PIECES * groups);
     let most = I16Groups::most(words);
     let (room, places) = (&mut room.as_chunks_mut().0[..most], &mut places[..most]);
     let mut count = 0;
-    for piece in 0..AVX2_PIECES {
+    for piece in 0..NARROW_PIECES {
         for group in 0..groups {
             for word in (group * GROUP_WORDS..words.min((group + 1) * GROUP_WORDS)).step_by(SIZE) {
-                let first = (word + group + 1) * NR + piece * AVX2_NR;
+                let first = (word + group + 1) * NR + piece * NARROW_NR;
                 // SAFETY: by the assertion above the panel has 64 words for each word of a column, and for each group up to it.
                 unsafe {
                     let from = panel.add(first);
@@ -211,7 +211,7 @@ unsafe fn store_group<const FROM: usize, const TO: usize>(from: *const i32, to: 
                 if (FROM..TO).contains(&s) {
                     w = _mm256_loadu_si256(from.add(s * NR + 8 * j).cast());
                 }
-                _mm256_storeu_si256(to.as_mut_ptr().add((1 + s) * AVX2_NR + 8 * j).cast(), w);
+                _mm256_storeu_si256(to.as_mut_ptr().add((1 + s) * NARROW_NR + 8 * j).cast(), w);
             }
             sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(ones, w));
             size = _mm256_add_epi16(size, _mm256_maddubs_epi16(_mm256_abs_epi8(w), ones));

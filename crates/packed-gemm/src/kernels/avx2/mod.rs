@@ -12,7 +12,7 @@ mod registers;
 use super::MicroKernel;
 use super::block::{Floats, KBlock, Operands, Panel, product};
 use super::x86::{no_bf16, v3};
-use crate::geometry::{AVX2_NR, AccTile, NR};
+use crate::geometry::{AccTile, NARROW_NR, NR};
 use crate::lhs::format::{LhsFormat, Word};
 use crate::precision::Precision;
 use crate::rhs::relayout::{PanelRelayout, ROWS};
@@ -54,7 +54,7 @@ impl MicroKernel for Avx2 {
                 let room = &mut room[..2 * panel.values.len()];
                 // SAFETY: the machine has the instructions, as the caller promised.
                 unsafe { unpack_narrow(panel.values, room) };
-                Operands::F32(Floats { x, stride, step: 1, panel: Panel { values: room, width: AVX2_NR } })
+                Operands::F32(Floats { x, stride, step: 1, panel: Panel { values: room, width: NARROW_NR } })
             }
             // SAFETY: the same.
             (PanelRelayout::I16Groups, Operands::Int8(operands)) => unsafe {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::geometry::{AVX2_NR, AccTile};
+use crate::geometry::{AccTile, NARROW_NR};
 
 /// Sums of 16 columns of `M` rows to go on with, or zeros.
 #[inline]
@@ -12,7 +12,7 @@ pub fn start_256<const M: usize>(accumulate: bool, acc: &AccTile, piece: usize) 
     if accumulate {
         for i in 0..M {
             for j in 0..2 {
-                let values = &acc[i][AVX2_NR * piece + 8 * j..][..8];
+                let values = &acc[i][NARROW_NR * piece + 8 * j..][..8];
                 // SAFETY: eight values.
                 sums[i][j] = unsafe { _mm256_loadu_ps(values.as_ptr()) };
             }
@@ -27,7 +27,7 @@ pub fn start_256<const M: usize>(accumulate: bool, acc: &AccTile, piece: usize) 
 pub fn store_256<const M: usize>(sums: &[[__m256; 2]; M], acc: &mut AccTile, piece: usize) {
     for i in 0..M {
         for j in 0..2 {
-            let values = &mut acc[i][AVX2_NR * piece + 8 * j..][..8];
+            let values = &mut acc[i][NARROW_NR * piece + 8 * j..][..8];
             // SAFETY: eight values.
             unsafe { _mm256_storeu_ps(values.as_mut_ptr(), sums[i][j]) };
         }

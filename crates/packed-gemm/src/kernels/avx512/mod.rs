@@ -92,7 +92,7 @@ impl MicroKernel for Avx512Vnni {
 
     unsafe fn block(block: &KBlock, acc: &mut AccTile) {
         let mut sums = [0; NR];
-        let block = &with_sums(block, &mut sums);
+        let block = &block.with_sums(&mut sums);
         // SAFETY: the machine has the instructions, as the caller promised.
         unsafe { vnni(block, acc) }
     }
@@ -129,7 +129,7 @@ impl MicroKernel for Avx512Bf16 {
 
     unsafe fn block(block: &KBlock, acc: &mut AccTile) {
         let mut sums = [0; NR];
-        let block = &with_sums(block, &mut sums);
+        let block = &block.with_sums(&mut sums);
         // SAFETY: the machine has the instructions, as the caller promised.
         unsafe { bf16(block, acc) }
     }
@@ -150,13 +150,4 @@ fn finish(block: &KBlock, sums: &mut AccTile, row: usize, scales: Option<&[f32; 
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 fn finish_bf16(block: &KBlock, sums: &mut AccTile, row: usize, scales: Option<&[f32; NR]>) {
     block.finish::<_, true>(v4(), sums, row, scales);
-}
-
-/// The block with sums of the weights, where those are integers.
-fn with_sums<'a>(block: &KBlock<'a>, sums: &'a mut [i32; NR]) -> KBlock<'a> {
-    let operands = match block.operands {
-        Operands::Int8(operands) => Operands::Int8(operands.with_sums(sums)),
-        operands => operands,
-    };
-    KBlock { operands, ..*block }
 }
