@@ -71,9 +71,9 @@
 //! ```
 //!
 //! A panel is read strictly in order, and some hundred rows of `x` meet it while it is in the cache. While one k-block is
-//! multiplied the next one is fetched from memory, which is what few rows would wait for. AVX2 has registers for 6 × 16 sums
-//! only, and goes through a panel four times. AMX multiplies tiles of 16 rows, two at a time, and left-hand sides are stored
-//! as tiles for it.
+//! multiplied the next one is fetched from memory, which is what few rows would wait for. AVX2 and NEON have registers for
+//! 6 × 16 sums only, and go through a panel four times. AMX multiplies tiles of 16 rows, two at a time, and left-hand
+//! sides are stored as tiles for it.
 
 mod attention;
 mod convert;

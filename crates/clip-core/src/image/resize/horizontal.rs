@@ -94,6 +94,8 @@ impl Pass<'_> {
     pub fn blocks(&self, narrow: &mut [u8], code: Code) {
         match code {
             Code::Portable => self.blocks_with(narrow, Portable),
+            #[cfg(target_arch = "aarch64")]
+            Code::Neon => self.blocks_with(narrow, super::neon::Neon),
             #[cfg(target_arch = "x86_64")]
             Code::Avx2(simd) => simd.vectorize(
                 #[inline(always)]

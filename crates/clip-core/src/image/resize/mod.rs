@@ -10,6 +10,8 @@ mod avx2;
 mod block;
 mod horizontal;
 mod kernels;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 use horizontal::horizontal;
@@ -40,9 +42,12 @@ pub(super) struct Axis {
 /// Which code makes the passes. All of them give the same levels, bit by bit.
 #[derive(Clone, Copy, Debug)]
 enum Code {
+    #[cfg_attr(target_arch = "aarch64", allow(dead_code))]
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Code {
@@ -52,6 +57,9 @@ impl Code {
         if let Some(simd) = avx2::Avx2::try_new() {
             return Self::Avx2(simd);
         }
+        #[cfg(target_arch = "aarch64")]
+        return Self::Neon;
+        #[cfg(not(target_arch = "aarch64"))]
         Self::Portable
     }
 }

@@ -33,8 +33,8 @@ pub fn f32_neon<const M: usize>(tile: Tile<Floats<f32, f32>>, acc: &mut AccTile)
         let mut sums = start::<M>(tile.accumulate, acc, piece);
         let whole = steps / 4 * 4;
         for s in (0..whole).step_by(4) {
-            // SAFETY: s + 3 < steps, and by the assertions above there are 16 weights for each step, and for each of M rows
-            // its values.
+            // SAFETY: s + 3 < steps, and by the assertions above there are 16 weights for each step, and for each of M
+            // rows its values.
             unsafe {
                 let w = weights.add(s * width);
                 let mut x = [vdupq_n_f32(0.0); M];
@@ -62,8 +62,8 @@ pub fn f32_neon<const M: usize>(tile: Tile<Floats<f32, f32>>, acc: &mut AccTile)
     }
 }
 
-/// Rows of f32 and weights in pairs of bf16, which become f32 step by step: for so few rows that it would not pay to unpack
-/// the panel.
+/// Rows of f32 and weights in pairs of bf16, which become f32 step by step: for so few rows that it would not pay to
+/// unpack the panel.
 pub fn weights_bf16_neon<const M: usize>(tile: Tile<Floats<f32, u32>>, acc: &mut AccTile) {
     let Floats { x, stride, panel, .. } = tile.operands;
     let steps = panel.words();
@@ -75,8 +75,8 @@ pub fn weights_bf16_neon<const M: usize>(tile: Tile<Floats<f32, u32>>, acc: &mut
         let weights = unsafe { panel.values.as_ptr().add(piece * NARROW_NR) };
         let mut sums = start::<M>(tile.accumulate, acc, piece);
         for s in 0..steps {
-            // SAFETY: s < steps, and by the assertion above there are 16 words for each step, and two values for each of M
-            // rows.
+            // SAFETY: s < steps, and by the assertion above there are 16 words for each step, and two values for each of
+            // M rows.
             unsafe {
                 let mut x = [vdupq_n_f32(0.0); M];
                 for i in 0..M {

@@ -44,8 +44,8 @@ pub fn int8_neon<const M: usize>(tile: Tile<Int8>, acc: &mut AccTile) {
     let (rows, panel) = (rows_of::<M, u32>(x, stride), panel.as_ptr().cast::<i32>());
     let mut prefetcher = Prefetcher::new(tile.prefetch, NR / COLUMNS * words.div_ceil(2));
     for column in (0..NR).step_by(COLUMNS) {
-        // SAFETY: a group has 64 sums and 64 words for each of its own, all of them before the end that is asserted above, as
-        // is that each of M rows has its words. Every processor of this target has NEON.
+        // SAFETY: a group has 64 sums and 64 words for each of its own, all of them before the end that is asserted above,
+        // as is that each of M rows has its words. Every processor of this target has NEON.
         unsafe {
             let mut sums = [[vdupq_n_s32(0); 2 * VECTORS]; M];
             for group in 0..groups {

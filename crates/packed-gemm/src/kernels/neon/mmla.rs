@@ -20,7 +20,10 @@ static ZEROS: [i32; NARROW_NR] = [0; NARROW_NR];
 /// Adds the products of pairs of rows and four columns, whose words are so many bytes from `$w` and `$next` on, to
 /// `sums[pair][2 j..]`.
 macro_rules! four_columns {
-    ($mmla:literal, $of:literal, $sums:ident, $x:ident, $w:ident, $next:ident, $j:literal $at:literal, $($p:literal $low:ident $high:ident $rows:ident)*) => {
+    (
+        $mmla:literal, $of:literal, $sums:ident, $x:ident, $w:ident, $next:ident, $j:literal $at:literal,
+        $($p:literal $low:ident $high:ident $rows:ident)*
+    ) => {
         asm!(
             concat!("ldr {first:q}, [{w}, #", $at, "]"),
             concat!("ldr {second:q}, [{next}, #", $at, "]"),
