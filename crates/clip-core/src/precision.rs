@@ -36,12 +36,11 @@ impl Precision {
     /// products of four integers, bf16 with AVX-512. Elsewhere both would save memory and little time.
     pub fn preferred() -> &'static [Self] {
         let kernel = Kernel::best();
-        if kernel.is_fastest_with_int8() {
-            &[Self::Int8, Self::Bf16, Self::F32]
-        } else if kernel.is_as_fast_with_bf16() {
-            &[Self::Bf16, Self::F32]
-        } else {
-            &[Self::F32]
+        match (kernel.is_fastest_with_int8(), kernel.is_as_fast_with_bf16()) {
+            (true, true) => &[Self::Int8, Self::Bf16, Self::F32],
+            (true, false) => &[Self::Int8, Self::F32],
+            (false, true) => &[Self::Bf16, Self::F32],
+            (false, false) => &[Self::F32],
         }
     }
 
