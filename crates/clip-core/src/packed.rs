@@ -208,18 +208,22 @@ mod tests {
     use crate::spec::{Architecture, TextHead, TextLayers, TowerSpec};
     use std::collections::BTreeSet;
 
-    /// Every tensor of the checkpoint's layout is in the file, once, and no other.
-    #[test]
-    fn entries_hold_the_layout() {
-        let tower = TowerSpec {
+    /// A small model of so many layers.
+    fn spec(layers: usize) -> ModelSpec {
+        crate::spec::tests::spec(TowerSpec {
             hidden: 6,
-            layers: 2,
+            layers,
             heads: 2,
             intermediate: 8,
             layer_norm_eps: 1e-5,
             activation: crate::spec::Activation::Gelu,
-        };
-        let mut spec = crate::spec::tests::spec(tower);
+        })
+    }
+
+    /// Every tensor of the checkpoint's layout is in the file, once, and no other.
+    #[test]
+    fn entries_hold_the_layout() {
+        let mut spec = spec(2);
         holds_the_layout(&spec);
         spec.architecture = Architecture::Siglip;
         holds_the_layout(&spec);
@@ -232,15 +236,7 @@ mod tests {
     /// Heads follow the pooling, but for the keys and values of SigLIP's.
     #[test]
     fn heads_are_no_integers() {
-        let tower = TowerSpec {
-            hidden: 6,
-            layers: 1,
-            heads: 2,
-            intermediate: 8,
-            layer_norm_eps: 1e-5,
-            activation: crate::spec::Activation::Gelu,
-        };
-        let mut spec = crate::spec::tests::spec(tower);
+        let mut spec = spec(1);
         let heads = |spec: &ModelSpec| -> Vec<String> {
             let heads = entries(spec).into_iter().filter(|entry| {
                 matches!(entry.kind, Kind::Matrix { .. }) && entry.matrix_precision(Precision::Int8) == Precision::Bf16
@@ -258,15 +254,7 @@ mod tests {
     /// What is put together, and what is a matrix.
     #[test]
     fn entries_by_name() {
-        let tower = TowerSpec {
-            hidden: 6,
-            layers: 1,
-            heads: 2,
-            intermediate: 8,
-            layer_norm_eps: 1e-5,
-            activation: crate::spec::Activation::Gelu,
-        };
-        let mut spec = crate::spec::tests::spec(tower);
+        let mut spec = spec(1);
         spec.architecture = Architecture::Siglip;
         let kinds: Vec<(String, Kind)> = entries(&spec).into_iter().map(|entry| (entry.name, entry.kind)).collect();
         let matrix = |outputs, inputs| Kind::Matrix { outputs, inputs };

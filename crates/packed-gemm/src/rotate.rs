@@ -32,17 +32,17 @@ pub fn rotate_group(x: &mut [f32; QUANT_GROUP]) {
         let (p, q, r, s) = (a + b, a - b, c + d, c - d);
         *four = [p + r, q + s, p - r, q - s];
     }
-    butterflies::<4>(x);
-    butterflies::<8>(x);
-    butterflies::<16>(x);
-    butterflies::<32>(x);
+    butterflies(x, 4);
+    butterflies(x, 8);
+    butterflies(x, 16);
+    butterflies(x, 32);
 }
 
-/// Sums and differences of values that are `DISTANCE` apart.
+/// Sums and differences of values that are `distance` apart.
 #[inline(always)]
-fn butterflies<const DISTANCE: usize>(x: &mut [f32]) {
-    for pair in x.chunks_exact_mut(2 * DISTANCE) {
-        let (low, high) = pair.split_at_mut(DISTANCE);
+fn butterflies(x: &mut [f32], distance: usize) {
+    for pair in x.chunks_exact_mut(2 * distance) {
+        let (low, high) = pair.split_at_mut(distance);
         for (low, high) in low.iter_mut().zip(high) {
             (*low, *high) = (*low + *high, *low - *high);
         }
@@ -57,10 +57,7 @@ pub fn rotate_rest(mut x: &mut [f32]) {
             let (piece, rest) = x.split_at_mut(size);
             let mut distance = 1;
             while distance < size {
-                for pair in piece.chunks_exact_mut(2 * distance) {
-                    let (low, high) = pair.split_at_mut(distance);
-                    low.iter_mut().zip(high).for_each(|(low, high)| (*low, *high) = (*low + *high, *low - *high));
-                }
+                butterflies(piece, distance);
                 distance *= 2;
             }
             let factor = ((QUANT_GROUP / size) as f32).sqrt();

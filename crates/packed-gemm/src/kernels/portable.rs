@@ -6,7 +6,7 @@ use super::MicroKernel;
 use super::block::{Floats, Int8, KBlock, Tile, product};
 use crate::convert::halves;
 use crate::geometry::{AccTile, GROUP_WORDS, NR};
-use crate::lhs::format::{LhsFormat, Word};
+use crate::lhs::format::LhsFormat;
 use crate::lhs::quantize::{Quantization, ScaleScope};
 use crate::precision::Precision;
 
@@ -20,11 +20,7 @@ impl MicroKernel for Portable {
     const IS_AS_FAST_WITH_BF16: bool = false;
 
     fn lhs_format(precision: Precision) -> LhsFormat {
-        LhsFormat::rows(match precision {
-            Precision::F32 => Word::F32,
-            Precision::Bf16 => Word::F32Even,
-            Precision::Int8 => Word::I8x4(QUANTIZATION),
-        })
+        LhsFormat::without_bf16(precision, QUANTIZATION)
     }
 
     #[allow(unsafe_code)]

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::quantize::{Quantization, ScaleScope};
 use crate::geometry::{AMX_ROWS, LINE_WORDS, QUANT_GROUP};
+use crate::precision::Precision;
 
 /// What a word of 32 bits of a row holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +56,15 @@ impl LhsFormat {
     /// Rows one after the other.
     pub const fn rows(word: Word) -> Self {
         Self { word, tiled: false }
+    }
+
+    /// For kernels without products of bf16: rows are f32, or integers.
+    pub fn without_bf16(precision: Precision, integers: Quantization) -> Self {
+        Self::rows(match precision {
+            Precision::F32 => Word::F32,
+            Precision::Bf16 => Word::F32Even,
+            Precision::Int8 => Word::I8x4(integers),
+        })
     }
 
     /// Are parts of a row of no use, as it has one scale?

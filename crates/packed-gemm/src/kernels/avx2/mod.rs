@@ -13,7 +13,7 @@ use super::MicroKernel;
 use super::block::{Floats, KBlock, Operands, Panel, product};
 use super::x86::{no_bf16, v3};
 use crate::geometry::{AccTile, NARROW_NR, NR};
-use crate::lhs::format::{LhsFormat, Word};
+use crate::lhs::format::LhsFormat;
 use crate::precision::Precision;
 use crate::rhs::relayout::{PanelRelayout, ROWS};
 use f32::{f32_avx2, unpack_narrow, weights_bf16_avx2};
@@ -27,11 +27,7 @@ impl MicroKernel for Avx2 {
     const IS_AS_FAST_WITH_BF16: bool = false;
 
     fn lhs_format(precision: Precision) -> LhsFormat {
-        LhsFormat::rows(match precision {
-            Precision::F32 => Word::F32,
-            Precision::Bf16 => Word::F32Even,
-            Precision::Int8 => Word::I8x4(QUANTIZATION),
-        })
+        LhsFormat::without_bf16(precision, QUANTIZATION)
     }
 
     fn relayout(operands: &Operands, rows: usize) -> PanelRelayout {

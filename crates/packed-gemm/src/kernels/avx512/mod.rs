@@ -10,6 +10,7 @@ mod int8;
 mod registers;
 
 use super::MicroKernel;
+use super::avx2::Avx2;
 use super::avx2::int8::{self as int8_of_avx2, int8_avx2};
 use super::block::{KBlock, Operands, product};
 use super::x86::{no_bf16, v4};
@@ -34,11 +35,7 @@ impl MicroKernel for Avx512 {
     const IS_AS_FAST_WITH_BF16: bool = true;
 
     fn lhs_format(precision: Precision) -> LhsFormat {
-        LhsFormat::rows(match precision {
-            Precision::F32 => Word::F32,
-            Precision::Bf16 => Word::F32Even,
-            Precision::Int8 => Word::I8x4(int8_of_avx2::QUANTIZATION),
-        })
+        LhsFormat::without_bf16(precision, int8_of_avx2::QUANTIZATION)
     }
 
     fn relayout(operands: &Operands, rows: usize) -> PanelRelayout {
@@ -55,13 +52,8 @@ impl MicroKernel for Avx512 {
         room: &'a mut [f32],
         places: &'a mut [usize],
     ) -> Operands<'a> {
-        match (relayout, operands) {
-            // SAFETY: the machine has the instructions, as the caller promised.
-            (PanelRelayout::I16Groups, Operands::Int8(operands)) => unsafe {
-                Operands::Int8(int8_of_avx2::lay_out(operands, bytemuck::cast_slice_mut(room), places))
-            },
-            _ => operands.laid_out(relayout, room),
-        }
+        // SAFETY: the machine has the instructions, as the caller promised.
+        unsafe { Avx2::lay_out(relayout, operands, room, places) }
     }
 
     unsafe fn block(block: &KBlock, acc: &mut AccTile) {
@@ -83,11 +75,7 @@ impl MicroKernel for Avx512Vnni {
     const IS_FASTEST_WITH_INT8: bool = true;
 
     fn lhs_format(precision: Precision) -> LhsFormat {
-        LhsFormat::rows(match precision {
-            Precision::F32 => Word::F32,
-            Precision::Bf16 => Word::F32Even,
-            Precision::Int8 => Word::I8x4(QUANTIZATION),
-        })
+        LhsFormat::without_bf16(precision, QUANTIZATION)
     }
 
     unsafe fn block(block: &KBlock, acc: &mut AccTile) {

@@ -35,11 +35,7 @@ impl MicroKernel for Neon {
     const IS_AS_FAST_WITH_BF16: bool = false;
 
     fn lhs_format(precision: Precision) -> LhsFormat {
-        LhsFormat::rows(match precision {
-            Precision::F32 => Word::F32,
-            Precision::Bf16 => Word::F32Even,
-            Precision::Int8 => Word::I8x4(QUANTIZATION),
-        })
+        LhsFormat::without_bf16(precision, QUANTIZATION)
     }
 
     fn relayout(operands: &Operands, rows: usize) -> PanelRelayout {
