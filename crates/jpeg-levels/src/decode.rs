@@ -164,11 +164,11 @@ impl<'a> Job<'_, 'a, '_> {
             for (index, component) in frame.components.iter().enumerate() {
                 for y in 0..component.v.min(component.blocks_down - unit * component.v) {
                     let blocks = store.blocks(index, unit * component.v + y);
-                    let (out, stride) = rows.block_row(index, y, 0);
+                    let (out, stride, size) = rows.block_row(index, y, 0);
                     match &smooth {
                         Some(smooth) => {
                             smooth.row(index, unit, y, blocks, &mut smoothed);
-                            idct::run(bytemuck::cast_slice(&smoothed), &factors[index], out, stride);
+                            idct::run(size, bytemuck::cast_slice(&smoothed), &factors[index], out, stride);
                         }
                         None => {
                             for (i, blocks) in blocks.chunks(UNITS).enumerate() {
@@ -176,7 +176,7 @@ impl<'a> Job<'_, 'a, '_> {
                                     *sorted = block::rows(block);
                                 }
                                 let blocks = bytemuck::cast_slice(&sorted[..blocks.len()]);
-                                idct::run(blocks, &factors[index], &mut out[8 * UNITS * i..], stride);
+                                idct::run(size, blocks, &factors[index], &mut out[size * UNITS * i..], stride);
                             }
                         }
                     }

@@ -54,6 +54,8 @@ pub struct Component {
     pub blocks_across: usize,
     /// Blocks down with at least one of these samples.
     pub blocks_down: usize,
+    /// Samples that a block becomes, across and down: 8, and less where the picture is decoded smaller.
+    pub size: usize,
     /// How it becomes as large as the picture.
     pub upsampling: Upsampling,
 }
@@ -83,7 +85,7 @@ pub struct Frame {
     pub progressive: bool,
     /// Entropy coding is arithmetic, else Huffman's.
     pub arithmetic: bool,
-    /// Rows of samples in a row of units: eight for each block.
+    /// Rows of pixels in a row of units: eight for each block, and less where the picture is decoded smaller.
     pub unit_rows: usize,
     /// Units of all components in a row.
     pub units_across: usize,
@@ -157,8 +159,7 @@ impl Frame {
             // Its blocks come one by one whatever the factors are. Of a progressive picture the smoothing looks at them.
             *only = (1, 1);
         }
-        let across = factors.iter().map(|f| f.0).max().unwrap_or(1);
-        let down = factors.iter().map(|f| f.1).max().unwrap_or(1);
+        let (across, down) = most(factors.iter().copied());
         let component = |(c, &(h, v)): (&[u8; 3], &(usize, usize))| {
             let samples = ((width * h).div_ceil(across), (height * v).div_ceil(down));
             Ok(Component {
@@ -170,7 +171,8 @@ impl Frame {
                 height: samples.1,
                 blocks_across: (width * h).div_ceil(8 * across),
                 blocks_down: (height * v).div_ceil(8 * down),
-                upsampling: upsampling((h, v), (across, down), samples.0)?,
+                size: 8,
+                upsampling: upsampling((h, v), (across, down), samples.0, true)?,
             })
         };
         let components = table.as_chunks::<3>().0.iter().zip(&factors).map(component).collect::<Result<_>>()?;
@@ -184,6 +186,30 @@ impl Frame {
             units_across: width.div_ceil(8 * across),
             units_down: height.div_ceil(8 * down),
         })
+    }
+
+    /// Makes of each block so many samples across and down, instead of eight: 4, 2 or 1. Chroma that has fewer samples than the
+    /// picture keeps as many of them as the picture gets. `jpeg_calc_output_dimensions` of `jdmaster.c`.
+    pub fn reduce(&mut self, least: usize) -> Result<()> {
+        let (width, height) = (self.width, self.height);
+        let (across, down) = most(self.components.iter().map(|c| (c.h, c.v)));
+        for c in &mut self.components {
+            let doubles = |size: usize| {
+                (across * least).is_multiple_of(2 * c.h * size) && (down * least).is_multiple_of(2 * c.v * size)
+            };
+            c.size = least;
+            while c.size < 8 && doubles(c.size) {
+                c.size *= 2;
+            }
+            c.width = (width * c.h * c.size).div_ceil(8 * across);
+            c.height = (height * c.v * c.size).div_ceil(8 * down);
+            let samples = (c.h * c.size / least, c.v * c.size / least);
+            c.upsampling = upsampling(samples, (across, down), c.width, least > 1)?;
+        }
+        self.width = (width * least).div_ceil(8);
+        self.height = (height * least).div_ceil(8);
+        self.unit_rows = least * down;
+        Ok(())
     }
 
     /// `default_decompress_parms` of `jdapimin.c`.
@@ -216,13 +242,24 @@ impl Frame {
 /// libjpeg's `JPEG_MAX_DIMENSION`.
 pub const MOST: usize = 65500;
 
-fn upsampling((h, v): (usize, usize), (across, down): (usize, usize), width: usize) -> Result<Upsampling> {
+/// The largest factors of all components, across and down.
+fn most(factors: impl Iterator<Item = (usize, usize)>) -> (usize, usize) {
+    factors.fold((1, 1), |most, (h, v)| (most.0.max(h), most.1.max(v)))
+}
+
+/// Of `h` and `v` samples in the place of `across` and `down` pixels. `filter`: by the triangle filter, where it can be.
+fn upsampling(
+    (h, v): (usize, usize),
+    (across, down): (usize, usize),
+    width: usize,
+    filter: bool,
+) -> Result<Upsampling> {
     Ok(match (h == across, 2 * h == across, v == down, 2 * v == down) {
         (true, _, true, _) => Upsampling::None,
         // Two samples and less are repeated.
-        (_, true, true, _) if width > 2 => Upsampling::Across,
-        (true, _, _, true) => Upsampling::Down,
-        (_, true, _, true) if width > 2 => Upsampling::Both,
+        (_, true, true, _) if filter && width > 2 => Upsampling::Across,
+        (true, _, _, true) if filter => Upsampling::Down,
+        (_, true, _, true) if filter && width > 2 => Upsampling::Both,
         _ if across.is_multiple_of(h) && down.is_multiple_of(v) => Upsampling::Repeat(across / h, down / v),
         _ => return Err(Error::Unsupported(Unsupported::FractionalSampling)),
     })

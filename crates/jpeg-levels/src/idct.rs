@@ -2,7 +2,8 @@
 //! from `jidctint.c` where coefficients are out of all proportion: products and sums wrap at 16 bits, and the results of both
 //! passes saturate.
 //!
-//! Here is the portable code, of one block at a time; [`crate::idct_avx2`] has the same for two.
+//! Here is the portable code, of one block at a time; [`crate::idct_avx2`] has the same for two, and [`crate::idct_reduced`] the
+//! transforms into fewer samples.
 
 use pulp::bytemuck;
 
@@ -37,8 +38,11 @@ pub fn factors(steps: Option<&Steps>) -> Factors {
     steps.map_or([0; 64], |steps| steps.map(|s| s as i16))
 }
 
-/// Blocks side by side, into eight rows of samples.
-pub fn run(blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], stride: usize) {
+/// Blocks side by side, into `size` rows of `size` samples each: 8, 4, 2 or 1.
+pub fn run(size: usize, blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], stride: usize) {
+    if size != 8 {
+        return crate::idct_reduced::run(size, blocks, factors, out, stride);
+    }
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = crate::vectors::v3() {
         return simd.vectorize(crate::idct_avx2::Run { simd, blocks, factors, out, stride });
@@ -164,7 +168,7 @@ mod tests {
                 let mut given = expected.clone();
                 let bytes: &[[u8; BLOCK]] = bytemuck::cast_slice(&blocks[..count]);
                 portable(bytes, &factors, &mut expected, stride);
-                run(bytes, &factors, &mut given, stride);
+                run(8, bytes, &factors, &mut given, stride);
                 assert!(given == expected);
             }
         }

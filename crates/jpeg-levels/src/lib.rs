@@ -34,8 +34,8 @@
 //! | several, CMYK | 8 |
 //!
 //! **Follows**, by the names of libjpeg-turbo's files: `jdmarker.c` (segments, restarts), `jdapimin.c` (colour space), `jdinput.c`,
-//! `jdcoefct.c` (scans, block smoothing), `jdhuff.c`, `jdphuff.c`, `jdarith.c`, `jidctint.c` and its vector form, `jdsample.c`,
-//! `jdmainct.c`, `jdcolor.c`. No code is theirs.
+//! `jdcoefct.c` (scans, block smoothing), `jdhuff.c`, `jdphuff.c`, `jdarith.c`, `jidctint.c` and `jidctred.c` in
+//! their vector forms, `jdmaster.c`, `jdsample.c`, `jdmainct.c`, `jdcolor.c`. No code is theirs.
 
 #![forbid(unsafe_code)]
 
@@ -53,6 +53,7 @@ mod huffman;
 mod idct;
 #[cfg(target_arch = "x86_64")]
 mod idct_avx2;
+mod idct_reduced;
 mod input;
 mod markers;
 mod progressive;
@@ -111,6 +112,31 @@ impl Env<'_> {
     }
 }
 
+/// How much smaller than it is a picture is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// 1/2 of the width and the height.
+    Half,
+    /// 1/4 of the width and the height.
+    Quarter,
+    /// 1/8 of the width and the height.
+    Eighth,
+}
+
+impl Reduction {
+    /// All of them, the largest picture first.
+    pub const ALL: [Self; 3] = [Self::Half, Self::Quarter, Self::Eighth];
+
+    /// What width and height are divided by.
+    pub const fn divisor(self) -> usize {
+        match self {
+            Self::Half => 2,
+            Self::Quarter => 4,
+            Self::Eighth => 8,
+        }
+    }
+}
+
 /// A decoded picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -163,7 +189,7 @@ impl<'a> Decoder<'a> {
         Ok(Self { reader, frame, first, colour })
     }
 
-    /// Pixels of a row, at least 1. Pictures of more than 65500 are refused by [`decode`](Self::decode), as by
+    /// Pixels of a row to be decoded, at least 1. Pictures of more than 65500 are refused by [`decode`](Self::decode), as by
     /// libjpeg.
     pub fn width(&self) -> usize {
         self.frame.width
@@ -184,6 +210,21 @@ impl<'a> Decoder<'a> {
     pub fn repeat_chroma(mut self) -> Self {
         self.frame.components.iter_mut().for_each(frame::Component::repeat);
         self
+    }
+
+    /// Decodes to 1/2, 1/4 or 1/8 of the width and the height, rounded up, as libjpeg does where its `scale_denom` is told: from the
+    /// low frequencies of each block alone. It takes less time and memory, and the pixels are about the means of those
+    /// of the whole picture.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for sampling factors that are fractional at this size.
+    pub fn reduced(mut self, to: Reduction) -> Result<Self> {
+        // Pictures that are refused stay so.
+        if self.frame.width <= MOST && self.frame.height <= MOST {
+            self.frame.reduce(8 / to.divisor())?;
+        }
+        Ok(self)
     }
 
     /// The segments before the first scan, by their markers: those of applications (0xe0 to 0xef) hold metadata.

@@ -33,7 +33,7 @@ struct Plane {
 
 /// Bytes that the rows take beside the picture.
 pub fn size(frame: &Frame) -> usize {
-    let samples = |c: &Component| 8 * c.h * frame.units_across * (8 * c.v + 1);
+    let samples = |c: &Component| c.size * c.h * frame.units_across * (c.size * c.v + 1);
     let lines = frame.components.len();
     frame.components.iter().map(samples).sum::<usize>() + lines * (frame.width + SPARE)
 }
@@ -42,8 +42,8 @@ impl<'f> Rows<'f> {
     /// Room for the rows, as much as [`size`] says.
     pub fn new(frame: &'f Frame, output: Output, colour: Colour, env: &Env<'_>) -> Result<Self> {
         let plane = |c: &Component| {
-            let stride = 8 * c.h * frame.units_across;
-            Ok(Plane { samples: env.zeroed(stride * (8 * c.v + 1))?, stride })
+            let stride = c.size * c.h * frame.units_across;
+            Ok(Plane { samples: env.zeroed(stride * (c.size * c.v + 1))?, stride })
         };
         let planes = frame.components.iter().map(plane).collect::<Result<_>>()?;
         let mut lines = Vec::with_capacity(4);
@@ -55,11 +55,12 @@ impl<'f> Rows<'f> {
         Ok(Self { frame, output, colour, planes, lines, unit: 0, late })
     }
 
-    /// A component's samples of a row of blocks, from a column of blocks on; and how long its rows are.
-    pub fn block_row(&mut self, index: usize, y: usize, x: usize) -> (&mut [u8], usize) {
-        let Plane { samples, stride } = &mut self.planes[index];
-        let from = (8 * y + 1) * *stride + 8 * x;
-        (samples.get_mut(from..).unwrap_or_default(), *stride)
+    /// A component's samples of a row of blocks, from a column of blocks on; how long its rows are, and how many samples a block
+    /// has across and down.
+    pub fn block_row(&mut self, index: usize, y: usize, x: usize) -> (&mut [u8], usize, usize) {
+        let (Plane { samples, stride }, size) = (&mut self.planes[index], self.frame.components[index].size);
+        let from = (size * y + 1) * *stride + size * x;
+        (samples.get_mut(from..).unwrap_or_default(), *stride, size)
     }
 
     /// The rows of pixels that the samples so far are enough for: the first, and the one after the last.
@@ -125,7 +126,7 @@ impl<M: Interleave> NullaryFnOnce for Write<'_, '_, M> {
 /// A row of samples, by its number in the picture.
 #[inline(always)]
 fn plane_row<'p>(component: &Component, plane: &'p Plane, unit: usize, y: usize) -> &'p [u8] {
-    let y = y.min(component.height - 1) + 1 - unit * 8 * component.v;
+    let y = y.min(component.height - 1) + 1 - unit * component.size * component.v;
     &plane.samples[y * plane.stride..][..component.width]
 }
 

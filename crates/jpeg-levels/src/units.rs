@@ -62,8 +62,9 @@ impl Units {
         for (&(index, h, v, offset), factors) in self.parts.iter().zip(&self.factors) {
             for y in 0..v {
                 let at = offset + y * UNITS * h;
-                let (out, stride) = rows.block_row(index, y, from * h);
-                idct::run(bytemuck::cast_slice(&self.blocks[at..at + count * h]), factors, out, stride);
+                let blocks = bytemuck::cast_slice(&self.blocks[at..at + count * h]);
+                let (out, stride, size) = rows.block_row(index, y, from * h);
+                idct::run(size, blocks, factors, out, stride);
             }
         }
     }

@@ -2,6 +2,8 @@
 """Writes the files beside this, and what Pillow makes of them: `expected.tsv` with a line for each file, its size and the FNV-1a hash of its
 RGB levels, or `refused`. Its first line names the versions.
 
+`reduced.tsv` has what it makes of them at a half, a quarter and an eighth of the size.
+
 Needs Pillow, numpy, and cjpeg and jpegtran (Debian: libjpeg-turbo-progs).
 """
 import io
@@ -108,7 +110,8 @@ def main():
             data = tool(["jpegtran"], tool(["cjpeg", "-sample", s], pnm(base)), script)
             files.append((f"script_{name}_{s.replace(',', '_')}", data))
     files += [(f"special_{n}", bytes(d)) for n, d in special(images[3].crop((0, 0, 40, 33)))]
-    lines = [f"# Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"]
+    versions = f"# Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+    lines, reduced = [versions], [versions]
     for name, data in files:
         (HERE / f"{name}.jpg").write_bytes(data)
         size, levels = pillow_levels(data)
@@ -116,6 +119,10 @@ def main():
         if not size and (lenient := pillow_levels(data, lenient=True))[0] and name.startswith("special_cut"):
             (w, h), levels = lenient
             lines[-1] = f"{name}\t{w}\t{h}\t{fnv(levels):016x}\ttruncated"
+        for divisor in (2, 4, 8):
+            size, levels = pillow_levels(data, divisor=divisor)
+            reduced.append(f"{name}\t{divisor}\t" + (f"{size[0]}\t{size[1]}\t{fnv(levels):016x}" if size else "refused"))
+    (HERE / "reduced.tsv").write_text("\n".join(reduced) + "\n")
     (HERE / "expected.tsv").write_text("\n".join(lines) + "\n")
     print(len(files), "files,", sum(len(d) for _, d in files), "bytes")
 

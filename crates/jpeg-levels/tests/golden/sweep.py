@@ -2,7 +2,7 @@
 """Made JPEG files, and those of directories, through Pillow and through this crate: are all levels the same?
 
     cargo build --release -p jpeg-levels --example jpeg_decode
-    crates/jpeg-levels/tests/golden/sweep.py --pictures DIR [--made N] [--seed S] [--largest PIXELS] [FILE or DIR ...]
+    crates/jpeg-levels/tests/golden/sweep.py --pictures DIR [--made N] [--seed S] [--largest PIXELS] [--divisor 2|4|8] [FILE or DIR ...]
 
 --pictures: where JPEG files lie whose content the made ones have. Needs Pillow, and cjpeg and jpegtran.
 """
@@ -18,8 +18,8 @@ from reference import pillow_levels
 
 
 class Ours:
-    def __init__(self, program):
-        self.p = subprocess.Popen([program, "--list"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, program, divisor):
+        self.p = subprocess.Popen([program, "--list", str(divisor)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def levels(self, path):
         self.p.stdin.write(f"{path}\n".encode())
@@ -40,15 +40,16 @@ def main():
     ap.add_argument("--made", type=int, default=0)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--largest", type=int, default=4000)
+    ap.add_argument("--divisor", type=int, default=1, help="decoded at 1/2, 1/4 or 1/8 of the size")
     ap.add_argument("--keep", type=Path, help="where files that differ are copied")
     ap.add_argument("files", nargs="*", type=Path)
     a = ap.parse_args()
-    ours, counts, scratch = Ours(a.program), collections.Counter(), tempfile.NamedTemporaryFile(suffix=".jpg")
+    ours, counts, scratch = Ours(a.program, a.divisor), collections.Counter(), tempfile.NamedTemporaryFile(suffix=".jpg")
 
     def compare(name, data):
         Path(scratch.name).write_bytes(data)
         size, levels, truncated = ours.levels(scratch.name)
-        expected_size, expected = pillow_levels(data)
+        expected_size, expected = pillow_levels(data, divisor=a.divisor)
         kind = None
         if expected_size is None:
             if size is None:
