@@ -23,36 +23,43 @@ use idct::{F_0_765, F_0_899, F_1_847, F_2_562};
 /// Blocks side by side, into `size` rows of `size` samples each: 4, 2 or 1. `stride`: samples from one row to the next.
 pub fn run(size: usize, blocks: &[[u8; BLOCK]], factors: &Factors, out: &mut [u8], stride: usize) {
     match size {
-        4 => crate::vectors::run(Run { transform: four, blocks, factors, out, stride }),
-        2 => crate::vectors::run(Run { transform: two, blocks, factors, out, stride }),
-        _ => crate::vectors::run(Run { transform: one, blocks, factors, out, stride }),
+        4 => crate::vectors::run(Run::<4> { blocks, factors, out, stride }),
+        2 => crate::vectors::run(Run::<2> { blocks, factors, out, stride }),
+        _ => crate::vectors::run(Run::<1> { blocks, factors, out, stride }),
     }
 }
 
-struct Run<'r, T> {
-    transform: T,
+struct Run<'r, const N: usize> {
     blocks: &'r [[u8; BLOCK]],
     factors: &'r Factors,
     out: &'r mut [u8],
     stride: usize,
 }
 
-impl<const N: usize, T: Fn(&[u8; BLOCK], &Factors) -> [[u8; N]; N]> NullaryFnOnce for Run<'_, T> {
+impl<const N: usize> NullaryFnOnce for Run<'_, N> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { transform, blocks, factors, out, stride } = self;
-        for (x, block) in blocks.iter().enumerate() {
-            let samples = transform(block, factors);
-            for (line, samples) in out.chunks_mut(stride).zip(&samples) {
-                if let Some(line) = line.get_mut(N * x..N * x + N) {
-                    line.copy_from_slice(samples);
+        let Self { blocks, factors, out, stride } = self;
+        for x in 0..blocks.len() {
+            let mut samples = [[0; N]; N];
+            let flat = samples.as_flattened_mut();
+            match N {
+                4 => flat.copy_from_slice(four(&blocks[x], factors).as_flattened()),
+                2 => flat.copy_from_slice(two(&blocks[x], factors).as_flattened()),
+                _ => flat[0] = one(&blocks[x], factors),
+            }
+            for y in 0..N {
+                if let Some(line) = out.get_mut(y * stride + N * x..).and_then(<[u8]>::first_chunk_mut) {
+                    *line = samples[y];
                 }
             }
         }
     }
 }
+
+// Loops by index and no closures: those of iterators and arrays stay calls where vector instructions are switched on for one function.
 
 #[inline(always)]
 fn four(block: &[u8; BLOCK], factors: &Factors) -> [[u8; 4]; 4] {
@@ -62,11 +69,35 @@ fn four(block: &[u8; BLOCK], factors: &Factors) -> [[u8; 4]; 4] {
     let coefficients = load(block);
     let rows = dequantized(&coefficients, factors);
     // Of the coefficients, not of the products. The fifth row has no part in four samples.
-    let means_alone = coefficients[8..32].iter().chain(&coefficients[40..]).all(|&c| c == 0);
-    let columns = if means_alone { [rows[0].map(|v| v << 2); 4] } else { four_of_eight::<8, 12>(&rows) };
-    let turned: [[i16; 4]; 8] = std::array::from_fn(|x| std::array::from_fn(|y| columns[y][x]));
+    let mut any = 0;
+    for (i, c) in coefficients.iter().enumerate().skip(8) {
+        any |= if i / 8 == 4 { 0 } else { *c };
+    }
+    let mut columns = [[0; 8]; 4];
+    if any == 0 {
+        for x in 0..8 {
+            let mean = rows[0][x] << 2;
+            for row in &mut columns {
+                row[x] = mean;
+            }
+        }
+    } else {
+        columns = four_of_eight::<8, 12>(&rows);
+    }
+    let mut turned = [[0; 4]; 8];
+    for x in 0..8 {
+        for y in 0..4 {
+            turned[x][y] = columns[y][x];
+        }
+    }
     let samples = four_of_eight::<4, 19>(&turned);
-    std::array::from_fn(|y| std::array::from_fn(|x| level(samples[x][y])))
+    let mut out = [[0; 4]; 4];
+    for y in 0..4 {
+        for x in 0..4 {
+            out[y][x] = level(samples[x][y]);
+        }
+    }
+    out
 }
 
 /// Four samples of eight frequencies each, down `N` columns.
@@ -74,18 +105,15 @@ fn four(block: &[u8; BLOCK], factors: &Factors) -> [[u8; 4]; 4] {
 fn four_of_eight<const N: usize, const SHIFT: i32>(rows: &[[i16; N]; 8]) -> [[i16; N]; 4] {
     let mut out = [[0; N]; 4];
     for x in 0..N {
-        let product = |y: usize, factor: i32| i32::from(rows[y][x]) * factor;
-        let sum = |a: i32, b: i32| a.wrapping_add(b);
-        let (mean, side) = (product(0, 1 << 14), sum(product(2, F_1_847), product(6, -F_0_765)));
-        let (outer, inner) = (sum(mean, side), mean.wrapping_sub(side));
-        let odd = |f: [i32; 4]| {
-            sum(sum(product(5, f[2]), product(7, f[3])), sum(product(1, f[0]), product(3, f[1])))
-        };
-        let to_inner = odd([F_1_061, -F_2_172, F_1_451, -F_0_211]);
-        let to_outer = odd([F_2_562, F_0_899, -F_0_601, -F_0_509]);
-        out[0][x] = rounded::<SHIFT>(sum(outer, to_outer));
+        let mean = i32::from(rows[0][x]) << 14;
+        let side = pair(rows[2][x], F_1_847, rows[6][x], -F_0_765);
+        let (outer, inner) = (mean.wrapping_add(side), mean.wrapping_sub(side));
+        let (low, high) = ((rows[1][x], rows[3][x]), (rows[5][x], rows[7][x]));
+        let to_inner = pair(low.0, F_1_061, low.1, -F_2_172).wrapping_add(pair(high.0, F_1_451, high.1, -F_0_211));
+        let to_outer = pair(low.0, F_2_562, low.1, F_0_899).wrapping_add(pair(high.0, -F_0_601, high.1, -F_0_509));
+        out[0][x] = rounded::<SHIFT>(outer.wrapping_add(to_outer));
         out[3][x] = rounded::<SHIFT>(outer.wrapping_sub(to_outer));
-        out[1][x] = rounded::<SHIFT>(sum(inner, to_inner));
+        out[1][x] = rounded::<SHIFT>(inner.wrapping_add(to_inner));
         out[2][x] = rounded::<SHIFT>(inner.wrapping_sub(to_inner));
     }
     out
@@ -94,39 +122,49 @@ fn four_of_eight<const N: usize, const SHIFT: i32>(rows: &[[i16; N]; 8]) -> [[i1
 #[inline(always)]
 fn two(block: &[u8; BLOCK], factors: &Factors) -> [[u8; 2]; 2] {
     let rows = dequantized(&load(block), factors);
-    let odd = |x: [i32; 4]| {
-        let [a, b, c, d] = [x[0] * F_3_624, x[1] * -F_1_272, x[2] * F_0_850, x[3] * -F_0_720];
-        a.wrapping_add(b).wrapping_add(c.wrapping_add(d))
-    };
-    // Down the columns: both means as sums of 32 bits, the odd frequencies as saturated ones of 16.
-    let column = |x: usize| {
-        let value = |y: usize| i32::from(rows[y][x]);
-        let (mean, odd) = (value(0) << 15, odd([1, 3, 5, 7].map(value)));
-        let descaled = |v: i32| v.wrapping_add(1 << 12) >> 13;
-        [descaled(mean.wrapping_add(odd)), descaled(mean.wrapping_sub(odd))]
-    };
-    let (means, odds) = (column(0), [1, 3, 5, 7].map(column));
-    std::array::from_fn(|y| {
-        let mean = means[y].wrapping_shl(15);
-        let odd = odd(odds.map(|column| i32::from(saturated(column[y]))));
-        [level(rounded::<20>(mean.wrapping_add(odd))), level(rounded::<20>(mean.wrapping_sub(odd)))]
-    })
+    // Down the columns. The mean's sums keep 32 bits, those of the odd frequencies become 16.
+    let mut columns = [[0; 8]; 2];
+    for x in 0..8 {
+        let mean = i32::from(rows[0][x]) << 15;
+        let odd = odd(rows[1][x], rows[3][x], rows[5][x], rows[7][x]);
+        columns[0][x] = mean.wrapping_add(odd).wrapping_add(1 << 12) >> 13;
+        columns[1][x] = mean.wrapping_sub(odd).wrapping_add(1 << 12) >> 13;
+    }
+    let mut out = [[0; 2]; 2];
+    for (out, c) in out.iter_mut().zip(&columns) {
+        let mean = c[0].wrapping_shl(15);
+        let odd = odd(saturated(c[1]), saturated(c[3]), saturated(c[5]), saturated(c[7]));
+        *out = [level(rounded::<20>(mean.wrapping_add(odd))), level(rounded::<20>(mean.wrapping_sub(odd)))];
+    }
+    out
+}
+
+/// What the odd frequencies add to the first of two samples.
+#[inline(always)]
+fn odd(a: i16, b: i16, c: i16, d: i16) -> i32 {
+    pair(a, F_3_624, b, -F_1_272).wrapping_add(pair(c, F_0_850, d, -F_0_720))
+}
+
+/// The sum of two products.
+#[inline(always)]
+fn pair(a: i16, by: i32, b: i16, and: i32) -> i32 {
+    (i32::from(a) * by).wrapping_add(i32::from(b) * and)
 }
 
 /// An eighth of the mean. Those out of range wrap, as the places of libjpeg's table do (`RANGE_MASK`).
 #[inline(always)]
-fn one(block: &[u8; BLOCK], factors: &Factors) -> [[u8; 1]; 1] {
+fn one(block: &[u8; BLOCK], factors: &Factors) -> u8 {
     let mean = i32::from(i16::from_ne_bytes([block[0], block[1]])) * i32::from(factors[0]);
-    let place = (mean + 4 >> 3) & 1023;
+    let place = ((mean + 4) >> 3) & 1023;
     let centred = if place < 512 { place } else { place - 1024 };
-    [[level(centred as i16)]]
+    level(centred as i16)
 }
 
 #[inline(always)]
 fn dequantized(coefficients: &[i16; 64], factors: &Factors) -> [[i16; 8]; 8] {
     let mut rows = [0i16; 64];
-    for (value, (c, f)) in rows.iter_mut().zip(coefficients.iter().zip(factors)) {
-        *value = c.wrapping_mul(*f);
+    for i in 0..64 {
+        rows[i] = coefficients[i].wrapping_mul(factors[i]);
     }
     bytemuck::cast(rows)
 }
