@@ -6,7 +6,8 @@
 #
 #   --images N     2,000 unless told otherwise; bench/end_to_end/collection.py says what they are
 #   --queries N    200 unless told otherwise, one at a time, after some that warm up
-#   --ways         pg_clip, pg_clip-int8, onnxruntime, pytorch; all unless told otherwise
+#   --ways         pg_clip, onnxruntime, pytorch, and pg_clip-reduced and onnxruntime-draft, which decode large JPEGs to a half, a
+#                  quarter or an eighth of their size; all unless told otherwise
 #   --record       puts the table of this machine into bench/RESULTS.md
 #
 # The clock of a load runs until the index is ready. It starts when a script has loaded its model, and with pg_clip at the start of the
@@ -19,7 +20,7 @@ cd "$(dirname "$0")/.."
 source scripts/cluster.sh
 PYTHON=${PYTHON:-python3}
 COMMAND="bench/end_to_end.sh${*:+ $*}"
-images=2000 queries=200 record="" ways=pg_clip,pg_clip-int8,onnxruntime,pytorch
+images=2000 queries=200 record="" ways=pg_clip,onnxruntime,pytorch,pg_clip-reduced,onnxruntime-draft
 while [ $# -gt 0 ]; do
 	case $1 in
 		--images) images=$2; shift ;;
@@ -69,7 +70,7 @@ run_way() {
 		shared_preload_libraries = '$4'
 		min_wal_size = 1GB
 	END
-	if [ "$precision" != auto ] && [ -n "$4" ]; then echo "clip.precision = '$precision'" >>"$CLUSTER_DIR/data/postgresql.conf"; fi
+	if [ -n "${5:-}" ]; then echo "$5" >>"$CLUSTER_DIR/data/postgresql.conf"; fi
 	restart_cluster
 	say "$label"
 	PRECISION=$precision "$PYTHON" bench/end_to_end/measure.py "$label" "$results" "$(head -n 1 "$CLUSTER_DIR/data/postmaster.pid")" \
@@ -80,8 +81,9 @@ run_way() {
 for way in ${ways//,/ }; do
 	case $way in
 		pg_clip) run_way "pg_clip" auto way_pg_clip.py pg_clip ;;
-		pg_clip-int8) run_way "pg_clip, int8" int8 way_pg_clip.py pg_clip ;;
+		pg_clip-reduced) run_way "pg_clip, reduced JPEGs" auto way_pg_clip.py pg_clip "clip.jpeg_decoding = 'reduced'" ;;
 		onnxruntime) run_way "Pillow, ONNX Runtime int8, COPY" int8 way_onnxruntime.py "" ;;
+		onnxruntime-draft) DRAFT=yes run_way "Pillow with draft, ONNX Runtime int8, COPY" int8 way_onnxruntime.py "" ;;
 		pytorch) run_way "transformers, PyTorch, COPY" f32 way_pytorch.py "" ;;
 		*) echo "unknown way $way" >&2; exit 2 ;;
 	esac

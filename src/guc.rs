@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clip_core::Precision;
-use clip_core::image::{Grey16, Limits, ReadOptions, Truncated};
+use clip_core::image::{Grey16, JpegDecoding, Limits, ReadOptions, Truncated};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, GucValue, PostgresGucEnum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
@@ -34,6 +34,13 @@ enum GraySetting {
     scale,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum JpegSetting {
+    full,
+    reduced,
+}
+
 const BUNDLED_MODEL: &CStr = c"pictograms";
 
 static MODEL: Setting<Option<CString>> =
@@ -49,6 +56,8 @@ static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", G
 static TRUNCATED_IMAGES: Setting<TruncatedSetting> =
     Setting::new(c"clip.truncated_images", GucSetting::<TruncatedSetting>::new(TruncatedSetting::error));
 static GRAY16: Setting<GraySetting> = Setting::new(c"clip.gray16", GucSetting::<GraySetting>::new(GraySetting::clip));
+static JPEG_DECODING: Setting<JpegSetting> =
+    Setting::new(c"clip.jpeg_decoding", GucSetting::<JpegSetting>::new(JpegSetting::full));
 /// In kilobytes.
 static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
 static TEXT_SEARCH_CONFIG: Setting<Option<CString>> =
@@ -292,6 +301,17 @@ fn register_what_results_follow() {
             Some(assigned::number),
             None,
         );
+        GucRegistry::define_enum_guc_with_hooks(
+            JPEG_DECODING.name,
+            c"What is decoded of JPEG images that are far larger than the model's input.",
+            c"\"full\" decodes all pixels, as Pillow does; \"reduced\" decodes to 1/2, 1/4 or 1/8 of the size as long as twice the model's input is left. IMMUTABLE functions, which are given a model, decode all pixels always.",
+            &JPEG_DECODING.value,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assigned::number),
+            None,
+        );
     }
 }
 
@@ -402,10 +422,15 @@ pub fn read_options() -> ReadOptions {
         "scale" => Some(GraySetting::scale),
         _ => Some(GraySetting::clip),
     });
+    let jpeg = JPEG_DECODING.get(|value| match value.as_str() {
+        "reduced" => Some(JpegSetting::reduced),
+        _ => Some(JpegSetting::full),
+    });
     ReadOptions {
         limits: limits(),
         truncated: if truncated == TruncatedSetting::embed { Truncated::Accept } else { Truncated::Refuse },
         grey16: if gray16 == GraySetting::scale { Grey16::Scale } else { Grey16::Clip },
+        jpeg: if jpeg == JpegSetting::reduced { JpegDecoding::Reduced } else { JpegDecoding::Full },
     }
 }
 

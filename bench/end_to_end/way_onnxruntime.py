@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The collection into a table by a script of Pillow, ONNX Runtime (dynamic int8) and psycopg, and the queries by the same script.
 
-    way_onnxruntime.py MODEL_DIR JPEGS QUERIES      THREADS: of the machine; PRECISION: int8, or f32
+    way_onnxruntime.py MODEL_DIR JPEGS QUERIES      THREADS: of the machine; PRECISION: int8, or f32; DRAFT: libjpeg
+                                                    decodes to a half, a quarter or an eighth of the size
 
 Three plans are tried on the first pictures, and the best one is timed on all: a batch decoded by all threads, then embedded by all; the
 next batches decoded by all threads meanwhile; half of the threads for each.
@@ -25,6 +26,7 @@ MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
 PILOT = 128
 THREADS = int(os.environ["THREADS"])
+DRAFT = "DRAFT" in os.environ
 HALF = max(1, THREADS // 2)
 # (decoding threads, threads of the engine, batches decoded ahead)
 PLANS = {"in turns": (THREADS, THREADS, 0), "decoding ahead": (THREADS, THREADS, 2), "halves": (HALF, HALF, 2)}
@@ -32,7 +34,10 @@ PLANS = {"in turns": (THREADS, THREADS, 0), "decoding ahead": (THREADS, THREADS,
 
 def pixel_values(file, size):
     """As transformers' CLIPImageProcessorPil: the short side to `size`, the middle, levels to numbers."""
-    picture = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+    picture = Image.open(file)
+    if DRAFT:
+        picture.draft("RGB", (2 * size, 2 * size))
+    picture = ImageOps.exif_transpose(picture).convert("RGB")
     short = min(picture.size)
     picture = picture.resize([int(size * side / short) for side in picture.size], Image.Resampling.BICUBIC)
     left, top = ((side - size) // 2 for side in picture.size)

@@ -1,11 +1,11 @@
 //! JPEG, without what clip-core does around it: the memory that was told before, rows and the whole picture the same, the same
-//! without vector instructions, and an end when told.
+//! without vector instructions, in full and smaller, and an end when told.
 
 #![no_main]
 
 use std::cell::Cell;
 
-use jpeg_levels::{Colour, Decoder, Env, Error, Output, portable};
+use jpeg_levels::{Colour, Decoder, Env, Error, Output, Reduction, portable};
 use libfuzzer_sys::fuzz_target;
 use pg_clip_fuzz::picture::{beginning_with, check};
 
@@ -14,6 +14,16 @@ const MOST: usize = 1 << 18;
 fuzz_target!(|bytes: &[u8]| {
     let bytes = beginning_with(bytes, &[b"\xff\xd8\xff"]);
     let Ok(decoder) = Decoder::new(&bytes) else { return };
+    try_each_way(decoder.clone());
+    for to in Reduction::ALL {
+        if let Ok(decoder) = decoder.clone().reduced(to) {
+            try_each_way(decoder);
+        }
+    }
+    check(&bytes);
+});
+
+fn try_each_way(decoder: Decoder) {
     let (width, height) = (decoder.width(), decoder.height());
     assert!(width > 0 && height > 0);
     if width * height > MOST {
@@ -57,5 +67,4 @@ fuzz_target!(|bytes: &[u8]| {
         let stopped = decoder.decode(output, &Env { go_on: &go_on, ..Env::default() });
         assert_eq!(stopped.err(), Some(Error::Stopped));
     }
-    check(&bytes);
-});
+}

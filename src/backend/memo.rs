@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use clip_core::image::ReadOptions;
+use clip_core::image::{JpegDecoding, ReadOptions};
 use clip_core::{Embedding, Modality, Model};
 use lru::LruCache;
 use pgrx::pg_sys;
@@ -28,6 +28,7 @@ pub fn key(model: &Model, modality: Modality, input: &[u8], options: &ReadOption
     let longest = if modality == Modality::Image { options.limits.max_bytes } else { usize::MAX };
     let mut hash = Sha256::new();
     hash.update([modality as u8, model.precision() as u8, options.truncated as u8, options.grey16 as u8]);
+    hash.update([u8::from(options.jpeg != JpegDecoding::Full)]);
     // SAFETY: a plain call without arguments.
     hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);

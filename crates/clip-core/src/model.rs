@@ -13,7 +13,7 @@ use crate::classify;
 use crate::compute::Context;
 use crate::embedding::Embedding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Limits, Pixels, ReadOptions, estimate};
+use crate::image::{Pixels, ReadOptions, estimate};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::memory::{self, Headroom, look};
 use crate::merges;
@@ -294,7 +294,7 @@ impl Model {
     ) -> Result<Vec<Embedding>> {
         let options = options.into();
         self.with_files(ctx, || {
-            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, &options.limits, ctx)?);
+            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, &options, ctx)?);
             in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
                 let decoded = pixels::decode_all(&images[range.clone()], room, &options, &self.spec().image, ctx)?;
                 let pixels = decoded.into_iter().zip(range).map(|(result, i)| result.map_err(|e| e.at(i)));
@@ -319,7 +319,7 @@ impl Model {
     ) -> Result<Vec<Result<Embedding>>> {
         let options = options.into();
         self.with_files(ctx, || {
-            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, &options.limits, ctx)?);
+            let (tower, (need, room)) = (self.vision_tower()?, self.images_need(images, &options, ctx)?);
             in_passes(&vec![1; images.len()], &IMAGES, &need, ctx, |range, ctx| {
                 let mut pixels = Vec::with_capacity(range.len());
                 let decoded = pixels::decode_each(&images[range], room, &options, &self.spec().image, ctx)?;
@@ -367,13 +367,13 @@ impl Model {
     /// What a batch of images takes, and the bytes that one image may take to be decoded.
     ///
     /// An image that needs more fails by itself, when its turn comes. Room is made for the largest of the others.
-    fn images_need(&self, images: &[&[u8]], limits: &Limits, ctx: &Context) -> Result<(Need, usize)> {
+    fn images_need(&self, images: &[&[u8]], options: &ReadOptions, ctx: &Context) -> Result<(Need, usize)> {
         let need = self.pass_need();
         let batch = images.len().saturating_mul(need.output).saturating_add(ctx.compute.threads() * need.thread);
         let room = ctx.compute.memory().limit().saturating_sub(batch.saturating_add(need.cost));
         let bytes = |image: &&[u8]| {
             look();
-            estimate(image, limits, &self.spec().image).bytes
+            estimate(image, options, &self.spec().image).bytes
         };
         let beside = ctx.attend(|| Ok(images.iter().map(bytes).filter(|bytes| *bytes <= room).max().unwrap_or(0)))?;
         Ok((Need { beside, ..need }, room))

@@ -71,7 +71,7 @@ pub fn image_frames(image: &[u8], at_most: usize, limits: &Limits, ctx: &Context
 
 /// One image to pixel values, charged with what its header says that it takes.
 fn decode(bytes: &[u8], room: usize, options: &ReadOptions, spec: &ImageSpec, ctx: &Context) -> Result<Pixels> {
-    let (estimate, options, spec) = (estimate(bytes, &options.limits, spec), *options, spec.clone());
+    let (estimate, options, spec) = (estimate(bytes, options, spec), *options, spec.clone());
     make(bytes, room, estimate, ctx, move |bytes| pixel_values(bytes, options, &spec))
 }
 

@@ -42,17 +42,17 @@ impl<const N: usize> NullaryFnOnce for Run<'_, N> {
     #[inline(always)]
     fn call(self) {
         let Self { blocks, factors, out, stride } = self;
-        for x in 0..blocks.len() {
+        for (x, block) in blocks.iter().enumerate() {
             let mut samples = [[0; N]; N];
             let flat = samples.as_flattened_mut();
             match N {
-                4 => flat.copy_from_slice(four(&blocks[x], factors).as_flattened()),
-                2 => flat.copy_from_slice(two(&blocks[x], factors).as_flattened()),
-                _ => flat[0] = one(&blocks[x], factors),
+                4 => flat.copy_from_slice(four(block, factors).as_flattened()),
+                2 => flat.copy_from_slice(two(block, factors).as_flattened()),
+                _ => flat[0] = one(block, factors),
             }
-            for y in 0..N {
+            for (y, samples) in samples.iter().enumerate() {
                 if let Some(line) = out.get_mut(y * stride + N * x..).and_then(<[u8]>::first_chunk_mut) {
-                    *line = samples[y];
+                    *line = *samples;
                 }
             }
         }

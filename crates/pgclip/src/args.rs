@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, format_names};
+use clip_core::image::{Grey16, JpegDecoding, Limits, ReadOptions, Truncated, format_names};
 use clip_core::{Error, ErrorKind, ModelDir, Precision, Result};
 
 use crate::database::Target;
@@ -280,6 +280,9 @@ pub struct Images {
     /// What becomes of grey levels above 255, in images of 16 bits and more
     #[arg(long, value_name = "clip|scale", default_value = "clip", hide_default_value = true, value_parser = ["clip", "scale"])]
     gray16: String,
+    /// What is decoded of JPEG images that are far larger than the model's input
+    #[arg(long, value_name = "full|reduced", default_value = "full", hide_default_value = true, value_parser = ["full", "reduced"])]
+    jpeg_decoding: String,
 }
 
 impl Images {
@@ -288,6 +291,7 @@ impl Images {
             limits: Limits { max_bytes: self.max_image_bytes, max_pixels: self.max_image_pixels },
             truncated: if self.truncated_images == "embed" { Truncated::Accept } else { Truncated::Refuse },
             grey16: if self.gray16 == "scale" { Grey16::Scale } else { Grey16::Clip },
+            jpeg: if self.jpeg_decoding == "reduced" { JpegDecoding::Reduced } else { JpegDecoding::Full },
         }
     }
 }

@@ -17,14 +17,25 @@ pub(super) struct Decoded {
     pub levels: Levels,
     /// 1 to 8, of which 1 is upright.
     pub orientation: u8,
+    /// Where the decoder made a smaller picture than there is.
+    pub reduced: Option<Reduced>,
     /// Has the picture been cut, or its levels?
     pub remarks: Remarks,
+}
+
+/// A picture that was decoded smaller.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reduced {
+    /// Width and height of the file's picture, as stored.
+    pub whole: (u32, u32),
+    /// What both were divided by. The last pixels may stand for less than those before.
+    pub divisor: u32,
 }
 
 impl Decoded {
     /// A whole picture in RGB, without remarks.
     pub fn rgb(image: Rgb8, orientation: u8) -> Self {
-        Self { image, levels: Levels::Rgb, orientation, remarks: Remarks::default() }
+        Self { image, levels: Levels::Rgb, orientation, reduced: None, remarks: Remarks::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::decode::guarded;
 use super::format::{Format, sniff};
-use super::{Limits, phash, preprocess};
+use super::{Limits, ReadOptions, jpeg, phash, preprocess};
 use crate::spec::ImageSpec;
 
 /// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of work.
@@ -36,8 +36,11 @@ pub(super) struct Need {
 /// What [`pixel_values`](super::pixel_values()) will take, by the header alone.
 ///
 /// An image that is refused for another reason, or damaged, takes nothing.
-pub fn estimate(bytes: &[u8], limits: &Limits, spec: &ImageSpec) -> Estimate {
-    estimate_with(bytes, limits, |width, height| preprocess::needed(width, height, spec))
+pub fn estimate(bytes: &[u8], options: impl Into<ReadOptions>, spec: &ImageSpec) -> Estimate {
+    let options = options.into().of_model(spec);
+    let need =
+        |format: Format| if format == Format::Jpeg { jpeg::need_with(bytes, &options) } else { format.need(bytes) };
+    estimated(bytes, &options.limits, need, |width, height| preprocess::needed(width, height, spec))
 }
 
 /// What [`perceptual_hash`](super::perceptual_hash()) will take, by the header alone.
@@ -55,13 +58,23 @@ pub fn size(bytes: &[u8]) -> Option<(u32, u32)> {
 
 /// `needed`: bytes that a picture of so many columns and rows takes once it is decoded.
 pub(super) fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u32, u32) -> usize) -> Estimate {
+    estimated(bytes, limits, |format| format.need(bytes), needed)
+}
+
+/// `need`: what the decoder takes.
+fn estimated(
+    bytes: &[u8],
+    limits: &Limits,
+    need: impl FnOnce(Format) -> Option<Need>,
+    needed: impl FnOnce(u32, u32) -> usize,
+) -> Estimate {
     let nothing = Estimate { what: "image".to_owned(), bytes: 0, deaf: false };
     if bytes.len() > limits.max_bytes {
         return nothing;
     }
     let Ok(format) = sniff(bytes) else { return nothing };
     // What makes a reader of headers panic is damaged, and the decoder's to refuse.
-    let need = guarded(|| format.need(bytes)).flatten();
+    let need = guarded(|| need(format)).flatten();
     let Some(Need { width, height, bytes: decoding, deaf }) = need else { return nothing };
     let area = u64::from(width) * u64::from(height);
     if area == 0 || area > limits.max_pixels {

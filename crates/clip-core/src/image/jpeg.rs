@@ -5,23 +5,28 @@
 
 use std::borrow::Cow;
 
-use jpeg_levels::{Colour, Decoder, Error as Fault, Output, Unsupported, Warnings};
+use jpeg_levels::{Colour, Decoder, Error as Fault, Output, Reduction, Unsupported, Warnings};
 
-use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
+use super::decode::{Decoded, Reduced, check_pixels, damaged, truncated, unsupported};
 use super::env::within;
 use super::estimate::Need;
 use super::format::Format::Jpeg;
 use super::ycc::Levels;
-use super::{ReadOptions, Remarks, Rgb8, Truncated, exif};
+use super::{JpegDecoding, ReadOptions, Remarks, Rgb8, Truncated, exif};
 use crate::memory::reserve;
 use crate::{Error, Result};
 
 /// The picture in RGB, or still in YCbCr where the file is.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
-    let (width, height) = (decoder.width() as u32, decoder.height() as u32);
-    check_pixels(Jpeg, width, height, &options.limits)?;
+    let whole = (decoder.width() as u32, decoder.height() as u32);
+    check_pixels(Jpeg, whole.0, whole.1, &options.limits)?;
     let orientation = orientation(&decoder)?;
+    let (decoder, reduced) = match reduced(&decoder, options) {
+        Some((smaller, by)) => (smaller, Some(Reduced { whole, divisor: by.divisor() as u32 })),
+        None => (decoder, None),
+    };
+    let (width, height) = (decoder.width() as u32, decoder.height() as u32);
     let (output, levels) = output(&decoder);
     let mut picture = within(|env| decoder.decode(output, env), refusal)?;
     // libjpeg fills up with grey. A picture that is grey from the middle on must not become an embedding unasked.
@@ -32,18 +37,32 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     }
     let remarks = Remarks { incomplete: incomplete.then_some(Jpeg), ..Remarks::default() };
     picture.pixels.shrink_to_fit();
-    Ok(Decoded { image: Rgb8 { width, height, pixels: picture.pixels }, levels, orientation, remarks })
+    Ok(Decoded { image: Rgb8 { width, height, pixels: picture.pixels }, levels, orientation, reduced, remarks })
 }
 
 /// What coefficients and picture take, by the headers.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+    need_with(bytes, &ReadOptions::default())
+}
+
+/// What they take where the picture may be decoded smaller.
+pub(super) fn need_with(bytes: &[u8], options: &ReadOptions) -> Option<Need> {
     let decoder = Decoder::new(bytes).ok()?;
+    let decoder = reduced(&decoder, options).map_or(decoder, |(smaller, _)| smaller);
     Some(Need {
         width: decoder.width() as u32,
         height: decoder.height() as u32,
         bytes: decoder.needs(output(&decoder).0),
         deaf: false,
     })
+}
+
+/// A decoder for the smallest picture that is large enough, where the whole one is not asked for.
+fn reduced<'a>(decoder: &Decoder<'a>, options: &ReadOptions) -> Option<(Decoder<'a>, Reduction)> {
+    let JpegDecoding::AtLeast(least) = options.jpeg else { return None };
+    let side = decoder.width().min(decoder.height());
+    let enough = |by: &Reduction| side / by.divisor() >= least.max(1) as usize;
+    Reduction::ALL.into_iter().rev().filter(enough).find_map(|by| Some((decoder.clone().reduced(by).ok()?, by)))
 }
 
 /// Three bytes a pixel. Those of YCbCr stay as they are.

@@ -55,7 +55,7 @@ pub use estimate::{Estimate, estimate, estimate_hash, size};
 pub use format::{Format, format_extensions, format_names, sniff};
 pub use frames::{MOST_FRAMES, estimate_frames, frames};
 pub use normalize::normalize;
-pub use options::{Grey16, ReadOptions, Remarks, Truncated};
+pub use options::{Grey16, JpegDecoding, ReadOptions, Remarks, Truncated};
 pub use phash::perceptual_hash;
 pub use preprocess::preprocess;
 pub use raw::preview;
@@ -127,7 +127,7 @@ pub struct Pixels {
 /// Fails as [`decode`](decode()) and [`preprocess`](preprocess()) do.
 pub fn pixel_values(bytes: &[u8], options: impl Into<ReadOptions>, spec: &ImageSpec) -> Result<Pixels> {
     let (square, remarks) = {
-        let picture = decode::stored(bytes, &options.into())?;
+        let picture = decode::stored(bytes, &options.into().of_model(spec))?;
         (preprocess::square(&picture, spec)?, picture.remarks)
     };
     let mut values = zeroed(square.pixels.len())?;

@@ -72,7 +72,7 @@ pub(super) fn needed(width: u32, height: u32) -> usize {
 
 /// From `input` samples to the side of the picture that is transformed.
 fn axis(input: usize) -> Axis {
-    Axis { input, output: SIDE as u64, first: 0, count: SIDE }
+    Axis { count: SIDE, ..Axis::new(input, SIDE as u64) }
 }
 
 /// Grey and upright, 32 × 32 pixels.

@@ -1,7 +1,7 @@
 //! Which part of the picture the model sees: resize and centre crop.
 
 use super::Rgb8;
-use super::decode::Decoded;
+use super::decode::{Decoded, Reduced};
 use super::orient::Upright;
 use super::resize::{Axis, memory, resize_window};
 use super::ycc::Levels;
@@ -16,19 +16,36 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// Fails with `InvalidArgument` when `image` or `spec` contradicts itself.
 pub fn preprocess(image: &Rgb8, spec: &ImageSpec) -> Result<Rgb8> {
-    upright_square(image, Levels::Rgb, 1, spec)
+    upright_square(image, Levels::Rgb, 1, None, spec)
 }
 
 /// Resizes a picture as it is stored and cuts the centre, as [`preprocess`] does, and turns it upright on the way.
 pub(super) fn square(picture: &Decoded, spec: &ImageSpec) -> Result<Rgb8> {
-    upright_square(&picture.image, picture.levels, picture.orientation, spec)
+    upright_square(&picture.image, picture.levels, picture.orientation, picture.reduced, spec)
 }
 
 /// `spec.crop` × `spec.crop` pixels of RGB, of a picture whose `levels` and orientation are still to be changed.
-fn upright_square(image: &Rgb8, levels: Levels, orientation: u8, spec: &ImageSpec) -> Result<Rgb8> {
+///
+/// Of a reduced one they are where they would be of the whole one, as with the `box` of Pillow's `resize`.
+fn upright_square(
+    image: &Rgb8,
+    levels: Levels,
+    orientation: u8,
+    reduced: Option<Reduced>,
+    spec: &ImageSpec,
+) -> Result<Rgb8> {
     check(image, spec)?;
     let upright = Upright::new(image, orientation);
-    let ((x, left), (y, top)) = axes(upright.width() as u32, upright.height() as u32, spec);
+    let (width, height) = (upright.width(), upright.height());
+    let ((x, left), (y, top)) = match reduced {
+        None => axes(width as u32, height as u32, spec),
+        Some(Reduced { whole, divisor }) => {
+            let whole = if orientation > 4 { (whole.1, whole.0) } else { whole };
+            let ((x, left), (y, top)) = axes(whole.0, whole.1, spec);
+            let (from_right, from_below) = (matches!(orientation, 2 | 3 | 6 | 7), matches!(orientation, 3 | 4 | 7 | 8));
+            ((x.reduced(width, divisor, from_right), left), (y.reduced(height, divisor, from_below), top))
+        }
+    };
     let window = resize_window(upright, levels, x, y, spec.filter)?;
     let side = spec.crop as usize;
     let pixels = if (x.count, y.count) == (side, side) {
@@ -95,9 +112,9 @@ fn crop(input: u32, output: u64, spec: &ImageSpec) -> (Axis, usize) {
             Centre::Floor => half,
             Centre::HalfEven => half + (output - side) % 2 * (half % 2),
         };
-        (Axis { input, output, first, count: spec.crop as usize }, 0)
+        (Axis { first, count: spec.crop as usize, ..Axis::new(input, output) }, 0)
     } else {
-        (Axis { input, output, first: 0, count: output as usize }, (side - output).div_ceil(2) as usize)
+        (Axis { count: output as usize, ..Axis::new(input, output) }, (side - output).div_ceil(2) as usize)
     }
 }
 

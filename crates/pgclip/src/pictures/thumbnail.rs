@@ -21,7 +21,7 @@ pub fn thumbnail(bytes: &[u8], edge: u32) -> Result<RgbImage> {
     if estimate.bytes > MAX_MEMORY {
         return Err(Error::limit(format!("{} takes too much memory for a thumbnail", estimate.what)));
     }
-    let options = ReadOptions { limits, truncated: Truncated::Accept, grey16: Grey16::Scale };
+    let options = ReadOptions { limits, truncated: Truncated::Accept, grey16: Grey16::Scale, ..ReadOptions::default() };
     let (picture, _) = decode_with(bytes, options)?;
     let (width, height) = fit(picture.width, picture.height, edge);
     let large = RgbImage::from_raw(picture.width, picture.height, picture.pixels)

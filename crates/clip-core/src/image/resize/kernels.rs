@@ -65,14 +65,14 @@ impl Kernels {
 impl Axis {
     /// Input samples for each output sample. Pillow passes the box to resize from as f32.
     fn scale(self) -> f64 {
-        f64::from(self.input as f32) / self.output as f64
+        f64::from(self.picture.1 - self.picture.0) / self.output as f64
     }
 
     /// Where the output sample is in the input, and the input samples that it needs.
     fn taps(self, i: usize, filter: ResizeFilter) -> (f64, Range<usize>) {
         let scale = self.scale();
         let support = filter_support(filter) * scale.max(1.0);
-        let center = ((self.first + i as u64) as f64 + 0.5) * scale;
+        let center = f64::from(self.picture.0) + ((self.first + i as u64) as f64 + 0.5) * scale;
         // Casts truncate towards zero and saturate at zero, as Pillow's do with its check.
         let start = ((center - support + 0.5) as usize).min(self.input);
         (center, start..((center + support + 0.5) as usize).clamp(start, self.input))

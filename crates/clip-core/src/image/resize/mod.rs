@@ -37,6 +37,22 @@ pub(super) struct Axis {
     pub first: u64,
     /// How many are computed.
     pub count: usize,
+    /// Where the picture begins and ends among the samples. Those at its edge may be parts of a pixel.
+    pub picture: (f32, f32),
+}
+
+impl Axis {
+    /// Of a whole picture. Nothing of it is computed yet.
+    pub fn new(input: usize, output: u64) -> Self {
+        Self { input, output, first: 0, count: 0, picture: (0.0, input as f32) }
+    }
+
+    /// The same output, of `input` samples each of which stands for `divisor` of those that there were. One at the end may stand for
+    /// less: the last one, or where the picture was `turned` round the first.
+    pub fn reduced(self, input: usize, divisor: u32, turned: bool) -> Self {
+        let (all, picture) = (input as f32, self.input as f32 / divisor as f32);
+        Self { input, picture: if turned { (all - picture, all) } else { (0.0, picture) }, ..self }
+    }
 }
 
 /// Which code makes the passes. All of them give the same levels, bit by bit.
@@ -194,7 +210,7 @@ mod tests {
     fn window_is_part_of_the_whole() {
         for filter in [ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos] {
             let image = noise(67, 41);
-            let axis = |input, output, first, count| Axis { input, output, first, count };
+            let axis = |input, output, first, count| Axis { first, count, ..Axis::new(input, output) };
             let image = Upright::new(&image, 1);
             let whole = resize_window(image, Levels::Rgb, axis(67, 29, 0, 29), axis(41, 90, 0, 90), filter).unwrap();
             let part = resize_window(image, Levels::Rgb, axis(67, 29, 11, 7), axis(41, 90, 40, 13), filter).unwrap();
@@ -207,7 +223,7 @@ mod tests {
 
     #[test]
     fn tall_pictures_begin_with_the_rows() {
-        let axis = |input, output| Axis { input, output, first: 0, count: 1 };
+        let axis = |input, output| Axis { count: 1, ..Axis::new(input, output) };
         // found by trying Pillow 13.0 with either order
         for (x, y, first) in [
             (axis(100, 90), axis(100, 79), true),
@@ -234,7 +250,7 @@ mod tests {
             for (x, y) in [(1, 1), (7, 5), (40, 90), (120, 33)] {
                 for filter in [ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos] {
                     let axis =
-                        |input: u32, output| Axis { input: input as usize, output, first: 0, count: output as usize };
+                        |input: u32, output| Axis { count: output as usize, ..Axis::new(input as usize, output) };
                     let of = |image: &_, levels, code| {
                         let image = Upright::new(image, 1);
                         window(image, levels, axis(width, x), axis(height, y), filter, code).unwrap()
@@ -259,8 +275,11 @@ mod tests {
             for orientation in 1..=8 {
                 let turned = Upright::new(&image, orientation);
                 let upright = crate::image::orient::apply(image.clone(), orientation).unwrap();
-                let axis =
-                    |input, output, count: usize| Axis { input, output, first: (output - count as u64) / 2, count };
+                let axis = |input, output, count: usize| Axis {
+                    first: (output - count as u64) / 2,
+                    count,
+                    ..Axis::new(input, output)
+                };
                 for (x, y) in [((40, 40), (90, 50)), ((40, 30), (7, 5)), ((400, 30), (9, 9))] {
                     let (x, y) = (axis(turned.width(), x.0, x.1), axis(turned.height(), y.0, y.1));
                     for levels in [Levels::Rgb, Levels::YCbCr] {
@@ -277,7 +296,7 @@ mod tests {
     #[test]
     fn spans_are_those_of_the_weights() {
         for (input, output, first, count) in [(41, 90, 40, 13), (301, 40, 3, 30), (1, 5, 0, 5), (5000, 1, 0, 1)] {
-            let axis = Axis { input, output, first, count };
+            let axis = Axis { first, count, ..Axis::new(input, output) };
             for filter in [ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos] {
                 assert_eq!(axis.span(filter), Kernels::new(axis, filter, 0, usize::MAX).span());
             }
@@ -287,7 +306,7 @@ mod tests {
     #[test]
     fn the_horizontal_passes_agree() {
         let image = noise(301, 19);
-        let x = Axis { input: 301, output: 40, first: 3, count: 30 };
+        let x = Axis { first: 3, count: 30, ..Axis::new(301, 40) };
         let kernels = Kernels::new(x, ResizeFilter::Bicubic, 5, 200);
         assert!(kernels.taps.len() < 25, "the weights' limit cuts the window short");
         for levels in [Levels::Rgb, Levels::YCbCr] {
