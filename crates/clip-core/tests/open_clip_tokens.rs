@@ -81,17 +81,28 @@ fn long_texts_are_cleaned_piece_by_piece() {
     }
 }
 
-/// `golden/make_tokens.py --sweep KIND N FILE`, then with `TOKEN_SWEEP=KIND:FILE` this test and `--nocapture`.
+/// Kinds that the sweep knows beside those.
+const OTHER_KINDS: [(&str, &str, TextCleaning); 3] = [
+    ("clip", "tokenizers/clip", TextCleaning::None),
+    ("xlm-roberta", "models/tiny-xlm-roberta", TextCleaning::None),
+    ("bert", "models/tiny-chinese-clip", TextCleaning::None),
+];
+
+/// `golden/make_tokens.py --sweep KIND N FILE` or `golden/make_language_tokens.py`, then with `TOKEN_SWEEP=KIND:FILE` this test
+/// and `--nocapture`. `KIND:FILE:DIRECTORY` takes `tokenizer.json` from there, if it is there.
 #[test]
 fn sweep() {
     let Ok(sweep) = std::env::var("TOKEN_SWEEP") else {
         eprintln!("not run: TOKEN_SWEEP names no kind and file");
         return;
     };
-    let (name, path) = sweep.split_once(':').expect("KIND:FILE");
-    let (_, directory, cleaning) = KINDS.into_iter().find(|kind| kind.0 == name).expect("a kind");
+    let mut words = sweep.split(':');
+    let (name, path) = (words.next().unwrap(), words.next().expect("KIND:FILE"));
+    let (_, kept, cleaning) = KINDS.into_iter().chain(OTHER_KINDS).find(|kind| kind.0 == name).expect("a kind");
     let golden = read_tokens(Path::new(path));
-    let different = differences(&golden, &tokenizer(directory, golden.max_length, cleaning));
+    let theirs = words.next().map(|dir| Path::new(dir).join("tokenizer.json")).filter(|file| file.exists());
+    let json = std::fs::read(theirs.unwrap_or_else(|| golden_dir().join(kept).join("tokenizer.json"))).unwrap();
+    let different = differences(&golden, &Tokenizer::with_cleaning(&json, golden.max_length, cleaning).unwrap());
     println!("{name}: {different} of {} texts differ", golden.cases.len());
     assert_eq!(different, 0);
 }
