@@ -49,6 +49,8 @@ static MAX_IMAGE_PIXELS: Setting<i32> = Setting::new(c"clip.max_image_pixels", G
 static TRUNCATED_IMAGES: Setting<TruncatedSetting> =
     Setting::new(c"clip.truncated_images", GucSetting::<TruncatedSetting>::new(TruncatedSetting::error));
 static GRAY16: Setting<GraySetting> = Setting::new(c"clip.gray16", GucSetting::<GraySetting>::new(GraySetting::clip));
+static TEXT_LANGUAGE: Setting<Option<CString>> =
+    Setting::new(c"clip.text_language", GucSetting::<Option<CString>>::new(Some(c"")));
 /// In kilobytes.
 static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
 static TEXT_SEARCH_CONFIG: Setting<Option<CString>> =
@@ -281,6 +283,17 @@ fn register_what_results_follow() {
             Some(assigned::number),
             None,
         );
+        GucRegistry::define_string_guc_with_hooks(
+            TEXT_LANGUAGE.name,
+            c"Language of texts, for models whose texts begin with the token of one.",
+            c"Such as \"deu_Latn\". Default: the one that the model's tokenizer names. SET changes that of queries alone: rows follow the setting of the database or role. IMMUTABLE functions, which are given a model, take the default always.",
+            &TEXT_LANGUAGE.value,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assigned::string),
+            None,
+        );
         GucRegistry::define_enum_guc_with_hooks(
             GRAY16.name,
             c"What becomes of grey levels above 255, in images of 16 bits and more.",
@@ -407,6 +420,27 @@ pub fn read_options() -> ReadOptions {
         truncated: if truncated == TruncatedSetting::embed { Truncated::Accept } else { Truncated::Refuse },
         grey16: if gray16 == GraySetting::scale { Grey16::Scale } else { Grey16::Clip },
     }
+}
+
+/// The language of texts that a session asks with. `None`: the model's own.
+pub fn text_language() -> Option<String> {
+    Some(string(&TEXT_LANGUAGE)).filter(|language| !language.is_empty())
+}
+
+/// The language of texts in rows: as [`text_language`] is where nobody has SET it. A session that asks in German, and hands its
+/// connection on, writes no rows as German ones.
+#[allow(unsafe_code)]
+pub fn text_language_of_rows() -> Option<String> {
+    // Another copy of the library, which defined the settings, may be older than this one.
+    if !is_defined(TEXT_LANGUAGE.name) {
+        return None;
+    }
+    // SAFETY: a look-up by a NUL-terminated name of a setting that exists; the value is copied before the next one.
+    let value = unsafe {
+        let value = pg_sys::GetConfigOptionResetString(TEXT_LANGUAGE.name.as_ptr());
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    };
+    value.filter(|language| !language.is_empty())
 }
 
 pub fn model_dir() -> PathBuf {
