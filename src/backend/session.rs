@@ -314,7 +314,7 @@ fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
 
 fn run(model: &Model, modality: Modality, inputs: &[&[u8]], reading: &Reading) -> Result<Vec<Embedding>> {
     here(|ctx| match modality {
-        Modality::Image => model.embed_images(inputs, &reading.images, ctx),
+        Modality::Image => model.embed_images(inputs, reading.images, ctx),
         Modality::Text => embed_texts(model, inputs, reading, ctx),
     })
 }
@@ -327,7 +327,7 @@ fn try_run(
     ctx: &Context,
 ) -> Result<Vec<Result<Embedding>>> {
     match modality {
-        Modality::Image => model.try_embed_images(inputs, &reading.images, ctx),
+        Modality::Image => model.try_embed_images(inputs, reading.images, ctx),
         Modality::Text => Ok(embed_texts(model, inputs, reading, ctx)?.into_iter().map(Ok).collect()),
     }
 }
