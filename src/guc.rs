@@ -1,15 +1,19 @@
 //! The settings: one place for their names, ranges, defaults and words.
 
+mod setting;
+
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clip_core::Precision;
 use clip_core::image::{Grey16, JpegDecoding, Limits, ReadOptions, Truncated};
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, GucValue, PostgresGucEnum};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
+
+pub use setting::changes;
+use setting::{Setting, assigned, is_defined};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 #[allow(non_camel_case_types)]
@@ -58,6 +62,8 @@ static TRUNCATED_IMAGES: Setting<TruncatedSetting> =
 static GRAY16: Setting<GraySetting> = Setting::new(c"clip.gray16", GucSetting::<GraySetting>::new(GraySetting::clip));
 static JPEG_DECODING: Setting<JpegSetting> =
     Setting::new(c"clip.jpeg_decoding", GucSetting::<JpegSetting>::new(JpegSetting::full));
+static TEXT_LANGUAGE: Setting<Option<CString>> =
+    Setting::new(c"clip.text_language", GucSetting::<Option<CString>>::new(Some(c"")));
 /// In kilobytes.
 static MAX_MEMORY: Setting<i32> = Setting::new(c"clip.max_memory", GucSetting::<i32>::new(256 << 10));
 static TEXT_SEARCH_CONFIG: Setting<Option<CString>> =
@@ -66,73 +72,10 @@ static WORKERS: Setting<i32> = Setting::new(c"clip.workers", GucSetting::<i32>::
 static WORKER_TIMEOUT: Setting<i32> = Setting::new(c"clip.worker_timeout", GucSetting::<i32>::new(60_000));
 static PRELOAD: Setting<Option<CString>> = Setting::new(c"clip.preload", GucSetting::<Option<CString>>::new(Some(c"")));
 
-/// A setting of the library. Where another copy of it defined them before this one came, SET writes that copy's variables, which
-/// are read by their names.
-struct Setting<T: GucValue> {
-    name: &'static CStr,
-    value: GucSetting<T>,
-}
-
-static DEFINED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
-
-/// How often a setting that a vector or a hash follows was set.
-static CHANGES: AtomicU64 = AtomicU64::new(0);
-
-/// A number that is another one as soon as a setting has changed by which the same input may give another result: model,
-/// precision, directory of models, limits of images and how they are read. `None` where another copy of the library is told of changes.
-pub fn changes() -> Option<u64> {
-    (!DEFINED_ELSEWHERE.load(Relaxed)).then(|| CHANGES.load(Relaxed))
-}
-
-/// Hooks that PostgreSQL calls whenever it sets a value, also when a transaction or a function takes it back. They cannot fail.
-#[allow(unsafe_code)]
-mod assigned {
-    use super::{CHANGES, Relaxed};
-    use std::ffi::{c_char, c_int, c_void};
-
-    pub unsafe extern "C-unwind" fn string(_value: *const c_char, _extra: *mut c_void) {
-        CHANGES.fetch_add(1, Relaxed);
-    }
-
-    pub unsafe extern "C-unwind" fn number(_value: c_int, _extra: *mut c_void) {
-        CHANGES.fetch_add(1, Relaxed);
-    }
-}
-
-impl<T: GucValue> Setting<T> {
-    const fn new(name: &'static CStr, value: GucSetting<T>) -> Self {
-        Self { name, value }
-    }
-
-    /// `parse` gives the value of what another copy's variable reads; one that it does not know has its default.
-    fn get(&self, parse: impl FnOnce(String) -> Option<T>) -> T {
-        let elsewhere = DEFINED_ELSEWHERE.load(Relaxed).then(|| shown(self.name)).flatten();
-        elsewhere.and_then(parse).unwrap_or_else(|| self.value.get())
-    }
-}
-
-/// The value of a setting that exists.
-#[allow(unsafe_code)]
-fn shown(name: &CStr) -> Option<String> {
-    // SAFETY: a look-up by a NUL-terminated name; the value is copied before the next one.
-    unsafe {
-        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
-        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
-    }
-}
-
-/// Has a library defined it, or is it only a line of a configuration file?
-#[allow(unsafe_code)]
-fn is_defined(name: &CStr) -> bool {
-    // SAFETY: a look-up by a NUL-terminated name.
-    let flags = unsafe { pg_sys::GetConfigOptionFlags(name.as_ptr(), true) };
-    shown(name).is_some() && flags & pg_sys::GUC_CUSTOM_PLACEHOLDER as i32 == 0
-}
-
 /// False where another copy of the library has done so in this process.
 pub fn register() -> bool {
     if is_defined(MODEL.name) {
-        DEFINED_ELSEWHERE.store(true, Relaxed);
+        setting::leave_to_another_copy();
         return false;
     }
     register_what_results_follow();
@@ -290,6 +233,17 @@ fn register_what_results_follow() {
             Some(assigned::number),
             None,
         );
+        GucRegistry::define_string_guc_with_hooks(
+            TEXT_LANGUAGE.name,
+            c"Language of texts, for models whose texts begin with the token of one.",
+            c"Such as \"deu_Latn\". Default: the one that the model's tokenizer names. SET changes that of queries alone: rows follow the setting of the database or role. IMMUTABLE functions, which are given a model, take the default always.",
+            &TEXT_LANGUAGE.value,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assigned::string),
+            None,
+        );
         GucRegistry::define_enum_guc_with_hooks(
             GRAY16.name,
             c"What becomes of grey levels above 255, in images of 16 bits and more.",
@@ -432,6 +386,17 @@ pub fn read_options() -> ReadOptions {
         grey16: if gray16 == GraySetting::scale { Grey16::Scale } else { Grey16::Clip },
         jpeg: if jpeg == JpegSetting::reduced { JpegDecoding::Reduced } else { JpegDecoding::Full },
     }
+}
+
+/// The language of texts that a session asks with. `None`: the model's own.
+pub fn text_language() -> Option<String> {
+    Some(string(&TEXT_LANGUAGE)).filter(|language| !language.is_empty())
+}
+
+/// The language of texts in rows: as [`text_language`] is where nobody has SET it. A session that asks in German, and hands its
+/// connection on, writes no rows as German ones.
+pub fn text_language_of_rows() -> Option<String> {
+    TEXT_LANGUAGE.unset().filter(|language| !language.is_empty())
 }
 
 pub fn model_dir() -> PathBuf {

@@ -3,15 +3,16 @@
 
 use std::rc::Rc;
 
-use clip_core::image::{JpegDecoding, ReadOptions};
+use clip_core::image::JpegDecoding;
 use clip_core::{Embedding, Modality, Model};
 use lru::LruCache;
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
 
+use crate::backend::reading::Reading;
 use crate::pg::interrupts;
 
-/// SHA-256 of role, model, precision, modality, the way to read images, and input: strangers choose the inputs, so the hash must not collide on purpose.
+/// SHA-256 of role, model, precision, modality, the way to read images, language, and input: strangers choose the inputs, so the hash must not collide on purpose.
 ///
 /// The role is part of it: a connection that a pool hands on must not tell its next user what the one before embedded.
 pub type Key = [u8; 32];
@@ -24,7 +25,8 @@ const PIECE: usize = 1 << 20;
 
 /// Of an image that is longer than the limit, which is refused and never kept, the length alone.
 #[allow(unsafe_code)]
-pub fn key(model: &Model, modality: Modality, input: &[u8], options: &ReadOptions) -> Key {
+pub fn key(model: &Model, modality: Modality, input: &[u8], reading: &Reading) -> Key {
+    let options = &reading.images;
     let longest = if modality == Modality::Image { options.limits.max_bytes } else { usize::MAX };
     let mut hash = Sha256::new();
     hash.update([modality as u8, model.precision() as u8, options.truncated as u8, options.grey16 as u8]);
@@ -32,6 +34,10 @@ pub fn key(model: &Model, modality: Modality, input: &[u8], options: &ReadOption
     // SAFETY: a plain call without arguments.
     hash.update(unsafe { pg_sys::GetUserId() }.to_u32().to_ne_bytes());
     hash.update(&model.installed().manifest.fingerprint);
+    // Its length first, so that nothing of it can be taken for the input.
+    let language = reading.language.as_deref().filter(|_| modality == Modality::Text).unwrap_or_default();
+    hash.update(language.len().to_le_bytes());
+    hash.update(language);
     if input.len() > longest {
         hash.update(input.len().to_le_bytes());
         hash.update(b"too long");

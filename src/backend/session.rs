@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
-use clip_core::image::ReadOptions;
 use clip_core::memory::{self, Budget, Headroom};
 use clip_core::text;
 use clip_core::{
@@ -16,6 +15,7 @@ use clip_core::{
 use pgrx::pg_sys;
 
 use crate::backend::memo::{self, Memo};
+use crate::backend::reading::Reading;
 use crate::backend::remarks;
 use crate::backend::stats::{self, Call, Stats};
 use crate::error::sqlstate;
@@ -157,44 +157,37 @@ pub fn reset_counters() {
     stats::shared::reset();
 }
 
+/// What a session asks with.
 pub fn embed_one(model: &Model, modality: Modality, input: &[u8]) -> Result<Rc<Embedding>> {
-    embed_one_as(model, modality, input, &guc::read_options())
+    embed_one_as(model, modality, input, &Reading::of_queries())
 }
 
-pub fn embed_one_as(model: &Model, modality: Modality, input: &[u8], options: &ReadOptions) -> Result<Rc<Embedding>> {
-    let mut embedded = embed_as(model, modality, &[input], options)?;
+/// What a row holds.
+pub fn embed_row(model: &Model, modality: Modality, input: &[u8]) -> Result<Rc<Embedding>> {
+    embed_one_as(model, modality, input, &Reading::of_rows())
+}
+
+pub fn embed_one_as(model: &Model, modality: Modality, input: &[u8], reading: &Reading) -> Result<Rc<Embedding>> {
+    let mut embedded = embed_as(model, modality, &[input], reading)?;
     embedded.pop().ok_or_else(|| Error::internal("one input gave no embedding"))
 }
 
-/// Embeds each input, from the memo where it was seen before; equal inputs of one call run once.
+/// Embeds each input that a session asks with, from the memo where it was seen before; equal inputs of one call run once.
 pub fn embed(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Rc<Embedding>>> {
-    embed_as(model, modality, inputs, &guc::read_options())
+    embed_as(model, modality, inputs, &Reading::of_queries())
 }
 
-/// The same with images read in a way of the caller's.
-pub fn embed_as(
-    model: &Model,
-    modality: Modality,
-    inputs: &[&[u8]],
-    options: &ReadOptions,
-) -> Result<Vec<Rc<Embedding>>> {
-    let run = |inputs: &[&[u8]]| Ok(run(model, modality, inputs, options)?.into_iter().map(Ok).collect());
-    counted(model, modality, |call| through_memo(model, modality, inputs, options, call, run)?.into_iter().collect())
+/// The same with inputs read in a way of the caller's.
+pub fn embed_as(model: &Model, modality: Modality, inputs: &[&[u8]], reading: &Reading) -> Result<Vec<Rc<Embedding>>> {
+    let run = |inputs: &[&[u8]]| Ok(run(model, modality, inputs, reading)?.into_iter().map(Ok).collect());
+    counted(model, modality, |call| through_memo(model, modality, inputs, reading, call, run)?.into_iter().collect())
 }
 
-/// How images are read where a function is given a model, and IMMUTABLE: by no setting but those that refuse.
-pub fn immutable_or_default_options(name: Option<&str>) -> ReadOptions {
-    match name {
-        Some(_) => ReadOptions::from(&guc::limits()),
-        None => guc::read_options(),
-    }
-}
-
-/// As [`embed`], where a bad input is a failure of its own and the others have their embeddings.
+/// As [`embed`] for inputs of rows, where a bad one is a failure of its own and the others have their embeddings.
 pub fn try_embed(model: &Model, modality: Modality, inputs: &[&[u8]]) -> Result<Vec<Result<Rc<Embedding>>>> {
-    let options = guc::read_options();
-    each_for_itself(model, modality, inputs, &options, |inputs| {
-        here(|ctx| try_run(model, modality, inputs, &options, ctx))
+    let reading = Reading::of_rows();
+    each_for_itself(model, modality, inputs, &reading, |inputs| {
+        here(|ctx| try_run(model, modality, inputs, &reading, ctx))
     })
 }
 
@@ -206,12 +199,12 @@ pub fn try_embed_beside(
     inputs: &[&[u8]],
     attend: &mut dyn FnMut(),
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
-    let options = guc::read_options();
-    each_for_itself(model, modality, inputs, &options, |inputs| {
+    let reading = Reading::of_rows();
+    each_for_itself(model, modality, inputs, &reading, |inputs| {
         let (background, memory) = (with(|s| s.background.clone()), memory()?);
         let threads = if inputs.len() == 1 { 1 } else { guc::threads() };
         halt_at_exit();
-        background.run(threads, &memory, |ctx| try_run(model, modality, inputs, &options, ctx), attend)
+        background.run(threads, &memory, |ctx| try_run(model, modality, inputs, &reading, ctx), attend)
     })
 }
 
@@ -219,11 +212,11 @@ fn each_for_itself(
     model: &Model,
     modality: Modality,
     inputs: &[&[u8]],
-    options: &ReadOptions,
+    reading: &Reading,
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     counted(model, modality, |call| {
-        let embedded = through_memo(model, modality, inputs, options, call, run)?;
+        let embedded = through_memo(model, modality, inputs, reading, call, run)?;
         call.errors.extend(embedded.iter().filter_map(|result| result.as_ref().err().map(sqlstate)));
         Ok(embedded)
     })
@@ -269,14 +262,14 @@ fn through_memo(
     model: &Model,
     modality: Modality,
     inputs: &[&[u8]],
-    options: &ReadOptions,
+    reading: &Reading,
     call: &mut Call,
     run: impl FnOnce(&[&[u8]]) -> Result<Vec<Result<Embedding>>>,
 ) -> Result<Vec<Result<Rc<Embedding>>>> {
     check_batch(inputs.len())?;
     memory::prepare()?;
     let _room = Headroom::new(inputs.len() * KEPT)?;
-    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, modality, input, options)).collect();
+    let keys: Vec<memo::Key> = inputs.iter().map(|input| memo::key(model, modality, input, reading)).collect();
     let mut known: HashMap<memo::Key, Result<Rc<Embedding>>> = with(|s| {
         s.memo.set_capacity(guc::cache_entries(), guc::max_memory() / 4);
         keys.iter().filter_map(|key| Some((*key, Ok(s.memo.get(key)?)))).collect()
@@ -319,10 +312,10 @@ fn here<R>(work: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
     work(&Context { compute: &compute, stop: &interrupts::stop })
 }
 
-fn run(model: &Model, modality: Modality, inputs: &[&[u8]], options: &ReadOptions) -> Result<Vec<Embedding>> {
+fn run(model: &Model, modality: Modality, inputs: &[&[u8]], reading: &Reading) -> Result<Vec<Embedding>> {
     here(|ctx| match modality {
-        Modality::Image => model.embed_images(inputs, options, ctx),
-        Modality::Text => model.embed_texts(&utf8(inputs, ctx)?, ctx),
+        Modality::Image => model.embed_images(inputs, reading.images, ctx),
+        Modality::Text => embed_texts(model, inputs, reading, ctx),
     })
 }
 
@@ -330,13 +323,21 @@ fn try_run(
     model: &Model,
     modality: Modality,
     inputs: &[&[u8]],
-    options: &ReadOptions,
+    reading: &Reading,
     ctx: &Context,
 ) -> Result<Vec<Result<Embedding>>> {
     match modality {
-        Modality::Image => model.try_embed_images(inputs, options, ctx),
-        Modality::Text => Ok(model.embed_texts(&utf8(inputs, ctx)?, ctx)?.into_iter().map(Ok).collect()),
+        Modality::Image => model.try_embed_images(inputs, reading.images, ctx),
+        Modality::Text => Ok(embed_texts(model, inputs, reading, ctx)?.into_iter().map(Ok).collect()),
     }
+}
+
+fn embed_texts(model: &Model, inputs: &[&[u8]], reading: &Reading, ctx: &Context) -> Result<Vec<Embedding>> {
+    let embedded = model.embed_texts_in(&utf8(inputs, ctx)?, reading.language.as_deref(), ctx);
+    embedded.map_err(|e| match e.kind {
+        ErrorKind::InvalidArgument => e.context(format!("clip.text_language for model \"{}\"", model.installed().name)),
+        _ => e,
+    })
 }
 
 fn utf8<'a>(inputs: &[&'a [u8]], ctx: &Context) -> Result<Vec<&'a str>> {

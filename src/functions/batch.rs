@@ -4,6 +4,7 @@ use clip_core::{Error, Modality};
 use pgrx::Array;
 
 use super::once::once_functions;
+use crate::backend::reading::Reading;
 use crate::backend::{remarks, session};
 use crate::error::OrRaise;
 use crate::pg::datum::{VectorArray, utf8_all};
@@ -16,17 +17,18 @@ once_functions! {
 }
 
 fn many(modality: Modality, model: Option<&str>, inputs: Array<&[u8]>) -> VectorArray {
-    let options = session::immutable_or_default_options(model);
+    let reading = Reading::immutable_or_default(model);
     let model = session::immutable_or_default(model).or_raise();
     let given: Vec<Option<&[u8]>> = inputs.iter().collect();
     let present = given.iter().flatten().copied();
     let embedded = match modality {
         Modality::Image => {
-            session::embed_as(&model, modality, &present.collect::<Vec<_>>(), &options).map_err(|e| by_place(e, &given))
+            session::embed_as(&model, modality, &present.collect::<Vec<_>>(), &reading).map_err(|e| by_place(e, &given))
         }
         Modality::Text => {
             let texts = utf8_all(present);
-            session::embed(&model, modality, &texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>())
+            let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+            session::embed_as(&model, modality, &texts, &reading)
         }
     };
     let mut embedded = embedded.or_raise().into_iter();

@@ -1,9 +1,9 @@
 //! `clip_embed_text`, `clip_embed_image`, with the session's model or a named one.
 
-use clip_core::image::ReadOptions;
 use clip_core::{Modality, Model};
 
 use super::once::once_functions;
+use crate::backend::reading::Reading;
 use crate::backend::{remarks, session};
 use crate::error::OrRaise;
 use crate::pg::datum::{Vector, to_utf8};
@@ -16,13 +16,13 @@ once_functions! {
 }
 
 fn one(modality: Modality, model: Option<&str>, input: &[u8]) -> Vector {
-    let options = session::immutable_or_default_options(model);
+    let reading = Reading::immutable_or_default(model);
     let model = session::immutable_or_default(model).or_raise();
-    embed_one(&model, modality, input, &options)
+    embed_one(&model, modality, input, &reading)
 }
 
 /// One input with a model; text comes in the database's encoding.
-pub(super) fn embed_one(model: &Model, modality: Modality, input: &[u8], options: &ReadOptions) -> Vector {
+pub(super) fn embed_one(model: &Model, modality: Modality, input: &[u8], reading: &Reading) -> Vector {
     let text;
     let input = match modality {
         Modality::Image => input,
@@ -31,7 +31,7 @@ pub(super) fn embed_one(model: &Model, modality: Modality, input: &[u8], options
             text.as_bytes()
         }
     };
-    let embedding = session::embed_one_as(model, modality, input, options).or_raise();
+    let embedding = session::embed_one_as(model, modality, input, reading).or_raise();
     remarks::warn_of(&embedding);
     Vector(embedding)
 }

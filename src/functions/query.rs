@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use super::embed::embed_one;
 use super::once::once_functions;
 use crate::attachment::registry;
-use crate::guc;
+use crate::backend::reading::Reading;
 use crate::pg::datum::Vector;
 
 once_functions! {
@@ -22,5 +22,5 @@ once_functions! {
 
 fn query(relation: pg_sys::Oid, column: Option<&core::ffi::CStr>, modality: Modality, input: &[u8]) -> Vector {
     let model = registry::model_of(relation, column);
-    embed_one(&model, modality, input, &guc::read_options())
+    embed_one(&model, modality, input, &Reading::of_queries())
 }

@@ -44,7 +44,7 @@ fn run(model: &Model, modality: Modality, inputs: &[&[u8]], embed: Embed) -> Vec
         Ok(results) => results.into_iter().map(|result| result.map_err(Failure::from)).collect(),
         // Nobody knows whose fault it is: each has to try for itself.
         Err(_) if inputs.len() > 1 => {
-            let alone = |input| session::embed_one(model, modality, input).map_err(Failure::from);
+            let alone = |input| session::embed_row(model, modality, input).map_err(Failure::from);
             inputs.iter().copied().map(alone).collect()
         }
         Err(e) => vec![Err(e.into())],

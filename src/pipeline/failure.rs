@@ -52,8 +52,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Self {
-        // A model that is not there, or cannot be read, may be there later.
-        let is_around = matches!(e.kind, ErrorKind::UnknownModel | ErrorKind::MissingFile);
+        // A model that is not there, or cannot be read, may be there later; a setting that it does not know, another one.
+        let is_around = matches!(e.kind, ErrorKind::UnknownModel | ErrorKind::MissingFile | ErrorKind::InvalidArgument);
         // There is no place for a hint beside the message.
         let message = match e.hint {
             Some(hint) => format!("{} ({hint})", e.message),

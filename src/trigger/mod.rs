@@ -203,8 +203,8 @@ impl Columns {
         let model = registry::checked(&self.spec.model, &self.spec.fingerprint);
         let bytes = row.bytes(column, side);
         let embedded = match modality {
-            Modality::Image => session::embed_one(&model, modality, bytes),
-            Modality::Text => session::embed_one(&model, modality, to_utf8(bytes).as_bytes()),
+            Modality::Image => session::embed_row(&model, modality, bytes),
+            Modality::Text => session::embed_row(&model, modality, to_utf8(bytes).as_bytes()),
         };
         let embedding = embedded.unwrap_or_else(|e| context::raise(row, &self.key, &self.sources, column, e));
         row.check_dimensions(self.embedding, self.vectors, embedding.len());

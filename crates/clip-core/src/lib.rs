@@ -27,6 +27,7 @@ pub mod image;
 pub mod import;
 mod install;
 pub mod installed;
+pub mod language;
 mod layout;
 mod mapping;
 pub mod memory;

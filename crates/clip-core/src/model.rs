@@ -230,6 +230,16 @@ impl Model {
     /// - `OutOfMemory` where the system refuses memory
     /// - `MissingFile` or `Corrupted` where a file of the model is gone, damaged or was changed
     pub fn embed_texts(&self, texts: &[&str], ctx: &Context) -> Result<Vec<Embedding>> {
+        self.embed_texts_in(texts, None, ctx)
+    }
+
+    /// The same for texts of a language, as `deu_Latn`; `None`: that which the model's files name. It does nothing where the
+    /// model has no [languages](Tokenizer::languages).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::embed_texts`], and `InvalidArgument` for a language that the model does not have.
+    pub fn embed_texts_in(&self, texts: &[&str], language: Option<&str>, ctx: &Context) -> Result<Vec<Embedding>> {
         let bytes = texts.len().saturating_mul(self.output_bytes());
         let _charge = ctx.attend(|| ctx.compute.memory().charge(bytes, &format!("batch of {} texts", texts.len())))?;
         self.with_files(ctx, || {
@@ -238,7 +248,7 @@ impl Model {
             for some in texts.chunks(TEXTS.most * ctx.compute.threads()) {
                 let encode = |text: &&str| {
                     look();
-                    tokenizer.encode_with(text, ctx)
+                    tokenizer.encode_in(text, language, ctx)
                 };
                 let longest = some.iter().map(|text| text.len()).max().unwrap_or(0);
                 let _room = Headroom::new(longest.min(LONG_TEXT) * TOKENIZING)?;
@@ -413,10 +423,12 @@ impl Model {
     /// `run` gives what reads `tokenizer.json`, where there is no compact form.
     fn read_tokenizer(&self, run: impl FnOnce(ReadTokenizer) -> Result<Tokenizer>) -> Result<Tokenizer> {
         let _room = Headroom::new(LOADING)?;
-        match self.compact_tokenizer() {
-            Some(path) => Tokenizer::open_compact(&path, self.spec().text.context_length, self.spec().text.cleaning),
-            None => run(self.tokenizer_json()),
-        }
+        let text = &self.spec().text;
+        let tokenizer = match self.compact_tokenizer() {
+            Some(path) => Tokenizer::open_compact(&path, text.context_length, text.cleaning)?,
+            None => run(self.tokenizer_json())?,
+        };
+        Ok(if text.has_languages() { tokenizer.with_languages() } else { tokenizer })
     }
 
     /// Tokens of a whole text, see [`Tokenizer::count`].

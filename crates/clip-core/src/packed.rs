@@ -228,8 +228,10 @@ mod tests {
         spec.architecture = Architecture::Siglip;
         holds_the_layout(&spec);
         for head in [TextHead::Projection, TextHead::Biased, TextHead::Mlp { intermediate: 7 }] {
-            spec.text.layers = TextLayers::Bert { head };
-            holds_the_layout(&spec);
+            for layers in [TextLayers::Bert { head }, TextLayers::M2m100 { head }] {
+                spec.text.layers = layers;
+                holds_the_layout(&spec);
+            }
         }
     }
 

@@ -145,6 +145,7 @@ impl ModelSpec {
         match self.text.layers {
             TextLayers::Own => self.architecture.text(),
             TextLayers::Bert { head } => TextParts { causal: false, norms: Norms::After, head },
+            TextLayers::M2m100 { head } => TextParts { causal: false, norms: Norms::Before, head },
         }
     }
 }
@@ -209,6 +210,8 @@ pub enum Activation {
     Gelu,
     /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³)))`, the approximation of GELU that SigLIP uses.
     GeluTanh,
+    /// `max(x, 0)`, M2M-100's.
+    Relu,
 }
 
 /// From token ids to the text tower's vector.
@@ -244,6 +247,19 @@ pub enum TextLayers {
         /// What follows the pooling.
         head: TextHead,
     },
+    /// M2M-100's encoder, which is also NLLB's (transformers, `modeling_m2m_100.py`). Texts begin with the token of their
+    /// language. The table of tokens is scaled here, and the positions, which are waves, are written down.
+    M2m100 {
+        /// What follows the pooling.
+        head: TextHead,
+    },
+}
+
+impl TextSpec {
+    /// Do texts begin with the token of their language, and not all with the same one?
+    pub fn has_languages(&self) -> bool {
+        matches!(self.layers, TextLayers::M2m100 { .. })
+    }
 }
 
 /// What is done to a text before the steps that `tokenizer.json` lists.

@@ -13,6 +13,7 @@ use tokenizers::{
 use crate::cleaning::{Cleaned, OpenClip};
 use crate::compute::Context;
 use crate::error::{Error, Result};
+use crate::language::Languages;
 use crate::merges;
 pub use crate::relevant::Check;
 use crate::relevant::{Blanks, Reader, Rules};
@@ -47,6 +48,7 @@ pub struct Tokenizer {
     context_length: usize,
     cleaning: TextCleaning,
     rules: Rules,
+    languages: Languages,
     /// Of the file where that is mapped.
     watched: Option<Watched>,
 }
@@ -91,7 +93,24 @@ impl Tokenizer {
             inner.with_normalizer(None::<Cleaned>).map_err(bad)?;
         }
         let rules = rules(&inner, cleaning);
-        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, cleaning, rules, watched: None })
+        let languages = Languages::default();
+        Ok(Self { inner: Inner::Whole(Box::new(inner)), context_length, cleaning, rules, languages, watched: None })
+    }
+
+    /// The tokenizer of a model whose texts begin with the token of their language: its special tokens tell which there are.
+    pub fn with_languages(mut self) -> Self {
+        let added = match &self.inner {
+            Inner::Whole(tokenizer) => tokenizer.get_added_vocabulary(),
+            Inner::Compact(tokenizer) => tokenizer.get_added_vocabulary(),
+        };
+        let special = added.get_added_tokens_decoder().iter().filter(|(_, token)| token.special);
+        self.languages = Languages::among(special.map(|(id, token)| (&*token.content, *id)));
+        self
+    }
+
+    /// Languages that texts can be in, and their tokens. There are none where texts begin alike.
+    pub fn languages(&self) -> &Languages {
+        &self.languages
     }
 
     /// Maps the file that [`Tokenizer::write_compact`] wrote. It gives the ids that the whole `tokenizer.json` gives.
@@ -110,7 +129,9 @@ impl Tokenizer {
             inner.with_normalizer(None::<NormalizerWrapper>).map_err(bad)?;
         }
         let rules = rules(&inner, cleaning);
-        Ok(Self { inner: Inner::Compact(Box::new(inner)), context_length, cleaning, rules, watched: Some(watched) })
+        let languages = Languages::default();
+        let inner = Inner::Compact(Box::new(inner));
+        Ok(Self { inner, context_length, cleaning, rules, languages, watched: Some(watched) })
     }
 
     /// Can a compact tokenizer do the cleaning?
@@ -143,6 +164,18 @@ impl Tokenizer {
     /// `Cancelled`.
     pub fn encode_with(&self, text: &str, ctx: &Context) -> Result<Vec<u32>> {
         self.gather(once(text), None, &|| ctx.check())
+    }
+
+    /// The same with the token of a language in the first place; `None`: that which the model's files name.
+    ///
+    /// Where the model has no languages the text begins as all do. Fails with `InvalidArgument` for one that it does not have.
+    pub fn encode_in(&self, text: &str, language: Option<&str>, ctx: &Context) -> Result<Vec<u32>> {
+        let language = language.map_or(Ok(None), |language| self.languages.token(language))?;
+        let mut ids = self.encode_with(text, ctx)?;
+        if let (Some(language), Some(first)) = (language, ids.first_mut()) {
+            *first = language;
+        }
+        Ok(ids)
     }
 
     /// A text that gives the same tokens as `parts`, one after the other, and is as long as those need it to be.

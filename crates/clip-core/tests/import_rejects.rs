@@ -175,7 +175,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 7] = [
+const LAYOUTS: [Layout; 9] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -214,6 +214,24 @@ const LAYOUTS: [Layout; 7] = [
         ],
         "open_clip_config.json",
         |c| c["model_cfg"]["text_cfg"]["hf_pooler_type"] = "cls_pooler".into(),
+    ),
+    (
+        "tiny-openclip-nllb",
+        "open_clip_model.safetensors",
+        [
+            "text.transformer.embed_tokens.weight",
+            "text.transformer.layers.1.fc2.bias",
+            "text.transformer.layer_norm.weight",
+        ],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["text_cfg"]["hf_pooler_type"] = "max_pooler".into(),
+    ),
+    (
+        "tiny-openclip-nllb-siglip",
+        "open_clip_model.safetensors",
+        ["text.transformer.layers.0.self_attn_layer_norm.bias", "text.proj.weight", "visual.trunk.attn_pool.latent"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["text_cfg"]["hf_model_name"] = "xlm-roberta-tiny".into(),
     ),
     (
         "tiny-chinese-clip",
@@ -303,6 +321,42 @@ fn text_encoders_by_name() {
     assert_refused(dir.path(), ErrorKind::InvalidModel, "at most 32");
     let dir = edited(&|c| c["context_length"] = 32.into());
     inspect(dir.path()).unwrap();
+}
+
+/// The positions are in no file, but for older libraries' buffer of them; the language is looked for.
+#[test]
+fn what_of_nllb_is_made_and_looked_for() {
+    let edited = |edit: &dyn Fn(&mut Value)| {
+        let dir = copy("tiny-openclip-nllb");
+        edit_json(dir.path(), "open_clip_config.json", |c| edit(&mut c["model_cfg"]["text_cfg"]));
+        dir
+    };
+    let dir = edited(&|c| c["context_length"] = 1025.into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "at most 1024");
+    let dir = edited(&|c| c["hf_model_name"] = "facebook/nllb-200-distilled-600M".into());
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "shape [");
+    let dir = edited(&|c| c["hf_pooler_type"] = Value::Null);
+    let spec = inspect(dir.path()).unwrap().spec;
+    assert_eq!(spec, inspect(&model_dir("tiny-openclip-nllb")).unwrap().spec, "open_clip's default of this encoder");
+
+    const BUFFER: &str = "text.transformer.embed_positions.weights";
+    let dir = copy("tiny-openclip-nllb");
+    edit_tensors_of(&dir.path().join("open_clip_model.safetensors"), |t| {
+        t.insert(BUFFER.into(), (Dtype::F32, vec![2, 2], vec![0; 16]));
+    });
+    inspect(dir.path()).unwrap();
+
+    let cases: [(&str, &str, ErrorKind, Edit); 4] = [
+        ("tokenizer_config.json", "legacy_behaviour", ErrorKind::Unsupported, |c| c["legacy_behaviour"] = true.into()),
+        ("tokenizer_config.json", "src_lang", ErrorKind::Unsupported, |c| c["src_lang"] = "en".into()),
+        ("tokenizer_config.json", "fin_Latn", ErrorKind::InvalidModel, |c| c["src_lang"] = "fin_Latn".into()),
+        ("tokenizer.json", "eng_Latn", ErrorKind::InvalidModel, |c| c["added_tokens"] = Value::Array(Vec::new())),
+    ];
+    for (file, names, kind, edit) in cases {
+        let dir = copy("tiny-openclip-nllb");
+        edit_json(dir.path(), file, edit);
+        assert_refused(dir.path(), kind, names);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use clip_core::import::{Imported, import};
 use clip_core::spec::{Scoring, TextCleaning};
 use clip_core::text::Tokenizer;
-use clip_core::{Compute, Context, Installed, Model, ModelDir, Precision};
+use clip_core::{Compute, Context, Embedding, ErrorKind, Installed, Model, ModelDir, Precision};
 use common::*;
 use tempfile::TempDir;
 
@@ -165,6 +165,47 @@ fn token_ids_of_a_vocabulary_are_the_references() {
     for case in &golden.cases {
         assert_eq!(tokenizer.encode(&case.text).unwrap(), case.ids, "{:?}", case.text);
     }
+}
+
+/// NLLB's as open_clip calls it, in the language of its file and in another one.
+#[test]
+fn token_ids_begin_with_the_language() {
+    let found = clip_core::import::inspect(&model_dir("tiny-openclip-nllb")).unwrap();
+    let (context, cleaning) = (golden_tokens("nllb").max_length, found.spec.text.cleaning);
+    let tokenizer = Tokenizer::with_cleaning(found.tokenizer(), context, cleaning).unwrap().with_languages();
+    let all = ["ace_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "zho_Hans"];
+    assert_eq!(tokenizer.languages().names().collect::<Vec<_>>(), all);
+    with_context(1, |ctx| {
+        for (name, language) in [("nllb", None), ("nllb", Some("eng_Latn")), ("nllb-deu", Some("deu_Latn"))] {
+            let golden = golden_tokens(name);
+            assert!(golden.cases.len() > 40);
+            for case in &golden.cases {
+                assert_eq!(tokenizer.encode_in(&case.text, language, ctx).unwrap(), case.ids, "{:?}", case.text);
+            }
+        }
+        assert_eq!(tokenizer.encode_in("a cat", Some("de"), ctx).unwrap_err().kind, ErrorKind::InvalidArgument);
+    });
+}
+
+#[test]
+fn a_language_is_another_vector_of_the_same_space() {
+    let (_dir, models) = temporary();
+    let model = |name: &str| Model::new(install(&model_dir(name), name, &models), Some(Precision::F32)).unwrap();
+    let (many, one) = (model("tiny-openclip-nllb"), model("tiny-clip"));
+    with_context(2, |ctx| {
+        let texts = ["a cat", "", &"many words ".repeat(100)];
+        let flat = |all: Vec<Embedding>| all.iter().flat_map(|vector| vector.to_vec()).collect::<Vec<f32>>();
+        let of = |model: &Model, language| model.embed_texts_in(&texts, language, ctx).map(flat);
+        let english = of(&many, None).unwrap();
+        assert_eq!(english, flat(many.embed_texts(&texts, ctx).unwrap()));
+        assert_eq!(english, of(&many, Some("eng_Latn")).unwrap());
+        let german = of(&many, Some("deu_Latn")).unwrap();
+        assert!(max_abs(&english, &german) > 0.01);
+        assert_eq!(of(&many, Some("Deutsch")).unwrap_err().kind, ErrorKind::InvalidArgument);
+        // Nothing where a model has no languages.
+        assert_eq!(of(&one, None).unwrap(), of(&one, Some("Deutsch")).unwrap());
+        assert!(one.tokenizer().unwrap().languages().names().next().is_none());
+    });
 }
 
 #[test]

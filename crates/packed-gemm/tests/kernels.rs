@@ -17,6 +17,9 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+
 fn activate(activation: Activation, x: f64) -> f64 {
     let phi = |x: f64| 0.5 * (1.0 + erf(x / 2f64.sqrt()));
     match activation {
@@ -26,6 +29,7 @@ fn activate(activation: Activation, x: f64) -> f64 {
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
         }
+        Activation::Relu => x.max(0.0),
     }
 }
 
@@ -298,7 +302,7 @@ fn every_epilogue() {
     let (m, n, k) = (7, 70, 33);
     let bias = numbers(3, n);
     for kernel in Kernel::available() {
-        for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+        for activation in ACTIVATIONS {
             for precision in PRECISIONS {
                 check(precision, kernel, m, n, k, &Epilogue { bias: Some(&bias), activation });
                 check(precision, kernel, m, n, k, &Epilogue { activation, ..Epilogue::default() });
@@ -349,7 +353,7 @@ fn a_product_is_the_next_ones_input() {
     for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
         let first = PackedMatrix::pack(precision, &first, middle, k).unwrap();
         let second = PackedMatrix::pack(precision, &second, n, middle).unwrap();
-        for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+        for activation in ACTIVATIONS {
             let epilogue = Epilogue { activation, ..Epilogue::default() };
             let step_by_step = multiply(&first, &pool, kernel, &x, &epilogue).unwrap();
             let (mut rows, mut between) = (Rows::new(precision, kernel), Rows::new(precision, kernel));

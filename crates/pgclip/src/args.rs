@@ -165,6 +165,9 @@ pub enum Command {
         r#as: String,
         #[command(flatten)]
         sample: Sample,
+        /// Language of the texts, such as deu_Latn, for models whose texts begin with the token of one [default: the model's]
+        #[arg(long, value_name = "NAME")]
+        language: Option<String>,
         #[command(flatten)]
         reading: Images,
         /// Also write the two mean vectors to this file
@@ -230,6 +233,9 @@ pub enum Command {
         text: Vec<String>,
         #[arg(long, value_name = "FILE", help = format!("An image file to embed ({})", format_names()))]
         image: Vec<PathBuf>,
+        /// Language of the texts, such as deu_Latn, for models whose texts begin with the token of one [default: the model's]
+        #[arg(long, value_name = "NAME")]
+        language: Option<String>,
         #[command(flatten)]
         reading: Images,
         /// Threads to compute with, 0 for automatic

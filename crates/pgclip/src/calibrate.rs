@@ -7,6 +7,7 @@ use clip_core::calibrate::{self, MeanVector, Means};
 use clip_core::image::ReadOptions;
 use clip_core::{Compute, Context, Error, ErrorKind, Model, ModelDir, Precision, Result};
 
+use crate::embed::Reading;
 use crate::files::{self, invalid, read};
 use crate::models::report;
 use crate::progress::Bar;
@@ -26,7 +27,7 @@ pub fn calibrate(
     name: &str,
     new: &str,
     sample: &Sample,
-    options: &ReadOptions,
+    reading: &Reading,
     save: Option<&Path>,
     threads: usize,
     models: &ModelDir,
@@ -39,7 +40,10 @@ pub fn calibrate(
         Sample::Inputs { texts, images } => {
             let (model, compute) = (Model::new(plain.clone(), Some(Precision::F32))?, Compute::new(threads)?);
             let ctx = Context { compute: &compute, stop: &|| false };
-            Means { text: mean_text(&model, texts, &ctx)?, image: mean_image(&model, images, options, &ctx)? }
+            Means {
+                text: mean_text(&model, texts, reading.language, &ctx)?,
+                image: mean_image(&model, images, &reading.images, &ctx)?,
+            }
         }
     };
     if let Some(path) = save {
@@ -50,12 +54,12 @@ pub fn calibrate(
     Ok(())
 }
 
-fn mean_text(model: &Model, path: &Path, ctx: &Context) -> Result<Vec<f32>> {
+fn mean_text(model: &Model, path: &Path, language: Option<&str>, ctx: &Context) -> Result<Vec<f32>> {
     let text = String::from_utf8(read(path)?).map_err(|e| invalid(path, e))?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let (mut mean, bar) = (MeanVector::default(), Bar::new("{msg} [{bar:40}] {pos}/{len}", "texts"));
     for (i, chunk) in lines.chunks(CHUNK).enumerate() {
-        model.embed_texts(chunk, ctx)?.iter().for_each(|vector| mean.add(vector));
+        model.embed_texts_in(chunk, language, ctx)?.iter().for_each(|vector| mean.add(vector));
         bar.set((i * CHUNK) as u64, lines.len() as u64);
     }
     bar.clear();

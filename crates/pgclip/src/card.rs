@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use clip_core::import::{self, Directories, Inspection};
+use clip_core::language::is_language;
 use clip_core::{Error, Precision, Result};
 use serde_json::Value;
 
@@ -132,10 +133,22 @@ fn text_input(tokenizer: &[u8], text: &Value) -> Result<String> {
         Some("open_clip_canonical") => "repaired (ftfy), in lower case without punctuation, ".into(),
         Some(other) => format!("cleaned ({other}), "),
     };
+    let languages = match &text["layers"]["m2m100"] {
+        Value::Null => String::new(),
+        _ => languages(&tokenizer),
+    };
     Ok(format!(
-        "{cleaning}{} tokens at most, {kind} tokenizer, vocabulary of {}",
+        "{cleaning}{} tokens at most, {kind} tokenizer, vocabulary of {}{languages}",
         text["context_length"], text["vocab_size"]
     ))
+}
+
+/// Which languages a text can be in, of a tokenizer that writes theirs in the first place.
+fn languages(tokenizer: &Value) -> String {
+    let added = tokenizer["added_tokens"].as_array().into_iter().flatten();
+    let count = added.filter(|token| token["content"].as_str().is_some_and(is_language)).count();
+    let usual = tokenizer["post_processor"]["single"][0]["SpecialToken"]["id"].as_str().unwrap_or("none");
+    format!(", {count} languages, {usual} where none is named")
 }
 
 fn pooling(pooling: &Value) -> String {

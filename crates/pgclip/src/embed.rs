@@ -17,11 +17,18 @@ struct Line<'a> {
     embedding: &'a [f32],
 }
 
+/// How inputs are read.
+pub struct Reading<'a> {
+    pub images: ReadOptions,
+    /// Of texts; `None`: the model's own.
+    pub language: Option<&'a str>,
+}
+
 pub fn embed(
     name: &str,
     precision: Option<Precision>,
     inputs: &[Input],
-    options: &ReadOptions,
+    reading: &Reading,
     threads: usize,
     models: &ModelDir,
 ) -> Result<()> {
@@ -30,10 +37,10 @@ pub fn embed(
     let ctx = Context { compute: &compute, stop: &|| false };
     for input in inputs {
         let (kind, embeddings) = match input {
-            Input::Text(text) => ("text", model.embed_texts(&[text], &ctx)?),
+            Input::Text(text) => ("text", model.embed_texts_in(&[text], reading.language, &ctx)?),
             Input::Image(path) => {
                 let embedded =
-                    model.embed_images(&[&read(path)?], options, &ctx).map_err(|e| e.context(path.display()))?;
+                    model.embed_images(&[&read(path)?], reading.images, &ctx).map_err(|e| e.context(path.display()))?;
                 embedded.iter().for_each(|embedding| warn(path, embedding.remarks));
                 ("image", embedded)
             }

@@ -98,9 +98,9 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
         Command::Bench { name, precision, case, photo, threads, models } => {
             bench::bench(&name, precision, &case, threads, &photo, &models.open()?)
         }
-        Command::Calibrate { name, r#as, sample, reading, save_means, threads, models } => {
-            let (sample, options) = (sample.get(), reading.options());
-            calibrate::calibrate(&name, &r#as, &sample, &options, save_means.as_deref(), threads, &models.open()?)
+        Command::Calibrate { name, r#as, sample, language, reading, save_means, threads, models } => {
+            let inputs = embed::Reading { images: reading.options(), language: language.as_deref() };
+            calibrate::calibrate(&name, &r#as, &sample.get(), &inputs, save_means.as_deref(), threads, &models.open()?)
         }
         Command::Evaluate { name, precision, set, compare: true, threads, models, .. } => {
             return evaluate::compare(&name, precision, &set, threads, &models.open()?);
@@ -111,8 +111,9 @@ fn run(parsed: Parsed) -> Result<ExitCode> {
         Command::Search(options) => search::search(&options),
         Command::Browse(options) => browse::browse(&options),
         Command::Status(options) => status::status(&options),
-        Command::Embed { name, precision, reading, threads, models, .. } => {
-            embed::embed(&name, precision, &parsed.inputs, &reading.options(), threads, &models.open()?)
+        Command::Embed { name, precision, language, reading, threads, models, .. } => {
+            let reading = embed::Reading { images: reading.options(), language: language.as_deref() };
+            embed::embed(&name, precision, &parsed.inputs, &reading, threads, &models.open()?)
         }
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -172,3 +172,22 @@ fn odd_images_are_a_choice() {
     assert!(error.contains("102 bytes exceeds the limit of 101 bytes"), "{error}");
     models.run(["embed", "tiny", "--gray16", "stretch", "--image", &whole]).fails(2);
 }
+
+#[test]
+fn texts_in_a_language() {
+    let models = Models::with_tiny();
+    models.import("tiny-openclip-nllb", "many").ok();
+    let vector = |name: &str, arguments: &[&str]| {
+        let run = models.run([&["embed", name, "--text", "a horse"], arguments].concat());
+        lines(&run.ok())[0]["embedding"].clone()
+    };
+    let (usual, german) = (vector("many", &[]), vector("many", &["--language", "deu_Latn"]));
+    assert_ne!(usual, german);
+    assert_eq!(usual, vector("many", &["--language", "eng_Latn"]));
+    let error = models.run(["embed", "many", "--text", "a horse", "--language", "de"]).fails(1);
+    assert!(error.contains("the model has no language \"de\"") && error.contains("deu_Latn"), "{error}");
+    // A model without languages does not mind.
+    assert_eq!(vector("tiny", &[]), vector("tiny", &["--language", "de"]));
+    let card = models.run(["inspect".as_ref(), source("tiny-openclip-nllb").as_os_str()]).ok();
+    assert!(card.contains("5 languages, eng_Latn where none is named"), "{card}");
+}

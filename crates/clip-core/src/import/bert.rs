@@ -1,4 +1,4 @@
-//! Text encoders of BERT's kind inside of other checkpoints or beside them: what they are called there, and their sizes.
+//! Text encoders of BERT's kind, and of M2M-100's, inside of other checkpoints or beside them: what they are called there, and their sizes.
 //!
 //! open_clip's configuration, and M-CLIP's, have the encoder's name alone. Sizes of published ones are listed here; of
 //! others they are the checkpoint's.
@@ -23,6 +23,9 @@ pub enum Family {
     },
     /// DistilBERT's, which has no types of tokens (transformers, `modeling_distilbert.py`).
     DistilBert,
+    /// M2M-100's and NLLB's (transformers, `modeling_m2m_100.py`), whose positions count as RoBERTa's and are in no file. Rows
+    /// of the table of tokens are multiplied by the root of their width.
+    M2m100,
 }
 
 /// What an encoder is called in a checkpoint.
@@ -46,12 +49,22 @@ impl Names {
         }
         let rest = name.strip_prefix(TEXT)?.strip_prefix('.')?;
         let prefix = self.prefix;
+        if let (Family::M2m100, &[_, width]) = (self.family, shape) {
+            let part = match rest {
+                "embeddings.token_embedding.weight" => Some(Part::Times((width as f64).sqrt() as f32)),
+                "embeddings.position_embedding.weight" => Some(Part::Waves { first: 2 }),
+                _ => None,
+            };
+            if let Some(part) = part {
+                return Some(part.origin(format!("{prefix}{}", self.renamed(rest)?), shape.to_vec()));
+            }
+        }
         if let ("embeddings.position_embedding.weight", &[count, width]) = (rest, shape) {
             let types = |count| Some((format!("{prefix}embeddings.token_type_embeddings.weight"), vec![count, width]));
             let (first, added) = match self.family {
                 Family::Roberta => (2, types(1)),
                 Family::Bert { types: count } => (0, types(count)),
-                Family::DistilBert => (0, None),
+                Family::DistilBert | Family::M2m100 => (0, None),
             };
             let tensor = format!("{prefix}embeddings.position_embeddings.weight");
             return Some(Origin {
@@ -64,12 +77,16 @@ impl Names {
         Some(Origin::whole(format!("{prefix}{}", self.renamed(rest)?), shape.to_vec()))
     }
 
-    /// Is the tensor no part of the tower? A pooler is for other tasks, the rest are buffers.
+    /// Is the tensor no part of the tower? A pooler is for other tasks, the rest are buffers, of which older libraries write
+    /// more.
     pub fn ignores(&self, name: &str) -> bool {
         let rest = name.strip_prefix(self.prefix);
-        rest.is_some_and(|rest| {
-            ["embeddings.position_ids", "embeddings.token_type_ids", "pooler.dense.weight", "pooler.dense.bias"]
-                .contains(&rest)
+        rest.is_some_and(|rest| match self.family {
+            Family::M2m100 => rest == WAVES,
+            Family::Roberta | Family::Bert { .. } | Family::DistilBert => {
+                ["embeddings.position_ids", "embeddings.token_type_ids", "pooler.dense.weight", "pooler.dense.bias"]
+                    .contains(&rest)
+            }
         })
     }
 
@@ -77,7 +94,7 @@ impl Names {
     pub fn longest(&self) -> usize {
         match self.family {
             Family::Roberta => self.positions.saturating_sub(2),
-            Family::Bert { .. } | Family::DistilBert => self.positions,
+            Family::Bert { .. } | Family::DistilBert | Family::M2m100 => self.positions,
         }
     }
 
@@ -86,13 +103,15 @@ impl Names {
         let (layers, layer) = match self.family {
             Family::Roberta | Family::Bert { .. } => ("encoder.layer", &BERT_LAYER),
             Family::DistilBert => ("transformer.layer", &DISTILBERT_LAYER),
+            Family::M2m100 => ("layers", &M2M100_LAYER),
         };
+        let outside = if self.family == Family::M2m100 { &M2M100_OUTSIDE } else { &EMBEDDINGS[..] };
         let of = |table: &[(&str, &str)], name: &str| {
             table.iter().find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)))
         };
         match name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
             Some((i, part)) => Some(format!("{layers}.{i}.{}", of(layer, part)?)),
-            None => of(&EMBEDDINGS, name),
+            None => of(outside, name),
         }
     }
 }
@@ -121,6 +140,24 @@ const DISTILBERT_LAYER: [(&str, &str); 8] = [
     ("mlp.fc1.", "ffn.lin1."),
     ("mlp.fc2.", "ffn.lin2."),
     ("layer_norm2.", "output_layer_norm."),
+];
+
+/// A buffer, as whole a name as `ignores` sees.
+const WAVES: &str = "embed_positions.weights";
+const M2M100_OUTSIDE: [(&str, &str); 3] = [
+    ("embeddings.token_embedding.", "embed_tokens."),
+    ("embeddings.position_embedding.", "embed_positions."),
+    ("final_layer_norm.", "layer_norm."),
+];
+const M2M100_LAYER: [(&str, &str); 8] = [
+    ("self_attn.q_proj.", "self_attn.q_proj."),
+    ("self_attn.k_proj.", "self_attn.k_proj."),
+    ("self_attn.v_proj.", "self_attn.v_proj."),
+    ("self_attn.out_proj.", "self_attn.out_proj."),
+    ("layer_norm1.", "self_attn_layer_norm."),
+    ("mlp.fc1.", "fc1."),
+    ("mlp.fc2.", "fc2."),
+    ("layer_norm2.", "final_layer_norm."),
 ];
 
 /// How large an encoder is.
@@ -163,14 +200,7 @@ pub fn roberta(name: &str, shapes: &BTreeMap<String, Vec<usize>>, prefix: &str) 
     if let Some((_, sizes)) = PUBLISHED.iter().find(|(published, _)| name.rsplit('/').next() == Some(published)) {
         return Ok(*sizes);
     }
-    let shape = |part: &str| {
-        let tensor = format!("{prefix}{part}");
-        match shapes.get(&tensor).map(Vec::as_slice) {
-            Some([rows, columns]) => Ok((*rows, *columns)),
-            Some(other) => Err(Error::invalid_model(format!("tensor \"{tensor}\" has shape {other:?}, expected rows"))),
-            None => Err(Error::invalid_model(format!("tensor \"{tensor}\" is missing"))),
-        }
-    };
+    let shape = |part: &str| matrix(shapes, &format!("{prefix}{part}"));
     let (vocab_size, hidden) = shape("embeddings.word_embeddings.weight")?;
     let (positions, _) = shape("embeddings.position_embeddings.weight")?;
     let (intermediate, _) = shape("encoder.layer.0.intermediate.dense.weight")?;
@@ -179,10 +209,23 @@ pub fn roberta(name: &str, shapes: &BTreeMap<String, Vec<usize>>, prefix: &str) 
             "text tower \"{name}\" of width {hidden} is not supported: expected heads of {HEAD}"
         )));
     }
-    let layers = format!("{prefix}encoder.layer.");
-    let numbers = shapes.keys().filter_map(|name| name.strip_prefix(&layers)?.split('.').next()?.parse::<usize>().ok());
-    let layers = numbers.max().map_or(0, |last| last.saturating_add(1));
+    let layers = layers_of(shapes, &format!("{prefix}encoder.layer."));
     Ok(Sizes { hidden, layers, intermediate, vocab_size, positions })
+}
+
+/// Rows and columns of a checkpoint's matrix. `InvalidModel` where it is missing, or none.
+pub fn matrix(shapes: &BTreeMap<String, Vec<usize>>, tensor: &str) -> Result<(usize, usize)> {
+    match shapes.get(tensor).map(Vec::as_slice) {
+        Some([rows, columns]) => Ok((*rows, *columns)),
+        Some(other) => Err(Error::invalid_model(format!("tensor \"{tensor}\" has shape {other:?}, expected rows"))),
+        None => Err(Error::invalid_model(format!("tensor \"{tensor}\" is missing"))),
+    }
+}
+
+/// Layers of a checkpoint whose tensors are called `prefix`, then the layer's number.
+pub fn layers_of(shapes: &BTreeMap<String, Vec<usize>>, prefix: &str) -> usize {
+    let numbers = shapes.keys().filter_map(|name| name.strip_prefix(prefix)?.split('.').next()?.parse::<usize>().ok());
+    numbers.max().map_or(0, |last| last.saturating_add(1))
 }
 
 impl Sizes {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::naming::Naming;
-use super::origin::{Origin, Part};
+use super::origin::{Origin, Part, waves};
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::layout;
@@ -60,6 +60,9 @@ impl Checkpoint {
         let origin = self.origins.get(name);
         let Origin { tensor, shape, part, added } =
             origin.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
+        if let (Part::Waves { first }, &[rows, width]) = (part, shape.as_slice()) {
+            return Ok(waves(*first, rows, width));
+        }
         let mut values = self.read_checked(tensor, shape)?;
         if let (Some((tensor, rows)), Some(width)) = (added, shape.last()) {
             let row = self.read_checked(tensor, rows)?;
@@ -76,6 +79,7 @@ impl Checkpoint {
             (Part::Transposed, &[rows, columns]) => {
                 (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|at| values[at]).collect()
             }
+            (Part::Times(factor), _) => values.into_iter().map(|value| value * factor).collect(),
             (Part::Rows { first, count }, &[_, width]) => {
                 values.truncate((first + count) * width);
                 values.split_off(first * width)

@@ -9,6 +9,7 @@ mod beside;
 mod checkpoint;
 mod images;
 mod naming;
+mod nllb;
 mod openclip;
 mod origin;
 mod pickle;

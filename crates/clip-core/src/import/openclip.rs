@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::images::{CLIP_MEAN, CLIP_STD};
 use super::naming::{Naming, OpenClipText};
 use super::resolve::check;
-use super::{bert, refused, timm};
+use super::{bert, nllb, refused, timm};
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
@@ -43,8 +43,11 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
     let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
     let mut text = Section::new("text_cfg", text.as_ref())?;
     let (text, naming) = match text.take::<String>("hf_model_name")? {
-        Some(name) if architecture == Architecture::Clip => bert_spec(text, &name, dimensions, shapes)?,
-        Some(name) => return Err(refused::text_tower(&name)),
+        Some(name) => {
+            let (text, names) = encoder_spec(text, &name, dimensions, shapes, architecture)?;
+            let timm = architecture == Architecture::Siglip;
+            (text, Naming::OpenClip { text: OpenClipText::Encoder(names), timm })
+        }
         None => (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, architecture)),
     };
     let spec = ModelSpec {
@@ -156,18 +159,27 @@ const MLP: [(&str, &str); 2] =
 const LINEAR: [(&str, &str); 1] = [("text_projection.weight", "text.proj.weight")];
 
 /// `text_cfg` of an encoder of transformers, for vectors of so many `dimensions`. Its sizes are not in the file.
-fn bert_spec(mut cfg: Section, name: &str, dimensions: usize, shapes: &Shapes) -> Result<(TextSpec, Naming)> {
-    if !bert::is_roberta(name) {
-        return Err(refused::text_tower(name));
-    }
-    let sizes = bert::roberta(name, shapes, ENCODER)?;
-    let names = |head| bert::Names { family: bert::Family::Roberta, prefix: ENCODER, positions: sizes.positions, head };
+fn encoder_spec(
+    mut cfg: Section,
+    name: &str,
+    dimensions: usize,
+    shapes: &Shapes,
+    beside: Architecture,
+) -> Result<(TextSpec, bert::Names)> {
+    let (sizes, family) = match (nllb::is_nllb(name), bert::is_roberta(name), beside) {
+        (true, ..) => (nllb::encoder(name, shapes, ENCODER)?, bert::Family::M2m100),
+        (false, true, Architecture::Clip) => (bert::roberta(name, shapes, ENCODER)?, bert::Family::Roberta),
+        (false, ..) => return Err(refused::text_tower(name)),
+    };
+    let names = |head| bert::Names { family, prefix: ENCODER, positions: sizes.positions, head };
     let mut either = |new: &str, old: &str| -> Result<Option<String>> { Ok(cfg.take(new)?.or(cfg.take(old)?)) };
-    let pooling = match either("hf_pooler_type", "pooler_type")?.as_deref() {
-        None | Some("mean_pooler") => TextPooling::Mean,
-        // "cls_pooler" is another: a layer of the encoder's own follows it
-        Some("cls_last_hidden_state_pooler") => TextPooling::First,
-        Some(other) => return Err(unsupported("text_cfg.hf_pooler_type", &json!(other))),
+    let pooling = match (either("hf_pooler_type", "pooler_type")?.as_deref(), family) {
+        (Some("mean_pooler"), _) | (None, bert::Family::Roberta) => TextPooling::Mean,
+        // Of BERT's kind "cls_pooler" is another: a layer of the encoder's own follows it, which M2M-100 does not have.
+        (Some("cls_last_hidden_state_pooler"), _) | (None | Some("cls_pooler"), bert::Family::M2m100) => {
+            TextPooling::First
+        }
+        (other, _) => return Err(unsupported("text_cfg.hf_pooler_type", &json!(other.unwrap_or("null")))),
     };
     let (head, names) = match either("hf_proj_type", "proj")?.as_deref() {
         None | Some("mlp") => (TextHead::Mlp { intermediate: sizes.hidden.midpoint(dimensions) }, names(&MLP)),
@@ -184,15 +196,13 @@ fn bert_spec(mut cfg: Section, name: &str, dimensions: usize, shapes: &Shapes) -
     }
     let cleaning = cleaning(&mut cfg)?;
     cfg.finish(&[], &["vocab_size", "width", "heads", "layers"])?;
-    let text = TextSpec {
-        tower: sizes.roberta_tower(),
-        vocab_size: sizes.vocab_size,
-        context_length,
-        pooling,
-        cleaning,
-        layers: TextLayers::Bert { head },
+    let (tower, layers) = match family {
+        bert::Family::M2m100 => (nllb::tower(&sizes), TextLayers::M2m100 { head }),
+        bert::Family::Roberta | bert::Family::Bert { .. } | bert::Family::DistilBert => {
+            (sizes.roberta_tower(), TextLayers::Bert { head })
+        }
     };
-    Ok((text, Naming::OpenClip { text: OpenClipText::Encoder(names), timm: false }))
+    Ok((TextSpec { tower, vocab_size: sizes.vocab_size, context_length, pooling, cleaning, layers }, names))
 }
 
 /// What is done to texts first. open_clip's own tokenizer makes them lower case; transformers' may do so themselves.

@@ -51,7 +51,6 @@ pub fn vision_tower(name: &str) -> Error {
 /// `hf_model_name` of an open_clip configuration.
 pub fn text_tower(name: &str) -> Error {
     let family = match name {
-        _ if name.contains("nllb") => " (NLLB-CLIP)",
         _ if name.contains("jina") => " (Jina CLIP)",
         _ => "",
     };
@@ -79,7 +78,7 @@ mod tests {
         let error = vision_tower("vit_base_patch16_siglip_gap_224");
         assert_eq!(error.message, "vision tower \"vit_base_patch16_siglip_gap_224\" of timm is not supported");
         assert!(error.hint.unwrap().contains("pgclip known"));
-        assert!(text_tower("facebook/nllb-200-distilled-600M").message.contains("(NLLB-CLIP)"));
+        assert!(text_tower("jinaai/jina-bert").message.contains("(Jina CLIP)"));
         assert!(text_tower("bert-base-uncased").hint.unwrap().contains("pgclip known"));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{json, plan, read as read_file, siglip, vocabulary, wordpieces};
+use super::{json, nllb, plan, read as read_file, siglip, vocabulary, wordpieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::TOKENIZER;
 use crate::spec::{Architecture, ModelSpec, TextLayers, TextPooling};
@@ -22,7 +22,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     // What the family's own text tower has; an encoder of its own brings its own tokenizer.
     let family = match spec.text.layers {
         TextLayers::Own => Some(spec.architecture),
-        TextLayers::Bert { .. } => None,
+        TextLayers::Bert { .. } | TextLayers::M2m100 { .. } => None,
     };
     let config = || -> Result<Value> { if has(CONFIG) { json(dir, CONFIG) } else { Ok(Value::Null) } };
     let bytes = if family.is_none() && !has(TOKENIZER) && has(plan::WORDPIECES) {
@@ -32,7 +32,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     } else {
         read_file(dir, TOKENIZER)
     };
-    let bytes = bytes.map_err(|e| {
+    let mut bytes = bytes.map_err(|e| {
         let missing = e.kind == ErrorKind::MissingFile;
         let hint = match (open_clip, family) {
             (_, None) => "tokenizer.json is read, else vocab.txt; transformers writes it with save_pretrained.",
@@ -48,6 +48,9 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
         };
         if missing { e.with_hint(hint) } else { e }
     })?;
+    if spec.text.has_languages() {
+        bytes = nllb::tokenizer(bytes, &config()?)?;
+    }
     let invalid = |mut e: Error| {
         e.kind = ErrorKind::InvalidModel;
         e
@@ -68,7 +71,8 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
 const CONFIG: &str = "tokenizer_config.json";
 
 fn open(bytes: &[u8], spec: &ModelSpec) -> Result<Tokenizer> {
-    Tokenizer::with_cleaning(bytes, spec.text.context_length, spec.text.cleaning)
+    let tokenizer = Tokenizer::with_cleaning(bytes, spec.text.context_length, spec.text.cleaning)?;
+    Ok(if spec.text.has_languages() { tokenizer.with_languages() } else { tokenizer })
 }
 
 /// Ids must be within the table, and the end token that the tower pools at the one that the tokenizer writes.

@@ -38,6 +38,7 @@ impl Linear {
             Activation::QuickGelu => Fused::QuickGelu,
             Activation::Gelu => Fused::Gelu,
             Activation::GeluTanh => Fused::GeluTanh,
+            Activation::Relu => Fused::Relu,
         };
         self
     }

@@ -70,7 +70,8 @@ class Reference:
             self.context = text["context_length"]
             self.image, self.text = model.encode_image, model.encode_text
             if "hf_model_name" in text:
-                self.vocab_size, self.pad, self.texts = model.text.config.vocab_size, 1, roberta_texts
+                self.vocab_size, self.pad = model.text.config.vocab_size, 1
+                self.texts = nllb_texts if model.text.config.model_type == "m2m_100" else roberta_texts
             else:
                 self.vocab_size, self.pad = text["vocab_size"], 0
                 self.texts = siglip_texts if text.get("pool_type") == "last" else texts
@@ -141,6 +142,14 @@ def roberta_texts(vocab_size, context):
     ids["ended"] = text(4)
     ids["ended, then more"] = ids["ended"] + text(3)
     return ids
+
+
+def nllb_texts(vocab_size, context):
+    """Name -> token ids: begin with a language, of which all are high ids, end with 2."""
+    first = vocab_size - 8
+    ids = roberta_texts(first, context)
+    texts = {name: [first + i % 3, *ids[name][1:]] for i, name in enumerate(ids)}
+    return texts | {f"in another language, {i}": [first + i, *texts["two words"][1:]] for i in range(3)}
 
 
 def bert_texts(vocab_size, context):

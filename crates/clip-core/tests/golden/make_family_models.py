@@ -3,7 +3,7 @@
 
     make_family_models.py                                  the tiny fixtures, into models/
     make_family_models.py --full NAME OUT_DIR [--layers N] a full-size one, into OUT_DIR/NAME, or its first N layers
-    make_family_models.py --shapes OUT_DIR                 every SigLIP of open_clip, with tensors that are holes in files
+    make_family_models.py --shapes OUT_DIR                 every SigLIP and NLLB of open_clip, with tensors that are holes in files
 
     tiny-siglip              transformers' SiglipModel with a SentencePiece tokenizer; another text than vision width
     tiny-siglip2             the same architecture with Gemma's kind of tokenizer, bilinear resize, and a patch that does
@@ -12,6 +12,8 @@
     tiny-openclip-native-bin the same library's custom_text layout in a torch.save file: QuickGELU, squash
     tiny-openclip-roberta    the same library with an XLM-RoBERTa as text tower: mean pooling, projection of two layers
     tiny-openclip-roberta-cls the same, pooled at the first token, projection of one layer
+    tiny-openclip-nllb       the same library with NLLB's encoder as text tower, pooled at the token of the language
+    tiny-openclip-nllb-siglip the same beside SigLIP's images in timm's layout
     tiny-chinese-clip        transformers' ChineseCLIPModel: a BERT with its vocab.txt alone, squashed images
     tiny-metaclip2           transformers' MetaClip2Model: CLIP's towers, XLM-RoBERTa's kind of tokenizer
     tiny-siglip-timm         SigLIP in open_clip's layout: timm's vision tower with the exact GELU, another text than vision width
@@ -26,8 +28,9 @@ from pathlib import Path
 import open_clip
 import torch
 from safetensors.torch import save_file
-from transformers import ChineseCLIPConfig, ChineseCLIPModel, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
+from transformers import ChineseCLIPConfig, ChineseCLIPModel, M2M100Config, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
 
+import nllb_tokenizer
 import roberta_tokenizer
 import siglip_tokenizers
 import timm_towers  # noqa: F401, names towers
@@ -36,7 +39,7 @@ from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, wr
 from versions import HERE, record
 
 NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
-         "tiny-siglip2-timm-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-metaclip2", "tiny-chinese-clip")
+         "tiny-siglip2-timm-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-chinese-clip")
 
 
 def siglip(text, vision):
@@ -98,16 +101,29 @@ def roberta_config(width, layers, inter, positions, vocab):
                             layer_norm_eps=1e-5, pad_token_id=1, bos_token_id=0, eos_token_id=2)
 
 
-def save_open_clip_roberta(d, text_cfg, seed, dim, config, vision):
+# layers, and width of an MLP
+NLLB = {"facebook/nllb-200-distilled-600M": (12, 4096), "facebook/nllb-200-distilled-1.3B": (24, 8192)}
+
+
+def nllb_config(width, layers, inter, vocab):
+    """As published encoders have it, with heads of 64. The decoder is left out by open_clip."""
+    return M2M100Config(vocab_size=vocab, d_model=width, encoder_layers=layers, encoder_attention_heads=width // 64,
+                        encoder_ffn_dim=inter, decoder_layers=1, decoder_attention_heads=1, decoder_ffn_dim=8,
+                        activation_function="relu", scale_embedding=True, pad_token_id=1, bos_token_id=0, eos_token_id=2)
+
+
+def save_open_clip_encoder(d, text_cfg, seed, dim, config, vision, bias=None):
     """open_clip finds the encoder's configuration by its name, which is that of a directory here."""
     name = text_cfg["hf_model_name"]
     config.save_pretrained(d / name)
+    siglip = bias is not None
     with contextlib.chdir(d):
-        cfg = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text_cfg, custom_text=True)
-        model, cfg = open_clip_model(cfg, seed, 4.3)
+        cfg = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text_cfg, custom_text=True) | (dict(init_logit_bias=-10) if siglip else {})
+        model, cfg = open_clip_model(cfg, seed, 4.3, bias=bias)
     for p in model.parameters():
         p.data = p.data.half().float()    # a file of half the size
-    save_open_clip(model, cfg, CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest"), d, half=True)
+    preprocess = CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest")
+    save_open_clip(model, cfg, siglip_levels(vision["image_size"]) if siglip else preprocess, d, half=True)
     return model
 
 
@@ -214,7 +230,15 @@ def make_tiny(root):
         config = roberta_config(128, 2 - i, 96, 34, roberta_tokenizer.size())
         text = dict(hf_model_name="xlm-roberta-tiny", hf_tokenizer_name="xlm-roberta-tiny", hf_model_pretrained=False,
                     context_length=24)
-        save_open_clip_roberta(d, text | kind, SEED + 6 + i, 24, config, vision)
+        save_open_clip_encoder(d, text | kind, SEED + 6 + i, 24, config, vision)
+    text = dict(hf_model_name="nllb-tiny", hf_tokenizer_name="nllb-tiny", hf_model_pretrained=False, context_length=24,
+                hf_pooler_type="cls_pooler", hf_proj_type="linear")
+    timm = dict(image_size=20, timm_model_name="vit_golden_patch6_siglip_20", timm_model_pretrained=False, timm_pool="map", timm_proj="none")
+    for i, (name, bias, vision) in enumerate((("tiny-openclip-nllb", None, vision), ("tiny-openclip-nllb-siglip", -12.9, timm))):
+        d = directory(name)
+        nllb_tokenizer.write(d)
+        config = nllb_config(128 // (i + 1), 2 - i, 96, nllb_tokenizer.size() + 2)
+        save_open_clip_encoder(d, text, SEED + 10 + i, 24, config, vision, bias)
 
     d = directory("tiny-metaclip2")
     roberta_tokenizer.write(d, 24)
@@ -261,9 +285,15 @@ def make_full(name, out, layers):
     elif "hf_model_name" in open_clip.get_model_config(name)["text_cfg"]:
         cfg = open_clip.get_model_config(name)
         text = cfg["text_cfg"] | dict(hf_model_pretrained=False, context_length=77)
+        if "nllb" in name:
+            config = nllb_config(1024, *NLLB[text["hf_model_name"]], 256206)
+            model = save_open_clip_encoder(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"], -12.9 if "siglip" in name else None)
+            nllb_tokenizer.write(d)
+            print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
+            return
         width, depth = {"xlm-roberta-base": (768, 12), "xlm-roberta-large": (1024, 24)}[text["hf_model_name"]]
         config = roberta_config(width, depth, 4 * width, 514, 250002)
-        model = save_open_clip_roberta(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"])
+        model = save_open_clip_encoder(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"])
         # any tokenizer within the vocabulary: texts are compared by their ids
         roberta_tokenizer.write(d, 77)
     else:
@@ -280,18 +310,22 @@ def make_full(name, out, layers):
 
 def make_shapes(out):
     """Names and shapes of all tensors, for the importer to find its way: no file takes room."""
-    for name in sorted(n for n in open_clip.list_models() if "SigLIP" in n):
+    for name in sorted(n for n in open_clip.list_models() if "SigLIP" in n or n.startswith("nllb")):
         cfg = open_clip.get_model_config(name)
-        with torch.device("meta"):
+        nllb = name.startswith("nllb")
+        d = out / name
+        d.mkdir(parents=True, exist_ok=True)
+        if nllb:
+            cfg["text_cfg"]["hf_model_pretrained"] = False
+            nllb_config(1024, *NLLB[cfg["text_cfg"]["hf_model_name"]], 256206).save_pretrained(d / cfg["text_cfg"]["hf_model_name"])
+        with torch.device("meta"), contextlib.chdir(d):
             model = open_clip.CustomTextCLIP(**{k: v for k, v in cfg.items() if k != "custom_text"})
         header, end = {}, 0
         for key, tensor in model.state_dict().items():
             header[key] = dict(dtype="F16", shape=list(tensor.shape), data_offsets=[end, end + 2 * tensor.numel()])
             end += 2 * tensor.numel()
-        d = out / name
-        d.mkdir(parents=True, exist_ok=True)
         write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=siglip_levels(cfg["vision_cfg"]["image_size"])))
-        siglip_tokenizers.write_siglip(d)
+        (nllb_tokenizer.write if nllb else siglip_tokenizers.write_siglip)(d)
         with open(d / "open_clip_model.safetensors", "wb") as file:
             text = json.dumps(header).encode()
             file.write(len(text).to_bytes(8, "little") + text)

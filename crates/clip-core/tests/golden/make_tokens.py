@@ -3,6 +3,7 @@
 
     make_tokens.py [--pictograms DIR]     CLIPTokenizer: tokens/clip.json, tokens/tiny.json and tokens/pictograms.json
     make_tokens.py --bert                 BertTokenizer: tokens/bert.json
+    make_tokens.py --nllb                 NllbTokenizer as open_clip calls it: tokens/nllb.json, and of German tokens/nllb-deu.json
     make_tokens.py --siglip               SiglipTokenizer and Siglip2Tokenizer: tokens/siglip.json, tokens/siglip2.json
     make_tokens.py --open-clip            open_clip's tokenizers: tokens/open-clip.json, open-clip-siglip.json, open-clip-siglip2.json
     make_tokens.py --sweep KIND N FILE    N texts of fix-text's generator, for the test `sweep` of open_clip_tokens.rs; KIND: siglip,
@@ -202,6 +203,7 @@ def main():
                       help="the bundled model's directory (default: models/pictograms)")
     args.add_argument("--siglip", action="store_true")
     args.add_argument("--bert", action="store_true")
+    args.add_argument("--nllb", action="store_true")
     args.add_argument("--open-clip", action="store_true")
     args.add_argument("--sweep", nargs=3, metavar=("KIND", "N", "FILE"))
     args = args.parse_args()
@@ -219,6 +221,13 @@ def main():
         tokenizer.bos_token, tokenizer.eos_token = "[CLS]", "[SEP]"    # what `write` looks at
         write("bert", tokenizer, 32, [*texts, "一张猫的照片", "CAFÉ Ångström", "[MASK] and [PAD]", "a\u0000b\ufffdc", "x" * 120])
         record("make_tokens.py --bert")
+        return
+    if args.nllb:
+        import nllb_tokenizer
+        chosen = [t for t in texts if t not in TEXTS["young letters"]] + ["eng_Latn", "a deu_Latn cat", "Ein Foto von zwei Katzen"]
+        write("nllb", nllb_tokenizer.OpenClip(), 32, chosen, begins=False)
+        write("nllb-deu", nllb_tokenizer.OpenClip("deu_Latn"), 32, TEXTS["captions"] + TEXTS["other alphabets"], begins=False)
+        record("make_tokens.py --nllb", "open_clip_torch", "ftfy")
         return
     if args.open_clip:
         # Python's lower case and NFC are of another version of Unicode than Rust's

@@ -14,6 +14,7 @@ pub struct Engine {
     model: Model,
     compute: Compute,
     options: ReadOptions,
+    language: Option<String>,
     /// One batch at a time, which has all threads.
     turn: Mutex<()>,
     texts: bool,
@@ -50,6 +51,7 @@ impl Engine {
             model,
             compute: Compute::new(options.threads)?,
             options: options.reading.options(),
+            language: options.language.clone(),
             turn: Mutex::new(()),
             texts,
         })
@@ -63,7 +65,7 @@ impl Engine {
         let mut embedded = self.model.try_embed_images(&images, self.options, &ctx)?.into_iter();
         let texts: Vec<&str> =
             rows.iter().filter(|row| row.is_text && self.texts).map(|row| row.reference.as_str()).collect();
-        let mut of_texts = self.model.embed_texts(&texts, &ctx)?.into_iter();
+        let mut of_texts = self.model.embed_texts_in(&texts, self.language.as_deref(), &ctx)?.into_iter();
         let mut failures = Vec::new();
         for mut row in std::mem::take(rows) {
             if row.image.is_some() {

@@ -79,6 +79,9 @@ pub struct Options {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    /// Language of texts with --embed-here, such as deu_Latn [default: the model's]
+    #[arg(long, value_name = "NAME", requires = "embed_here")]
+    pub language: Option<String>,
     #[command(flatten)]
     pub reading: Images,
     /// Threads of --embed-here, 0 for automatic
