@@ -12,7 +12,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230), 
 PICTURES = {name: png(40, 24, lambda x, y, c=colour: c) for name, colour in COLOURS.items()}
 LABELS = ["cat", "dog", "a bicycle at night", "teapot"]
 
-names = ("tiny-siglip", "tiny-siglip2", "tiny-siglip-timm", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
+names = ("tiny-siglip", "tiny-siglip2", "tiny-siglip2-naflex", "tiny-siglip-timm", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
          "tiny-openclip-nllb-siglip", "tiny-metaclip2")
 with golden_models({name: name for name in names}) as models:
     subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "encoders", "tiny-sentence"), "--images", os.path.join(GOLDEN, "models", "tiny-clip"),
@@ -28,7 +28,7 @@ with golden_models({name: name for name in names}) as models:
                           ["tiny-openclip-native-bin", "clip", "20", "24"], ["tiny-openclip-nllb-siglip", "siglip", "24", "24"],
                           ["tiny-openclip-roberta", "clip", "24", "24"],
                           ["tiny-sentence", "clip", "24", "24"], ["tiny-siglip", "siglip", "40", "16"], ["tiny-siglip-timm", "siglip", "24", "16"],
-                          ["tiny-siglip2", "siglip", "24", "16"]], listed
+                          ["tiny-siglip2", "siglip", "24", "16"], ["tiny-siglip2-naflex", "siglip", "40", "16"]], listed
         for model in (row[0] for row in listed):
             table = model.replace("-", "_")
             session.run(f"SELECT clip_create_table('{table}', model => '{model}')")

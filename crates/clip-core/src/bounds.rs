@@ -41,7 +41,16 @@ impl ModelSpec {
         // Begin, end, and room for something in between.
         in_range("context_length (max_position_embeddings)", self.text.context_length, 3..=MAX_WIDTH)?;
         in_range("image_size", self.vision.image_size, 1..=MAX_IMAGE_SIZE)?;
-        in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)
+        in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)?;
+        if let ResizeRule::Patches { size, most } = self.image.resize {
+            // Together no more pixels than the largest square.
+            let patch = self.vision.patch_size;
+            in_range("patches of an image (max_num_patches)", most as usize, 1..=(MAX_IMAGE_SIZE / patch).pow(2))?;
+            if size as usize != patch || self.architecture.vision().class_token {
+                return Err(format!("images in patches of {size} pixels: the vision tower has others, of {patch}"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks every field, the sizes included.
@@ -96,8 +105,13 @@ impl ImageSpec {
                 self.crop
             ));
         }
-        let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = self.resize;
-        in_range("image resize", side as usize, image_size..=MAX_WIDTH)?;
+        match self.resize {
+            ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side) => {
+                in_range("image resize", side as usize, image_size..=MAX_WIDTH)?;
+            }
+            // with the sizes
+            ResizeRule::Patches { .. } => {}
+        }
         if !(self.rescale > 0.0 && self.rescale <= 1.0) {
             return Err(format!("image rescale {} is out of range: expected more than 0, at most 1", self.rescale));
         }
@@ -147,6 +161,12 @@ mod tests {
         })
     }
 
+    /// Of any aspect.
+    fn in_patches(spec: &mut ModelSpec, size: usize, most: usize) {
+        (spec.architecture, spec.dimensions) = (Architecture::Siglip, 8);
+        spec.image.resize = ResizeRule::Patches { size: size as u32, most: most as u32 };
+    }
+
     /// What an error names, the field, and values that it cannot have.
     type Wrong<'a, T> = (&'a str, fn(&mut ModelSpec, T), &'a [T]);
 
@@ -154,7 +174,7 @@ mod tests {
     #[test]
     fn every_number_has_its_range() {
         assert_eq!(good().check(), Ok(()));
-        let edits: [Wrong<usize>; 17] = [
+        let edits: [Wrong<usize>; 19] = [
             ("text hidden", |s, n| s.text.tower.hidden = n, &[0, 7, 1 << 17, usize::MAX]),
             ("text layers", |s, n| s.text.tower.layers = n, &[0, (1 << 16) + 1, usize::MAX]),
             ("text heads", |s, n| s.text.tower.heads = n, &[0, 3, 16, usize::MAX]),
@@ -170,6 +190,8 @@ mod tests {
             ("patch_size", |s, n| s.vision.patch_size = n, &[0, 13, usize::MAX]),
             ("crop", |s, n| s.image.crop = n as u32, &[0, 11, 13, usize::MAX]),
             ("resize", |s, n| s.image.resize = ResizeRule::Squash(n as u32), &[0, 11, usize::MAX]),
+            ("patches", |s, n| in_patches(s, 4, n), &[0, 1 << 21, usize::MAX]),
+            ("pixels", |s, n| in_patches(s, n, 4), &[0, 3, 5, usize::MAX]),
             ("pooling", |s, n| s.text.pooling = TextPooling::FirstEos(n as u32), &[11, usize::MAX]),
             ("pooling", |s, n| s.text.pooling = TextPooling::Last { pad: n as u32 }, &[11, usize::MAX]),
         ];

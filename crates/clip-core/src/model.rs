@@ -13,7 +13,7 @@ use crate::classify;
 use crate::compute::Context;
 use crate::embedding::Embedding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Pixels, ReadOptions, estimate};
+use crate::image::{Pixels, ReadOptions, estimate, most_pixels};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::memory::{self, Headroom, look};
 use crate::merges;
@@ -24,7 +24,7 @@ use crate::regular;
 use crate::spec::{Calibration, ModelSpec, TowerSpec};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
-use crate::towers::{TextTower, VisionTower};
+use crate::towers::{Picture, TextTower, VisionTower};
 use crate::watched::{Watched, trust_path};
 use crate::weights::Weights;
 
@@ -351,20 +351,36 @@ impl Model {
     ///
     /// Those of [`Model::embed_texts`]. Values of another number are `Internal`.
     pub fn embed_pixels(&self, pixels: &[Vec<f32>], ctx: &Context) -> Result<Vec<Embedding>> {
+        let side = self.spec().vision.image_size;
+        let square = pixels.iter().map(|values| Picture { values, width: side, height: side });
+        self.embed_pictures(&square.collect::<Vec<_>>(), ctx)
+    }
+
+    /// The same of pictures as [`pixel_values`](crate::image::pixel_values()) gives them, with their sizes: those of some models
+    /// have any aspect.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::embed_texts`]. A size that the model does not see is `Internal`.
+    pub fn embed_seen(&self, pixels: &[Pixels], ctx: &Context) -> Result<Vec<Embedding>> {
+        self.embed_pictures(&pixels.iter().map(picture).collect::<Vec<_>>(), ctx)
+    }
+
+    fn embed_pictures(&self, pictures: &[Picture], ctx: &Context) -> Result<Vec<Embedding>> {
         self.with_files(ctx, || {
             let (tower, need) = (self.vision_tower()?, self.pass_need());
-            in_passes(&vec![1; pixels.len()], &IMAGES, &need, ctx, |range, ctx| {
-                let vectors = tower.forward(&pixels[range], ctx)?;
+            in_passes(&vec![1; pictures.len()], &IMAGES, &need, ctx, |range, ctx| {
+                let vectors = tower.forward(&pictures[range], ctx)?;
                 finish_each(vectors, self.means().map(|means| &*means.image))?.into_iter().collect()
             })
         })
     }
 
-    /// What images take during a pass. Each costs one unit, as all have the same number of rows.
+    /// What images take during a pass. Each costs one unit, as if all had as many rows as one may have.
     fn pass_need(&self) -> Need {
-        let (spec, rows) = (&self.spec().vision, self.spec().positions());
+        let (spec, rows) = (&self.spec().vision, self.spec().most_rows());
         let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
-        let pixels = 3 * size_of::<f32>() * spec.image_size * spec.image_size;
+        let pixels = 3 * size_of::<f32>() * most_pixels(&self.spec().image);
         Need {
             cost: row.saturating_mul(rows).saturating_add(pixels),
             thread,
@@ -395,8 +411,9 @@ impl Model {
         if pixels.is_empty() {
             return Ok(Vec::new());
         }
-        let (values, remarks): (Vec<_>, Vec<_>) = pixels.into_iter().map(|image| (image.values, image.remarks)).unzip();
-        let embedded = finish_each(tower.forward(&values, ctx)?, self.means().map(|means| &*means.image))?;
+        let pictures: Vec<Picture> = pixels.iter().map(picture).collect();
+        let embedded = finish_each(tower.forward(&pictures, ctx)?, self.means().map(|means| &*means.image))?;
+        let remarks = pixels.iter().map(|image| image.remarks);
         let remarked =
             embedded.into_iter().zip(remarks).map(|(result, remarks)| result.map(|embedding| embedding.with(remarks)));
         Ok(remarked.collect())
@@ -473,6 +490,10 @@ impl Model {
             VisionTower::load(self.weights()?, self.spec())
         })
     }
+}
+
+fn picture(pixels: &Pixels) -> Picture<'_> {
+    Picture { values: &pixels.values, width: pixels.width, height: pixels.height }
 }
 
 /// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.

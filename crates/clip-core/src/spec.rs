@@ -12,7 +12,7 @@ use crate::calibrate::Means;
 pub enum Architecture {
     /// OpenAI CLIP and OpenCLIP: a causal text tower, a class token in the vision tower, a projection after each.
     Clip,
-    /// SigLIP and SigLIP 2 of fixed resolution: a text tower over padded texts in which all tokens see each other, a
+    /// SigLIP and SigLIP 2, of fixed resolution and NaFlex: a text tower over padded texts in which all tokens see each other, a
     /// vision tower whose patches are pooled by attention.
     Siglip,
 }
@@ -135,9 +135,17 @@ pub struct ModelSpec {
 }
 
 impl ModelSpec {
-    /// Rows of the vision tower for an image: one a patch, and one for the class where there is a class token.
+    /// Rows of the vision tower's table of positions: one a patch, and one for the class where there is a class token.
     pub fn positions(&self) -> usize {
         self.vision.patches() + usize::from(self.architecture.vision().class_token)
+    }
+
+    /// Rows of the vision tower for an image, at most.
+    pub fn most_rows(&self) -> usize {
+        match self.image.resize {
+            ResizeRule::Patches { most, .. } => most as usize + usize::from(self.architecture.vision().class_token),
+            ResizeRule::ShortestEdge(_) | ResizeRule::Squash(_) => self.positions(),
+        }
     }
 
     /// What of the text tower no size tells.
@@ -316,7 +324,8 @@ pub enum TextPooling {
 pub struct VisionSpec {
     /// Its transformer.
     pub tower: TowerSpec,
-    /// Side of the square input, in pixels.
+    /// Side of the square input, in pixels. Of images of any aspect ([`ResizeRule::Patches`]) it is that of the square whose
+    /// patches have the positions of the table.
     pub image_size: usize,
     /// Side of a square patch, in pixels. What is left over at the right and at the bottom is not seen.
     pub patch_size: usize,
@@ -341,7 +350,7 @@ pub struct ImageSpec {
     pub resize: ResizeRule,
     /// How samples are weighed in the resize.
     pub filter: ResizeFilter,
-    /// Side of the centre crop, in pixels; equals the vision tower's `image_size`.
+    /// Side of the centre crop, in pixels; equals the vision tower's `image_size`. With [`ResizeRule::Patches`] nothing is cut.
     pub crop: u32,
     /// Where the crop begins. Left out of the file where it is [`Centre::Floor`], as [`ModelSpec::scoring`] is where
     /// it is the softmax.
@@ -391,6 +400,14 @@ pub enum ResizeRule {
     ShortestEdge(u32),
     /// Both sides become this long, whatever the aspect.
     Squash(u32),
+    /// The aspect is nearly kept, and each side becomes a number of whole patches, so that there are as many patches as may be
+    /// (transformers, `get_image_size_for_max_num_patches`). Nothing is cut.
+    Patches {
+        /// Side of a patch, in pixels.
+        size: u32,
+        /// Patches at most.
+        most: u32,
+    },
 }
 
 /// Pillow's antialiased resampling filters, with Pillow's 8-bit fixed-point arithmetic.

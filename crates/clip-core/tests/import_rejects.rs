@@ -175,7 +175,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 9] = [
+const LAYOUTS: [Layout; 10] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -189,6 +189,17 @@ const LAYOUTS: [Layout; 9] = [
         ["vision_model.embeddings.patch_embedding.bias", "logit_bias", "logit_scale"],
         "config.json",
         |c| c["text_config"]["hidden_act"] = "relu".into(),
+    ),
+    (
+        "tiny-siglip2-naflex",
+        "model.safetensors",
+        [
+            "vision_model.embeddings.patch_embedding.weight",
+            "vision_model.embeddings.position_embedding.weight",
+            "text_model.head.weight",
+        ],
+        "config.json",
+        |c| c["vision_config"]["hidden_act"] = "relu".into(),
     ),
     (
         "tiny-openclip-native",
@@ -440,7 +451,7 @@ fn what_texts_go_through_in_open_clips_layout() {
 #[test]
 fn what_siglips_config_says_and_we_do_not_know() {
     let cases: [(&str, &str, ErrorKind, Edit); 8] = [
-        ("config.json", "NaFlex", ErrorKind::Unsupported, |c| c["model_type"] = "siglip2".into()),
+        ("config.json", "SiglipImageProcessor", ErrorKind::Unsupported, |c| c["model_type"] = "siglip2".into()),
         ("config.json", "vision_use_head", ErrorKind::Unsupported, |c| {
             c["vision_config"]["vision_use_head"] = false.into();
         }),
@@ -455,6 +466,34 @@ fn what_siglips_config_says_and_we_do_not_know() {
     ];
     for (file, names, kind, edit) in cases {
         let dir = copy("tiny-siglip");
+        edit_json(dir.path(), file, edit);
+        assert_refused(dir.path(), kind, names);
+    }
+}
+
+#[test]
+fn what_naflex_says_and_we_do_not_know() {
+    use ErrorKind::{InvalidModel, Unsupported};
+    let huge = |c: &mut Value| {
+        c["vision_config"]["num_patches"] = (1u64 << 40).into();
+    };
+    let cases: [(&str, &str, ErrorKind, Edit); 11] = [
+        ("config.json", "num_patches 15 is no square", InvalidModel, |c| c["vision_config"]["num_patches"] = 15.into()),
+        ("config.json", "image_size 4194304", InvalidModel, huge),
+        ("config.json", "image_size 0", InvalidModel, |c| c["vision_config"]["num_patches"] = 0.into()),
+        ("config.json", "[25, 40]", InvalidModel, |c| c["vision_config"]["num_patches"] = 25.into()),
+        ("config.json", "patches of 4 pixels", InvalidModel, |c| c["vision_config"]["patch_size"] = 8.into()),
+        ("config.json", "vision_use_head", Unsupported, |c| c["vision_config"]["vision_use_head"] = false.into()),
+        ("preprocessor_config.json", "max_num_patches", InvalidModel, |c| c["max_num_patches"] = 0.into()),
+        ("preprocessor_config.json", "max_num_patches", InvalidModel, |c| c["max_num_patches"] = u32::MAX.into()),
+        ("preprocessor_config.json", "SiglipImageProcessor", Unsupported, |c| {
+            c["image_processor_type"] = "SiglipImageProcessor".into();
+        }),
+        ("preprocessor_config.json", "do_center_crop", Unsupported, |c| c["do_center_crop"] = true.into()),
+        ("preprocessor_config.json", "filter 5", Unsupported, |c| c["resample"] = 5.into()),
+    ];
+    for (file, names, kind, edit) in cases {
+        let dir = copy("tiny-siglip2-naflex");
         edit_json(dir.path(), file, edit);
         assert_refused(dir.path(), kind, names);
     }

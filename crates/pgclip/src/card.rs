@@ -192,6 +192,10 @@ fn resize(image: &Value) -> String {
             format!("short side to {side} pixels, {filter}, then the centre {crop} x {crop}{half}")
         }
         (_, Value::Number(side)) => format!("to {side} x {side} pixels whatever the aspect, {filter}"),
+        _ if image["resize"]["patches"].is_object() => {
+            let (size, most) = (&image["resize"]["patches"]["size"], &image["resize"]["patches"]["most"]);
+            format!("to at most {most} patches of {size} x {size} pixels, the aspect kept, {filter}")
+        }
         _ => format!("{}, {filter}, {crop} x {crop}", words(&image["resize"])),
     }
 }
@@ -243,6 +247,8 @@ mod tests {
         let spec = json!({"architecture": "clip", "glow": 3, "text": {"pooling": 1, "new_field": "a_b"}, "image": {}});
         let unknown: Vec<_> = unknown(&spec).into_iter().map(|(what, value)| (what, words(value))).collect();
         assert_eq!(unknown, [("glow".to_owned(), "3".to_owned()), ("text new field".into(), "a b".into())]);
+        let patches = json!({"resize": {"patches": {"size": 16, "most": 256}}, "filter": "bilinear", "crop": 256});
+        assert_eq!(resize(&patches), "to at most 256 patches of 16 x 16 pixels, the aspect kept, bilinear");
         assert_eq!(resize(&json!({"resize": {"pad_to": 9}, "filter": "box", "crop": 9})), "pad to 9, box, 9 x 9");
     }
 }

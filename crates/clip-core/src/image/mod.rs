@@ -57,7 +57,7 @@ pub use frames::{MOST_FRAMES, estimate_frames, frames};
 pub use normalize::normalize;
 pub use options::{Grey16, JpegDecoding, ReadOptions, Remarks, Truncated};
 pub use phash::perceptual_hash;
-pub use preprocess::preprocess;
+pub use preprocess::{most_pixels, preprocess};
 pub use raw::preview;
 
 use crate::memory::zeroed;
@@ -114,8 +114,12 @@ pub struct Rgb8 {
 /// What the vision tower sees of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pixels {
-    /// `[3, S, S]` with S = `spec.crop`: all of red, then green, then blue. Row by row, rescaled and normalised.
+    /// `[3, height, width]`: all of red, then green, then blue. Row by row, rescaled and normalised.
     pub values: Vec<f32>,
+    /// Of a row: `spec.crop`, but where the model sees pictures of any aspect.
+    pub width: usize,
+    /// Rows: as many as a row has pixels, but where the model sees pictures of any aspect.
+    pub height: usize,
     /// What has to be known of the picture beside its pixels.
     pub remarks: Remarks,
 }
@@ -126,11 +130,11 @@ pub struct Pixels {
 ///
 /// Fails as [`decode`](decode()) and [`preprocess`](preprocess()) do.
 pub fn pixel_values(bytes: &[u8], options: impl Into<ReadOptions>, spec: &ImageSpec) -> Result<Pixels> {
-    let (square, remarks) = {
+    let (seen, remarks) = {
         let picture = decode::stored(bytes, &options.into().of_model(spec))?;
-        (preprocess::square(&picture, spec)?, picture.remarks)
+        (preprocess::seen(&picture, spec)?, picture.remarks)
     };
-    let mut values = zeroed(square.pixels.len())?;
-    normalize(&square, spec, &mut values);
-    Ok(Pixels { values, remarks })
+    let mut values = zeroed(seen.pixels.len())?;
+    normalize(&seen, spec, &mut values);
+    Ok(Pixels { values, width: seen.width as usize, height: seen.height as usize, remarks })
 }

@@ -55,7 +55,11 @@ impl ReadOptions {
     /// For a model: a side's pixels in the place of [`JpegDecoding::Reduced`].
     pub(super) fn of_model(mut self, spec: &ImageSpec) -> Self {
         if self.jpeg == JpegDecoding::Reduced {
-            let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = spec.resize;
+            let side = match spec.resize {
+                ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side) => side,
+                // No short side is longer than that of as many patches in a square.
+                ResizeRule::Patches { size, most } => size.saturating_mul(most.isqrt() + 1),
+            };
             self.jpeg = JpegDecoding::AtLeast(side.saturating_mul(2));
         }
         self

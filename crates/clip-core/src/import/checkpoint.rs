@@ -79,6 +79,13 @@ impl Checkpoint {
             (Part::Transposed, &[rows, columns]) => {
                 (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|at| values[at]).collect()
             }
+            (Part::ChannelsLast, &[_, columns]) if columns >= 3 => {
+                let pixels = columns / 3;
+                let row = |row: &[f32]| {
+                    (0..3).flat_map(|c| (0..pixels).map(move |i| 3 * i + c)).map(|at| row[at]).collect::<Vec<_>>()
+                };
+                values.chunks_exact(columns).flat_map(row).collect()
+            }
             (Part::Times(factor), _) => values.into_iter().map(|value| value * factor).collect(),
             (Part::Rows { first, count }, &[_, width]) => {
                 values.truncate((first + count) * width);

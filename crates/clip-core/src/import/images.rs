@@ -37,21 +37,7 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
         | (None, Architecture::Siglip) => false,
         (Some(other), _) => return Err(Error::unsupported(format!("image processor \"{other}\" is not supported"))),
     };
-    for (step, on) in [
-        ("do_resize", p.do_resize),
-        ("do_rescale", p.do_rescale),
-        ("do_normalize", p.do_normalize),
-        ("do_convert_rgb", p.do_convert_rgb != Some(false)),
-    ] {
-        if !on {
-            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = false is not supported")));
-        }
-    }
-    for (step, on) in [("use_square_size", p.use_square_size), ("do_pad", p.do_pad)] {
-        if on == Some(true) {
-            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = true is not supported")));
-        }
-    }
+    steps(p)?;
     const DEFAULT: Size = Size::Exact { height: 224, width: 224 };
     let resize = match p.size.unwrap_or(if clip { Size::Shortest { shortest_edge: 224 } } else { DEFAULT }) {
         Size::Side(side) | Size::Shortest { shortest_edge: side } => ResizeRule::ShortestEdge(side),
@@ -69,7 +55,7 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
         },
         // squashed to a square, nothing is left to crop
         (false, ResizeRule::Squash(side)) => (side, side),
-        (false, ResizeRule::ShortestEdge(_)) => {
+        (false, ResizeRule::ShortestEdge(_) | ResizeRule::Patches { .. }) => {
             return Err(Error::unsupported(
                 "preprocessor_config.json: do_center_crop = false is not supported where the aspect is kept",
             ));
@@ -81,23 +67,14 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
             crop.1, crop.0
         )));
     }
-    let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side)) = resize;
+    let (ResizeRule::ShortestEdge(side) | ResizeRule::Squash(side) | ResizeRule::Patches { size: side, .. }) = resize;
     if side < crop.0 {
         return Err(Error::unsupported(format!(
             "a crop of {} pixels out of a side of {side} is not supported",
             crop.0
         )));
     }
-    let filter = match p.resample {
-        1 => ResizeFilter::Lanczos,
-        2 => ResizeFilter::Bilinear,
-        3 => ResizeFilter::Bicubic,
-        other => {
-            return Err(Error::unsupported(format!(
-                "resampling filter {other} is not supported: expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic)"
-            )));
-        }
-    };
+    let filter = filter(p.resample.unwrap_or(3))?;
     let (mean, std) = if clip { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
     let (mean, std) = (p.image_mean.unwrap_or(mean), p.image_std.unwrap_or(std));
     check_levels(mean, std).map_err(Error::invalid_model)?;
@@ -111,5 +88,77 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
         centre: Centre::Floor,
         mean,
         std,
+    })
+}
+
+/// The preprocessing of pictures of any aspect, which become patches of so many pixels, for a tower whose table of positions is of a
+/// square of `image_size` pixels. Defaults are those of `image_processing_siglip2.py`.
+///
+/// # Errors
+///
+/// As [`image`]. `InvalidModel` where the tower has other patches.
+pub fn in_patches(p: &Preprocessor, image_size: usize, patch_size: usize) -> Result<ImageSpec> {
+    let kind = p.image_processor_type.as_deref().or(p.feature_extractor_type.as_deref());
+    match kind {
+        None | Some("Siglip2ImageProcessor" | "Siglip2ImageProcessorFast" | "Siglip2ImageProcessorPil") => {}
+        Some(other) => return Err(Error::unsupported(format!("image processor \"{other}\" is not supported"))),
+    }
+    steps(p)?;
+    if p.do_center_crop == Some(true) {
+        return Err(Error::unsupported("preprocessor_config.json: do_center_crop = true is not supported"));
+    }
+    let (given, most) = (p.patch_size.unwrap_or(16), p.max_num_patches.unwrap_or(256));
+    if given != patch_size {
+        return Err(Error::invalid_model(format!(
+            "preprocessor_config.json makes patches of {given} pixels, config.json expects {patch_size}"
+        )));
+    }
+    let side = |pixels: usize| u32::try_from(pixels).map_err(|_| Error::invalid_model("patch_size is out of range"));
+    let (mean, std) = (p.image_mean.unwrap_or([0.5; 3]), p.image_std.unwrap_or([0.5; 3]));
+    check_levels(mean, std).map_err(Error::invalid_model)?;
+    Ok(ImageSpec {
+        orientation: Orientation::Exif,
+        alpha: AlphaRule::Drop,
+        resize: ResizeRule::Patches { size: side(patch_size)?, most },
+        filter: filter(p.resample.unwrap_or(2))?,
+        crop: side(image_size)?,
+        rescale: p.rescale_factor,
+        centre: Centre::Floor,
+        mean,
+        std,
+    })
+}
+
+/// Are the steps on that every processor here has, and those off that none has?
+fn steps(p: &Preprocessor) -> Result<()> {
+    for (step, on) in [
+        ("do_resize", p.do_resize),
+        ("do_rescale", p.do_rescale),
+        ("do_normalize", p.do_normalize),
+        ("do_convert_rgb", p.do_convert_rgb != Some(false)),
+    ] {
+        if !on {
+            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = false is not supported")));
+        }
+    }
+    for (step, on) in [("use_square_size", p.use_square_size), ("do_pad", p.do_pad)] {
+        if on == Some(true) {
+            return Err(Error::unsupported(format!("preprocessor_config.json: {step} = true is not supported")));
+        }
+    }
+    Ok(())
+}
+
+/// By PIL's number.
+fn filter(number: u32) -> Result<ResizeFilter> {
+    Ok(match number {
+        1 => ResizeFilter::Lanczos,
+        2 => ResizeFilter::Bilinear,
+        3 => ResizeFilter::Bicubic,
+        other => {
+            return Err(Error::unsupported(format!(
+                "resampling filter {other} is not supported: expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic)"
+            )));
+        }
     })
 }

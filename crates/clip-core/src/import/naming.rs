@@ -15,6 +15,8 @@ pub enum Naming {
         /// An encoder of BERT's kind, where that is the text tower.
         text: Option<bert::Names>,
     },
+    /// transformers' `Siglip2Model`: the same, but for what makes rows of patches.
+    Siglip2,
     /// open_clip's `CLIP`, or with the text tower under a name of its own, its `CustomTextCLIP`.
     OpenClip {
         /// Where its text tower is.
@@ -60,6 +62,7 @@ impl Naming {
     /// and so on.
     pub fn ignores(&self, name: &str) -> bool {
         match self {
+            Self::Siglip2 => Self::HuggingFace { text: None }.ignores(name),
             Self::HuggingFace { text } => {
                 ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"].contains(&name)
                     || text.is_some_and(|names| names.ignores(name))
@@ -77,6 +80,11 @@ impl Naming {
     /// Where the layout's tensor `name`, of `shape`, is in such a checkpoint.
     pub fn origin(&self, name: &str, shape: Vec<usize>) -> Origin {
         match self {
+            // A linear layer, for which pixels of a patch lie row by row with their colours side by side.
+            Self::Siglip2 if name == "vision_model.embeddings.patch_embedding.weight" => {
+                Part::ChannelsLast.origin(name.to_owned(), shape)
+            }
+            Self::Siglip2 => Self::HuggingFace { text: None }.origin(name, shape),
             Self::HuggingFace { text } => {
                 text.and_then(|names| names.origin(name, &shape)).unwrap_or_else(|| {
                     match name.strip_prefix("vision_model.head.attention.") {

@@ -23,6 +23,8 @@ pub enum Part {
     Transposed,
     /// So many rows, from one on.
     Rows { first: usize, count: usize },
+    /// Columns are pixels of a patch with their colours side by side; here a whole patch of each colour comes first.
+    ChannelsLast,
     /// All of it, times a number.
     Times(f32),
     /// Nothing: sines and cosines of the positions from this one on, which checkpoints leave out.
@@ -36,6 +38,7 @@ impl Part {
             Self::Whole | Self::Rows { .. } | Self::Times(_) | Self::Waves { .. } => {}
             Self::Stacked { of, .. } => shape[0] *= of,
             Self::Transposed => shape.reverse(),
+            Self::ChannelsLast => shape = vec![shape[0], shape[1..].iter().product()],
         }
         Origin { tensor, shape, part: self, added: None }
     }

@@ -126,6 +126,9 @@ pub struct VisionConfig {
     /// Side of a square patch, in pixels.
     #[serde(default = "d::patch")]
     pub patch_size: usize,
+    /// Rows of the table of positions, of SigLIP 2 NaFlex alone, which has no size of images.
+    #[serde(default = "d::patches")]
+    pub num_patches: usize,
     /// Name of the MLPs' activation.
     #[serde(default = "d::act")]
     pub hidden_act: String,
@@ -158,8 +161,8 @@ pub struct Preprocessor {
     #[serde(default, deserialize_with = "given")]
     pub size: Option<Size>,
     /// PIL's number of the filter: 1 Lanczos, 2 bilinear, 3 bicubic.
-    #[serde(default = "d::bicubic")]
-    pub resample: u32,
+    #[serde(default, deserialize_with = "given")]
+    pub resample: Option<u32>,
     /// CLIP's default is on, SigLIP's off.
     #[serde(default)]
     pub do_center_crop: Option<bool>,
@@ -183,6 +186,10 @@ pub struct Preprocessor {
     pub image_std: Option<[f32; 3]>,
     /// SigLIP's files say null, which leaves pictures alone that are RGB already.
     pub do_convert_rgb: Option<bool>,
+    /// Side of a patch in pixels, of SigLIP 2 NaFlex alone.
+    pub patch_size: Option<usize>,
+    /// Patches of an image at most, of SigLIP 2 NaFlex alone.
+    pub max_num_patches: Option<u32>,
     /// A step of other processors, which has to be off.
     pub use_square_size: Option<bool>,
     /// A step of other processors, which has to be off.
@@ -229,6 +236,6 @@ mod d {
     pub fn image() -> usize { 224 }
     pub fn patch() -> usize { 32 }
     pub fn yes() -> bool { true }
-    pub fn bicubic() -> u32 { 3 }
+    pub fn patches() -> usize { 256 }
     pub fn rescale() -> f64 { 1.0 / 255.0 }
 }

@@ -9,9 +9,6 @@ const TWO_TOWERS: &str = "It is one tower of a model: import the one that has bo
 /// `model_type` of transformers.
 pub fn model_type(name: Option<&str>) -> Error {
     let (family, hint) = match name {
-        Some("siglip2") => {
-            ("SigLIP 2 NaFlex", "The SigLIP 2 models of a fixed resolution are: their model type is \"siglip\".")
-        }
         Some("altclip") => ("AltCLIP", LANGUAGES),
         Some("jina_clip" | "jina-clip") => ("Jina CLIP", LANGUAGES),
         Some("vision-text-dual-encoder") => ("a dual encoder of other towers", OTHERS),

@@ -21,6 +21,7 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<(ModelSpe
         Some("metaclip_2") => clip(config, preprocessor, true)?,
         Some("chinese_clip") => return chinese_clip(config, preprocessor),
         Some("siglip") => siglip::resolve(config, preprocessor)?,
+        Some("siglip2") => return Ok((siglip::naflex(config, preprocessor)?, Naming::Siglip2)),
         other => return Err(refused::model_type(other)),
     };
     Ok((spec, Naming::HuggingFace { text: None }))

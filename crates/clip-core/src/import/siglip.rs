@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::images::image;
+use super::images::{image, in_patches};
 use super::raw::{Config, Preprocessor};
 use super::resolve::{check, invalid, text_spec, vision_spec};
 use crate::error::{Error, Result};
@@ -13,13 +13,31 @@ use crate::text::Tokenizer;
 ///
 /// `Unsupported` without a pooling head, `InvalidModel` where the towers' vectors differ in length.
 pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
+    either(config, preprocessor, false)
+}
+
+/// The spec of a SigLIP 2 that takes pictures of any aspect, NaFlex, with `configuration_siglip2.py`'s defaults.
+///
+/// Fails as [`resolve`] does, and with `InvalidModel` where the table of positions is no square.
+pub fn naflex(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec> {
+    either(config, preprocessor, true)
+}
+
+fn either(config: &Config, preprocessor: &Preprocessor, naflex: bool) -> Result<ModelSpec> {
     let tower = json!({
         "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
         "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6, "vocab_size": 32000, "max_position_embeddings": 64,
         "image_size": 224, "patch_size": 16,
     });
     let text = config.text_or(tower.clone()).map_err(invalid)?;
-    let vision = config.vision_or(tower).map_err(invalid)?;
+    let mut vision = config.vision_or(tower).map_err(invalid)?;
+    if naflex {
+        let (count, side) = (vision.num_patches, vision.num_patches.isqrt());
+        if side * side != count {
+            return Err(Error::invalid_model(format!("config.json: num_patches {count} is no square")));
+        }
+        vision.image_size = side.saturating_mul(vision.patch_size);
+    }
     if !vision.vision_use_head {
         return Err(Error::unsupported("vision_use_head = false is not supported: expected a pooling head"));
     }
@@ -40,7 +58,10 @@ pub fn resolve(config: &Config, preprocessor: &Preprocessor) -> Result<ModelSpec
         // what texts are filled up with is the tokenizer's to say
         text: text_spec(&text, TextPooling::Last { pad: text.pad_token_id.unwrap_or(u32::MAX) })?,
         vision: vision_spec(&vision)?,
-        image: image(preprocessor, vision.image_size, Architecture::Siglip)?,
+        image: match naflex {
+            true => in_patches(preprocessor, vision.image_size, vision.patch_size)?,
+            false => image(preprocessor, vision.image_size, Architecture::Siglip)?,
+        },
     };
     check(&spec)?;
     Ok(spec)

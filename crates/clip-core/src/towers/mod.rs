@@ -1,6 +1,7 @@
 //! The two towers: token ids or pixels in, one un-normalised vector of the shared space out.
 
 mod attention;
+mod grid;
 mod layers;
 mod norm;
 mod ops;
@@ -9,4 +10,4 @@ mod text;
 mod vision;
 
 pub use text::TextTower;
-pub use vision::VisionTower;
+pub use vision::{Picture, VisionTower};

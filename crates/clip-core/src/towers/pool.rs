@@ -43,12 +43,12 @@ impl PoolingHead {
         })
     }
 
-    /// Reads `x`, `[images * rows, hidden]`, and returns one vector an image, `[images, hidden]`.
-    pub fn forward(&self, x: &Tensor, images: usize, rows: usize, compute: &Compute) -> Result<Tensor> {
+    /// Reads `x`, `[sum of lengths, hidden]`, and returns one vector an image, `[images, hidden]`. `lengths`: rows of each.
+    pub fn forward(&self, x: &Tensor, lengths: &[usize], compute: &Compute) -> Result<Tensor> {
         // It sees all rows, wherever it stands.
-        let (lengths, first, asked) = (vec![rows; images], vec![0; images], self.query.repeat(images));
+        let (first, asked) = (vec![0; lengths.len()], self.query.repeat(lengths.len()));
         let queries = Queries::Given { rows: &first, queries: &asked };
-        let attention = Attention { heads: self.heads, lengths: &lengths, causal: false, queries };
+        let attention = Attention { heads: self.heads, lengths, causal: false, queries };
         let x = self.attention.forward(&attention, x, compute)?;
         self.mlp.add_to(&x, compute)?;
         Ok(x)

@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use packed_gemm::Precision;
 use scopeguard::defer;
 
+use super::grid::Places;
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
 use super::ops::Linear;
@@ -14,15 +15,27 @@ use super::pool::PoolingHead;
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
-use crate::spec::{ModelSpec, Norms, VisionHead, VisionSpec};
+use crate::spec::{ModelSpec, Norms, ResizeRule, VisionHead, VisionSpec};
 use crate::weights::Weights;
 
 /// Rows of the encoder's input that one thread makes at a time.
 const ROWS_PER_TASK: usize = 16;
 
+/// What the tower sees of an image.
+pub struct Picture<'a> {
+    /// `[3, height, width]`
+    pub values: &'a [f32],
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows of pixels.
+    pub height: usize,
+}
+
 /// Pixel values in, `[dimensions]` an image out.
 pub struct VisionTower {
     spec: VisionSpec,
+    /// Patches of an image at most, where images are of any aspect.
+    most: Option<usize>,
     patches: Linear,
     /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
     positions: Vec<f32>,
@@ -76,7 +89,12 @@ impl VisionTower {
         if positions.len() != rows * tower.hidden {
             return Err(Error::internal(format!("{} values of positions, expected {rows} rows", positions.len())));
         }
+        let most = match spec.image.resize {
+            ResizeRule::Patches { most, .. } => Some(most as usize),
+            ResizeRule::ShortestEdge(_) | ResizeRule::Squash(_) => None,
+        };
         Ok(Self {
+            most,
             spec: spec.vision.clone(),
             patches,
             positions,
@@ -86,16 +104,13 @@ impl VisionTower {
         })
     }
 
-    /// `[images, dimensions]` for the pixel values of any number of images, each `[3, size, size]`.
-    pub fn forward(&self, images: &[Vec<f32>], ctx: &Context) -> Result<Tensor> {
+    /// `[images, dimensions]` for the pixel values of any number of images.
+    pub fn forward(&self, images: &[Picture], ctx: &Context) -> Result<Tensor> {
         defer! { ctx.compute.free_rows() }
-        let (n, size) = (images.len(), self.spec.image_size);
-        if let Some(bad) = images.iter().find(|image| image.len() != 3 * size * size) {
-            return Err(Error::internal(format!("{} pixel values, expected 3 x {size} x {size}", bad.len())));
-        }
+        images.iter().try_for_each(|image| self.check(image))?;
         ctx.check()?;
-        let (x, rows) = self.embed(images, ctx.compute)?;
-        let sequences = Sequences { lengths: vec![rows; n], pooled: vec![0; n] };
+        let (x, lengths) = self.embed(images, ctx.compute)?;
+        let sequences = Sequences { pooled: vec![0; lengths.len()], lengths };
         match &self.head {
             Head::Class { post_norm, projection } => {
                 let class = self.encoder.forward(x, &sequences, ctx)?;
@@ -104,37 +119,66 @@ impl VisionTower {
             Head::Pool(head) => {
                 let x = self.encoder.forward_all(x, &sequences, ctx)?;
                 ctx.check()?;
-                head.forward(&x, n, rows, ctx.compute)
+                head.forward(&x, &sequences.lengths, ctx.compute)
             }
         }
     }
 
-    /// The encoder's input, `[images * rows, hidden]`, and the rows of an image.
-    fn embed(&self, images: &[Vec<f32>], compute: &Compute) -> Result<(Tensor, usize)> {
+    /// Has the picture as many values as pixels, and a size that the tower sees?
+    fn check(&self, image: &Picture) -> Result<()> {
+        let (size, patch) = (self.spec.image_size, self.spec.patch_size);
+        let (columns, rows) = (image.width / patch, image.height / patch);
+        let fits = match self.most {
+            None => (image.width, image.height) == (size, size),
+            Some(most) => {
+                let whole = image.width.is_multiple_of(patch) && image.height.is_multiple_of(patch);
+                whole && (1..=most).contains(&columns.saturating_mul(rows))
+            }
+        };
+        if fits && image.values.len() == 3 * image.width * image.height {
+            return Ok(());
+        }
+        let Picture { values, width, height } = image;
+        let given = format!("{} pixel values of a picture of {width} x {height}", values.len());
+        Err(Error::internal(match self.most {
+            None => format!("{given}, expected 3 x {size} x {size}"),
+            Some(most) => format!("{given}, expected up to {most} patches of {patch} x {patch}"),
+        }))
+    }
+
+    /// The encoder's input, the rows of all images one after the other, and the rows of each.
+    fn embed(&self, images: &[Picture], compute: &Compute) -> Result<(Tensor, Vec<usize>)> {
         let (size, patch, hidden) = (self.spec.image_size, self.spec.patch_size, self.spec.tower.hidden);
+        let (grid, before) = (size / patch, self.positions.len() / hidden - self.spec.patches());
         // No patch covers what is left over at the right and at the bottom, as with an unpadded convolution.
-        let (side, patches, rows) = (size / patch, self.spec.patches(), self.positions.len() / hidden);
+        let sizes = images.iter().map(|image| (image.width / patch, image.height / patch));
+        let places = Places::new(sizes, before, self.most.map(|_| grid));
         let mut embedded = compute.rows_to_read(Precision::F32);
         let patch_row = |i: usize, row: &mut [f32]| {
-            let (image, y, x) = (&images[i / patches], i % patches / side * patch, i % side * patch);
+            let (at, x, y) = places.patch(i);
+            let Picture { values, width, height } = &images[at];
             for (line, out) in row.chunks_exact_mut(patch).enumerate() {
-                let (channel, y) = (line / patch, y + line % patch);
-                out.copy_from_slice(&image[(channel * size + y) * size + x..][..patch]);
+                let (channel, y) = (line / patch, y * patch + line % patch);
+                out.copy_from_slice(&values[(channel * height + y) * width + x * patch..][..patch]);
             }
         };
-        self.patches.of_rows(images.len() * patches, 3 * patch * patch, compute, patch_row, &mut embedded)?;
-        let before = rows - patches;
+        self.patches.of_rows(places.patches(), 3 * patch * patch, compute, patch_row, &mut embedded)?;
         let row = |i: usize, out: &mut [f32]| {
-            let position = &self.positions[i % rows * hidden..][..hidden];
-            match (i % rows).checked_sub(before) {
+            let (within, patch) = places.row(i);
+            let position = || &self.positions[within * hidden..][..hidden];
+            match patch {
                 Some(patch) => {
-                    embedded.read(i / rows * patches + patch, 0, out);
-                    out.iter_mut().zip(position).for_each(|(out, value)| *out += value);
+                    embedded.read(patch, 0, out);
+                    if !places.add_resized(patch, &self.positions, grid, out) {
+                        out.iter_mut().zip(position()).for_each(|(out, value)| *out += value);
+                    }
                 }
-                None => out.copy_from_slice(position),
+                None => out.copy_from_slice(position()),
             }
         };
-        let mut out = vec![0.0; images.len() * rows * hidden];
+        let lengths = places.lengths();
+        let rows: usize = lengths.iter().sum();
+        let mut out = vec![0.0; rows * hidden];
         let tasks: Vec<_> = out.chunks_mut(ROWS_PER_TASK * hidden).map(Mutex::new).collect();
         compute.pool().for_each(tasks.len(), |task| {
             let mut out = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,6 +194,6 @@ impl VisionTower {
             }
         });
         drop(tasks);
-        Ok((Tensor::from_vec(out, (images.len() * rows, hidden), &Device::Cpu)?, rows))
+        Ok((Tensor::from_vec(out, (rows, hidden), &Device::Cpu)?, lengths))
     }
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import ChineseCLIPConfig, ChineseCLIPModel, CLIPConfig, CLIPModel, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel
+from transformers import ChineseCLIPConfig, ChineseCLIPModel, CLIPConfig, CLIPModel, MetaClip2Config, MetaClip2Model, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
 from transformers.utils.logging import disable_progress_bar
 
 from versions import HERE, record, versions
@@ -37,6 +37,7 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 def load(directory, **changes):
     kind, config_kind = {"clip": (CLIPModel, CLIPConfig), "siglip": (SiglipModel, SiglipConfig),
+                         "siglip2": (Siglip2Model, Siglip2Config),
                          "metaclip_2": (MetaClip2Model, MetaClip2Config),
                          "chinese_clip": (ChineseCLIPModel, ChineseCLIPConfig)}[
         json.loads((directory / "config.json").read_text())["model_type"]]
@@ -78,11 +79,16 @@ class Reference:
         else:
             model = load(directory, **changes)
             text = model.config.text_config
-            self.image_size, self.vocab_size = model.config.vision_config.image_size, text.vocab_size
+            vision, self.vocab_size = model.config.vision_config, text.vocab_size
+            naflex = isinstance(model, Siglip2Model)
+            self.image_size = int(vision.num_patches ** 0.5) * vision.patch_size if naflex else vision.image_size
             self.context = text.max_position_embeddings
-            self.texts = {CLIPModel: texts, SiglipModel: siglip_texts, MetaClip2Model: roberta_texts,
+            self.texts = {CLIPModel: texts, SiglipModel: siglip_texts, Siglip2Model: siglip_texts, MetaClip2Model: roberta_texts,
                           ChineseCLIPModel: bert_texts}[type(model)]
-            self.image = lambda p: model.get_image_features(p).pooler_output
+            if isinstance(model, MetaClip2Model) and text.eos_token_id == 1:
+                self.texts = mt5_texts
+            features = (lambda p: model.get_image_features(**patches(p, vision.patch_size))) if naflex else model.get_image_features
+            self.image = lambda p: features(p).pooler_output
             self.text = lambda ids: model.get_text_features(ids).pooler_output
         if self.texts is siglip_texts:
             config = json.loads((directory / "tokenizer_config.json").read_text())
@@ -93,6 +99,15 @@ class Reference:
 
     def embed_text(self, ids):
         return self.text(torch.tensor([ids if self.pad is None else ids + [self.pad] * (self.context - len(ids))]))
+
+
+def patches(pixels, size):
+    """What Siglip2Model takes, of one square; others are in make_naflex.py."""
+    from transformers.models.siglip2.image_processing_siglip2 import convert_image_to_patches
+    side = pixels.shape[-1] // size
+    values = convert_image_to_patches(pixels[0], size)[None]
+    return dict(pixel_values=values, pixel_attention_mask=torch.ones(values.shape[:2], dtype=torch.int32),
+                spatial_shapes=torch.tensor([[side, side]]))
 
 
 def images(size):
@@ -150,6 +165,11 @@ def nllb_texts(vocab_size, context):
     ids = roberta_texts(first, context)
     texts = {name: [first + i % 3, *ids[name][1:]] for i, name in enumerate(ids)}
     return texts | {f"in another language, {i}": [first + i, *texts["two words"][1:]] for i in range(3)}
+
+
+def mt5_texts(vocab_size, context):
+    """Name -> token ids: no begin, the end is 1. What follows the first one cannot matter."""
+    return dict(siglip_texts(vocab_size, context))
 
 
 def bert_texts(vocab_size, context):

@@ -8,6 +8,7 @@
     tiny-siglip              transformers' SiglipModel with a SentencePiece tokenizer; another text than vision width
     tiny-siglip2             the same architecture with Gemma's kind of tokenizer, bilinear resize, and a patch that does
                              not divide the image, as in siglip-so400m-patch14-384
+    tiny-siglip2-naflex      transformers' Siglip2Model: pictures of any aspect, patches by a linear layer
     tiny-openclip-native     open_clip's own layout: fused in_proj, plain projection matrices, GELU, its preprocess_cfg
     tiny-openclip-native-bin the same library's custom_text layout in a torch.save file: QuickGELU, squash
     tiny-openclip-roberta    the same library with an XLM-RoBERTa as text tower: mean pooling, projection of two layers
@@ -16,6 +17,7 @@
     tiny-openclip-nllb-siglip the same beside SigLIP's images in timm's layout
     tiny-chinese-clip        transformers' ChineseCLIPModel: a BERT with its vocab.txt alone, squashed images
     tiny-metaclip2           transformers' MetaClip2Model: CLIP's towers, XLM-RoBERTa's kind of tokenizer
+    tiny-metaclip2-mt5       the same with mT5's kind, which writes an end and no begin
     tiny-siglip-timm         SigLIP in open_clip's layout: timm's vision tower with the exact GELU, another text than vision width
     tiny-siglip2-timm-bin    SigLIP 2 in it, in a torch.save file: the approximation of GELU in both towers
 """
@@ -28,7 +30,7 @@ from pathlib import Path
 import open_clip
 import torch
 from safetensors.torch import save_file
-from transformers import ChineseCLIPConfig, ChineseCLIPModel, M2M100Config, MetaClip2Config, MetaClip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
+from transformers import ChineseCLIPConfig, ChineseCLIPModel, M2M100Config, MetaClip2Config, MetaClip2Model, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
 
 import nllb_tokenizer
 import roberta_tokenizer
@@ -38,8 +40,8 @@ import tiny_tokenizer
 from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, write_json
 from versions import HERE, record
 
-NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
-         "tiny-siglip2-timm-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-chinese-clip")
+NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-siglip2-naflex", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
+         "tiny-siglip2-timm-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-metaclip2-mt5", "tiny-chinese-clip")
 
 
 def siglip(text, vision):
@@ -92,6 +94,23 @@ def save_siglip(config, d, resample, seed, scale=4.7, bias=-12.9):
     model.save_pretrained(d)
     siglip_preprocessor(d, config.vision_config.image_size, resample)
     return model
+
+
+def naflex(text, vision):
+    return Siglip2Config(text_config=dict(text), vision_config=dict(vision))
+
+
+def save_naflex(config, d, most, seed, scale=4.7, bias=-12.9):
+    model = randomised(Siglip2Model(config).eval(), seed, scale, bias)
+    model.save_pretrained(d)
+    write_json(d / "preprocessor_config.json", dict(
+        do_convert_rgb=None, do_normalize=True, do_rescale=True, do_resize=True, image_mean=[0.5] * 3,
+        image_processor_type="Siglip2ImageProcessor", image_std=[0.5] * 3, max_num_patches=most,
+        patch_size=config.vision_config.patch_size, processor_class="Siglip2Processor", resample=2, rescale_factor=1 / 255))
+    return model
+
+
+FULL_NAFLEX = {"siglip2-base-patch16-naflex": (768, 12, 12, 3072), "siglip2-so400m-patch16-naflex": (1152, 27, 16, 4304)}
 
 
 def roberta_config(width, layers, inter, positions, vocab):
@@ -216,6 +235,11 @@ def make_tiny(root):
     text = tower(24, 1, 2, 48, vocab_size=siglip_tokenizers.GEMMA_VOCAB, max_position_embeddings=context)
     save_siglip(siglip(text, tower(24, 1, 3, 48, patch_size=8, image_size=20)), d, 2, SEED + 3)
 
+    d = directory("tiny-siglip2-naflex")
+    siglip_tokenizers.write_siglip2(d)
+    text = tower(24, 1, 2, 48, vocab_size=siglip_tokenizers.GEMMA_VOCAB, max_position_embeddings=context, projection_size=40)
+    save_naflex(naflex(text, tower(40, 2, 5, 72, patch_size=4, num_patches=16)), d, 20, SEED + 12)
+
     for i, (name, (cfg, preprocess)) in enumerate(TINY_OPEN_CLIP.items()):
         d = directory(name)
         tiny_tokenizer.write(d, 24)
@@ -249,6 +273,15 @@ def make_tiny(root):
                        SEED + 8, 4.1)
     model.save_pretrained(d)
     preprocessor(d, 32)
+    d = directory("tiny-metaclip2-mt5")
+    (d / "tokenizer.json").write_text(siglip_tokenizers.siglip().json + "\n", encoding="utf-8")
+    text = tower(16, 1, 2, 40, vocab_size=siglip_tokenizers.UNIGRAM_VOCAB, max_position_embeddings=24, hidden_act="gelu",
+                 eos_token_id=1, pad_token_id=0, projection_dim=24)
+    vision = tower(32, 1, 2, 48, patch_size=8, image_size=16, hidden_act="gelu", projection_dim=24)
+    model = randomised(MetaClip2Model(MetaClip2Config(text_config=text, vision_config=vision, projection_dim=24)).eval(),
+                       SEED + 13, 4.2)
+    model.save_pretrained(d)
+    preprocessor(d, 16)
     d = directory("tiny-chinese-clip")
     pieces = wordpieces()
     (d / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
@@ -282,6 +315,12 @@ def make_full(name, out, layers):
         model = save_siglip(config, d, 3, SEED)
         # any tokenizer within the vocabulary: texts are compared by their ids
         siglip_tokenizers.write_siglip(d)
+    elif name in FULL_NAFLEX:
+        width, depth, heads, inter = FULL_NAFLEX[name]
+        same = tower(width, layers or depth, heads, inter)
+        config = naflex(same | dict(vocab_size=256000, max_position_embeddings=64), same | dict(patch_size=16, num_patches=256))
+        model = save_naflex(config, d, 256, SEED)
+        siglip_tokenizers.write_siglip2(d)
     elif "hf_model_name" in open_clip.get_model_config(name)["text_cfg"]:
         cfg = open_clip.get_model_config(name)
         text = cfg["text_cfg"] | dict(hf_model_pretrained=False, context_length=77)
@@ -336,7 +375,7 @@ def make_shapes(out):
 def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--full", nargs=2, metavar=("NAME", "OUT_DIR"),
-                      help=f"one of {', '.join(FULL_SIGLIP)}, or open_clip's name of a model, as ViT-H-14")
+                      help=f"one of {', '.join([*FULL_SIGLIP, *FULL_NAFLEX])}, or open_clip's name of a model, as ViT-H-14")
     args.add_argument("--layers", type=int, help="only so many layers of it")
     args.add_argument("--shapes", type=Path, metavar="OUT_DIR")
     args = args.parse_args()
