@@ -21,7 +21,7 @@ use crate::passes::{Need, Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec, TowerSpec};
+use crate::spec::{Calibration, ModelSpec, TowerSpec, VisionHead};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{TextTower, VisionTower};
@@ -353,7 +353,12 @@ impl Model {
     /// What images take during a pass. Each costs one unit, as all have the same number of rows.
     fn pass_need(&self) -> Need {
         let (spec, rows) = (&self.spec().vision, self.spec().positions());
-        let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
+        let pooling = match self.spec().vision_parts().head {
+            VisionHead::AttentionLinear(pool) => pool.intermediate,
+            VisionHead::Attention | VisionHead::Projection => 0,
+        };
+        let widest = pooling.max(3 * spec.patch_size * spec.patch_size);
+        let (row, thread) = pass_bytes(&spec.tower, widest, rows);
         let pixels = 3 * size_of::<f32>() * spec.image_size * spec.image_size;
         Need {
             cost: row.saturating_mul(rows).saturating_add(pixels),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::bert;
 use super::origin::{Origin, Part};
+use super::{bert, eva};
 use crate::layout::{TEXT, VISION};
 use crate::spec::Architecture;
 
@@ -30,6 +30,13 @@ pub enum Naming {
         texts: bert::Names,
         /// The other model's text tower.
         left_out: Vec<String>,
+    },
+    /// open_clip's with timm's `Eva` as vision tower.
+    Eva {
+        /// Of the vision tower.
+        images: eva::Names,
+        /// Of all else.
+        rest: Box<Naming>,
     },
 }
 
@@ -71,6 +78,7 @@ impl Naming {
             Self::Beside { images, texts, left_out } => {
                 images.ignores(name) || texts.ignores(name) || left_out.iter().any(|other| other == name)
             }
+            Self::Eva { rest, .. } => rest.ignores(name),
         }
     }
 
@@ -100,6 +108,7 @@ impl Naming {
             Self::Beside { images, texts, .. } => {
                 texts.origin(name, &shape).unwrap_or_else(|| images.origin(name, shape))
             }
+            Self::Eva { images, rest } => images.origin(name, &shape).unwrap_or_else(|| rest.origin(name, shape)),
         }
     }
 }
@@ -146,7 +155,7 @@ fn open_clip(name: &str, shape: Vec<usize>, text: &str) -> Origin {
 
 /// Where timm's `VisionTransformer` with attention pooling has the vision tower's tensor `rest` (`vision_transformer.py`,
 /// `attention_pool.py`).
-fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
+pub fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
     const TRUNK: &str = "visual.trunk";
     if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
         let fused = part.strip_prefix("self_attn.").and_then(|part| stacked(part, &["q_proj.", "k_proj.", "v_proj."]));

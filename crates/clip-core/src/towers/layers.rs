@@ -5,7 +5,7 @@
 
 use candle_core::Tensor;
 
-use super::attention::{Attention, Queries};
+use super::attention::{Attention, Queries, Turns};
 use super::norm::LayerNorm;
 use super::ops::{AttentionBlock, Linear, Mlp};
 use crate::compute::{Compute, Context};
@@ -18,6 +18,7 @@ use crate::weights::Weights;
 pub struct Encoder {
     layers: Vec<Layer>,
     causal: bool,
+    turns: Option<Turns>,
 }
 
 /// An attention and an MLP, each with a residual around it, and a norm before it or after all.
@@ -57,7 +58,18 @@ impl Encoder {
         let layers = (0..spec.layers)
             .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec, norms))
             .collect::<Result<_>>()?;
-        Ok(Self { layers, causal })
+        Ok(Self { layers, causal, turns: None })
+    }
+
+    /// The same with rotary positions.
+    pub fn with_turns(self, turns: Option<Turns>) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// What attends to what, in a layer of so many heads.
+    fn attention<'a>(&'a self, layer: &Layer, sequences: &'a Sequences, queries: Queries<'a>) -> Attention<'a> {
+        let (causal, turns) = (self.causal, self.turns.as_ref());
+        Attention { heads: layer.heads, lengths: &sequences.lengths, causal, queries, turns }
     }
 
     /// Runs all layers on `x`, `[sum of lengths, hidden]`, which they overwrite. Returns the pooled rows,
@@ -70,7 +82,8 @@ impl Encoder {
         };
         self.run(layers, &x, sequences, ctx)?;
         ctx.check()?;
-        last.forward_pooled(&x, sequences, self.causal, ctx.compute)
+        let attention = self.attention(last, sequences, Queries::Rows(&sequences.pooled));
+        last.forward_pooled(&x, &sequences.rows(), &attention, ctx.compute)
     }
 
     /// Runs all layers on `x`, `[sum of lengths, hidden]`, and returns it with every row computed.
@@ -83,7 +96,7 @@ impl Encoder {
     fn run(&self, layers: &[Layer], x: &Tensor, sequences: &Sequences, ctx: &Context) -> Result<()> {
         for layer in layers {
             ctx.check()?;
-            layer.forward(x, sequences, self.causal, ctx.compute)?;
+            layer.forward(x, &self.attention(layer, sequences, Queries::All), ctx.compute)?;
         }
         Ok(())
     }
@@ -110,19 +123,15 @@ impl Layer {
     }
 
     /// Adds attention and MLP to every row of `x`, `[sum of lengths, hidden]`, in place.
-    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<()> {
-        let queries = Queries::All;
-        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        self.attention.add_to(&attention, x, compute)?;
+    fn forward(&self, x: &Tensor, attention: &Attention, compute: &Compute) -> Result<()> {
+        self.attention.add_to(attention, x, compute)?;
         self.finish(x, compute)
     }
 
-    /// The last layer, of which only the pooled rows are asked for: `[sequences, hidden]`. `x` stays as it is.
-    fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
-        let queries = Queries::Rows(&sequences.pooled);
-        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        let pooled = x.index_select(&Tensor::new(sequences.rows(), x.device())?, 0)?;
-        self.attention.add_to_asking(&attention, x, &pooled, compute)?;
+    /// The last layer, of which only the pooled `rows` are asked for: `[sequences, hidden]`. `x` stays as it is.
+    fn forward_pooled(&self, x: &Tensor, rows: &[u32], attention: &Attention, compute: &Compute) -> Result<Tensor> {
+        let pooled = x.index_select(&Tensor::new(rows, x.device())?, 0)?;
+        self.attention.add_to_asking(attention, x, &pooled, compute)?;
         self.finish(&pooled, compute)?;
         Ok(pooled)
     }
