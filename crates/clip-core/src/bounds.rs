@@ -188,6 +188,12 @@ mod tests {
         spec.vision.tower.heads = heads;
     }
 
+    /// That of an EVA-02.
+    fn eva02(spec: &mut ModelSpec, reference: usize) {
+        let rope = Rope { reference, offset: 0, order: RopeOrder::RowsFirst };
+        spec.vision.layers = VisionLayers::Eva02 { rope };
+    }
+
     /// What an error names, the field, and values that it cannot have.
     type Wrong<'a, T> = (&'a str, fn(&mut ModelSpec, T), &'a [T]);
 
@@ -222,12 +228,13 @@ mod tests {
                 assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
         }
-        let edits: [Wrong<usize>; 5] = [
+        let edits: [Wrong<usize>; 6] = [
             ("heads", |s, n| pe_core(s, 1, n, 1), &[0, 3, 16, usize::MAX]),
             ("intermediate_size", |s, n| pe_core(s, 1, 2, n), &[0, (1 << 16) + 1, usize::MAX]),
             ("reference", |s, n| pe_core(s, n, 2, 1), &[0, 4097, usize::MAX]),
             ("rope", |s, n| turned(s, n), &[4, 8]),
             ("heads", |s, n| turned(s, n), &[0, 3, usize::MAX]),
+            ("reference", |s, n| eva02(s, n), &[0, 4097, usize::MAX]),
         ];
         for (what, edit, values) in edits {
             for value in values {

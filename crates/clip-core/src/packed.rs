@@ -234,6 +234,10 @@ mod tests {
             spec.vision.layers = VisionLayers::PeCore { class_token, rope, pool };
             holds_the_layout(&spec);
         }
+        for layers in [VisionLayers::Eva01, VisionLayers::Eva02 { rope }, VisionLayers::Eva02Enormous] {
+            spec.vision.layers = layers;
+            holds_the_layout(&spec);
+        }
         spec.vision.layers = VisionLayers::Own;
         for head in [TextHead::Projection, TextHead::Biased, TextHead::Mlp { intermediate: 7 }] {
             spec.text.layers = TextLayers::Bert { head };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Means;
 
-pub use vision_layers::{Pool, Rope, RopeOrder, VisionLayers};
+pub use vision_layers::{LayerParts, Pool, Rope, RopeOrder, VisionLayers};
 
 /// The family of a model: which layers its towers have before and after the transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,7 @@ impl Architecture {
                 patch_bias: false,
                 pre_norm: true,
                 head: VisionHead::Projection,
+                layers: Norms::Before.into(),
                 rope: None,
             },
             Self::Siglip => VisionParts {
@@ -45,6 +46,7 @@ impl Architecture {
                 patch_bias: true,
                 pre_norm: false,
                 head: VisionHead::Attention,
+                layers: Norms::Before.into(),
                 rope: None,
             },
         }
@@ -70,6 +72,8 @@ pub struct VisionParts {
     pub pre_norm: bool,
     /// From the last layer's rows to the vector.
     pub head: VisionHead,
+    /// What its layers have.
+    pub layers: LayerParts,
     /// Positions that turn queries and keys.
     pub rope: Option<Rope>,
 }
@@ -79,6 +83,8 @@ pub struct VisionParts {
 pub enum VisionHead {
     /// The class token's row, normed and multiplied by a matrix.
     Projection,
+    /// The class token's row, normed, and a linear layer with a bias.
+    Linear,
     /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
     Attention,
     /// The same with sizes of its own, and then a linear layer with a bias.
@@ -103,6 +109,8 @@ pub enum Norms {
     Before,
     /// One after the embeddings, and after each attention and each MLP, the residual included: as BERT has them.
     After,
+    /// After each attention and each MLP, before the residual is added, and one after the last layer.
+    Inside,
 }
 
 /// From the pooled row of the text tower to its vector.
@@ -235,6 +243,8 @@ pub enum Activation {
     Gelu,
     /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³)))`, the approximation of GELU that SigLIP uses.
     GeluTanh,
+    /// `x * sigmoid(x)`, of gated MLPs.
+    Silu,
 }
 
 /// From token ids to the text tower's vector.

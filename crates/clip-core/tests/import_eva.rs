@@ -39,6 +39,22 @@ fn positions_of_a_perception_encoder() {
 }
 
 #[test]
+fn layers_of_eva_clip() {
+    let rope = Rope { reference: 16, offset: 0, order: RopeOrder::RowsFirst };
+    for (name, layers) in [
+        ("tiny-eva01-bin", VisionLayers::Eva01),
+        ("tiny-eva02", VisionLayers::Eva02 { rope }),
+        ("tiny-eva02-e", VisionLayers::Eva02Enormous),
+    ] {
+        let spec = inspected(name, |_| {}).unwrap().spec;
+        assert_eq!((spec.vision.layers, spec.family()), (layers, "eva"));
+    }
+    // A gated MLP, in the place of which the checkpoint has another.
+    let error = inspected("tiny-eva02", |c| c["vision_cfg"]["timm_model_name"] = "eva_golden_patch5_20".into());
+    assert_eq!(error.err().unwrap().kind, ErrorKind::InvalidModel);
+}
+
+#[test]
 fn what_open_clips_config_says_of_timms_eva_and_we_do_not_know() {
     let cases: [(&str, ErrorKind, Edit); 7] = [
         ("vit_pe_lang_large_patch14_448", ErrorKind::Unsupported, |c| {

@@ -22,6 +22,7 @@ fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::None => x,
         Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Gelu => x * phi(x),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
@@ -298,7 +299,9 @@ fn every_epilogue() {
     let (m, n, k) = (7, 70, 33);
     let bias = numbers(3, n);
     for kernel in Kernel::available() {
-        for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+        for activation in
+            [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Silu]
+        {
             for precision in PRECISIONS {
                 check(precision, kernel, m, n, k, &Epilogue { bias: Some(&bias), activation });
                 check(precision, kernel, m, n, k, &Epilogue { activation, ..Epilogue::default() });
@@ -349,7 +352,9 @@ fn a_product_is_the_next_ones_input() {
     for (precision, kernel) in PRECISIONS.into_iter().flat_map(|p| Kernel::available().map(move |k| (p, k))) {
         let first = PackedMatrix::pack(precision, &first, middle, k).unwrap();
         let second = PackedMatrix::pack(precision, &second, n, middle).unwrap();
-        for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+        for activation in
+            [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Silu]
+        {
             let epilogue = Epilogue { activation, ..Epilogue::default() };
             let step_by_step = multiply(&first, &pool, kernel, &x, &epilogue).unwrap();
             let (mut rows, mut between) = (Rows::new(precision, kernel), Rows::new(precision, kernel));

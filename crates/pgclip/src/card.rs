@@ -110,6 +110,7 @@ fn tower(t: &Value) -> String {
         Some("quick_gelu") => "QuickGELU".into(),
         Some("gelu") => "GELU".into(),
         Some("gelu_tanh") => "GELU (tanh approximation)".into(),
+        Some("silu") => "SwiGLU".into(),
         _ => words(&t["activation"]),
     };
     let eps = t["layer_norm_eps"].as_f64().unwrap_or_default();

@@ -209,7 +209,7 @@ const TIMM_OUTSIDE: [(&str, &str); 8] = [
 ];
 
 /// The name with the first prefix of `table` that it has replaced.
-fn renamed(name: &str, table: &[(&str, &str)]) -> String {
+pub fn renamed(name: &str, table: &[(&str, &str)]) -> String {
     let found = table.iter().find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)));
     found.unwrap_or_else(|| name.to_owned())
 }

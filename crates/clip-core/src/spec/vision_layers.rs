@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{VisionHead, VisionParts};
+use super::{Norms, VisionHead, VisionParts};
 
 /// Whose layers a vision tower has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub enum VisionLayers {
         /// The pooling.
         pool: Pool,
     },
+    /// EVA-01: a linear layer with a bias after the class token, and keys without one.
+    Eva01,
+    /// EVA-02: the same with rotary positions, gated MLPs and norms within both halves of a layer.
+    Eva02 {
+        /// Rotary positions of the patches.
+        rope: Rope,
+    },
+    /// EVA-02 enormous: EVA-01 with the norms after each half of a layer.
+    Eva02Enormous,
 }
 
 impl VisionLayers {
@@ -28,21 +37,53 @@ impl VisionLayers {
         match self {
             Self::Own => None,
             Self::PeCore { .. } => Some("pe_core"),
+            Self::Eva01 | Self::Eva02 { .. } | Self::Eva02Enormous => Some("eva"),
         }
     }
 
     /// What of the tower no size tells. `own`: where that is the model's own family's.
     pub fn parts(self, own: VisionParts) -> VisionParts {
+        let eva = |norms, rope: Option<Rope>| VisionParts {
+            class_token: true,
+            patch_bias: true,
+            pre_norm: false,
+            head: VisionHead::Linear,
+            layers: LayerParts { norms, key_bias: false, gated: rope.is_some() },
+            rope,
+        };
         match self {
+            Self::Eva01 => eva(Norms::Before, None),
+            Self::Eva02 { rope } => eva(Norms::Before, Some(rope)),
+            Self::Eva02Enormous => eva(Norms::Inside, None),
             Self::Own => own,
             Self::PeCore { class_token, rope, pool } => VisionParts {
                 class_token,
                 patch_bias: false,
                 pre_norm: true,
                 head: VisionHead::AttentionLinear(pool),
+                layers: Norms::Before.into(),
                 rope: Some(rope),
             },
         }
+    }
+}
+
+/// How the layers of a transformer are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerParts {
+    /// Where the layer norms are.
+    pub norms: Norms,
+    /// The layer that makes keys has a bias.
+    pub key_bias: bool,
+    /// The MLP multiplies two rows, of which one has passed the activation (SwiGLU, arXiv 2002.05202), and norms them. So
+    /// does the attention with its rows before the last linear layer.
+    pub gated: bool,
+}
+
+impl From<Norms> for LayerParts {
+    /// All else as in CLIP.
+    fn from(norms: Norms) -> Self {
+        Self { norms, key_bias: true, gated: false }
     }
 }
 

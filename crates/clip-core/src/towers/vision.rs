@@ -15,7 +15,7 @@ use super::pool::PoolingHead;
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
-use crate::spec::{ModelSpec, Norms, Pool, VisionHead, VisionSpec};
+use crate::spec::{ModelSpec, Pool, VisionHead, VisionSpec};
 use crate::weights::Weights;
 
 /// Rows of the encoder's input that one thread makes at a time.
@@ -35,7 +35,7 @@ pub struct VisionTower {
 
 /// What makes one vector of all rows.
 enum Head {
-    /// CLIP's: a row of its own, the first.
+    /// CLIP's and EVA's: a row of its own, the first.
     Class { post_norm: LayerNorm, projection: Linear },
     /// SigLIP's, which needs no projection, and PE-Core's, which has one.
     Pool { head: Box<PoolingHead>, projection: Option<Linear> },
@@ -72,6 +72,7 @@ impl VisionTower {
             VisionHead::Projection => {
                 Head::Class { post_norm, projection: Linear::load_without_bias(weights, "visual_projection.weight")? }
             }
+            VisionHead::Linear => Head::Class { post_norm, projection: Linear::load(weights, "visual_projection")? },
             VisionHead::Attention => Head::Pool { head: pool(post_norm, tower.heads)?, projection: None },
             VisionHead::AttentionLinear(Pool { heads, .. }) => {
                 let projection = Some(Linear::load(weights, "visual_projection")?);
@@ -89,7 +90,7 @@ impl VisionTower {
             patches,
             positions,
             pre_norm,
-            encoder: Encoder::load(weights, VISION, tower, false, Norms::Before)?.with_turns(turns),
+            encoder: Encoder::load(weights, VISION, tower, false, parts.layers)?.with_turns(turns),
             head,
         })
     }

@@ -19,6 +19,9 @@
     tiny-siglip2-timm-bin    SigLIP 2 in it, in a torch.save file: the approximation of GELU in both towers
     tiny-pe-core             Meta's Perception Encoder in open_clip's layout: rotary positions, attention pooling, a class token
     tiny-pe-core-g-bin       its largest size, in a torch.save file: no class token
+    tiny-eva01-bin           EVA-CLIP in open_clip's layout, in a torch.save file: keys without a bias, a linear layer after the class token
+    tiny-eva02               EVA02-CLIP: rotary positions, gated MLPs, norms within both halves of a layer
+    tiny-eva02-e             EVA02-CLIP enormous: norms of what attention and MLP add
 """
 import argparse
 import contextlib
@@ -39,7 +42,8 @@ from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, wr
 from versions import HERE, record
 
 NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
-         "tiny-siglip2-timm-bin", "tiny-pe-core", "tiny-pe-core-g-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-metaclip2", "tiny-chinese-clip")
+         "tiny-siglip2-timm-bin", "tiny-pe-core", "tiny-pe-core-g-bin",
+         "tiny-eva01-bin", "tiny-eva02", "tiny-eva02-e", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-metaclip2", "tiny-chinese-clip")
 
 
 def siglip(text, vision):
@@ -197,6 +201,9 @@ TINY_TIMM = {
 TINY_EVA = {
     "tiny-pe-core": (eva_in_open_clip("vit_pe_core_golden_patch5_20", "map"), pe_levels(20)),
     "tiny-pe-core-g-bin": (eva_in_open_clip("vit_pe_core_golden_patch4_20", "map"), pe_levels(20)),
+    "tiny-eva01-bin": (eva_in_open_clip("eva_golden_patch5_20", "token"), CLIP_LEVELS),
+    "tiny-eva02": (eva_in_open_clip("eva02_golden_patch5_20", "token"), CLIP_LEVELS),
+    "tiny-eva02-e": (eva_in_open_clip("eva02_golden_enormous_patch4_20", "token"), CLIP_LEVELS),
 }
 
 
@@ -318,7 +325,7 @@ def write_tokenizer(name, d):
 
 def make_shapes(out):
     """Names and shapes of all tensors, for the importer to find its way: no file takes room."""
-    kinds = ("-SigLIP", "PE-Core")
+    kinds = ("-SigLIP", "PE-Core", "EVA0")
     for name in sorted(n for n in open_clip.list_models() if any(kind in n for kind in kinds)):
         cfg = open_clip.get_model_config(name)
         with torch.device("meta"):

@@ -43,3 +43,29 @@ def vit_pe_core_golden_patch4_20(pretrained=False, **kwargs):
     """As that of PE-Core G: no class token, and positions from 0 on."""
     args = PE_CORE | dict(patch_size=4, embed_dim=40, num_heads=2, mlp_ratio=1.8, ref_feat_shape=(5, 5), class_token=False)
     return _create_eva("vit_pe_core_golden_patch4_20", pretrained=pretrained, **args | kwargs)
+
+
+# as timm's eva_giant_* and eva02_*_clip_*
+EVA = dict(img_size=20, depth=2, global_pool="token")
+
+
+@register_model
+def eva_golden_patch5_20(pretrained=False, **kwargs):
+    """As that of EVA-01: absolute positions alone, and no bias of keys."""
+    args = EVA | dict(patch_size=5, embed_dim=40, num_heads=2, mlp_ratio=2.2)
+    return _create_eva("eva_golden_patch5_20", pretrained=pretrained, **args | kwargs)
+
+
+@register_model
+def eva02_golden_patch5_20(pretrained=False, **kwargs):
+    """As EVA-02's base and large."""
+    args = EVA | dict(patch_size=5, embed_dim=48, num_heads=3, mlp_ratio=4 * 2 / 3, qkv_fused=False, swiglu_mlp=True,
+                      scale_mlp=True, scale_attn_inner=True, use_rot_pos_emb=True, ref_feat_shape=(16, 16))
+    return _create_eva("eva02_golden_patch5_20", pretrained=pretrained, **args | kwargs)
+
+
+@register_model
+def eva02_golden_enormous_patch4_20(pretrained=False, **kwargs):
+    """As EVA-02 enormous: norms after attention and MLP."""
+    args = EVA | dict(patch_size=4, embed_dim=40, num_heads=2, mlp_ratio=2.1, use_post_norm=True)
+    return _create_eva("eva02_golden_enormous_patch4_20", pretrained=pretrained, **args | kwargs)

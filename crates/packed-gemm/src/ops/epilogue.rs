@@ -19,6 +19,8 @@ pub enum Activation {
     Gelu,
     /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³)))`
     GeluTanh,
+    /// `x * sigmoid(x)`
+    Silu,
 }
 
 /// What is done to the sums of a product, while they are in the cache: `activation(sums + bias)`.
@@ -58,6 +60,8 @@ impl Epilogue<'_> {
             (Activation::Gelu, true) => each::<S, FMA, true>(simd, sums, scales, &bias, Activation::Gelu),
             (Activation::GeluTanh, false) => each::<S, FMA, false>(simd, sums, scales, &bias, Activation::GeluTanh),
             (Activation::GeluTanh, true) => each::<S, FMA, true>(simd, sums, scales, &bias, Activation::GeluTanh),
+            (Activation::Silu, false) => each::<S, FMA, false>(simd, sums, scales, &bias, Activation::Silu),
+            (Activation::Silu, true) => each::<S, FMA, true>(simd, sums, scales, &bias, Activation::Silu),
         }
     }
 }
@@ -96,6 +100,7 @@ fn activate<S: Simd, const FMA: bool, const APPROX: bool>(simd: S, activation: A
             let y = simd.mul_f32s(simd.splat_f32s(1.595_769), simd.add_f32s(x, cube));
             times_sigmoid::<S, FMA, APPROX>(simd, x, y)
         }
+        Activation::Silu => times_sigmoid::<S, FMA, APPROX>(simd, x, x),
     }
 }
 
