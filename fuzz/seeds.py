@@ -271,6 +271,7 @@ def models():
         put("config", name, bytes([i]) + read(FUZZ / "model" / name))
     put("config", "open_clip", b"\2" + read(GOLDEN / "models/tiny-openclip-native/open_clip_config.json"))
     put("config", "open_clip_siglip", b"\2" + read(GOLDEN / "models/tiny-siglip-timm/open_clip_config.json"))
+    put("config", "open_clip_eva", b"\2" + read(GOLDEN / "models/tiny-eva02/open_clip_config.json"))
     put("config", "siglip", b"\0" + read(GOLDEN / "models/tiny-siglip/config.json"))
     cases = json.loads(read(GOLDEN / "configs.json"))
     for i, (kind, place) in enumerate((("configs", 0), ("preprocessors", 1))):

@@ -29,7 +29,8 @@ impl ModelSpec {
             tower.check(name)?;
         }
         in_range("dimensions (projection_dim)", self.dimensions, 1..=MAX_DIMENSIONS)?;
-        let pooled = self.architecture.vision().head == VisionHead::Attention;
+        let parts = self.vision_parts();
+        let pooled = parts.head == VisionHead::Attention;
         if pooled && self.dimensions != self.vision.tower.hidden {
             let (texts, images) = (self.dimensions, self.vision.tower.hidden);
             return Err(format!("texts have {texts} dimensions, images {images}: expected the same"));
@@ -42,11 +43,17 @@ impl ModelSpec {
         in_range("context_length (max_position_embeddings)", self.text.context_length, 3..=MAX_WIDTH)?;
         in_range("image_size", self.vision.image_size, 1..=MAX_IMAGE_SIZE)?;
         in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)?;
+        if let VisionHead::AttentionLinear(pool) = parts.head {
+            pool.check(self.vision.tower.hidden)?;
+        }
+        if let Some(rope) = parts.rope {
+            rope.check(&self.vision.tower)?;
+        }
         if let ResizeRule::Patches { size, most } = self.image.resize {
             // Together no more pixels than the largest square.
             let patch = self.vision.patch_size;
             in_range("patches of an image (max_num_patches)", most as usize, 1..=(MAX_IMAGE_SIZE / patch).pow(2))?;
-            if size as usize != patch || self.architecture.vision().class_token {
+            if size as usize != patch || parts.class_token || parts.rope.is_some() {
                 return Err(format!("images in patches of {size} pixels: the vision tower has others, of {patch}"));
             }
         }
@@ -91,6 +98,30 @@ impl TowerSpec {
         let eps = self.layer_norm_eps;
         if !(eps > 0.0 && eps < 1.0) {
             return Err(format!("{name} layer_norm_eps {eps} is out of range: expected more than 0 and less than 1"));
+        }
+        Ok(())
+    }
+}
+
+impl Pool {
+    /// The pooling of rows of `hidden` values.
+    fn check(&self, hidden: usize) -> Checked {
+        in_range("pooling heads", self.heads, 1..=MAX_WIDTH)?;
+        in_range("pooling intermediate_size", self.intermediate, 1..=MAX_WIDTH)?;
+        if !hidden.is_multiple_of(self.heads) {
+            return Err(format!("vision hidden_size {hidden} is no multiple of {} pooling heads", self.heads));
+        }
+        Ok(())
+    }
+}
+
+impl Rope {
+    /// Positions of a tower whose sizes have been checked.
+    fn check(&self, tower: &TowerSpec) -> Checked {
+        in_range("rope reference", self.reference, 1..=MAX_IMAGE_SIZE)?;
+        let size = tower.hidden / tower.heads;
+        if !size.is_multiple_of(4) {
+            return Err(format!("vision heads of {size} cannot be turned by rope: expected a multiple of 4"));
         }
         Ok(())
     }
@@ -167,6 +198,24 @@ mod tests {
         spec.image.resize = ResizeRule::Patches { size: size as u32, most: most as u32 };
     }
 
+    /// The vision tower of a Perception Encoder.
+    fn pe_core(spec: &mut ModelSpec, reference: usize, heads: usize, intermediate: usize) {
+        let rope = Rope { reference, offset: 1, order: RopeOrder::ColumnsFirst };
+        spec.vision.layers = VisionLayers::PeCore { class_token: true, rope, pool: Pool { heads, intermediate } };
+    }
+
+    /// The same with so many heads in its layers.
+    fn turned(spec: &mut ModelSpec, heads: usize) {
+        pe_core(spec, 1, 2, 1);
+        spec.vision.tower.heads = heads;
+    }
+
+    /// That of an EVA-02.
+    fn eva02(spec: &mut ModelSpec, reference: usize) {
+        let rope = Rope { reference, offset: 0, order: RopeOrder::RowsFirst };
+        spec.vision.layers = VisionLayers::Eva02 { rope };
+    }
+
     /// What an error names, the field, and values that it cannot have.
     type Wrong<'a, T> = (&'a str, fn(&mut ModelSpec, T), &'a [T]);
 
@@ -203,6 +252,25 @@ mod tests {
                 assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
         }
+        let edits: [Wrong<usize>; 6] = [
+            ("heads", |s, n| pe_core(s, 1, n, 1), &[0, 3, 16, usize::MAX]),
+            ("intermediate_size", |s, n| pe_core(s, 1, 2, n), &[0, (1 << 16) + 1, usize::MAX]),
+            ("reference", |s, n| pe_core(s, n, 2, 1), &[0, 4097, usize::MAX]),
+            ("rope", |s, n| turned(s, n), &[4, 8]),
+            ("heads", |s, n| turned(s, n), &[0, 3, usize::MAX]),
+            ("reference", |s, n| eva02(s, n), &[0, 4097, usize::MAX]),
+        ];
+        for (what, edit, values) in edits {
+            for value in values {
+                let mut spec = good();
+                edit(&mut spec, *value);
+                let error = spec.check().expect_err(&format!("{what} = {value}"));
+                assert!(error.contains(what), "{what} = {value}: {error}");
+            }
+        }
+        let mut spec = good();
+        pe_core(&mut spec, 14, 8, 32);
+        assert_eq!(spec.check(), Ok(()));
         let edits: [Wrong<f64>; 7] = [
             ("eps", |s, x| s.text.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),
             ("eps", |s, x| s.vision.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),

@@ -3,7 +3,7 @@
 //! Names are those of Hugging Face's `CLIPModel` and `SiglipModel` state dicts, but for the query, key and value of an
 //! attention, which always lie apart here; `import/checkpoint.rs` knows what checkpoints call them.
 
-use crate::spec::{ModelSpec, Norms, TextHead, TowerSpec, VisionHead};
+use crate::spec::{LayerParts, ModelSpec, Norms, Pool, TextHead, TowerSpec, VisionHead};
 
 /// A tensor's name and shape, the outermost dimension first.
 pub type TensorShape = (String, Vec<usize>);
@@ -62,8 +62,8 @@ pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     if parts.norms == Norms::After {
         norm(&format!("{TEXT}.embeddings.layer_norm"), hidden, &mut all);
     }
-    encoder(TEXT, &text.tower, &mut all);
-    if parts.norms == Norms::Before {
+    encoder(TEXT, &text.tower, parts.norms.into(), &mut all);
+    if parts.norms != Norms::After {
         norm(&format!("{TEXT}.final_layer_norm"), hidden, &mut all);
     }
     match parts.head {
@@ -77,11 +77,12 @@ pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     all
 }
 
-/// The vision tower's tensors (transformers, `CLIPVisionTransformer` and `SiglipVisionTransformer`).
+/// The vision tower's tensors (transformers, `CLIPVisionTransformer` and `SiglipVisionTransformer`; timm's `Eva` has
+/// those names, too, where the layout has a place for them).
 pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (vision, hidden) = (&spec.vision, spec.vision.tower.hidden);
     let embeddings = format!("{VISION}.embeddings");
-    let parts = spec.architecture.vision();
+    let parts = spec.vision_parts();
     // The order is part of every fingerprint.
     let mut all = Vec::new();
     if parts.class_token {
@@ -96,37 +97,49 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
         // "layrnorm" is how the reference spells it.
         norm(&format!("{VISION}.pre_layrnorm"), hidden, &mut all);
     }
-    encoder(VISION, &vision.tower, &mut all);
+    encoder(VISION, &vision.tower, parts.layers, &mut all);
     norm(&format!("{VISION}.post_layernorm"), hidden, &mut all);
     match parts.head {
         VisionHead::Projection => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
-        VisionHead::Attention => pooling_head(&vision.tower, &mut all),
+        VisionHead::Linear => linear("visual_projection", hidden, spec.dimensions, &mut all),
+        VisionHead::Attention => pooling_head(hidden, vision.tower.intermediate, &mut all),
+        VisionHead::AttentionLinear(Pool { intermediate, .. }) => {
+            pooling_head(hidden, intermediate, &mut all);
+            linear("visual_projection", hidden, spec.dimensions, &mut all);
+        }
     }
     all
 }
 
 /// SigLIP's head: a probe of `[1, 1, hidden]`, an attention, a norm and an MLP.
-fn pooling_head(tower: &TowerSpec, all: &mut Vec<TensorShape>) {
-    let hidden = tower.hidden;
+fn pooling_head(hidden: usize, intermediate: usize, all: &mut Vec<TensorShape>) {
     all.push((format!("{VISION}.head.probe"), vec![1, 1, hidden]));
     for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
         linear(&format!("{VISION}.head.attention.{projection}"), hidden, hidden, all);
     }
     norm(&format!("{VISION}.head.layernorm"), hidden, all);
-    linear(&format!("{VISION}.head.mlp.fc1"), hidden, tower.intermediate, all);
-    linear(&format!("{VISION}.head.mlp.fc2"), tower.intermediate, hidden, all);
+    linear(&format!("{VISION}.head.mlp.fc1"), hidden, intermediate, all);
+    linear(&format!("{VISION}.head.mlp.fc2"), intermediate, hidden, all);
 }
 
 /// The layers of a transformer, `prefix.encoder.layers.0` and so on.
-fn encoder(prefix: &str, tower: &TowerSpec, all: &mut Vec<TensorShape>) {
+fn encoder(prefix: &str, tower: &TowerSpec, parts: LayerParts, all: &mut Vec<TensorShape>) {
     for i in 0..tower.layers {
         let layer = format!("{prefix}.encoder.layers.{i}");
         norm(&format!("{layer}.layer_norm1"), tower.hidden, all);
         for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
             linear(&format!("{layer}.self_attn.{projection}"), tower.hidden, tower.hidden, all);
+            if projection == "k_proj" && !parts.key_bias {
+                all.pop();
+            }
         }
         norm(&format!("{layer}.layer_norm2"), tower.hidden, all);
         linear(&format!("{layer}.mlp.fc1"), tower.hidden, tower.intermediate, all);
+        if parts.gated {
+            norm(&format!("{layer}.self_attn.layer_norm"), tower.hidden, all);
+            linear(&format!("{layer}.mlp.gate"), tower.hidden, tower.intermediate, all);
+            norm(&format!("{layer}.mlp.layer_norm"), tower.intermediate, all);
+        }
         linear(&format!("{layer}.mlp.fc2"), tower.intermediate, tower.hidden, all);
     }
 }

@@ -21,7 +21,7 @@ use crate::passes::{Need, Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec, TowerSpec};
+use crate::spec::{Calibration, ModelSpec, Norms, TowerSpec, VisionHead};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{Picture, TextTower, VisionTower};
@@ -379,7 +379,17 @@ impl Model {
     /// What images take during a pass. Each costs one unit, as if all had as many rows as one may have.
     fn pass_need(&self) -> Need {
         let (spec, rows) = (&self.spec().vision, self.spec().most_rows());
-        let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
+        let parts = self.spec().vision_parts();
+        let pooling = match parts.head {
+            VisionHead::AttentionLinear(pool) => pool.intermediate,
+            VisionHead::Attention | VisionHead::Projection | VisionHead::Linear => 0,
+        };
+        let widest = pooling.max(3 * spec.patch_size * spec.patch_size);
+        let (row, thread) = pass_bytes(&spec.tower, widest, rows);
+        // both factors of a gated MLP; what attention and MLP give before it is normed
+        let gates = if parts.layers.gated { 2 * spec.tower.intermediate } else { 0 };
+        let apart = if parts.layers.norms == Norms::Inside { spec.tower.hidden } else { 0 };
+        let row = row + size_of::<f32>() * (gates + apart);
         let pixels = 3 * size_of::<f32>() * most_pixels(&self.spec().image);
         Need {
             cost: row.saturating_mul(rows).saturating_add(pixels),

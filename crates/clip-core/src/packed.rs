@@ -205,7 +205,7 @@ const POSITIONS: &str = ".position_embedding.weight";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Architecture, TextHead, TextLayers, TowerSpec};
+    use crate::spec::{Architecture, Pool, Rope, RopeOrder, TextHead, TextLayers, TowerSpec, VisionLayers};
     use std::collections::BTreeSet;
 
     /// A small model of so many layers.
@@ -227,6 +227,18 @@ mod tests {
         holds_the_layout(&spec);
         spec.architecture = Architecture::Siglip;
         holds_the_layout(&spec);
+        spec.architecture = Architecture::Clip;
+        let rope = Rope { reference: 3, offset: 1, order: RopeOrder::ColumnsFirst };
+        for class_token in [false, true] {
+            let pool = Pool { heads: 3, intermediate: 10 };
+            spec.vision.layers = VisionLayers::PeCore { class_token, rope, pool };
+            holds_the_layout(&spec);
+        }
+        for layers in [VisionLayers::Eva01, VisionLayers::Eva02 { rope }, VisionLayers::Eva02Enormous] {
+            spec.vision.layers = layers;
+            holds_the_layout(&spec);
+        }
+        spec.vision.layers = VisionLayers::Own;
         for head in [TextHead::Projection, TextHead::Biased, TextHead::Mlp { intermediate: 7 }] {
             for layers in [TextLayers::Bert { head }, TextLayers::M2m100 { head }] {
                 spec.text.layers = layers;

@@ -2,9 +2,13 @@
 //!
 //! The spec is part of a model's fingerprint: two models with equal specs and equal tensors make the same vectors.
 
+mod vision_layers;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Means;
+
+pub use vision_layers::{LayerParts, Pool, Rope, RopeOrder, VisionLayers};
 
 /// The family of a model: which layers its towers have before and after the transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,15 +30,25 @@ impl Architecture {
         }
     }
 
-    /// What of the family's vision tower no size tells.
-    pub fn vision(self) -> VisionParts {
+    /// What of the family's own vision tower no size tells.
+    fn vision(self) -> VisionParts {
         match self {
-            Self::Clip => {
-                VisionParts { class_token: true, patch_bias: false, pre_norm: true, head: VisionHead::Projection }
-            }
-            Self::Siglip => {
-                VisionParts { class_token: false, patch_bias: true, pre_norm: false, head: VisionHead::Attention }
-            }
+            Self::Clip => VisionParts {
+                class_token: true,
+                patch_bias: false,
+                pre_norm: true,
+                head: VisionHead::Projection,
+                layers: Norms::Before.into(),
+                rope: None,
+            },
+            Self::Siglip => VisionParts {
+                class_token: false,
+                patch_bias: true,
+                pre_norm: false,
+                head: VisionHead::Attention,
+                layers: Norms::Before.into(),
+                rope: None,
+            },
         }
     }
 
@@ -58,6 +72,10 @@ pub struct VisionParts {
     pub pre_norm: bool,
     /// From the last layer's rows to the vector.
     pub head: VisionHead,
+    /// What its layers have.
+    pub layers: LayerParts,
+    /// Positions that turn queries and keys.
+    pub rope: Option<Rope>,
 }
 
 /// From the rows of the vision tower's last layer to its vector.
@@ -65,8 +83,12 @@ pub struct VisionParts {
 pub enum VisionHead {
     /// The class token's row, normed and multiplied by a matrix.
     Projection,
+    /// The class token's row, normed, and a linear layer with a bias.
+    Linear,
     /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
     Attention,
+    /// The same with sizes of its own, and then a linear layer with a bias.
+    AttentionLinear(Pool),
 }
 
 /// Which layers a text tower has beside its transformer, and how that is put together.
@@ -87,6 +109,8 @@ pub enum Norms {
     Before,
     /// One after the embeddings, and after each attention and each MLP, the residual included: as BERT has them.
     After,
+    /// After each attention and each MLP, before the residual is added, and one after the last layer.
+    Inside,
 }
 
 /// From the pooled row of the text tower to its vector.
@@ -137,13 +161,23 @@ pub struct ModelSpec {
 impl ModelSpec {
     /// Rows of the vision tower's table of positions: one a patch, and one for the class where there is a class token.
     pub fn positions(&self) -> usize {
-        self.vision.patches() + usize::from(self.architecture.vision().class_token)
+        self.vision.patches() + usize::from(self.vision_parts().class_token)
+    }
+
+    /// The family as listings spell it: that of the vision tower, where towers are of two.
+    pub fn family(&self) -> &'static str {
+        self.vision.layers.name().unwrap_or(self.architecture.name())
+    }
+
+    /// What of the vision tower no size tells.
+    pub fn vision_parts(&self) -> VisionParts {
+        self.vision.layers.parts(self.architecture.vision())
     }
 
     /// Rows of the vision tower for an image, at most.
     pub fn most_rows(&self) -> usize {
         match self.image.resize {
-            ResizeRule::Patches { most, .. } => most as usize + usize::from(self.architecture.vision().class_token),
+            ResizeRule::Patches { most, .. } => most as usize + usize::from(self.vision_parts().class_token),
             ResizeRule::ShortestEdge(_) | ResizeRule::Squash(_) => self.positions(),
         }
     }
@@ -220,6 +254,8 @@ pub enum Activation {
     GeluTanh,
     /// `max(x, 0)`, M2M-100's.
     Relu,
+    /// `x * sigmoid(x)`, of gated MLPs.
+    Silu,
 }
 
 /// From token ids to the text tower's vector.
@@ -329,12 +365,20 @@ pub struct VisionSpec {
     pub image_size: usize,
     /// Side of a square patch, in pixels. What is left over at the right and at the bottom is not seen.
     pub patch_size: usize,
+    /// Whose layers the tower has. Left out of the file where they are the model's own family's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layers: VisionLayers,
 }
 
 impl VisionSpec {
+    /// Whole patches of a side of an image.
+    pub fn side(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
     /// Whole patches of an image, all rows of them together.
     pub fn patches(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2)
+        self.side().pow(2)
     }
 }
 
@@ -442,7 +486,7 @@ pub mod tests {
                 cleaning: TextCleaning::None,
                 layers: TextLayers::Own,
             },
-            vision: VisionSpec { tower, image_size: 12, patch_size: 4 },
+            vision: VisionSpec { tower, image_size: 12, patch_size: 4, layers: VisionLayers::Own },
             image: ImageSpec {
                 orientation: Orientation::Exif,
                 alpha: AlphaRule::Drop,

@@ -175,7 +175,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 10] = [
+const LAYOUTS: [Layout; 14] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -214,6 +214,38 @@ const LAYOUTS: [Layout; 10] = [
         ["visual.trunk.attn_pool.kv.weight", "visual.trunk.blocks.1.attn.qkv.bias", "text.text_projection.bias"],
         "open_clip_config.json",
         |c| c["model_cfg"]["text_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+    (
+        "tiny-pe-core",
+        "open_clip_model.safetensors",
+        ["visual.trunk.cls_token", "visual.trunk.blocks.1.attn.qkv.weight", "visual.trunk.head.bias"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+    (
+        "tiny-pe-core",
+        "open_clip_model.safetensors",
+        ["visual.trunk.norm_pre.bias", "visual.trunk.attn_pool.latent", "text.text_projection"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["timm_proj"] = "linear".into(),
+    ),
+    (
+        "tiny-eva02",
+        "open_clip_model.safetensors",
+        [
+            "visual.trunk.blocks.1.attn.k_proj.weight",
+            "visual.trunk.blocks.0.mlp.fc1_g.bias",
+            "visual.trunk.norm.weight",
+        ],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["timm_proj"] = "mlp".into(),
+    ),
+    (
+        "tiny-eva02-e",
+        "open_clip_model.safetensors",
+        ["visual.trunk.blocks.1.attn.q_bias", "visual.trunk.blocks.0.attn.qkv.weight", "visual.trunk.head.weight"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["timm_pool"] = "map".into(),
     ),
     (
         "tiny-openclip-roberta",

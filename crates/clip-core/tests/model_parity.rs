@@ -268,9 +268,10 @@ fn a_full_size_model_gives_the_references_vectors() {
     }
 }
 
-/// The widths, layers and patches of every SigLIP that open_clip knows; tests/golden/README.md says how to make the directories.
+/// The widths, layers and patches of every tower of timm's that open_clip knows; tests/golden/README.md says how to make the
+/// directories.
 #[test]
-fn every_siglip_of_open_clip_has_the_shapes_that_its_name_means() {
+fn every_tower_of_timms_has_the_shapes_that_its_name_means() {
     let Ok(directory) = std::env::var("PG_CLIP_SHAPES") else {
         eprintln!("not run: PG_CLIP_SHAPES names no directory");
         return;

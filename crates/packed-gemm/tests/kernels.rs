@@ -17,14 +17,21 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-const ACTIVATIONS: [Activation; 5] =
-    [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+const ACTIVATIONS: [Activation; 6] = [
+    Activation::None,
+    Activation::QuickGelu,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Silu,
+];
 
 fn activate(activation: Activation, x: f64) -> f64 {
     let phi = |x: f64| 0.5 * (1.0 + erf(x / 2f64.sqrt()));
     match activation {
         Activation::None => x,
         Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Gelu => x * phi(x),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())

@@ -23,7 +23,7 @@ pub fn card(source: &Path, images: Option<&Path>) -> Result<()> {
         Ok(name) => line("name", &format!("{name}, unless --name gives another")),
         Err(e) => line("name", &format!("has to be given with --name: {e}")),
     }
-    line("architecture", &words(&spec["architecture"]));
+    line("architecture", &found.spec.family().replace('_', " "));
     line("license", &license_line(&found.license));
     line("dimensions", &spec["dimensions"].to_string());
     line("parameters", &format!("{:.1} million", found.parameters as f64 / 1e6));
@@ -111,6 +111,7 @@ fn tower(t: &Value) -> String {
         Some("quick_gelu") => "QuickGELU".into(),
         Some("gelu") => "GELU".into(),
         Some("gelu_tanh") => "GELU (tanh approximation)".into(),
+        Some("silu") => "SwiGLU".into(),
         _ => words(&t["activation"]),
     };
     let eps = t["layer_norm_eps"].as_f64().unwrap_or_default();
@@ -165,6 +166,7 @@ fn pooling(pooling: &Value) -> String {
 fn vision_input(spec: &Value) -> String {
     let (size, patch) = (&spec["vision"]["image_size"], &spec["vision"]["patch_size"]);
     let pooled = match spec["architecture"].as_str() {
+        _ if !spec["vision"]["layers"]["pe_core"].is_null() => ", pooled by attention",
         Some("clip") => ", pooled at the class token",
         Some("siglip") => ", pooled by attention",
         _ => "",

@@ -7,6 +7,7 @@
 mod bert;
 mod beside;
 mod checkpoint;
+mod eva;
 mod images;
 mod naming;
 mod nllb;

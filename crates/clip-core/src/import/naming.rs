@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::bert;
 use super::origin::{Origin, Part};
+use super::{bert, eva};
 use crate::layout::{TEXT, VISION};
 use crate::spec::Architecture;
 
@@ -32,6 +32,13 @@ pub enum Naming {
         texts: bert::Names,
         /// The other model's text tower.
         left_out: Vec<String>,
+    },
+    /// open_clip's with timm's `Eva` as vision tower.
+    Eva {
+        /// Of the vision tower.
+        images: eva::Names,
+        /// Of all else.
+        rest: Box<Naming>,
     },
 }
 
@@ -74,6 +81,7 @@ impl Naming {
             Self::Beside { images, texts, left_out } => {
                 images.ignores(name) || texts.ignores(name) || left_out.iter().any(|other| other == name)
             }
+            Self::Eva { rest, .. } => rest.ignores(name),
         }
     }
 
@@ -108,6 +116,7 @@ impl Naming {
             Self::Beside { images, texts, .. } => {
                 texts.origin(name, &shape).unwrap_or_else(|| images.origin(name, shape))
             }
+            Self::Eva { images, rest } => images.origin(name, &shape).unwrap_or_else(|| rest.origin(name, shape)),
         }
     }
 }
@@ -154,7 +163,7 @@ fn open_clip(name: &str, shape: Vec<usize>, text: &str) -> Origin {
 
 /// Where timm's `VisionTransformer` with attention pooling has the vision tower's tensor `rest` (`vision_transformer.py`,
 /// `attention_pool.py`).
-fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
+pub fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
     const TRUNK: &str = "visual.trunk";
     if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
         let fused = part.strip_prefix("self_attn.").and_then(|part| stacked(part, &["q_proj.", "k_proj.", "v_proj."]));
@@ -208,7 +217,7 @@ const TIMM_OUTSIDE: [(&str, &str); 8] = [
 ];
 
 /// The name with the first prefix of `table` that it has replaced.
-fn renamed(name: &str, table: &[(&str, &str)]) -> String {
+pub fn renamed(name: &str, table: &[(&str, &str)]) -> String {
     let found = table.iter().find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)));
     found.unwrap_or_else(|| name.to_owned())
 }

@@ -1,6 +1,6 @@
 //! open_clip's own `open_clip_config.json` (open_clip, `model.py`: `CLIPVisionCfg`, `CLIPTextCfg`; `transform.py`:
 //! `PreprocessCfg`): one vision transformer of its own making, and beside it a causal text transformer or an encoder of
-//! transformers (`hf_model.py`); or SigLIP's towers, of which the one for images is timm's.
+//! transformers (`hf_model.py`); or a vision tower of timm's, with SigLIP's texts or CLIP's.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::images::{CLIP_MEAN, CLIP_STD};
 use super::naming::{Naming, OpenClipText};
 use super::resolve::check;
-use super::{bert, nllb, refused, timm};
+use super::{bert, eva, nllb, refused, timm};
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
@@ -50,6 +50,10 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
         }
         None => (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, architecture)),
     };
+    let naming = match eva::Names::of(vision.layers) {
+        Some(images) => Naming::Eva { images, rest: Box::new(naming) },
+        None => naming,
+    };
     let spec = ModelSpec {
         architecture,
         dimensions,
@@ -67,7 +71,7 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
 /// `vision_cfg`, of a vision transformer alone, and the family that it is of.
 fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Architecture)> {
     if let Some(name) = cfg.take::<String>("timm_model_name")? {
-        return Ok((siglip_vision(cfg, &name)?, Architecture::Siglip));
+        return timm_vision(cfg, &name);
     }
     if cfg.map.get("layers").is_some_and(Value::is_array) {
         return Err(Error::unsupported("a ResNet as vision tower is not supported: expected a vision transformer"));
@@ -81,6 +85,7 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Archit
         image_size: cfg.square("image_size", 224)?,
         patch_size: cfg.square("patch_size", 16)?,
         tower: cfg.tower(width, width / head_width, quick_gelu)?,
+        layers: VisionLayers::Own,
     };
     let expected = [
         ("attentional_pool", json!(false)),
@@ -94,24 +99,30 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Archit
     Ok((spec, Architecture::Clip))
 }
 
-/// `vision_cfg` of a tower that timm calls `name`, which says how large it is.
-fn siglip_vision(mut cfg: Section, name: &str) -> Result<VisionSpec> {
-    let spec = timm::siglip(name)?;
+/// `vision_cfg` of a tower that timm calls `name`, which says how large it is, and the family of the tower for texts.
+fn timm_vision(mut cfg: Section, name: &str) -> Result<(VisionSpec, Architecture)> {
+    let (spec, pool, projection, architecture) = match eva::tower(name) {
+        // timm's own projection
+        Some((spec, pool)) => (spec, pool, Value::Null, Architecture::Clip),
+        None => (timm::siglip(name)?, "map", json!("none"), Architecture::Siglip),
+    };
     let image_size = cfg.square("image_size", 224)?;
     if image_size != spec.image_size {
         return Err(invalid(format!("vision_cfg.image_size is {image_size}, \"{name}\" expects {}", spec.image_size)));
     }
-    // open_clip's defaults are another pooling and a projection.
-    for (key, default, expected) in [("timm_pool", "avg", "map"), ("timm_proj", "linear", "none")] {
-        let value = cfg.take::<String>(key)?.unwrap_or_else(|| default.into());
-        if value != expected {
-            return Err(unsupported(&format!("vision_cfg.{key}"), &json!(value)));
-        }
+    // open_clip's defaults are another pooling and another projection. No projection is one that can be asked for.
+    let given = cfg.map.remove("timm_pool").filter(|value| !value.is_null()).unwrap_or_else(|| json!("avg"));
+    if given != pool {
+        return Err(unsupported("vision_cfg.timm_pool", &given));
+    }
+    let given = cfg.map.remove("timm_proj").unwrap_or_else(|| json!("linear"));
+    if given != projection {
+        return Err(unsupported("vision_cfg.timm_proj", &given));
     }
     // timm's name overrides these.
     let ignored = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "patch_dropout"];
     cfg.finish(&[], &ignored)?;
-    Ok(spec)
+    Ok((spec, architecture))
 }
 
 /// `text_cfg`, of open_clip's own text transformer alone.

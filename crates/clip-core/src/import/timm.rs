@@ -2,7 +2,7 @@
 
 use super::refused;
 use crate::error::{Error, Result};
-use crate::spec::{Activation, TowerSpec, VisionSpec};
+use crate::spec::{Activation, TowerSpec, VisionLayers, VisionSpec};
 
 /// Sizes of SigLIP's towers, by the part of the name that stands for them.
 struct Size {
@@ -62,6 +62,7 @@ pub fn siglip(name: &str) -> Result<VisionSpec> {
     Ok(VisionSpec {
         image_size: *image_size,
         patch_size: *patch_size,
+        layers: VisionLayers::Own,
         tower: TowerSpec {
             hidden: size.width,
             layers: size.layers,

@@ -5,28 +5,38 @@
 
 use candle_core::Tensor;
 
-use super::attention::{Attention, Queries};
+use super::attention::{Attention, Queries, Turns};
 use super::norm::LayerNorm;
-use super::ops::{AttentionBlock, Linear, Mlp};
+use super::ops::{AttentionBlock, Gate, Linear, Mlp};
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
-use crate::spec::{Norms, TowerSpec};
+use crate::spec::{LayerParts, Norms, TowerSpec};
 use crate::weights::Weights;
 
 /// The transformer of CLIP and SigLIP, and BERT's (transformers, `modeling_clip.py`, `CLIPEncoder`; `modeling_bert.py`,
-/// `BertEncoder`).
+/// `BertEncoder`), and `Eva`'s (timm, `eva.py`).
 pub struct Encoder {
     layers: Vec<Layer>,
     causal: bool,
+    turns: Option<Turns>,
 }
 
-/// An attention and an MLP, each with a residual around it, and a norm before it or after all.
+/// An attention and an MLP, each with a residual around it, and a norm before it, after it or after all.
 struct Layer {
     attention: AttentionBlock,
     mlp: Mlp,
     heads: usize,
-    /// Of [`Norms::After`]: what follows the attention and the MLP.
-    after: Option<[LayerNorm; 2]>,
+    norms: Outer,
+}
+
+/// Norms that are not part of the attention and the MLP: what follows each of them.
+enum Outer {
+    /// Of [`Norms::Before`]: none.
+    None,
+    /// Of [`Norms::After`], with the residual.
+    After([LayerNorm; 2]),
+    /// Of [`Norms::Inside`], without it.
+    Inside([LayerNorm; 2]),
 }
 
 /// The sequences of a batch, their rows one after the other.
@@ -53,11 +63,29 @@ impl Sequences {
 impl Encoder {
     /// Reads `prefix.encoder.layers.0` and so on. `causal`: a row does not see those behind it, as in CLIP's text
     /// tower.
-    pub fn load(weights: &Weights, prefix: &str, spec: &TowerSpec, causal: bool, norms: Norms) -> Result<Self> {
+    pub fn load(
+        weights: &Weights,
+        prefix: &str,
+        spec: &TowerSpec,
+        causal: bool,
+        parts: impl Into<LayerParts>,
+    ) -> Result<Self> {
+        let parts = parts.into();
         let layers = (0..spec.layers)
-            .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec, norms))
+            .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec, parts))
             .collect::<Result<_>>()?;
-        Ok(Self { layers, causal })
+        Ok(Self { layers, causal, turns: None })
+    }
+
+    /// The same with rotary positions.
+    pub fn with_turns(self, turns: Option<Turns>) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// What attends to what, in a layer of so many heads.
+    fn attention<'a>(&'a self, layer: &Layer, sequences: &'a Sequences, queries: Queries<'a>) -> Attention<'a> {
+        let (causal, turns) = (self.causal, self.turns.as_ref());
+        Attention { heads: layer.heads, lengths: &sequences.lengths, causal, queries, turns }
     }
 
     /// Runs all layers on `x`, `[sum of lengths, hidden]`, which they overwrite. Returns the pooled rows,
@@ -70,7 +98,8 @@ impl Encoder {
         };
         self.run(layers, &x, sequences, ctx)?;
         ctx.check()?;
-        last.forward_pooled(&x, sequences, self.causal, ctx.compute)
+        let attention = self.attention(last, sequences, Queries::Rows(&sequences.pooled));
+        last.forward_pooled(&x, &sequences.rows(), &attention, ctx.compute)
     }
 
     /// Runs all layers on `x`, `[sum of lengths, hidden]`, and returns it with every row computed.
@@ -83,7 +112,7 @@ impl Encoder {
     fn run(&self, layers: &[Layer], x: &Tensor, sequences: &Sequences, ctx: &Context) -> Result<()> {
         for layer in layers {
             ctx.check()?;
-            layer.forward(x, sequences, self.causal, ctx.compute)?;
+            layer.forward(x, &self.attention(layer, sequences, Queries::All), ctx.compute)?;
         }
         Ok(())
     }
@@ -91,50 +120,69 @@ impl Encoder {
 
 impl Layer {
     /// Reads the layer of that name. Query, key and value are one matrix in the file.
-    fn load(weights: &Weights, name: &str, spec: &TowerSpec, norms: Norms) -> Result<Self> {
+    fn load(weights: &Weights, name: &str, spec: &TowerSpec, parts: LayerParts) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let linear = |name: &str| Linear::load(weights, &part(name));
         let norm = |name: &str| LayerNorm::load(weights, &part(name), spec.layer_norm_eps);
         let both = [norm("layer_norm1")?, norm("layer_norm2")?];
-        let (before, after) = match norms {
-            Norms::Before => (both.map(Some), None),
-            Norms::After => ([None, None], Some(both)),
+        let (before, norms) = match parts.norms {
+            Norms::Before => (both.map(Some), Outer::None),
+            Norms::After => ([None, None], Outer::After(both)),
+            Norms::Inside => ([None, None], Outer::Inside(both)),
         };
         let [first, second] = before;
+        let qkv = match (linear("self_attn.qkv_proj")?, parts.key_bias) {
+            (qkv, true) => qkv,
+            (qkv, false) => qkv.with_zeros(spec.hidden, spec.hidden),
+        };
+        let (up, inner, gate) = match parts.gated {
+            false => (linear("mlp.fc1")?.with_activation(spec.activation), None, None),
+            true => {
+                let linear = linear("mlp.gate")?.with_activation(spec.activation);
+                let gate = Gate { linear, norm: norm("mlp.layer_norm")? };
+                (Linear::load(weights, &part("mlp.fc1"))?, Some(norm("self_attn.layer_norm")?), Some(gate))
+            }
+        };
         Ok(Self {
-            attention: AttentionBlock::new(first, linear("self_attn.qkv_proj")?, linear("self_attn.out_proj")?),
-            mlp: Mlp::new(second, linear("mlp.fc1")?.with_activation(spec.activation), linear("mlp.fc2")?),
+            attention: AttentionBlock::new(first, qkv, linear("self_attn.out_proj")?).with_inner_norm(inner),
+            mlp: Mlp::new(second, up, linear("mlp.fc2")?).with_gate(gate),
             heads: spec.heads,
-            after,
+            norms,
         })
     }
 
     /// Adds attention and MLP to every row of `x`, `[sum of lengths, hidden]`, in place.
-    fn forward(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<()> {
-        let queries = Queries::All;
-        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        self.attention.add_to(&attention, x, compute)?;
+    fn forward(&self, x: &Tensor, attention: &Attention, compute: &Compute) -> Result<()> {
+        match &self.norms {
+            Outer::Inside([norm, _]) => norm.add_to(&self.attention.forward(attention, x, compute)?, x, compute)?,
+            Outer::None | Outer::After(_) => self.attention.add_to(attention, x, compute)?,
+        }
         self.finish(x, compute)
     }
 
-    /// The last layer, of which only the pooled rows are asked for: `[sequences, hidden]`. `x` stays as it is.
-    fn forward_pooled(&self, x: &Tensor, sequences: &Sequences, causal: bool, compute: &Compute) -> Result<Tensor> {
-        let queries = Queries::Rows(&sequences.pooled);
-        let attention = Attention { heads: self.heads, lengths: &sequences.lengths, causal, queries };
-        let pooled = x.index_select(&Tensor::new(sequences.rows(), x.device())?, 0)?;
-        self.attention.add_to_asking(&attention, x, &pooled, compute)?;
+    /// The last layer, of which only the pooled `rows` are asked for: `[sequences, hidden]`. `x` stays as it is.
+    fn forward_pooled(&self, x: &Tensor, rows: &[u32], attention: &Attention, compute: &Compute) -> Result<Tensor> {
+        let pooled = x.index_select(&Tensor::new(rows, x.device())?, 0)?;
+        match &self.norms {
+            Outer::Inside([norm, _]) => {
+                norm.add_to(&self.attention.forward(attention, x, compute)?, &pooled, compute)?
+            }
+            Outer::None | Outer::After(_) => self.attention.add_to_asking(attention, x, &pooled, compute)?,
+        }
         self.finish(&pooled, compute)?;
         Ok(pooled)
     }
 
     /// What follows the attention, for `x`, `[rows, hidden]`, in place.
     fn finish(&self, x: &Tensor, compute: &Compute) -> Result<()> {
-        let [attention, mlp] = match &self.after {
-            Some([attention, mlp]) => [Some(attention), Some(mlp)],
-            None => [None, None],
-        };
-        attention.map_or(Ok(()), |norm| norm.in_place(x, compute))?;
-        self.mlp.add_to(x, compute)?;
-        mlp.map_or(Ok(()), |norm| norm.in_place(x, compute))
+        match &self.norms {
+            Outer::None => self.mlp.add_to(x, compute),
+            Outer::After([attention, mlp]) => {
+                attention.in_place(x, compute)?;
+                self.mlp.add_to(x, compute)?;
+                mlp.in_place(x, compute)
+            }
+            Outer::Inside([_, norm]) => norm.add_to(&self.mlp.forward(x, compute)?, x, compute),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Tensor};
 use packed_gemm::Rows;
 use pulp::{Arch, Simd};
 
@@ -31,6 +31,24 @@ impl LayerNorm {
         norm(self, x, out);
     }
 
+    /// Norms `count` rows of `width` values, each as `read(i, values)` writes it, into the left-hand side of a product.
+    pub fn fill(
+        &self,
+        count: usize,
+        width: usize,
+        rows: &mut Rows,
+        compute: &Compute,
+        read: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> candle_core::Result<()> {
+        self.check(width)?;
+        rows.fill(compute.pool(), count, width, |i, out| {
+            let mut row = vec![0.0; width];
+            read(i, &mut row);
+            norm(self, &row, out);
+        });
+        Ok(())
+    }
+
     /// Norms `x`, `[rows, width]`, into the left-hand side of a product.
     pub fn to_rows(&self, x: &[f32], width: usize, rows: &mut Rows, compute: &Compute) -> candle_core::Result<()> {
         self.check(width)?;
@@ -43,6 +61,12 @@ impl LayerNorm {
     /// Norms each row of `x`, `[rows, width]`, in place.
     pub fn in_place(&self, x: &Tensor, compute: &Compute) -> Result<()> {
         Ok(x.inplace_op1(&InPlace { norm: self, compute })?)
+    }
+
+    /// Adds the normed rows of `x` to those of `to`, both `[rows, width]`. `x` is overwritten.
+    pub fn add_to(&self, x: &Tensor, to: &Tensor, compute: &Compute) -> Result<()> {
+        self.in_place(x, compute)?;
+        Ok(to.inplace_op2(x, &Add)?)
     }
 
     /// Has the norm as many values as a row? Otherwise the product is an error.
@@ -82,6 +106,24 @@ impl InplaceOp1 for InPlace<'_> {
                 norm(self.norm, &row, out);
             }
         });
+        Ok(())
+    }
+}
+
+/// A sum in place as candle calls it.
+struct Add;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(&self, to: &mut CpuStorage, to_at: &Layout, x: &CpuStorage, at: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F32(to), CpuStorage::F32(x)) = (to, x) else { candle_core::bail!("tensor is not of f32") };
+        let apart = || candle_core::Error::msg("rows lie apart");
+        let (start, end) = to_at.contiguous_offsets().ok_or_else(apart)?;
+        let (first, last) = at.contiguous_offsets().ok_or_else(apart)?;
+        to[start..end].iter_mut().zip(&x[first..last]).for_each(|(to, x)| *to += x);
         Ok(())
     }
 }

@@ -32,6 +32,15 @@ impl Linear {
         Ok(Self { matrix: weights.matrix(tensor)?, bias: None, activation: Fused::None })
     }
 
+    /// The layer with a bias of zero for `count` outputs from `first` on, which the file leaves out.
+    pub fn with_zeros(mut self, first: usize, count: usize) -> Self {
+        if let Some(bias) = &mut self.bias {
+            let first = first.min(bias.len());
+            bias.splice(first..first, std::iter::repeat_n(0.0, count));
+        }
+        self
+    }
+
     /// The layer with a function on its outputs, which is computed while the sums are in the cache.
     pub fn with_activation(mut self, activation: Activation) -> Self {
         self.activation = match activation {
@@ -39,6 +48,7 @@ impl Linear {
             Activation::Gelu => Fused::Gelu,
             Activation::GeluTanh => Fused::GeluTanh,
             Activation::Relu => Fused::Relu,
+            Activation::Silu => Fused::Silu,
         };
         self
     }
@@ -119,13 +129,20 @@ pub struct AttentionBlock {
     norm: Option<LayerNorm>,
     /// Query, key and value side by side.
     qkv: Linear,
+    /// Before the last layer.
+    inner: Option<LayerNorm>,
     out: Linear,
 }
 
 impl AttentionBlock {
     /// `qkv`: `[3 * hidden, hidden]`, or without queries `[2 * hidden, hidden]`.
     pub fn new(norm: Option<LayerNorm>, qkv: Linear, out: Linear) -> Self {
-        Self { norm, qkv, out }
+        Self { norm, qkv, inner: None, out }
+    }
+
+    /// The same with a norm between the attention and the last layer.
+    pub fn with_inner_norm(self, inner: Option<LayerNorm>) -> Self {
+        Self { inner, ..self }
     }
 
     /// Reads `x`, `[rows, hidden]`, and returns `[rows that ask, hidden]`, without a residual.
@@ -149,13 +166,32 @@ impl AttentionBlock {
 pub struct Mlp {
     norm: Option<LayerNorm>,
     up: Linear,
+    gate: Option<Gate>,
     down: Linear,
+}
+
+/// What an MLP's first rows are multiplied with, and a norm of the product (timm, `SwiGLU` of `mlp.py`).
+pub struct Gate {
+    /// `[intermediate, hidden]`, with the activation.
+    pub linear: Linear,
+    /// Of the products.
+    pub norm: LayerNorm,
 }
 
 impl Mlp {
     /// `up`: `[intermediate, hidden]`, with the activation. `down`: `[hidden, intermediate]`.
     pub fn new(norm: Option<LayerNorm>, up: Linear, down: Linear) -> Self {
-        Self { norm, up, down }
+        Self { norm, up, gate: None, down }
+    }
+
+    /// The same with a gate, which has the activation in the place of `up`.
+    pub fn with_gate(self, gate: Option<Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// `down(up(norm(x)))` of `x`, `[rows, hidden]`, without a residual.
+    pub fn forward(&self, x: &Tensor, compute: &Compute) -> Result<Tensor> {
+        Ok(x.apply_op1_no_bwd(&MlpOp { mlp: self, compute })?)
     }
 
     /// Adds `down(up(norm(x)))` to `x`, `[rows, hidden]`.
@@ -204,17 +240,50 @@ struct MlpOp<'a> {
     compute: &'a Compute,
 }
 
+impl MlpOp<'_> {
+    /// What the last layer multiplies, for all rows of `x`.
+    fn rows(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
+        let (Mlp { norm, up, gate, down }, compute) = (self.mlp, self.compute);
+        let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
+        to_rows(norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
+        let Some(gate) = gate else {
+            up.to_rows(&rows, &mut between, compute)?;
+            return Ok(between);
+        };
+        let (mut gates, mut gated) = (gate.linear.values(compute), up.values(compute));
+        gate.linear.to_rows(&rows, &mut gates, compute)?;
+        up.to_rows(&rows, &mut gated, compute)?;
+        let width = gated.width();
+        gate.norm.fill(gated.len(), width, &mut between, compute, |i, row| {
+            gated.read(i, 0, row);
+            let mut factors = vec![0.0; width];
+            gates.read(i, 0, &mut factors);
+            row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
+        })?;
+        Ok(between)
+    }
+}
+
+const MLP: &str = "mlp";
+
+impl CustomOp1 for MlpOp<'_> {
+    fn name(&self) -> &'static str {
+        MLP
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.mlp.down.multiply(&*self.rows(x, layout)?, self.compute)
+    }
+}
+
 impl InplaceOp1 for MlpOp<'_> {
     fn name(&self) -> &'static str {
-        "mlp"
+        MLP
     }
 
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let (Mlp { norm, up, down }, compute) = (self.mlp, self.compute);
-        let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
-        to_rows(norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
-        up.to_rows(&rows, &mut between, compute)?;
-        down.add_to(&between, x, layout, compute)
+        let rows = self.rows(x, layout)?;
+        self.mlp.down.add_to(&rows, x, layout, self.compute)
     }
 }
 
@@ -235,7 +304,7 @@ impl Attend<'_> {
     ///
     /// Queries are made of these alone, which spares a third of the first product.
     fn rows_asked(&self, asking: &[f32], x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
-        let (AttentionBlock { norm, qkv, out: _ }, compute) = (self.block, self.compute);
+        let (AttentionBlock { norm, qkv, .. }, compute) = (self.block, self.compute);
         let hidden = layout.shape().dims2()?.1;
         let parts = (qkv.columns(0..hidden), qkv.columns(hidden..qkv.matrix.outputs()));
         let (Queries::Rows(at), (Some(query), Some(keys_values))) = (self.attention.queries, parts) else {
@@ -264,7 +333,13 @@ impl Attend<'_> {
         // The same memory, unless the last layer is of another precision, as in SigLIP's head.
         drop(rows);
         let mut rows = self.block.out.rows(compute);
-        attention.to_rows(&between, &mut rows, compute)?;
+        let Some(norm) = &self.block.inner else {
+            attention.to_rows(&between, &mut rows, compute)?;
+            return Ok(rows);
+        };
+        let mut mixed = compute.rows_to_read(Precision::F32);
+        attention.to_rows(&between, &mut mixed, compute)?;
+        norm.fill(mixed.len(), mixed.width(), &mut rows, compute, |i, row| mixed.read(i, 0, row))?;
         Ok(rows)
     }
 }

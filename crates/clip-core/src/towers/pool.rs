@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::spec::TowerSpec;
 use crate::weights::Weights;
 
-/// The head of a vision tower without a class token.
+/// The head of a vision tower that no class token stands for.
 pub struct PoolingHead {
     /// What the probe asks of the patches, `[hidden]`: the same for every image.
     query: Vec<f32>,
@@ -22,8 +22,9 @@ pub struct PoolingHead {
 }
 
 impl PoolingHead {
-    /// Reads the head. The probe meets its own projection here, once. `norm`: what the patches pass first.
-    pub fn load(weights: &Weights, name: &str, norm: LayerNorm, spec: &TowerSpec) -> Result<Self> {
+    /// Reads the head, of so many `heads` itself. The probe meets its own projection here, once. `norm`: what the patches
+    /// pass first.
+    pub fn load(weights: &Weights, name: &str, norm: LayerNorm, spec: &TowerSpec, heads: usize) -> Result<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let probe = Tensor::from_vec(weights.values(&part("probe"))?, (1, spec.hidden), &Device::Cpu)?;
         let query = Linear::load(weights, &part("attention.q_proj"))?.forward(&probe, &Compute::new(1)?)?;
@@ -39,7 +40,7 @@ impl PoolingHead {
                 Linear::load(weights, &part("mlp.fc1"))?.with_activation(spec.activation),
                 Linear::load(weights, &part("mlp.fc2"))?,
             ),
-            heads: spec.heads,
+            heads,
         })
     }
 
@@ -48,7 +49,7 @@ impl PoolingHead {
         // It sees all rows, wherever it stands.
         let (first, asked) = (vec![0; lengths.len()], self.query.repeat(lengths.len()));
         let queries = Queries::Given { rows: &first, queries: &asked };
-        let attention = Attention { heads: self.heads, lengths, causal: false, queries };
+        let attention = Attention { heads: self.heads, lengths, causal: false, queries, turns: None };
         let x = self.attention.forward(&attention, x, compute)?;
         self.mlp.add_to(&x, compute)?;
         Ok(x)

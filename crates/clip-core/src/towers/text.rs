@@ -36,7 +36,7 @@ impl TextTower {
         let (tower, parts) = (&spec.text.tower, spec.text_parts());
         let norm = |name: &str| LayerNorm::load(weights, &format!("{TEXT}.{name}"), tower.layer_norm_eps);
         let (first_norm, last_norm) = match parts.norms {
-            Norms::Before => (None, Some(norm("final_layer_norm")?)),
+            Norms::Before | Norms::Inside => (None, Some(norm("final_layer_norm")?)),
             Norms::After => (Some(norm("embeddings.layer_norm")?), None),
         };
         let matrix = |name: &str| Linear::load_without_bias(weights, name);

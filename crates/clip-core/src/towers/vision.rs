@@ -1,5 +1,5 @@
 //! The vision tower (transformers, `modeling_clip.py`, `CLIPVisionTransformer`; `modeling_siglip.py`,
-//! `SiglipVisionModel`).
+//! `SiglipVisionModel`; timm, `eva.py`, `Eva`).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use packed_gemm::Precision;
 use scopeguard::defer;
 
+use super::attention::Turns;
 use super::grid::Places;
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
@@ -15,7 +16,7 @@ use super::pool::PoolingHead;
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
-use crate::spec::{ModelSpec, Norms, ResizeRule, VisionHead, VisionSpec};
+use crate::spec::{ModelSpec, Pool, ResizeRule, VisionHead, VisionSpec};
 use crate::weights::Weights;
 
 /// Rows of the encoder's input that one thread makes at a time.
@@ -47,10 +48,10 @@ pub struct VisionTower {
 
 /// What makes one vector of all rows.
 enum Head {
-    /// CLIP's: a row of its own, the first.
+    /// CLIP's and EVA's: a row of its own, the first.
     Class { post_norm: LayerNorm, projection: Linear },
-    /// SigLIP's, which needs no projection.
-    Pool(Box<PoolingHead>),
+    /// SigLIP's, which needs no projection, and PE-Core's, which has one.
+    Pool { head: Box<PoolingHead>, projection: Option<Linear> },
 }
 
 impl VisionTower {
@@ -62,7 +63,7 @@ impl VisionTower {
         let embeddings = format!("{VISION}.embeddings");
         let mut positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
         let post_norm = LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?;
-        let parts = spec.architecture.vision();
+        let parts = spec.vision_parts();
         // A convolution whose stride is its size is a product with each patch as one row.
         let patches = format!("{embeddings}.patch_embedding");
         let patches = match parts.patch_bias {
@@ -77,12 +78,18 @@ impl VisionTower {
             true => Some(LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?),
             false => None,
         };
+        let pool = |norm, heads| -> Result<_> {
+            Ok(Box::new(PoolingHead::load(weights, &format!("{VISION}.head"), norm, tower, heads)?))
+        };
         let head = match parts.head {
             VisionHead::Projection => {
                 Head::Class { post_norm, projection: Linear::load_without_bias(weights, "visual_projection.weight")? }
             }
-            VisionHead::Attention => {
-                Head::Pool(Box::new(PoolingHead::load(weights, &format!("{VISION}.head"), post_norm, tower)?))
+            VisionHead::Linear => Head::Class { post_norm, projection: Linear::load(weights, "visual_projection")? },
+            VisionHead::Attention => Head::Pool { head: pool(post_norm, tower.heads)?, projection: None },
+            VisionHead::AttentionLinear(Pool { heads, .. }) => {
+                let projection = Some(Linear::load(weights, "visual_projection")?);
+                Head::Pool { head: pool(post_norm, heads)?, projection }
             }
         };
         let rows = spec.positions();
@@ -93,13 +100,15 @@ impl VisionTower {
             ResizeRule::Patches { most, .. } => Some(most as usize),
             ResizeRule::ShortestEdge(_) | ResizeRule::Squash(_) => None,
         };
+        let (side, before) = (spec.vision.side(), usize::from(parts.class_token));
+        let turns = parts.rope.map(|rope| Turns::new(&rope, side, before, tower.hidden / tower.heads));
         Ok(Self {
             most,
             spec: spec.vision.clone(),
             patches,
             positions,
             pre_norm,
-            encoder: Encoder::load(weights, VISION, tower, false, Norms::Before)?,
+            encoder: Encoder::load(weights, VISION, tower, false, parts.layers)?.with_turns(turns),
             head,
         })
     }
@@ -116,10 +125,11 @@ impl VisionTower {
                 let class = self.encoder.forward(x, &sequences, ctx)?;
                 projection.forward_normed(post_norm, &class, ctx.compute)
             }
-            Head::Pool(head) => {
+            Head::Pool { head, projection } => {
                 let x = self.encoder.forward_all(x, &sequences, ctx)?;
                 ctx.check()?;
-                head.forward(&x, &sequences.lengths, ctx.compute)
+                let x = head.forward(&x, &sequences.lengths, ctx.compute)?;
+                projection.as_ref().map_or(Ok(x.clone()), |projection| projection.forward(&x, ctx.compute))
             }
         }
     }

@@ -3,7 +3,8 @@
 
     make_family_models.py                                  the tiny fixtures, into models/
     make_family_models.py --full NAME OUT_DIR [--layers N] a full-size one, into OUT_DIR/NAME, or its first N layers
-    make_family_models.py --shapes OUT_DIR                 every SigLIP and NLLB of open_clip, with tensors that are holes in files
+    make_family_models.py --shapes OUT_DIR                 every NLLB-CLIP of open_clip, and every model with timm's vision tower of a kind below, with
+                                                           tensors that are holes in files
 
     tiny-siglip              transformers' SiglipModel with a SentencePiece tokenizer; another text than vision width
     tiny-siglip2             the same architecture with Gemma's kind of tokenizer, bilinear resize, and a patch that does
@@ -20,6 +21,11 @@
     tiny-metaclip2-mt5       the same with mT5's kind, which writes an end and no begin
     tiny-siglip-timm         SigLIP in open_clip's layout: timm's vision tower with the exact GELU, another text than vision width
     tiny-siglip2-timm-bin    SigLIP 2 in it, in a torch.save file: the approximation of GELU in both towers
+    tiny-pe-core             Meta's Perception Encoder in open_clip's layout: rotary positions, attention pooling, a class token
+    tiny-pe-core-g-bin       its largest size, in a torch.save file: no class token
+    tiny-eva01-bin           EVA-CLIP in open_clip's layout, in a torch.save file: keys without a bias, a linear layer after the class token
+    tiny-eva02               EVA02-CLIP: rotary positions, gated MLPs, norms within both halves of a layer
+    tiny-eva02-e             EVA02-CLIP enormous: norms of what attention and MLP add
 """
 import argparse
 import contextlib
@@ -41,7 +47,8 @@ from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, wr
 from versions import HERE, record
 
 NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-siglip2-naflex", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
-         "tiny-siglip2-timm-bin", "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-metaclip2-mt5", "tiny-chinese-clip")
+         "tiny-siglip2-timm-bin", "tiny-pe-core", "tiny-pe-core-g-bin", "tiny-eva01-bin", "tiny-eva02", "tiny-eva02-e",
+         "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-metaclip2-mt5", "tiny-chinese-clip")
 
 
 def siglip(text, vision):
@@ -71,7 +78,7 @@ def randomised(model, seed, scale, bias=None):
                 p.copy_(0.1 * torch.randn(p.shape, generator=g))
             elif "ln_" in name and name.endswith("weight"):
                 p.copy_(1 + 0.2 * torch.randn(p.shape, generator=g))
-            elif name.endswith(("positional_embedding", "class_embedding", "probe", "pos_embed", "latent")):
+            elif name.endswith(("positional_embedding", "class_embedding", "probe", "pos_embed", "cls_token", "latent")):
                 p.copy_(0.5 * torch.randn(p.shape, generator=g))
             elif name in ("text_projection", "text.text_projection", "visual.proj"):
                 p.copy_(torch.randn(p.shape, generator=g) / p.shape[0] ** 0.5)
@@ -196,6 +203,17 @@ def siglip_levels(size):
                 fill_color=0)
 
 
+def pe_levels(size):
+    """preprocess_cfg of PE-Core's repositories."""
+    return siglip_levels(size) | dict(interpolation="bilinear")
+
+
+def eva_in_open_clip(tower, pool):
+    """As open_clip's PE-Core-* and EVA0* are configured."""
+    return dict(embed_dim=24, custom_text=True, text_cfg=TINY_TEXT,
+                vision_cfg=dict(image_size=20, timm_model_name=tower, timm_model_pretrained=False, timm_pool=pool, timm_proj=None))
+
+
 def siglip_in_open_clip(tower, vocab, width, heads, **text):
     """As open_clip's ViT-*-SigLIP* are configured."""
     return dict(
@@ -212,6 +230,15 @@ TINY_TIMM = {
                          siglip_tokenizers.write_siglip),
     "tiny-siglip2-timm-bin": (siglip_in_open_clip("vit_golden_patch5_siglip_20", siglip_tokenizers.GEMMA_VOCAB, 16, 2,
                                                   act_kwargs=dict(approximate="tanh")), siglip_tokenizers.write_siglip2),
+}
+
+
+TINY_EVA = {
+    "tiny-pe-core": (eva_in_open_clip("vit_pe_core_golden_patch5_20", "map"), pe_levels(20)),
+    "tiny-pe-core-g-bin": (eva_in_open_clip("vit_pe_core_golden_patch4_20", "map"), pe_levels(20)),
+    "tiny-eva01-bin": (eva_in_open_clip("eva_golden_patch5_20", "token"), CLIP_LEVELS),
+    "tiny-eva02": (eva_in_open_clip("eva02_golden_patch5_20", "token"), CLIP_LEVELS),
+    "tiny-eva02-e": (eva_in_open_clip("eva02_golden_enormous_patch4_20", "token"), CLIP_LEVELS),
 }
 
 
@@ -300,6 +327,11 @@ def make_tiny(root):
         write_tokenizer(d)
         model, cfg = open_clip_model(cfg, SEED + 6 + i, 4.7, bias=-12.9)
         save_open_clip(model, cfg, siglip_levels(20), d, torch_file=name.endswith("-bin"))
+    for i, (name, (cfg, preprocess)) in enumerate(TINY_EVA.items()):
+        d = directory(name)
+        tiny_tokenizer.write(d, 24)
+        model, cfg = open_clip_model(cfg, SEED + 20 + i, 4.4)
+        save_open_clip(model, cfg, preprocess, d, torch_file=name.endswith("-bin"))
     for name in NAMES:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
@@ -338,18 +370,32 @@ def make_full(name, out, layers):
     else:
         cfg = open_clip.get_model_config(name)
         siglip = "SigLIP" in name
+        levels = levels_of(name, cfg["vision_cfg"]["image_size"])
         model, cfg = open_clip_model(cfg, SEED, 4.6052, layers, bias=-12.9 if siglip else None)
-        save_open_clip(model, cfg, siglip_levels(cfg["vision_cfg"]["image_size"]) if siglip else CLIP_LEVELS, d)
-        if siglip:
-            siglip_tokenizers.write_siglip(d)
-        else:
-            shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
+        save_open_clip(model, cfg, levels, d)
+        write_tokenizer(name, d)
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
+
+
+def levels_of(name, size):
+    """preprocess_cfg of open_clip's model of that name."""
+    if "siglip" in name.lower():
+        return siglip_levels(size)
+    return pe_levels(size) if name.startswith("PE-Core") else CLIP_LEVELS
+
+
+def write_tokenizer(name, d):
+    """Any within the vocabulary, for SigLIP: texts are compared by their ids."""
+    if "SigLIP" in name:
+        siglip_tokenizers.write_siglip(d)
+    else:
+        shutil.copy(HERE / "tokenizers/clip/tokenizer.json", d)
 
 
 def make_shapes(out):
     """Names and shapes of all tensors, for the importer to find its way: no file takes room."""
-    for name in sorted(n for n in open_clip.list_models() if "SigLIP" in n or n.startswith("nllb")):
+    kinds = ("-SigLIP", "PE-Core", "EVA0", "nllb")
+    for name in sorted(n for n in open_clip.list_models() if any(kind in n for kind in kinds)):
         cfg = open_clip.get_model_config(name)
         nllb = name.startswith("nllb")
         d = out / name
@@ -363,8 +409,9 @@ def make_shapes(out):
         for key, tensor in model.state_dict().items():
             header[key] = dict(dtype="F16", shape=list(tensor.shape), data_offsets=[end, end + 2 * tensor.numel()])
             end += 2 * tensor.numel()
-        write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=siglip_levels(cfg["vision_cfg"]["image_size"])))
-        (nllb_tokenizer.write if nllb else siglip_tokenizers.write_siglip)(d)
+        levels = levels_of(name, cfg["vision_cfg"]["image_size"])
+        write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=levels))
+        nllb_tokenizer.write(d) if nllb else write_tokenizer(name, d)
         with open(d / "open_clip_model.safetensors", "wb") as file:
             text = json.dumps(header).encode()
             file.write(len(text).to_bytes(8, "little") + text)

@@ -212,11 +212,15 @@ impl Rows {
             Word::F32 | Word::F32Even => {
                 out.copy_from_slice(bytemuck::cast_slice(&self.words[layout.at(row, column)..][..out.len()]));
             }
-            // Whole lines, which is what a head of attention has.
+            // Whole lines, which is what a head of attention has, and then what is left of a row.
             #[cfg(target_arch = "x86_64")]
-            Word::Bf16x2 if (column | out.len()).is_multiple_of(2 * crate::geometry::LINE_WORDS) => {
+            Word::Bf16x2 if column.is_multiple_of(2 * crate::geometry::LINE_WORDS) => {
                 let (first, step) = (layout.at(row, column / 2), layout.line_step());
-                for (i, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
+                let (lines, rest) = out.as_chunks_mut();
+                if !rest.is_empty() {
+                    self.read_pairs(row, column + lines.as_flattened().len(), rest);
+                }
+                for (i, out) in lines.iter_mut().enumerate() {
                     let line = self.words[first + i * step..].first_chunk().expect("lines are whole");
                     // SAFETY: `Rows::new` has asserted that the kernel runs here, and rows are pairs only where it has bf16.
                     unsafe { crate::convert::from_bf16(line, out) };

@@ -21,6 +21,8 @@ pub enum Activation {
     GeluTanh,
     /// `max(x, 0)`
     Relu,
+    /// `x * sigmoid(x)`
+    Silu,
 }
 
 /// What is done to the sums of a product, while they are in the cache: `activation(sums + bias)`.
@@ -61,6 +63,8 @@ impl Epilogue<'_> {
             (Activation::GeluTanh, false) => each::<S, FMA, false>(simd, sums, scales, &bias, Activation::GeluTanh),
             (Activation::GeluTanh, true) => each::<S, FMA, true>(simd, sums, scales, &bias, Activation::GeluTanh),
             (Activation::Relu, _) => each::<S, FMA, false>(simd, sums, scales, &bias, Activation::Relu),
+            (Activation::Silu, false) => each::<S, FMA, false>(simd, sums, scales, &bias, Activation::Silu),
+            (Activation::Silu, true) => each::<S, FMA, true>(simd, sums, scales, &bias, Activation::Silu),
         }
     }
 }
@@ -100,6 +104,7 @@ fn activate<S: Simd, const FMA: bool, const APPROX: bool>(simd: S, activation: A
             times_sigmoid::<S, FMA, APPROX>(simd, x, y)
         }
         Activation::Relu => simd.max_f32s(x, simd.splat_f32s(0.0)),
+        Activation::Silu => times_sigmoid::<S, FMA, APPROX>(simd, x, x),
     }
 }
 

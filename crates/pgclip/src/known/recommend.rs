@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn cores_and_memory_decide() {
-        assert_eq!(recommended(2, 8, Task::Photos), "siglip2-base-patch16-224");
+        assert_eq!(recommended(2, 8, Task::Photos), "pe-core-b-16");
         assert_eq!(recommended(16, 64, Task::Photos), "siglip2-so400m-patch16-256");
         // 1.1 thousand million parameters need 6.8 GB of the half
         assert_eq!(recommended(16, 12, Task::Photos), "siglip2-large-patch16-256");

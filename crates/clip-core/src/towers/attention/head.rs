@@ -1,6 +1,8 @@
 //! What one head of one sequence reads.
 
-use packed_gemm::Rows;
+use packed_gemm::{Rows, to_pairs};
+
+use super::rope::Turns;
 
 /// One head of one sequence.
 pub struct Head<'a> {
@@ -22,6 +24,8 @@ pub struct Head<'a> {
     pub given: Option<&'a [f32]>,
     /// A row sees itself and those before it, not those behind it.
     pub causal: bool,
+    /// What turns queries and keys.
+    pub turns: Option<&'a Turns>,
 }
 
 /// Rows that ask together, so that keys and values are read once for all of them: a few tiles of a product. Their scores
@@ -38,6 +42,42 @@ impl Head<'_> {
     #[inline(always)]
     pub fn seen(&self, row: usize) -> usize {
         if self.causal { row + 1 } else { self.length }
+    }
+
+    /// The sequence's query of one of its rows, turned.
+    #[inline(always)]
+    pub fn read_query(&self, row: usize, out: &mut [f32]) {
+        match self.given {
+            Some(given) => out.copy_from_slice(&given[self.query..][..self.size]),
+            None => self.qkv.read(self.start + row, self.query, out),
+        }
+        self.turn(row, out);
+    }
+
+    /// The sequence's key of one of its rows, turned.
+    #[inline(always)]
+    pub fn read_key(&self, row: usize, out: &mut [f32]) {
+        self.qkv.read(self.start + row, self.keys, out);
+        self.turn(row, out);
+    }
+
+    #[inline(always)]
+    fn turn(&self, row: usize, values: &mut [f32]) {
+        if let Some(turns) = self.turns {
+            turns.turn(row, values);
+        }
+    }
+
+    /// Queries or keys of one of the sequence's rows, which begin at `column`, as pairs of bf16. What is turned goes
+    /// through `scratch`, `[size]`, and is rounded anew.
+    #[inline(always)]
+    pub fn read_pairs(&self, row: usize, column: usize, scratch: &mut [f32], out: &mut [u32]) {
+        let Some(turns) = self.turns else {
+            return out.copy_from_slice(self.qkv.pairs(self.start + row, column, self.size));
+        };
+        self.qkv.read(self.start + row, column, scratch);
+        turns.turn(row, scratch);
+        to_pairs(self.qkv.kernel(), scratch, out);
     }
 
     /// Asks for all keys and values, and for `queries` queries from row `first` on.

@@ -28,7 +28,7 @@ impl WithSimd for MixPairs<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { head, first, out } = self;
-        let Head { qkv, start, length, size, causal, .. } = *head;
+        let Head { qkv, length, size, causal, .. } = *head;
         let kernel = qkv.kernel();
         let (key_panels, value_panels) = (Panels::new(length, GROUPS), Panels::new(size, GROUPS));
         let (wide_length, pairs) = (key_panels.columns(), length.div_ceil(2));
@@ -42,17 +42,18 @@ impl WithSimd for MixPairs<'_> {
             queries * size / 2,
             queries * stride / 2,
             queries * stride,
+            size,
         ];
         let mut scratch = Scratch::new(lens);
-        let [keys, values, rows, asking, weights, scores] = scratch.buffers::<u32, _>(lens);
-        let scores: &mut [f32] = bytemuck::cast_slice_mut(scores);
-        pack_keys(head, key_panels, rows, keys);
+        let [keys, values, rows, asking, weights, scores, turned] = scratch.buffers::<u32, _>(lens);
+        let (scores, turned) = (bytemuck::cast_slice_mut::<u32, f32>(scores), bytemuck::cast_slice_mut(turned));
+        pack_keys(head, key_panels, turned, rows, keys);
         pack_values(head, value_panels, values);
         let scale = (size as f32).powf(-0.5);
         for (block, out) in out.chunks_mut(at_once * size).enumerate() {
             let (first, rows) = (first + block * at_once, out.len() / size);
             for (i, query) in asking.chunks_exact_mut(size / 2).take(rows).enumerate() {
-                query.copy_from_slice(qkv.pairs(start + first + i, head.query, size));
+                head.read_pairs(first + i, head.query, turned, query);
             }
             for panel in key_panels.ranges() {
                 // Rows before these do not see it.
@@ -104,16 +105,14 @@ impl WithSimd for MixPairs<'_> {
 
 /// Keys become columns: their pairs below each other.
 #[inline(always)]
-fn pack_keys(head: &Head, panels: Panels, rows: &mut [u32], keys: &mut [u32]) {
+fn pack_keys(head: &Head, panels: Panels, turned: &mut [f32], rows: &mut [u32], keys: &mut [u32]) {
     let steps = head.size / 2;
     for panel in panels.ranges() {
         let keys = &mut keys[panel.start * steps..panel.end * steps];
         for column in (0..panel.len()).step_by(Panels::GROUP) {
             for (i, row) in rows.chunks_exact_mut(steps).enumerate() {
                 match panel.start + column + i {
-                    key if key < head.length => {
-                        row.copy_from_slice(head.qkv.pairs(head.start + key, head.keys, head.size));
-                    }
+                    key if key < head.length => head.read_pairs(key, head.keys, turned, row),
                     _ => row.fill(0),
                 }
             }

@@ -48,10 +48,7 @@ impl<const FUSED: bool> WithSimd for Mix<'_, FUSED> {
         for (block, out) in out.chunks_mut(at_once * size).enumerate() {
             let (first, rows) = (first + block * at_once, out.len() / size);
             for (i, query) in asking.chunks_exact_mut(size).take(rows).enumerate() {
-                match head.given {
-                    Some(given) => query.copy_from_slice(&given[head.query..][..size]),
-                    None => head.qkv.read(head.start + first + i, head.query, query),
-                }
+                head.read_query(first + i, query);
             }
             for panel in key_panels.ranges() {
                 // Rows before these do not see it.
@@ -104,7 +101,7 @@ fn pack_keys(head: &Head, panels: Panels, rows: &mut [f32], keys: &mut [f32]) {
         for column in (0..panel.len()).step_by(Panels::GROUP) {
             for (i, row) in rows.chunks_exact_mut(size).enumerate() {
                 match panel.start + column + i {
-                    key if key < head.length => head.qkv.read(head.start + key, head.keys, row),
+                    key if key < head.length => head.read_key(key, row),
                     _ => row.fill(0.0),
                 }
             }

@@ -5,6 +5,7 @@ mod in_bf16;
 mod in_f32;
 mod panels;
 mod product;
+mod rope;
 mod scratch;
 mod softmax;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use self::in_f32::Mix;
 use self::panels::Panels;
 use crate::compute::Compute;
 
+pub use self::rope::Turns;
+
 /// What attends to what, in a batch of sequences: `softmax(Q Kᵀ / sqrt(size)) V` for each head.
 ///
 /// Rows of all sequences lie one after the other, and so do queries, keys and values of a row.
@@ -31,6 +34,8 @@ pub struct Attention<'a> {
     pub causal: bool,
     /// Which rows ask.
     pub queries: Queries<'a>,
+    /// Rotary positions, which turn queries and keys before all else.
+    pub turns: Option<&'a Turns>,
 }
 
 /// Which rows ask. Where only one row of a sequence counts in the end, the others need not.
@@ -86,6 +91,7 @@ impl Attention<'_> {
                 keys,
                 values: keys + hidden,
                 causal: self.causal,
+                turns: self.turns,
             };
             let first = match self.queries {
                 Queries::All => 0,

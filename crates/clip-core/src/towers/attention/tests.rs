@@ -5,6 +5,8 @@ use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
 use packed_gemm::Precision;
 
+use crate::spec::{Rope, RopeOrder};
+
 /// The same on candle's own operations, for one sequence.
 fn reference(qkv: &Tensor, heads: usize, causal: bool) -> candle_core::Result<Tensor> {
     let (length, width) = qkv.dims2()?;
@@ -29,7 +31,7 @@ fn as_with_candles_own_operations() {
         let qkv = Tensor::randn(0f32, 1., (rows, 3 * hidden), &Device::Cpu).unwrap();
         for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
             let run = |queries| {
-                let attention = Attention { heads, lengths: &lengths, causal, queries };
+                let attention = Attention { heads, lengths: &lengths, causal, queries, turns: None };
                 values_of(&attention, &qkv, kernel)
             };
             let last: Vec<usize> = lengths.iter().map(|n| n - 1).collect();
@@ -54,7 +56,7 @@ fn rounded_to_bf16() {
         // What attention reads, so that its own rounding alone is left.
         let qkv = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
         for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
-            let attention = Attention { heads, lengths: &lengths, causal, queries: Queries::All };
+            let attention = Attention { heads, lengths: &lengths, causal, queries: Queries::All, turns: None };
             let all = rounded_values_of(&attention, &qkv, Precision::Bf16, kernel);
             let mut start = 0;
             for &length in &lengths {
@@ -79,7 +81,7 @@ fn long_sequences() {
                 for (queries, rows) in
                     [(Queries::All, 0..length), (Queries::Rows(&[length / 2]), length / 2..length / 2 + 1)]
                 {
-                    let attention = Attention { heads, lengths: &[length], causal, queries };
+                    let attention = Attention { heads, lengths: &[length], causal, queries, turns: None };
                     let expected = |exact: &Tensor| exact.narrow(0, rows.start, rows.len()).unwrap();
                     close(&values_of(&attention, &qkv, kernel), &expected(&exact));
                     let given = rounded_values_of(&attention, &rounded, Precision::Bf16, kernel);
@@ -97,7 +99,7 @@ fn large_scores() {
     let qkv = (Tensor::randn(0f32, 1., (length, 3 * size), &Device::Cpu).unwrap() * 20.0).unwrap();
     let (scale, expected) = (1.0 / 60.0, reference(&qkv, heads, false).unwrap());
     for kernel in Kernel::available() {
-        let attention = Attention { heads, lengths: &[length], causal: false, queries: Queries::All };
+        let attention = Attention { heads, lengths: &[length], causal: false, queries: Queries::All, turns: None };
         let given = values_of(&attention, &qkv, kernel);
         within(1e-3, &(given * scale).unwrap(), &(&expected * scale).unwrap());
     }
@@ -110,7 +112,7 @@ fn the_same_alone_and_on_any_number_of_threads() {
     for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
         for causal in [false, true] {
             let run = |lengths: &[usize], qkv: &Tensor, threads| {
-                let attention = Attention { heads, lengths, causal, queries: Queries::All };
+                let attention = Attention { heads, lengths, causal, queries: Queries::All, turns: None };
                 values_on(threads, &attention, qkv, precision, kernel).to_vec2::<f32>().unwrap()
             };
             let all = run(&lengths, &qkv, 1);
@@ -134,7 +136,8 @@ fn what_is_not_a_number_stays_visible() {
             let mut values = values.clone();
             values[(70 * 3 + part) * size + 5] = bad;
             let qkv = Tensor::from_vec(values, (length, 3 * size), &Device::Cpu).unwrap();
-            let attention = Attention { heads: 1, lengths: &[length], causal: false, queries: Queries::All };
+            let attention =
+                Attention { heads: 1, lengths: &[length], causal: false, queries: Queries::All, turns: None };
             let given = rounded_values_of(&attention, &qkv, precision, kernel).to_vec2::<f32>().unwrap();
             // A query shows in its own row, a key of infinity where the other factor is positive, others in all rows.
             let shows = |row: &Vec<f32>| row.iter().any(|x| !x.is_finite());
@@ -160,7 +163,7 @@ fn a_query_of_its_own() {
     for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
         for causal in [false, true] {
             let run = |queries, qkv: &Tensor| {
-                let attention = Attention { heads, lengths: &lengths, causal, queries };
+                let attention = Attention { heads, lengths: &lengths, causal, queries, turns: None };
                 rounded_values_of(&attention, qkv, precision, kernel)
             };
             // The query itself is not rounded.
@@ -171,13 +174,45 @@ fn a_query_of_its_own() {
     }
 }
 
+/// Turned on the way, queries and keys give what those give that were turned before. Heads of 20 are no pairs of bf16.
+#[test]
+fn turned_queries_and_keys() {
+    let rope = Rope { reference: 16, offset: 1, order: RopeOrder::ColumnsFirst };
+    for (heads, size, side, before) in [(2, 64, 5, 1), (3, 20, 3, 0), (1, 32, 4, 2)] {
+        let (turns, length) = (Turns::new(&rope, side, before, size), before + side * side);
+        let qkv = Tensor::randn(0f32, 1., (2 * length, 3 * heads * size), &Device::Cpu).unwrap();
+        let rounded = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+        let turned = |qkv: &Tensor| {
+            let mut rows = qkv.to_vec2::<f32>().unwrap();
+            for (i, row) in rows.iter_mut().enumerate() {
+                row[..2 * heads * size].chunks_mut(size).for_each(|head| turns.turn(i % length, head));
+            }
+            Tensor::from_vec(rows.concat(), qkv.shape(), &Device::Cpu).unwrap()
+        };
+        let (before_all, rounded_before) = (turned(&qkv), turned(&rounded));
+        let (lengths, some) = ([length; 2], [0, length - 1]);
+        for (kernel, queries) in Kernel::available().flat_map(|k| [(k, Queries::All), (k, Queries::Rows(&some))]) {
+            let run = |turns, qkv: &Tensor, precision| {
+                let attention = Attention { heads, lengths: &lengths, causal: false, queries, turns };
+                rounded_values_of(&attention, qkv, precision, kernel)
+            };
+            let exact = run(None, &before_all, Precision::F32);
+            close(&run(Some(&turns), &qkv, Precision::F32), &exact);
+            let expected = run(None, &rounded_before, Precision::F32);
+            within(2e-2, &run(Some(&turns), &rounded, Precision::Bf16), &expected);
+            let moved = (exact - run(None, &qkv, Precision::F32)).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(moved.to_scalar::<f32>().unwrap() > 0.05, "{moved}");
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let compute = Compute::new(1).unwrap();
     let mut qkv = Rows::new(Precision::F32, compute.kernel());
     qkv.copy_from(compute.pool(), &[0.0; 5 * 24], 24).unwrap();
     let run = |heads, lengths: &[usize], queries| {
-        let attention = Attention { heads, lengths, causal: false, queries };
+        let attention = Attention { heads, lengths, causal: false, queries, turns: None };
         let mut rows = Rows::new(Precision::F32, compute.kernel());
         attention.to_rows(&qkv, &mut rows, &compute).is_ok()
     };
@@ -259,7 +294,8 @@ fn how_fast() {
                 let width = 3 * HEADS * size;
                 read.copy_from(compute.pool(), &random(length, width), width).unwrap();
                 let lengths = [length];
-                let attention = Attention { heads: HEADS, lengths: &lengths, causal, queries: Queries::All };
+                let attention =
+                    Attention { heads: HEADS, lengths: &lengths, causal, queries: Queries::All, turns: None };
                 let time = best(&mut || attention.to_rows(&read, &mut x, &compute).unwrap());
                 let work = 4. * (HEADS * size * length * length) as f64;
                 println!(

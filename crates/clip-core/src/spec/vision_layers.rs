@@ -1,0 +1,124 @@
+//! Vision towers of timm's `Eva` (timm, `eva.py`), which stand beside CLIP's text tower.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Norms, VisionHead, VisionParts};
+
+/// Whose layers a vision tower has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum VisionLayers {
+    /// Those of the model's [`Architecture`](super::Architecture).
+    #[default]
+    Own,
+    /// Meta's Perception Encoder: rotary positions beside the learnt ones, a pooling by attention, a linear layer.
+    PeCore {
+        /// A learnt row before those of the patches.
+        class_token: bool,
+        /// Rotary positions of the patches.
+        rope: Rope,
+        /// The pooling.
+        pool: Pool,
+    },
+    /// EVA-01: a linear layer with a bias after the class token, and keys without one.
+    Eva01,
+    /// EVA-02: the same with rotary positions, gated MLPs and norms within both halves of a layer.
+    Eva02 {
+        /// Rotary positions of the patches.
+        rope: Rope,
+    },
+    /// EVA-02 enormous: EVA-01 with the norms after each half of a layer.
+    Eva02Enormous,
+}
+
+impl VisionLayers {
+    /// How manifests spell the family, where it is not the model's own.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Own => None,
+            Self::PeCore { .. } => Some("pe_core"),
+            Self::Eva01 | Self::Eva02 { .. } | Self::Eva02Enormous => Some("eva"),
+        }
+    }
+
+    /// What of the tower no size tells. `own`: where that is the model's own family's.
+    pub fn parts(self, own: VisionParts) -> VisionParts {
+        let eva = |norms, rope: Option<Rope>| VisionParts {
+            class_token: true,
+            patch_bias: true,
+            pre_norm: false,
+            head: VisionHead::Linear,
+            layers: LayerParts { norms, key_bias: false, gated: rope.is_some() },
+            rope,
+        };
+        match self {
+            Self::Eva01 => eva(Norms::Before, None),
+            Self::Eva02 { rope } => eva(Norms::Before, Some(rope)),
+            Self::Eva02Enormous => eva(Norms::Inside, None),
+            Self::Own => own,
+            Self::PeCore { class_token, rope, pool } => VisionParts {
+                class_token,
+                patch_bias: false,
+                pre_norm: true,
+                head: VisionHead::AttentionLinear(pool),
+                layers: Norms::Before.into(),
+                rope: Some(rope),
+            },
+        }
+    }
+}
+
+/// How the layers of a transformer are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerParts {
+    /// Where the layer norms are.
+    pub norms: Norms,
+    /// The layer that makes keys has a bias.
+    pub key_bias: bool,
+    /// The MLP multiplies two rows, of which one has passed the activation (SwiGLU, arXiv 2002.05202), and norms them. So
+    /// does the attention with its rows before the last linear layer.
+    pub gated: bool,
+}
+
+impl From<Norms> for LayerParts {
+    /// All else as in CLIP.
+    fn from(norms: Norms) -> Self {
+        Self { norms, key_bias: true, gated: false }
+    }
+}
+
+/// Positions that turn queries and keys (timm, `RotaryEmbeddingCat` of `pos_embed_sincos.py`): one half of a head by the
+/// patch's row, the other by its column, each pair of values by an angle of its own. Rows before the patches are not
+/// turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rope {
+    /// Patches of a side of the image that angles are counted for: those of another one are stretched to it
+    /// (`ref_feat_shape`).
+    pub reference: usize,
+    /// Where the first patch of a side is (`rope_grid_offset`).
+    pub offset: u8,
+    /// Which half of a head goes by what (`rope_grid_indexing`).
+    pub order: RopeOrder,
+}
+
+/// Which half of a head goes by the patch's row, and which by its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RopeOrder {
+    /// The first by its row (`ij`).
+    RowsFirst,
+    /// The first by its column (`xy`).
+    ColumnsFirst,
+}
+
+/// An attention of a learnt row over all others, and an MLP, of sizes that are not the tower's (timm,
+/// `AttentionPoolLatent`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Heads of the attention.
+    pub heads: usize,
+    /// Width of a row within the MLP.
+    pub intermediate: usize,
+}
