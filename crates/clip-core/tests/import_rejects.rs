@@ -564,6 +564,34 @@ fn a_tokenizer_that_does_not_belong_to_the_model() {
     assert_refused(dir.path(), ErrorKind::InvalidModel, "tokenizer.json");
 }
 
+/// Some tokenizers write no begin: it has to be the end that the tower looks for, and not a token of CLIP's kind.
+#[test]
+fn an_end_alone_is_enough_for_mt5() {
+    inspect(&model_dir("tiny-metaclip2-mt5")).unwrap();
+    let cases: [(&str, &str, Edit); 3] = [
+        ("config.json", "no begin and end token", |c| c["text_config"]["eos_token_id"] = 2.into()),
+        ("config.json", "token id", |c| c["text_config"]["vocab_size"] = 90.into()),
+        ("tokenizer.json", "no begin and end token", |c| c["post_processor"] = Value::Null),
+    ];
+    for (file, names, edit) in cases {
+        let dir = copy("tiny-metaclip2-mt5");
+        edit_json(dir.path(), file, edit);
+        assert_refused(dir.path(), ErrorKind::InvalidModel, names);
+    }
+    let dir = copy("tiny-clip");
+    edit_json(dir.path(), "tokenizer.json", |t| {
+        let end = t["post_processor"]["sep"].clone();
+        let (token, id) = (end[0].clone(), end[1].clone());
+        t["post_processor"] = serde_json::json!({
+            "type": "TemplateProcessing",
+            "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": token, "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+            "special_tokens": {token.as_str().unwrap(): {"id": token, "ids": [id], "tokens": [token]}},
+        });
+    });
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "no begin and end token");
+}
+
 #[test]
 fn names_are_no_paths() {
     let models = ModelDir::new("/nonexistent");

@@ -172,34 +172,34 @@ mod tests {
     }
 
     /// Width and height, side of a patch, patches at most, and what transformers 5.24 gives: columns and rows.
-    const PATCHES: [(u32, u32, u32, u32, (u64, u64)); 17] = [
-        (640, 480, 16, 256, (18, 14)),
-        (480, 640, 16, 256, (14, 18)),
-        (256, 256, 16, 256, (16, 16)),
-        (257, 256, 16, 256, (16, 16)),
-        (1, 1, 16, 256, (7, 7)),
-        (3000, 7, 16, 256, (256, 1)),
-        (7, 3000, 16, 256, (1, 256)),
-        (5000, 1, 16, 256, (256, 1)),
-        (1920, 1080, 16, 256, (21, 12)),
-        (1080, 1920, 16, 1024, (24, 42)),
-        (4032, 3024, 14, 729, (31, 23)),
-        (33, 1000, 4, 20, (1, 20)),
-        (100, 99, 4, 20, (5, 4)),
-        (10, 3, 5, 1, (1, 1)),
-        (16, 16, 16, 1, (1, 1)),
-        (17, 40, 8, 16, (3, 5)),
-        (20000, 15, 16, 256, (256, 1)),
+    const PATCHES: [[u32; 6]; 17] = [
+        [640, 480, 16, 256, 18, 14],
+        [480, 640, 16, 256, 14, 18],
+        [256, 256, 16, 256, 16, 16],
+        [257, 256, 16, 256, 16, 16],
+        [1, 1, 16, 256, 7, 7],
+        [3000, 7, 16, 256, 256, 1],
+        [7, 3000, 16, 256, 1, 256],
+        [5000, 1, 16, 256, 256, 1],
+        [1920, 1080, 16, 256, 21, 12],
+        [1080, 1920, 16, 1024, 24, 42],
+        [4032, 3024, 14, 729, 31, 23],
+        [33, 1000, 4, 20, 1, 20],
+        [100, 99, 4, 20, 5, 4],
+        [10, 3, 5, 1, 1, 1],
+        [16, 16, 16, 1, 1, 1],
+        [17, 40, 8, 16, 3, 5],
+        [20000, 15, 16, 256, 256, 1],
     ];
 
     #[test]
     fn as_many_patches_as_may_be() {
-        for (width, height, size, most, expected) in PATCHES {
+        for [width, height, size, most, columns, rows] in PATCHES {
+            let expected = (columns.into(), rows.into());
             assert_eq!(patches(width, height, size, most), expected, "{width} x {height}");
-            let (columns, rows) = expected;
-            assert!(columns * rows <= u64::from(most));
+            assert!(columns * rows <= most);
             let resized = resized(width, height, ResizeRule::Patches { size, most });
-            assert_eq!(resized, (columns * u64::from(size), rows * u64::from(size)));
+            assert_eq!(resized, ((columns * size).into(), (rows * size).into()));
         }
         // where the reference gives more than there may be
         for (width, height) in [(u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{json, nllb, plan, read as read_file, siglip, vocabulary, wordpieces};
@@ -63,7 +64,11 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
         siglip::padding(&mut spec.text, &tokenizer, &parsed, &config)?;
         check(&tokenizer, spec)?;
     } else {
-        check(&open(&bytes, spec).map_err(invalid)?, spec)?;
+        let tokenizer = open(&bytes, spec).map_err(invalid)?;
+        // mT5's, which some of MetaCLIP 2's models have, writes an end and no begin.
+        if !(matches!(spec.text.pooling, TextPooling::FirstEos(_)) && ends_alone(&tokenizer, spec, &bytes)?) {
+            check(&tokenizer, spec)?;
+        }
     }
     Ok(bytes)
 }
@@ -73,6 +78,25 @@ const CONFIG: &str = "tokenizer_config.json";
 fn open(bytes: &[u8], spec: &ModelSpec) -> Result<Tokenizer> {
     let tokenizer = Tokenizer::with_cleaning(bytes, spec.text.context_length, spec.text.cleaning)?;
     Ok(if spec.text.has_languages() { tokenizer.with_languages() } else { tokenizer })
+}
+
+/// Is it a tokenizer of mT5's kind, a unigram model, that ends every text with the token that the tower pools at, and that has
+/// a row in its table for each token?
+fn ends_alone(tokenizer: &Tokenizer, spec: &ModelSpec, bytes: &[u8]) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct File {
+        model: Model,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+    }
+    let (empty, largest) = (tokenizer.encode("")?, tokenizer.largest_id() as usize);
+    let unigram =
+        || serde_json::from_slice(bytes).is_ok_and(|file: File| file.model.kind.as_deref() == Some("Unigram"));
+    let pooled = |eos: u32| spec.text.pooling == TextPooling::FirstEos(eos);
+    Ok(matches!(empty[..], [eos] if pooled(eos)) && largest < spec.text.vocab_size && unigram())
 }
 
 /// Ids must be within the table, and the end token that the tower pools at the one that the tokenizer writes.
