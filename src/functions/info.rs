@@ -60,7 +60,7 @@ fn clip_installed_models() -> TableIterator<
         let (spec, manifest) = (row.model.spec(), &row.model.manifest);
         (
             row.model.name.clone(),
-            spec.architecture.name().to_owned(),
+            spec.family().to_owned(),
             spec.dimensions as i32,
             row.precisions(),
             spec.text.context_length as i32,
@@ -100,7 +100,7 @@ fn clip_models() -> TableIterator<
         let (spec, manifest) = (row.model.spec(), &row.model.manifest);
         (
             row.model.name.clone(),
-            spec.architecture.name().to_owned(),
+            spec.family().to_owned(),
             spec.dimensions as i32,
             row.precisions(),
             spec.text.context_length as i32,

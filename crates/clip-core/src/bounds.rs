@@ -29,7 +29,8 @@ impl ModelSpec {
             tower.check(name)?;
         }
         in_range("dimensions (projection_dim)", self.dimensions, 1..=MAX_DIMENSIONS)?;
-        let pooled = self.architecture.vision().head == VisionHead::Attention;
+        let parts = self.vision_parts();
+        let pooled = parts.head == VisionHead::Attention;
         if pooled && self.dimensions != self.vision.tower.hidden {
             let (texts, images) = (self.dimensions, self.vision.tower.hidden);
             return Err(format!("texts have {texts} dimensions, images {images}: expected the same"));
@@ -41,7 +42,14 @@ impl ModelSpec {
         // Begin, end, and room for something in between.
         in_range("context_length (max_position_embeddings)", self.text.context_length, 3..=MAX_WIDTH)?;
         in_range("image_size", self.vision.image_size, 1..=MAX_IMAGE_SIZE)?;
-        in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)
+        in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)?;
+        let (hidden, patch) = (self.vision.tower.hidden, self.vision.patch_size);
+        if parts.conv_stem && (!hidden.is_multiple_of(4) || patch != STEM_PATCH) {
+            return Err(format!(
+                "vision hidden_size {hidden} and patch_size {patch}: expected a multiple of 4 and {STEM_PATCH} with convolutions"
+            ));
+        }
+        Ok(())
     }
 
     /// Checks every field, the sizes included.
@@ -57,6 +65,9 @@ impl ModelSpec {
             TextPooling::FirstEos(id) | TextPooling::Last { pad: id } => {
                 in_range("token of pooling", id as usize, 0..=self.text.vocab_size - 1)?;
             }
+        }
+        if let TextLayers::Unmasked { pad } = self.text.layers {
+            in_range("token of padding", pad as usize, 0..=self.text.vocab_size - 1)?;
         }
         match &self.calibration {
             Calibration::None => Ok(()),
@@ -180,6 +191,20 @@ mod tests {
                 let error = spec.check().expect_err(&format!("{what} = {value}"));
                 assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
+        }
+        for (hidden, patch) in [(6, 16), (8, 15), (8, 4)] {
+            let mut spec = good();
+            spec.vision.layers = VisionLayers::ConvStem;
+            (spec.vision.tower.hidden, spec.vision.patch_size) = (hidden, patch);
+            (spec.vision.image_size, spec.image.crop, spec.image.resize) = (32, 32, ResizeRule::Squash(32));
+            assert!(spec.check().unwrap_err().contains("with convolutions"), "{hidden}, {patch}");
+            (spec.vision.tower.hidden, spec.vision.patch_size) = (8, 16);
+            assert_eq!(spec.check(), Ok(()));
+        }
+        for pad in [11, u32::MAX] {
+            let mut spec = good();
+            spec.text.layers = TextLayers::Unmasked { pad };
+            assert!(spec.check().unwrap_err().contains("padding"), "{pad}");
         }
         let edits: [Wrong<f64>; 7] = [
             ("eps", |s, x| s.text.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),

@@ -2,9 +2,13 @@
 //!
 //! The spec is part of a model's fingerprint: two models with equal specs and equal tensors make the same vectors.
 
+mod vision_layers;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Means;
+
+pub use vision_layers::{STEM_PATCH, StemLayer, VisionLayers, stem};
 
 /// The family of a model: which layers its towers have before and after the transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,15 +30,23 @@ impl Architecture {
         }
     }
 
-    /// What of the family's vision tower no size tells.
-    pub fn vision(self) -> VisionParts {
+    /// What of the family's own vision tower no size tells.
+    fn vision(self) -> VisionParts {
         match self {
-            Self::Clip => {
-                VisionParts { class_token: true, patch_bias: false, pre_norm: true, head: VisionHead::Projection }
-            }
-            Self::Siglip => {
-                VisionParts { class_token: false, patch_bias: true, pre_norm: false, head: VisionHead::Attention }
-            }
+            Self::Clip => VisionParts {
+                class_token: true,
+                conv_stem: false,
+                patch_bias: false,
+                pre_norm: true,
+                head: VisionHead::Projection,
+            },
+            Self::Siglip => VisionParts {
+                class_token: false,
+                conv_stem: false,
+                patch_bias: true,
+                pre_norm: false,
+                head: VisionHead::Attention,
+            },
         }
     }
 
@@ -52,6 +64,8 @@ impl Architecture {
 pub struct VisionParts {
     /// A learnt row before those of the patches.
     pub class_token: bool,
+    /// [Convolutions](stem) make rows of patches, and the class's row has no position.
+    pub conv_stem: bool,
     /// The layer that makes rows of patches has a bias.
     pub patch_bias: bool,
     /// A norm between the embeddings and the transformer.
@@ -65,6 +79,8 @@ pub struct VisionParts {
 pub enum VisionHead {
     /// The class token's row, normed and multiplied by a matrix.
     Projection,
+    /// The same with a bias.
+    Biased,
     /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
     Attention,
 }
@@ -137,13 +153,24 @@ pub struct ModelSpec {
 impl ModelSpec {
     /// Rows of the vision tower for an image: one a patch, and one for the class where there is a class token.
     pub fn positions(&self) -> usize {
-        self.vision.patches() + usize::from(self.architecture.vision().class_token)
+        self.vision.patches() + usize::from(self.vision_parts().class_token)
+    }
+
+    /// The family as listings spell it: that of the vision tower, where towers are of two.
+    pub fn family(&self) -> &'static str {
+        self.vision.layers.name().unwrap_or(self.architecture.name())
+    }
+
+    /// What of the vision tower no size tells.
+    pub fn vision_parts(&self) -> VisionParts {
+        self.vision.layers.parts(self.architecture.vision())
     }
 
     /// What of the text tower no size tells.
     pub fn text_parts(&self) -> TextParts {
         match self.text.layers {
             TextLayers::Own => self.architecture.text(),
+            TextLayers::Unmasked { .. } => TextParts { causal: false, ..self.architecture.text() },
             TextLayers::Bert { head } => TextParts { causal: false, norms: Norms::After, head },
         }
     }
@@ -238,6 +265,12 @@ pub enum TextLayers {
     /// Those of the model's [`Architecture`].
     #[default]
     Own,
+    /// The same, but all tokens see each other and what texts are filled up with, to the whole context (open_clip,
+    /// `no_causal_mask`).
+    Unmasked {
+        /// The token that texts are filled up with, below `vocab_size`.
+        pad: u32,
+    },
     /// BERT's, which are also XLM-RoBERTa's and DistilBERT's (transformers, `modeling_bert.py`). The embeddings of
     /// token types are part of those of positions here, as all tokens are of the first type.
     Bert {
@@ -304,6 +337,9 @@ pub struct VisionSpec {
     pub image_size: usize,
     /// Side of a square patch, in pixels. What is left over at the right and at the bottom is not seen.
     pub patch_size: usize,
+    /// Whose layers the tower has. Left out of the file where they are the model's own family's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layers: VisionLayers,
 }
 
 impl VisionSpec {
@@ -409,7 +445,7 @@ pub mod tests {
                 cleaning: TextCleaning::None,
                 layers: TextLayers::Own,
             },
-            vision: VisionSpec { tower, image_size: 12, patch_size: 4 },
+            vision: VisionSpec { tower, image_size: 12, patch_size: 4, layers: VisionLayers::Own },
             image: ImageSpec {
                 orientation: Orientation::Exif,
                 alpha: AlphaRule::Drop,

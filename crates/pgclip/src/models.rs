@@ -67,7 +67,7 @@ pub fn list(models: &ModelDir) -> Result<()> {
         match models.open(&name) {
             Ok(model) => println!(
                 "{name:<32} {:<12} {:>10} {:>11}  {:<14} {}",
-                model.spec().architecture.name(),
+                model.spec().family(),
                 model.spec().dimensions,
                 megabytes(model.bytes()),
                 model.manifest.license,

@@ -7,6 +7,8 @@
 mod bert;
 mod beside;
 mod checkpoint;
+mod convolutions;
+mod fold;
 mod images;
 mod naming;
 mod openclip;

@@ -1,6 +1,6 @@
 //! open_clip's own `open_clip_config.json` (open_clip, `model.py`: `CLIPVisionCfg`, `CLIPTextCfg`; `transform.py`:
 //! `PreprocessCfg`): one vision transformer of its own making, and beside it a causal text transformer or an encoder of
-//! transformers (`hf_model.py`); or SigLIP's towers, of which the one for images is timm's.
+//! transformers (`hf_model.py`); or SigLIP's and MobileCLIP's towers, of which the one for images is timm's.
 
 use std::collections::BTreeMap;
 
@@ -43,9 +43,14 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
     let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
     let mut text = Section::new("text_cfg", text.as_ref())?;
     let (text, naming) = match text.take::<String>("hf_model_name")? {
-        Some(name) if architecture == Architecture::Clip => bert_spec(text, &name, dimensions, shapes)?,
+        Some(name) if architecture == Architecture::Clip && vision.layers == VisionLayers::Own => {
+            bert_spec(text, &name, dimensions, shapes)?
+        }
         Some(name) => return Err(refused::text_tower(&name)),
-        None => (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, architecture)),
+        None => {
+            let timm = architecture == Architecture::Siglip || vision.layers != VisionLayers::Own;
+            (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, timm))
+        }
     };
     let spec = ModelSpec {
         architecture,
@@ -64,7 +69,7 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
 /// `vision_cfg`, of a vision transformer alone, and the family that it is of.
 fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Architecture)> {
     if let Some(name) = cfg.take::<String>("timm_model_name")? {
-        return Ok((siglip_vision(cfg, &name)?, Architecture::Siglip));
+        return timm_vision(cfg, &name);
     }
     if cfg.map.get("layers").is_some_and(Value::is_array) {
         return Err(Error::unsupported("a ResNet as vision tower is not supported: expected a vision transformer"));
@@ -78,6 +83,7 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Archit
         image_size: cfg.square("image_size", 224)?,
         patch_size: cfg.square("patch_size", 16)?,
         tower: cfg.tower(width, width / head_width, quick_gelu)?,
+        layers: VisionLayers::Own,
     };
     let expected = [
         ("attentional_pool", json!(false)),
@@ -91,24 +97,28 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Archit
     Ok((spec, Architecture::Clip))
 }
 
-/// `vision_cfg` of a tower that timm calls `name`, which says how large it is.
-fn siglip_vision(mut cfg: Section, name: &str) -> Result<VisionSpec> {
-    let spec = timm::siglip(name)?;
+/// `vision_cfg` of a tower that timm calls `name`, which says how large it is, and the family that it is of.
+fn timm_vision(mut cfg: Section, name: &str) -> Result<(VisionSpec, Architecture)> {
+    let timm::Tower { spec, architecture, pool, proj } = timm::tower(name)?;
     let image_size = cfg.square("image_size", 224)?;
     if image_size != spec.image_size {
         return Err(invalid(format!("vision_cfg.image_size is {image_size}, \"{name}\" expects {}", spec.image_size)));
     }
-    // open_clip's defaults are another pooling and a projection.
-    for (key, default, expected) in [("timm_pool", "avg", "map"), ("timm_proj", "linear", "none")] {
-        let value = cfg.take::<String>(key)?.unwrap_or_else(|| default.into());
-        if value != expected {
-            return Err(unsupported(&format!("vision_cfg.{key}"), &json!(value)));
+    // Of open_clip's defaults, which are another pooling and a projection, null is the first one and no projection.
+    for (key, default, empty, expected) in [("timm_pool", "avg", "avg", pool), ("timm_proj", "linear", "", proj)] {
+        let given = match cfg.map.remove(key) {
+            None => json!(default),
+            Some(Value::Null) => json!(empty),
+            Some(value) => value,
+        };
+        if given != expected {
+            return Err(unsupported(&format!("vision_cfg.{key}"), &given));
         }
     }
     // timm's name overrides these.
     let ignored = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "patch_dropout"];
     cfg.finish(&[], &ignored)?;
-    Ok(spec)
+    Ok((spec, architecture))
 }
 
 /// `text_cfg`, of open_clip's own text transformer alone.
@@ -120,7 +130,7 @@ fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> 
     let width = cfg.take("width")?.unwrap_or(512);
     let heads = cfg.take("heads")?.unwrap_or(8);
     let eos = cfg.take("eos_id")?.unwrap_or(2);
-    let spec = TextSpec {
+    let mut spec = TextSpec {
         tower: cfg.tower(width, heads, quick_gelu)?,
         vocab_size: cfg.take("vocab_size")?.unwrap_or(49408),
         context_length: cfg.take("context_length")?.unwrap_or(77),
@@ -138,15 +148,24 @@ fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> 
         return Err(unsupported("text_cfg.proj_type", &json!(other)));
     }
     // All tokens of SigLIP's texts see each other, and its projection has a bias. open_clip's defaults are neither.
-    for key in ["no_causal_mask", "proj_bias"] {
-        let value = cfg.take::<bool>(key)?.unwrap_or(false);
-        if value != siglip {
-            return Err(unsupported(&format!("text_cfg.{key}"), &json!(value)));
-        }
+    let mut flag = |key: &str| -> Result<bool> { Ok(cfg.take::<bool>(key)?.unwrap_or(false)) };
+    let (unmasked, biased) = (flag("no_causal_mask")?, flag("proj_bias")?);
+    // Another tokenizer than open_clip's own fills texts up with what it is configured for.
+    let fills = spec.cleaning == TextCleaning::OpenClipLower;
+    match (siglip, unmasked) {
+        (true, true) | (false, false) => {}
+        (false, true) if fills => spec.layers = TextLayers::Unmasked { pad: FILL },
+        _ => return Err(unsupported("text_cfg.no_causal_mask", &json!(unmasked))),
+    }
+    if biased != siglip {
+        return Err(unsupported("text_cfg.proj_bias", &json!(biased)));
     }
     cfg.finish(&[("embed_cls", json!(false))], &["final_ln_after_pool", "pad_id"])?;
     Ok(spec)
 }
+
+/// What open_clip's own tokenizer fills texts up with (`SimpleTokenizer`).
+const FILL: u32 = 0;
 
 /// What the tensors of an encoder of transformers begin with.
 const ENCODER: &str = "text.transformer.";

@@ -115,6 +115,7 @@ pub fn vision_spec(vision: &VisionConfig) -> Result<VisionSpec> {
         },
         image_size: vision.image_size,
         patch_size: vision.patch_size,
+        layers: VisionLayers::Own,
     })
 }
 

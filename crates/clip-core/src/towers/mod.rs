@@ -5,6 +5,7 @@ mod layers;
 mod norm;
 mod ops;
 mod pool;
+mod stem;
 mod text;
 mod vision;
 

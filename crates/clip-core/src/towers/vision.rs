@@ -11,6 +11,7 @@ use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
 use super::ops::Linear;
 use super::pool::PoolingHead;
+use super::stem::Patches;
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
@@ -23,7 +24,7 @@ const ROWS_PER_TASK: usize = 16;
 /// Pixel values in, `[dimensions]` an image out.
 pub struct VisionTower {
     spec: VisionSpec,
-    patches: Linear,
+    patches: Patches,
     /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
     positions: Vec<f32>,
     /// Between the embeddings and the first layer.
@@ -49,16 +50,14 @@ impl VisionTower {
         let embeddings = format!("{VISION}.embeddings");
         let mut positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
         let post_norm = LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?;
-        let parts = spec.architecture.vision();
-        // A convolution whose stride is its size is a product with each patch as one row.
-        let patches = format!("{embeddings}.patch_embedding");
-        let patches = match parts.patch_bias {
-            true => Linear::load(weights, &patches)?,
-            false => Linear::load_without_bias(weights, &format!("{patches}.weight"))?,
-        };
+        let parts = spec.vision_parts();
         if parts.class_token {
             let class = weights.values(&format!("{embeddings}.class_embedding"))?;
-            positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
+            if parts.conv_stem {
+                positions.splice(0..0, class);
+            } else {
+                positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
+            }
         }
         let pre_norm = match parts.pre_norm {
             true => Some(LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?),
@@ -68,6 +67,7 @@ impl VisionTower {
             VisionHead::Projection => {
                 Head::Class { post_norm, projection: Linear::load_without_bias(weights, "visual_projection.weight")? }
             }
+            VisionHead::Biased => Head::Class { post_norm, projection: Linear::load(weights, "visual_projection")? },
             VisionHead::Attention => {
                 Head::Pool(Box::new(PoolingHead::load(weights, &format!("{VISION}.head"), post_norm, tower)?))
             }
@@ -78,7 +78,7 @@ impl VisionTower {
         }
         Ok(Self {
             spec: spec.vision.clone(),
-            patches,
+            patches: Patches::load(weights, spec)?,
             positions,
             pre_norm,
             encoder: Encoder::load(weights, VISION, tower, false, Norms::Before)?,
@@ -111,18 +111,10 @@ impl VisionTower {
 
     /// The encoder's input, `[images * rows, hidden]`, and the rows of an image.
     fn embed(&self, images: &[Vec<f32>], compute: &Compute) -> Result<(Tensor, usize)> {
-        let (size, patch, hidden) = (self.spec.image_size, self.spec.patch_size, self.spec.tower.hidden);
-        // No patch covers what is left over at the right and at the bottom, as with an unpadded convolution.
-        let (side, patches, rows) = (size / patch, self.spec.patches(), self.positions.len() / hidden);
+        let (size, hidden) = (self.spec.image_size, self.spec.tower.hidden);
+        let (side, patches, rows) = (size / self.spec.patch_size, self.spec.patches(), self.positions.len() / hidden);
         let mut embedded = compute.rows_to_read(Precision::F32);
-        let patch_row = |i: usize, row: &mut [f32]| {
-            let (image, y, x) = (&images[i / patches], i % patches / side * patch, i % side * patch);
-            for (line, out) in row.chunks_exact_mut(patch).enumerate() {
-                let (channel, y) = (line / patch, y + line % patch);
-                out.copy_from_slice(&image[(channel * size + y) * size + x..][..patch]);
-            }
-        };
-        self.patches.of_rows(images.len() * patches, 3 * patch * patch, compute, patch_row, &mut embedded)?;
+        self.patches.embed(images, size, side, compute, &mut embedded)?;
         let before = rows - patches;
         let row = |i: usize, out: &mut [f32]| {
             let position = &self.positions[i % rows * hidden..][..hidden];

@@ -16,6 +16,7 @@
     tiny-metaclip2           transformers' MetaClip2Model: CLIP's towers, XLM-RoBERTa's kind of tokenizer
     tiny-siglip-timm         SigLIP in open_clip's layout: timm's vision tower with the exact GELU, another text than vision width
     tiny-siglip2-timm-bin    SigLIP 2 in it, in a torch.save file: the approximation of GELU in both towers
+    tiny-mobileclip*         MobileCLIP's towers (timm_mobile.py)
 """
 import argparse
 import contextlib
@@ -30,6 +31,7 @@ from transformers import ChineseCLIPConfig, ChineseCLIPModel, MetaClip2Config, M
 
 import roberta_tokenizer
 import siglip_tokenizers
+import timm_mobile
 import timm_towers  # noqa: F401, names towers
 import tiny_tokenizer
 from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, write_json
@@ -243,9 +245,22 @@ def make_tiny(root):
         write_tokenizer(d)
         model, cfg = open_clip_model(cfg, SEED + 6 + i, 4.7, bias=-12.9)
         save_open_clip(model, cfg, siglip_levels(20), d, torch_file=name.endswith("-bin"))
-    for name in NAMES:
+    make_mobile(directory)
+    for name in [*NAMES, *timm_mobile.tiny(TINY_TEXT)]:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
+
+
+def make_mobile(directory):
+    for i, (name, cfg) in enumerate(timm_mobile.tiny(TINY_TEXT).items()):
+        d = directory(name)
+        tiny_tokenizer.write(d, 24)
+        model, cfg = open_clip_model(cfg, SEED + 20 + i, 4.6)
+        model = timm_mobile.randomise_norms(model, SEED + 20 + i)
+        save_open_clip(model, cfg, timm_mobile.levels(name), d)
+        if name == "tiny-mobileclip2-s0":
+            tensors = timm_mobile.reparameterized(model).state_dict()
+            save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / "reparameterized.safetensors")
 
 
 def make_full(name, out, layers):
@@ -270,7 +285,11 @@ def make_full(name, out, layers):
         cfg = open_clip.get_model_config(name)
         siglip = "SigLIP" in name
         model, cfg = open_clip_model(cfg, SEED, 4.6052, layers, bias=-12.9 if siglip else None)
-        save_open_clip(model, cfg, siglip_levels(cfg["vision_cfg"]["image_size"]) if siglip else CLIP_LEVELS, d)
+        levels = siglip_levels(cfg["vision_cfg"]["image_size"]) if siglip else CLIP_LEVELS
+        if "Mobile" in name:
+            levels = timm_mobile.levels(name)
+            timm_mobile.randomise_norms(model, SEED)
+        save_open_clip(model, cfg, levels, d)
         if siglip:
             siglip_tokenizers.write_siglip(d)
         else:
