@@ -43,6 +43,11 @@ impl ModelSpec {
         in_range("context_length (max_position_embeddings)", self.text.context_length, 3..=MAX_WIDTH)?;
         in_range("image_size", self.vision.image_size, 1..=MAX_IMAGE_SIZE)?;
         in_range("patch_size", self.vision.patch_size, 1..=self.vision.image_size)?;
+        if let VisionLayers::FastVit(size) = self.vision.layers
+            && self.vision != size.vision()
+        {
+            return Err(format!("vision tower is not what {} means: expected its sizes", size.name()));
+        }
         let (hidden, patch) = (self.vision.tower.hidden, self.vision.patch_size);
         if parts.conv_stem && (!hidden.is_multiple_of(4) || patch != STEM_PATCH) {
             return Err(format!(
@@ -191,6 +196,24 @@ mod tests {
                 let error = spec.check().expect_err(&format!("{what} = {value}"));
                 assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
+        }
+        let golden = || {
+            let vision = FastVit::GoldenFour.vision();
+            let side = vision.image_size as u32;
+            let image = ImageSpec { crop: side, resize: ResizeRule::Squash(side), ..good().image };
+            ModelSpec { vision, image, ..good() }
+        };
+        assert_eq!(golden().check(), Ok(()));
+        let edits: [fn(&mut VisionSpec); 4] = [
+            |v| v.image_size = 4096,
+            |v| v.tower.hidden = 1 << 16,
+            |v| v.tower.layers = 1,
+            |v| v.layers = VisionLayers::FastVit(FastVit::Mci4),
+        ];
+        for edit in edits {
+            let mut spec = golden();
+            edit(&mut spec.vision);
+            assert!(spec.check_sizes().unwrap_err().contains("fastvit"), "{:?}", spec.vision);
         }
         for (hidden, patch) in [(6, 16), (8, 15), (8, 4)] {
             let mut spec = good();

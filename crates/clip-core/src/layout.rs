@@ -3,7 +3,9 @@
 //! Names are those of Hugging Face's `CLIPModel` and `SiglipModel` state dicts, but for the query, key and value of an
 //! attention, which always lie apart here; `import/checkpoint.rs` knows what checkpoints call them.
 
-use crate::spec::{ModelSpec, Norms, TextHead, TowerSpec, VisionHead, stem};
+mod fast_vit;
+
+use crate::spec::{ModelSpec, Norms, TextHead, TowerSpec, VisionHead, VisionLayers, stem};
 
 /// A tensor's name and shape, the outermost dimension first.
 pub type TensorShape = (String, Vec<usize>);
@@ -88,6 +90,11 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let parts = spec.vision_parts();
     // The order is part of every fingerprint.
     let mut all = Vec::new();
+    if let VisionLayers::FastVit(size) = vision.layers {
+        fast_vit::tensors(size, &mut all);
+        linear("visual_projection", size.last_width(), spec.dimensions, &mut all);
+        return all;
+    }
     if parts.class_token {
         all.push((format!("{embeddings}.class_embedding"), vec![hidden]));
     }
@@ -112,7 +119,7 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     norm(&format!("{VISION}.post_layernorm"), hidden, &mut all);
     match parts.head {
         VisionHead::Projection => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
-        VisionHead::Biased => linear("visual_projection", hidden, spec.dimensions, &mut all),
+        VisionHead::Biased | VisionHead::Mean => linear("visual_projection", hidden, spec.dimensions, &mut all),
         VisionHead::Attention => pooling_head(&vision.tower, &mut all),
     }
     all

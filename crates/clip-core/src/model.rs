@@ -21,7 +21,7 @@ use crate::passes::{Need, Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec, TowerSpec};
+use crate::spec::{Calibration, ModelSpec, TowerSpec, VisionLayers};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{TextTower, VisionTower};
@@ -355,13 +355,11 @@ impl Model {
         let (spec, rows) = (&self.spec().vision, self.spec().positions());
         let (row, thread) = pass_bytes(&spec.tower, 3 * spec.patch_size * spec.patch_size, rows);
         let pixels = 3 * size_of::<f32>() * spec.image_size * spec.image_size;
-        Need {
-            cost: row.saturating_mul(rows).saturating_add(pixels),
-            thread,
-            beside: 0,
-            output: self.output_bytes(),
-            held: 0,
-        }
+        let layers = match spec.layers {
+            VisionLayers::FastVit(size) => size.bytes(),
+            VisionLayers::Own | VisionLayers::Timm | VisionLayers::ConvStem => row.saturating_mul(rows),
+        };
+        Need { cost: layers.saturating_add(pixels), thread, beside: 0, output: self.output_bytes(), held: 0 }
     }
 
     /// What a batch of images takes, and the bytes that one image may take to be decoded.

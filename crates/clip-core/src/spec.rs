@@ -2,12 +2,14 @@
 //!
 //! The spec is part of a model's fingerprint: two models with equal specs and equal tensors make the same vectors.
 
+mod fast_vit;
 mod vision_layers;
 
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Means;
 
+pub use fast_vit::{FastVit, Stage};
 pub use vision_layers::{STEM_PATCH, StemLayer, VisionLayers, stem};
 
 /// The family of a model: which layers its towers have before and after the transformer.
@@ -81,6 +83,8 @@ pub enum VisionHead {
     Projection,
     /// The same with a bias.
     Biased,
+    /// The mean over all pixels, multiplied by a matrix, with a bias.
+    Mean,
     /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
     Attention,
 }

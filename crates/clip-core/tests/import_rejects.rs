@@ -175,7 +175,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 9] = [
+const LAYOUTS: [Layout; 10] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -239,6 +239,17 @@ const LAYOUTS: [Layout; 9] = [
         ["visual.trunk.patch_embed.backbone.1.bn.running_var", "visual.trunk.cls_token", "visual.trunk.head.bias"],
         "open_clip_config.json",
         |c| c["model_cfg"]["text_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+    (
+        "tiny-mobileclip2-s0",
+        "open_clip_model.safetensors",
+        [
+            "visual.trunk.stages.1.blocks.1.token_mixer.layer_scale.gamma",
+            "visual.trunk.stages.2.downsample.proj.0.small_conv.bn.running_mean",
+            "visual.trunk.final_conv.se.fc2.weight",
+        ],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["timm_pool"] = "token".into(),
     ),
     (
         "tiny-mobileclip2-l",
@@ -322,7 +333,7 @@ fn text_encoders_by_name() {
 #[test]
 fn what_open_clips_config_says_and_we_do_not_know() {
     let cases: [(&str, Edit); 16] = [
-        ("fastvit_mci1", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_mci1".into()),
+        ("fastvit_t8", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_t8".into()),
         ("ResNet", |c| c["vision_cfg"]["layers"] = serde_json::json!([3, 4, 6, 3])),
         ("CoCa", |c| c["multimodal_cfg"] = serde_json::json!({ "width": 8 })),
         ("bert-base-uncased", |c| c["text_cfg"]["hf_model_name"] = "bert-base-uncased".into()),
@@ -359,6 +370,16 @@ fn what_open_clips_config_says_and_we_do_not_know() {
     let dir = copy("tiny-openclip-native");
     edit_json(dir.path(), "open_clip_config.json", |c| c["model_cfg"]["vision_cfg"]["head_width"] = 13.into());
     assert_refused(dir.path(), ErrorKind::InvalidModel, "heads");
+}
+
+/// As in apple/MobileCLIP-S0, whose configuration says nothing.
+#[test]
+fn weights_of_apples_own_code() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("config.json"), "{}").unwrap();
+    fs::write(dir.path().join("mobileclip_s0.pt"), "").unwrap();
+    assert_refused(dir.path(), ErrorKind::Unsupported, "mobileclip_s0.pt");
+    assert!(refused(dir.path()).hint.unwrap().contains("timm/MobileCLIP2-S0-OpenCLIP"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::convolutions;
-use super::fold::Fold;
+use super::fold::{Fold, Place};
 use super::naming::Naming;
 use super::origin::{Origin, Part};
 use super::source::Source;
@@ -17,36 +17,18 @@ pub struct Checkpoint {
     places: BTreeMap<String, Place>,
 }
 
-/// What a tensor of the layout is made of.
-enum Place {
-    /// One tensor, or a part of it.
-    Origin(Origin),
-    /// Several.
-    Fold(Fold),
-}
-
-impl Place {
-    /// Names and shapes in the checkpoint.
-    fn sources(&self) -> Vec<(String, Vec<usize>)> {
-        match self {
-            Self::Origin(origin) => origin.sources().collect(),
-            Self::Fold(fold) => fold.sources(),
-        }
-    }
-}
-
 impl Checkpoint {
     /// Compares the tensors of `source` with those of `spec`, by name and shape.
     ///
     /// `InvalidModel` with the name of a tensor that is missing, left over or of another shape.
     pub fn new(source: Source, spec: &ModelSpec, naming: &Naming) -> Result<Self> {
+        let mut given = source.shapes();
         let place = |(name, shape): (String, Vec<usize>)| {
-            let fold = convolutions::fold(&name, spec).map(Place::Fold);
-            let place = fold.unwrap_or_else(|| Place::Origin(naming.origin(&name, shape)));
+            let place = convolutions::place(&name, &shape, spec, &|tensor| given.contains_key(tensor));
+            let place = place.unwrap_or_else(|| Place::Origin(naming.origin(&name, shape)));
             (name, place)
         };
         let places: BTreeMap<String, Place> = layout::tensors(spec).into_iter().map(place).collect();
-        let mut given = source.shapes();
         let mut done = BTreeSet::new();
         for (tensor, shape) in places.values().flat_map(Place::sources) {
             match given.remove(&tensor) {

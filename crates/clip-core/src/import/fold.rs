@@ -2,10 +2,29 @@
 //! are added up, a skip connection, a learnt scale (timm, `fastvit.py`, `reparameterize`). All of them are linear, so one
 //! layer does what they do.
 
+use super::origin::Origin;
 use crate::error::Result;
 
 /// What a batch norm adds to the variance: timm's and torch's.
 const BATCH_NORM_EPS: f64 = 1e-5;
+
+/// What a tensor of the layout is made of.
+pub enum Place {
+    /// One tensor, or a part of it.
+    Origin(Origin),
+    /// Several.
+    Fold(Fold),
+}
+
+impl Place {
+    /// Names and shapes in the checkpoint.
+    pub fn sources(&self) -> Vec<(String, Vec<usize>)> {
+        match self {
+            Self::Origin(origin) => origin.sources().collect(),
+            Self::Fold(fold) => fold.sources(),
+        }
+    }
+}
 
 /// A convolution as the checkpoint has it. Its kernel is `[outputs, inputs, side, side]`.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +43,8 @@ pub struct Convolution {
     pub skip: bool,
     /// A batch norm of the input.
     pub before: Option<String>,
+    /// It is a linear layer, whose kernel is `[outputs, inputs]` and whose scale is still `[outputs, 1, 1]`.
+    pub matrix: bool,
 }
 
 /// A branch of a convolution.
@@ -43,12 +64,10 @@ pub struct Branch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
     /// As the checkpoint orders it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "of FastViT's layers"))]
     Weight,
     /// `[outputs, side, side, inputs]`: a pixel's values lie side by side.
     PixelWeight,
     /// `[side, side, outputs]`, where each channel has its own kernel.
-    #[cfg_attr(not(test), expect(dead_code, reason = "of FastViT's layers"))]
     Kernel,
     /// One value an output.
     Bias,
@@ -81,10 +100,10 @@ impl Fold {
         all
     }
 
-    /// A linear layer's matrix has two dimensions, where it has a norm of its input.
+    /// A linear layer's matrix has two dimensions.
     fn kernel_shape(&self, side: usize) -> Vec<usize> {
-        let Convolution { outputs, inputs, before, .. } = &self.from;
-        if before.is_some() { vec![*outputs, *inputs] } else { vec![*outputs, *inputs, side, side] }
+        let Convolution { outputs, inputs, matrix, .. } = &self.from;
+        if *matrix { vec![*outputs, *inputs] } else { vec![*outputs, *inputs, side, side] }
     }
 
     /// The tensor's values. In f64, so that sums are rounded once.
@@ -102,7 +121,7 @@ impl Fold {
 
     /// Kernel and bias of the one convolution that does all of it.
     fn sum(&self, read: Read) -> Result<(Vec<f64>, Vec<f64>)> {
-        let Convolution { outputs, inputs, side, branches, scale, skip, before } = &self.from;
+        let Convolution { outputs, inputs, side, branches, scale, skip, before, .. } = &self.from;
         let (size, area) = (inputs * side * side, side * side);
         let (mut kernel, mut bias) = (vec![0.0; outputs * size], vec![0.0; *outputs]);
         for branch in branches {
@@ -210,7 +229,7 @@ mod tests {
             ],
             scale: Some("scale".into()),
             skip: true,
-            before: None,
+            ..Convolution::default()
         };
         let read = |name: &str, shape: &[usize]| {
             let count = shape.iter().product::<usize>();
@@ -252,6 +271,7 @@ mod tests {
             side: 1,
             branches,
             before: Some("n".into()),
+            matrix: true,
             ..Convolution::default()
         };
         let read = |name: &str, shape: &[usize]| {

@@ -2,7 +2,7 @@
 
 use super::refused;
 use crate::error::{Error, Result};
-use crate::spec::{Activation, Architecture, STEM_PATCH, TowerSpec, VisionLayers, VisionSpec};
+use crate::spec::{Activation, Architecture, FastVit, STEM_PATCH, TowerSpec, VisionLayers, VisionSpec};
 
 /// Sizes of SigLIP's towers, by the part of the name that stands for them.
 struct Size {
@@ -67,6 +67,9 @@ pub struct Tower {
 
 /// The tower that timm calls `name`. `Unsupported` where it is none of these families.
 pub fn tower(name: &str) -> Result<Tower> {
+    if let Some(size) = FastVit::ALL.into_iter().find(|size| size.name() == name) {
+        return Ok(Tower { spec: size.vision(), architecture: Architecture::Clip, pool: "avg", proj: "" });
+    }
     match mobile(name) {
         Some(spec) => Ok(Tower { spec, architecture: Architecture::Clip, pool: "token", proj: "" }),
         None => Ok(Tower { spec: siglip(name)?, architecture: Architecture::Siglip, pool: "map", proj: "none" }),

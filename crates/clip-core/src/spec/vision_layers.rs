@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{VisionHead, VisionParts};
+use super::{FastVit, VisionHead, VisionParts};
 
 /// Whose layers a vision tower has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum VisionLayers {
     /// MobileCLIP B: convolutions make the patches' rows, and the class has no position (timm, `vit_base_mci_224` of
     /// `vision_transformer_hybrid.py`).
     ConvStem,
+    /// MobileCLIP S: no transformer but in the last stages.
+    FastVit(FastVit),
 }
 
 impl VisionLayers {
@@ -23,7 +25,7 @@ impl VisionLayers {
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Own => None,
-            Self::Timm | Self::ConvStem => Some("mobile_clip"),
+            Self::Timm | Self::ConvStem | Self::FastVit(_) => Some("mobile_clip"),
         }
     }
 
@@ -40,6 +42,7 @@ impl VisionLayers {
             Self::Own => own,
             Self::Timm => timm,
             Self::ConvStem => VisionParts { conv_stem: true, pre_norm: false, ..timm },
+            Self::FastVit(_) => VisionParts { class_token: false, pre_norm: false, head: VisionHead::Mean, ..timm },
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The two towers: token ids or pixels in, one un-normalised vector of the shared space out.
 
 mod attention;
+mod fast_vit;
+mod images;
 mod layers;
 mod norm;
 mod ops;
@@ -9,5 +11,5 @@ mod stem;
 mod text;
 mod vision;
 
+pub use images::VisionTower;
 pub use text::TextTower;
-pub use vision::VisionTower;

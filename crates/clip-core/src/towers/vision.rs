@@ -22,7 +22,7 @@ use crate::weights::Weights;
 const ROWS_PER_TASK: usize = 16;
 
 /// Pixel values in, `[dimensions]` an image out.
-pub struct VisionTower {
+pub struct TransformerTower {
     spec: VisionSpec,
     patches: Patches,
     /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
@@ -41,7 +41,7 @@ enum Head {
     Pool(Box<PoolingHead>),
 }
 
-impl VisionTower {
+impl TransformerTower {
     /// Reads the tower. The class token and its position become one row here, once.
     ///
     /// `Internal` where the number of positions is not that of the image's patches: an import has compared them.
@@ -67,6 +67,7 @@ impl VisionTower {
             VisionHead::Projection => {
                 Head::Class { post_norm, projection: Linear::load_without_bias(weights, "visual_projection.weight")? }
             }
+            VisionHead::Mean => return Err(Error::internal("a transformer has no mean over all pixels")),
             VisionHead::Biased => Head::Class { post_norm, projection: Linear::load(weights, "visual_projection")? },
             VisionHead::Attention => {
                 Head::Pool(Box::new(PoolingHead::load(weights, &format!("{VISION}.head"), post_norm, tower)?))

@@ -288,7 +288,7 @@ def make_full(name, out, layers):
         levels = siglip_levels(cfg["vision_cfg"]["image_size"]) if siglip else CLIP_LEVELS
         if "Mobile" in name:
             levels = timm_mobile.levels(name)
-            timm_mobile.randomise_norms(model, SEED)
+            timm_mobile.randomise_norms(model, SEED, gain=1.0, scale=0.1)
         save_open_clip(model, cfg, levels, d)
         if siglip:
             siglip_tokenizers.write_siglip(d)

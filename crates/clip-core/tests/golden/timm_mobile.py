@@ -67,8 +67,11 @@ def levels(name):
                 resize_mode="shortest")
 
 
-def randomise_norms(model, seed):
-    """What batch norms have counted, and what no other tower has: scales of branches, which begin near nothing."""
+def randomise_norms(model, seed, gain=1.15, scale=0.2):
+    """What batch norms have counted, and what no other tower has: scales of branches, which begin near nothing.
+
+    The more of both, the more a difference grows from layer to layer.
+    """
     g = torch.Generator().manual_seed(seed + 11)
     with torch.no_grad():
         for name, b in model.named_buffers():
@@ -78,10 +81,10 @@ def randomise_norms(model, seed):
                 b.copy_(0.5 + torch.rand(b.shape, generator=g))
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                module.weight.copy_(1.5 + 0.3 * torch.randn(module.weight.shape, generator=g))
+                module.weight.copy_(gain + 0.2 * torch.randn(module.weight.shape, generator=g))
         for name, p in model.named_parameters():
             if name.endswith("gamma"):
-                p.copy_(0.4 * torch.randn(p.shape, generator=g))
+                p.copy_(scale * torch.randn(p.shape, generator=g))
             elif name.endswith("cls_token"):
                 p.copy_(0.5 * torch.randn(p.shape, generator=g))
             elif name.endswith(("trunk.head.bias", "backbone.2.conv.bias")):
@@ -99,5 +102,5 @@ def tiny(text):
         "tiny-mobileclip-b": cfg("vit_golden_mci_48", 48, "token", no_causal_mask=False),
         "tiny-mobileclip2-l": cfg("vit_golden_patch5_clip_20", 20, "token", no_causal_mask=True),
         "tiny-mobileclip2-s0": cfg("fastvit_golden_four", 48, "avg", no_causal_mask=True),
-        "tiny-mobileclip2-s3": cfg("fastvit_golden_five", 48, "avg", no_causal_mask=True),
+        "tiny-mobileclip2-s3": cfg("fastvit_golden_five", 64, "avg", no_causal_mask=True),
     }
