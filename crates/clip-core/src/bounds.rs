@@ -57,6 +57,17 @@ impl ModelSpec {
                 return Err(format!("images in patches of {size} pixels: the vision tower has others, of {patch}"));
             }
         }
+        if let VisionLayers::FastVit(size) = self.vision.layers
+            && self.vision != size.vision()
+        {
+            return Err(format!("vision tower is not what {} means: expected its sizes", size.name()));
+        }
+        let (hidden, patch) = (self.vision.tower.hidden, self.vision.patch_size);
+        if parts.conv_stem && (!hidden.is_multiple_of(4) || patch != STEM_PATCH) {
+            return Err(format!(
+                "vision hidden_size {hidden} and patch_size {patch}: expected a multiple of 4 and {STEM_PATCH} with convolutions"
+            ));
+        }
         Ok(())
     }
 
@@ -73,6 +84,9 @@ impl ModelSpec {
             TextPooling::FirstEos(id) | TextPooling::Last { pad: id } => {
                 in_range("token of pooling", id as usize, 0..=self.text.vocab_size - 1)?;
             }
+        }
+        if let TextLayers::Unmasked { pad } = self.text.layers {
+            in_range("token of padding", pad as usize, 0..=self.text.vocab_size - 1)?;
         }
         match &self.calibration {
             Calibration::None => Ok(()),
@@ -271,6 +285,38 @@ mod tests {
         let mut spec = good();
         pe_core(&mut spec, 14, 8, 32);
         assert_eq!(spec.check(), Ok(()));
+        let golden = || {
+            let vision = FastVit::GoldenFour.vision();
+            let side = vision.image_size as u32;
+            let image = ImageSpec { crop: side, resize: ResizeRule::Squash(side), ..good().image };
+            ModelSpec { vision, image, ..good() }
+        };
+        assert_eq!(golden().check(), Ok(()));
+        let edits: [fn(&mut VisionSpec); 4] = [
+            |v| v.image_size = 4096,
+            |v| v.tower.hidden = 1 << 16,
+            |v| v.tower.layers = 1,
+            |v| v.layers = VisionLayers::FastVit(FastVit::Mci4),
+        ];
+        for edit in edits {
+            let mut spec = golden();
+            edit(&mut spec.vision);
+            assert!(spec.check_sizes().unwrap_err().contains("fastvit"), "{:?}", spec.vision);
+        }
+        for (hidden, patch) in [(6, 16), (8, 15), (8, 4)] {
+            let mut spec = good();
+            spec.vision.layers = VisionLayers::ConvStem;
+            (spec.vision.tower.hidden, spec.vision.patch_size) = (hidden, patch);
+            (spec.vision.image_size, spec.image.crop, spec.image.resize) = (32, 32, ResizeRule::Squash(32));
+            assert!(spec.check().unwrap_err().contains("with convolutions"), "{hidden}, {patch}");
+            (spec.vision.tower.hidden, spec.vision.patch_size) = (8, 16);
+            assert_eq!(spec.check(), Ok(()));
+        }
+        for pad in [11, u32::MAX] {
+            let mut spec = good();
+            spec.text.layers = TextLayers::Unmasked { pad };
+            assert!(spec.check().unwrap_err().contains("padding"), "{pad}");
+        }
         let edits: [Wrong<f64>; 7] = [
             ("eps", |s, x| s.text.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),
             ("eps", |s, x| s.vision.tower.layer_norm_eps = x, &[0.0, -1.0, 1.0]),

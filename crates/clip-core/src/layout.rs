@@ -3,7 +3,9 @@
 //! Names are those of Hugging Face's `CLIPModel` and `SiglipModel` state dicts, but for the query, key and value of an
 //! attention, which always lie apart here; `import/checkpoint.rs` knows what checkpoints call them.
 
-use crate::spec::{LayerParts, ModelSpec, Norms, Pool, TextHead, TowerSpec, VisionHead};
+mod fast_vit;
+
+use crate::spec::{LayerParts, ModelSpec, Norms, Pool, TextHead, TowerSpec, VisionHead, VisionLayers, stem};
 
 /// A tensor's name and shape, the outermost dimension first.
 pub type TensorShape = (String, Vec<usize>);
@@ -12,6 +14,10 @@ pub type TensorShape = (String, Vec<usize>);
 pub const TEXT: &str = "text_model";
 /// What names of the vision tower's tensors begin with.
 pub const VISION: &str = "vision_model";
+
+/// What names of the convolutions that make rows of patches begin with. Each is a matrix of `[outputs, side * side * inputs]`,
+/// its norm folded into it: a pixel's values lie side by side.
+pub const STEM: &str = "vision_model.embeddings.stem";
 
 /// A checkpoint's scalar, which an import moves to [`ModelSpec::logit_scale`].
 pub const LOGIT_SCALE: &str = "logit_scale";
@@ -85,14 +91,27 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let parts = spec.vision_parts();
     // The order is part of every fingerprint.
     let mut all = Vec::new();
+    if let VisionLayers::FastVit(size) = vision.layers {
+        fast_vit::tensors(size, &mut all);
+        linear("visual_projection", size.last_width(), spec.dimensions, &mut all);
+        return all;
+    }
     if parts.class_token {
         all.push((format!("{embeddings}.class_embedding"), vec![hidden]));
     }
-    all.push((format!("{embeddings}.patch_embedding.weight"), vec![hidden, 3, vision.patch_size, vision.patch_size]));
+    if parts.conv_stem {
+        for (i, layer) in stem(hidden).into_iter().enumerate() {
+            linear(&format!("{STEM}.{i}"), layer.side * layer.side * layer.inputs, layer.outputs, &mut all);
+        }
+    } else {
+        let side = vision.patch_size;
+        all.push((format!("{embeddings}.patch_embedding.weight"), vec![hidden, 3, side, side]));
+    }
     if parts.patch_bias {
         all.push((format!("{embeddings}.patch_embedding.bias"), vec![hidden]));
     }
-    all.push((format!("{embeddings}.position_embedding.weight"), vec![spec.positions(), hidden]));
+    let positions = if parts.conv_stem { vision.patches() } else { spec.positions() };
+    all.push((format!("{embeddings}.position_embedding.weight"), vec![positions, hidden]));
     if parts.pre_norm {
         // "layrnorm" is how the reference spells it.
         norm(&format!("{VISION}.pre_layrnorm"), hidden, &mut all);
@@ -101,7 +120,7 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     norm(&format!("{VISION}.post_layernorm"), hidden, &mut all);
     match parts.head {
         VisionHead::Projection => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
-        VisionHead::Linear => linear("visual_projection", hidden, spec.dimensions, &mut all),
+        VisionHead::Linear | VisionHead::Mean => linear("visual_projection", hidden, spec.dimensions, &mut all),
         VisionHead::Attention => pooling_head(hidden, vision.tower.intermediate, &mut all),
         VisionHead::AttentionLinear(Pool { intermediate, .. }) => {
             pooling_head(hidden, intermediate, &mut all);

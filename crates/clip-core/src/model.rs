@@ -21,7 +21,7 @@ use crate::passes::{Need, Size, in_passes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec, Norms, TowerSpec, VisionHead};
+use crate::spec::{Calibration, ModelSpec, Norms, TowerSpec, VisionHead, VisionLayers};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{Picture, TextTower, VisionTower};
@@ -382,7 +382,7 @@ impl Model {
         let parts = self.spec().vision_parts();
         let pooling = match parts.head {
             VisionHead::AttentionLinear(pool) => pool.intermediate,
-            VisionHead::Attention | VisionHead::Projection | VisionHead::Linear => 0,
+            VisionHead::Attention | VisionHead::Projection | VisionHead::Linear | VisionHead::Mean => 0,
         };
         let widest = pooling.max(3 * spec.patch_size * spec.patch_size);
         let (row, thread) = pass_bytes(&spec.tower, widest, rows);
@@ -391,13 +391,11 @@ impl Model {
         let apart = if parts.layers.norms == Norms::Inside { spec.tower.hidden } else { 0 };
         let row = row + size_of::<f32>() * (gates + apart);
         let pixels = 3 * size_of::<f32>() * most_pixels(&self.spec().image);
-        Need {
-            cost: row.saturating_mul(rows).saturating_add(pixels),
-            thread,
-            beside: 0,
-            output: self.output_bytes(),
-            held: 0,
-        }
+        let layers = match spec.layers {
+            VisionLayers::FastVit(size) => size.bytes(),
+            _ => row.saturating_mul(rows),
+        };
+        Need { cost: layers.saturating_add(pixels), thread, beside: 0, output: self.output_bytes(), held: 0 }
     }
 
     /// What a batch of images takes, and the bytes that one image may take to be decoded.

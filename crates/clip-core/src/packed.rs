@@ -205,7 +205,7 @@ const POSITIONS: &str = ".position_embedding.weight";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Architecture, Pool, Rope, RopeOrder, TextHead, TextLayers, TowerSpec, VisionLayers};
+    use crate::spec::{Architecture, FastVit, Pool, Rope, RopeOrder, TextHead, TextLayers, TowerSpec, VisionLayers};
     use std::collections::BTreeSet;
 
     /// A small model of so many layers.
@@ -225,6 +225,11 @@ mod tests {
     fn entries_hold_the_layout() {
         let mut spec = spec(2);
         holds_the_layout(&spec);
+        for layers in [VisionLayers::Timm, VisionLayers::ConvStem, VisionLayers::FastVit(FastVit::GoldenFive)] {
+            spec.vision.layers = layers;
+            holds_the_layout(&spec);
+        }
+        spec.vision.layers = VisionLayers::Own;
         spec.architecture = Architecture::Siglip;
         holds_the_layout(&spec);
         spec.architecture = Architecture::Clip;

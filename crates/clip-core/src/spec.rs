@@ -2,13 +2,15 @@
 //!
 //! The spec is part of a model's fingerprint: two models with equal specs and equal tensors make the same vectors.
 
+mod fast_vit;
 mod vision_layers;
 
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Means;
 
-pub use vision_layers::{LayerParts, Pool, Rope, RopeOrder, VisionLayers};
+pub use fast_vit::{FastVit, Stage};
+pub use vision_layers::{LayerParts, Pool, Rope, RopeOrder, STEM_PATCH, StemLayer, VisionLayers, stem};
 
 /// The family of a model: which layers its towers have before and after the transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,7 @@ impl Architecture {
         match self {
             Self::Clip => VisionParts {
                 class_token: true,
+                conv_stem: false,
                 patch_bias: false,
                 pre_norm: true,
                 head: VisionHead::Projection,
@@ -43,6 +46,7 @@ impl Architecture {
             },
             Self::Siglip => VisionParts {
                 class_token: false,
+                conv_stem: false,
                 patch_bias: true,
                 pre_norm: false,
                 head: VisionHead::Attention,
@@ -66,6 +70,8 @@ impl Architecture {
 pub struct VisionParts {
     /// A learnt row before those of the patches.
     pub class_token: bool,
+    /// [Convolutions](stem) make rows of patches, and the class's row has no position.
+    pub conv_stem: bool,
     /// The layer that makes rows of patches has a bias.
     pub patch_bias: bool,
     /// A norm between the embeddings and the transformer.
@@ -85,6 +91,8 @@ pub enum VisionHead {
     Projection,
     /// The class token's row, normed, and a linear layer with a bias.
     Linear,
+    /// The mean over all pixels, and a linear layer with a bias.
+    Mean,
     /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
     Attention,
     /// The same with sizes of its own, and then a linear layer with a bias.
@@ -186,6 +194,7 @@ impl ModelSpec {
     pub fn text_parts(&self) -> TextParts {
         match self.text.layers {
             TextLayers::Own => self.architecture.text(),
+            TextLayers::Unmasked { .. } => TextParts { causal: false, ..self.architecture.text() },
             TextLayers::Bert { head } => TextParts { causal: false, norms: Norms::After, head },
             TextLayers::M2m100 { head } => TextParts { causal: false, norms: Norms::Before, head },
         }
@@ -285,6 +294,12 @@ pub enum TextLayers {
     /// Those of the model's [`Architecture`].
     #[default]
     Own,
+    /// The same, but all tokens see each other and what texts are filled up with, to the whole context (open_clip,
+    /// `no_causal_mask`).
+    Unmasked {
+        /// The token that texts are filled up with, below `vocab_size`.
+        pad: u32,
+    },
     /// BERT's, which are also XLM-RoBERTa's and DistilBERT's (transformers, `modeling_bert.py`). The embeddings of
     /// token types are part of those of positions here, as all tokens are of the first type.
     Bert {

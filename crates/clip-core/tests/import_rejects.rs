@@ -175,7 +175,7 @@ fn files_missing_truncated_or_of_another_kind() {
 /// A layout: model, file of weights, some tensors, the file that says which activation, and one that is not known.
 type Layout = (&'static str, &'static str, [&'static str; 3], &'static str, Edit);
 
-const LAYOUTS: [Layout; 14] = [
+const LAYOUTS: [Layout; 17] = [
     (
         "tiny-siglip",
         "model.safetensors",
@@ -294,6 +294,31 @@ const LAYOUTS: [Layout; 14] = [
         "config.json",
         |c| c["text_config"]["hidden_act"] = "silu".into(),
     ),
+    (
+        "tiny-mobileclip-b",
+        "open_clip_model.safetensors",
+        ["visual.trunk.patch_embed.backbone.1.bn.running_var", "visual.trunk.cls_token", "visual.trunk.head.bias"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["text_cfg"]["act_kwargs"] = serde_json::json!({ "approximate": "none" }),
+    ),
+    (
+        "tiny-mobileclip2-s0",
+        "open_clip_model.safetensors",
+        [
+            "visual.trunk.stages.1.blocks.1.token_mixer.layer_scale.gamma",
+            "visual.trunk.stages.2.downsample.proj.0.small_conv.bn.running_mean",
+            "visual.trunk.final_conv.se.fc2.weight",
+        ],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["vision_cfg"]["timm_pool"] = "token".into(),
+    ),
+    (
+        "tiny-mobileclip2-l",
+        "open_clip_model.safetensors",
+        ["visual.trunk.patch_embed.proj.weight", "visual.trunk.norm_pre.weight", "text.text_projection"],
+        "open_clip_config.json",
+        |c| c["model_cfg"]["text_cfg"]["use_pad_mask"] = true.into(),
+    ),
 ];
 
 #[test]
@@ -405,11 +430,14 @@ fn what_of_nllb_is_made_and_looked_for() {
 #[test]
 fn what_open_clips_config_says_and_we_do_not_know() {
     let cases: [(&str, Edit); 16] = [
-        ("fastvit_mci1", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_mci1".into()),
+        ("fastvit_t8", |c| c["vision_cfg"]["timm_model_name"] = "fastvit_t8".into()),
         ("ResNet", |c| c["vision_cfg"]["layers"] = serde_json::json!([3, 4, 6, 3])),
         ("CoCa", |c| c["multimodal_cfg"] = serde_json::json!({ "width": 8 })),
         ("bert-base-uncased", |c| c["text_cfg"]["hf_model_name"] = "bert-base-uncased".into()),
-        ("no_causal_mask = true", |c| c["text_cfg"]["no_causal_mask"] = true.into()),
+        ("no_causal_mask = true", |c| {
+            c["text_cfg"]["no_causal_mask"] = true.into();
+            c["text_cfg"]["hf_tokenizer_name"] = "bert-base-uncased".into();
+        }),
         ("pool_type = \"last\"", |c| c["text_cfg"]["pool_type"] = "last".into()),
         ("pool_type = \"avg\"", |c| c["vision_cfg"]["pool_type"] = "avg".into()),
         ("no_ln_pre = true", |c| c["vision_cfg"]["no_ln_pre"] = true.into()),
@@ -439,6 +467,48 @@ fn what_open_clips_config_says_and_we_do_not_know() {
     let dir = copy("tiny-openclip-native");
     edit_json(dir.path(), "open_clip_config.json", |c| c["model_cfg"]["vision_cfg"]["head_width"] = 13.into());
     assert_refused(dir.path(), ErrorKind::InvalidModel, "heads");
+}
+
+/// As in apple/MobileCLIP-S0, whose configuration says nothing.
+#[test]
+fn weights_of_apples_own_code() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("config.json"), "{}").unwrap();
+    fs::write(dir.path().join("mobileclip_s0.pt"), "").unwrap();
+    assert_refused(dir.path(), ErrorKind::Unsupported, "mobileclip_s0.pt");
+    assert!(refused(dir.path()).hint.unwrap().contains("timm/MobileCLIP2-S0-OpenCLIP"));
+}
+
+#[test]
+fn what_open_clips_config_says_of_mobileclip_and_we_do_not_know() {
+    let cases: [(&str, ErrorKind, Edit); 6] = [
+        ("timm_pool = \"avg\"", ErrorKind::Unsupported, |c| c["vision_cfg"]["timm_pool"] = Value::Null),
+        ("timm_proj = \"linear\"", ErrorKind::Unsupported, |c| {
+            drop(c["vision_cfg"].as_object_mut().unwrap().remove("timm_proj"));
+        }),
+        ("image_size is 64", ErrorKind::InvalidModel, |c| c["vision_cfg"]["image_size"] = 64.into()),
+        ("image_size is 1000000000", ErrorKind::InvalidModel, |c| c["vision_cfg"]["image_size"] = 1000000000.into()),
+        ("vit_base_mci_256", ErrorKind::Unsupported, |c| {
+            c["vision_cfg"]["timm_model_name"] = "vit_base_mci_256".into()
+        }),
+        ("xlm-roberta-base", ErrorKind::Unsupported, |c| c["text_cfg"]["hf_model_name"] = "xlm-roberta-base".into()),
+    ];
+    for (names, kind, edit) in cases {
+        let dir = copy("tiny-mobileclip-b");
+        edit_json(dir.path(), "open_clip_config.json", |c| edit(&mut c["model_cfg"]));
+        assert_refused(dir.path(), kind, names);
+    }
+    // As many steps as the training took, and no variance.
+    let weights = "open_clip_model.safetensors";
+    let dir = copy("tiny-mobileclip-b");
+    edit_tensors_of(&dir.path().join(weights), |t| t.retain(|name, _| !name.ends_with("num_batches_tracked")));
+    inspect(dir.path()).unwrap();
+    let dir = copy("tiny-mobileclip-b");
+    edit_tensors_of(&dir.path().join(weights), |t| {
+        let variance = &mut t.get_mut("visual.trunk.patch_embed.backbone.0.bn.running_var").unwrap().2;
+        variance[..4].copy_from_slice(&(-1f32).to_le_bytes());
+    });
+    assert_refused(dir.path(), ErrorKind::InvalidModel, "stem.0.weight");
 }
 
 #[test]

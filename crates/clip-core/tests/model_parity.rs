@@ -85,6 +85,20 @@ fn every_golden_model_gives_the_references_vectors() {
     }
 }
 
+/// Branches that were put together before, as for a faster model, give the same vectors.
+#[test]
+fn a_checkpoint_whose_branches_are_one() {
+    let (_dir, models) = temporary();
+    let source = TempDir::new().unwrap();
+    for file in ["open_clip_config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(model_dir("tiny-mobileclip2-s0").join(file), source.path().join(file)).unwrap();
+    }
+    let weights = source.path().join("open_clip_model.safetensors");
+    std::fs::copy(golden_dir().join("reparameterized.safetensors"), weights).unwrap();
+    let model = Model::new(install(source.path(), "whole", &models), Some(Precision::F32)).unwrap();
+    compare(&golden_model("tiny-mobileclip2-s0"), &model, MAX_ABS, MIN_COSINE);
+}
+
 /// The approximation of GELU and the exact one are that close, and the bound tells them apart.
 #[test]
 fn the_bound_sees_which_gelu_it_is() {

@@ -97,7 +97,7 @@ pub use isa::{Kernel, VARIABLE as KERNEL_VARIABLE};
 pub use lhs::buffer::Rows;
 pub use lhs::quantize::{Quantization, ScaleScope};
 pub use ops::epilogue::{Activation, Epilogue};
-pub use ops::math::exp2;
+pub use ops::math::{erf, exp2};
 pub use pool::ThreadPool;
 pub use pool::watch::{look, watched};
 pub use precision::Precision;

@@ -167,6 +167,7 @@ fn vision_input(spec: &Value) -> String {
     let (size, patch) = (&spec["vision"]["image_size"], &spec["vision"]["patch_size"]);
     let pooled = match spec["architecture"].as_str() {
         _ if !spec["vision"]["layers"]["pe_core"].is_null() => ", pooled by attention",
+        _ if spec["vision"]["layers"]["fast_vit"].is_string() => ", pooled as their mean",
         Some("clip") => ", pooled at the class token",
         Some("siglip") => ", pooled by attention",
         _ => "",

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::convolutions;
+use super::fold::{Fold, Place};
 use super::naming::Naming;
 use super::origin::{Origin, Part, waves};
 use super::source::Source;
@@ -12,7 +14,7 @@ use crate::spec::ModelSpec;
 /// A checkpoint whose every tensor has its place in the layout, and which has all of them.
 pub struct Checkpoint {
     source: Source,
-    origins: BTreeMap<String, Origin>,
+    places: BTreeMap<String, Place>,
 }
 
 impl Checkpoint {
@@ -20,16 +22,15 @@ impl Checkpoint {
     ///
     /// `InvalidModel` with the name of a tensor that is missing, left over or of another shape.
     pub fn new(source: Source, spec: &ModelSpec, naming: &Naming) -> Result<Self> {
-        let origins: BTreeMap<String, Origin> = layout::tensors(spec)
-            .into_iter()
-            .map(|(name, shape)| {
-                let origin = naming.origin(&name, shape);
-                (name, origin)
-            })
-            .collect();
         let mut given = source.shapes();
+        let place = |(name, shape): (String, Vec<usize>)| {
+            let place = convolutions::place(&name, &shape, spec, &|tensor| given.contains_key(tensor));
+            let place = place.unwrap_or_else(|| Place::Origin(naming.origin(&name, shape)));
+            (name, place)
+        };
+        let places: BTreeMap<String, Place> = layout::tensors(spec).into_iter().map(place).collect();
         let mut done = BTreeSet::new();
-        for (tensor, shape) in origins.values().flat_map(Origin::sources) {
+        for (tensor, shape) in places.values().flat_map(Place::sources) {
             match given.remove(&tensor) {
                 None if done.contains(&tensor) => {}
                 None => return Err(Error::invalid_model(format!("tensor \"{tensor}\" is missing"))),
@@ -47,7 +48,7 @@ impl Checkpoint {
             Some(name) => Err(Error::invalid_model(format!(
                 "tensor \"{name}\" is left over: no part of this architecture uses it"
             ))),
-            None => Ok(Self { source, origins }),
+            None => Ok(Self { source, places }),
         }
     }
 
@@ -57,9 +58,11 @@ impl Checkpoint {
     ///
     /// `InvalidModel` where a value is not finite, `Corrupted` where the file ends before the tensor.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
-        let origin = self.origins.get(name);
-        let Origin { tensor, shape, part, added } =
-            origin.ok_or_else(|| Error::internal(format!("no tensor \"{name}\" in the layout")))?;
+        let Origin { tensor, shape, part, added } = match self.places.get(name) {
+            Some(Place::Origin(origin)) => origin,
+            Some(Place::Fold(fold)) => return self.read_folded(name, fold),
+            None => return Err(Error::internal(format!("no tensor \"{name}\" in the layout"))),
+        };
         if let (Part::Waves { first }, &[rows, width]) = (part, shape.as_slice()) {
             return Ok(waves(*first, rows, width));
         }
@@ -93,6 +96,15 @@ impl Checkpoint {
             }
             _ => values,
         })
+    }
+
+    /// A tensor that is made of several. `InvalidModel` where a value of it is not finite, as of a negative variance.
+    fn read_folded(&self, name: &str, fold: &Fold) -> Result<Vec<f32>> {
+        let values = fold.read(&|tensor, shape| self.read_checked(tensor, shape))?;
+        match values.iter().find(|v| !v.is_finite()) {
+            Some(bad) => Err(Error::invalid_model(format!("tensor \"{name}\" with its norms contains {bad}"))),
+            None => Ok(values),
+        }
     }
 
     /// A tensor of the file. `InvalidModel` where a value is not finite, `Corrupted` where the file ends before it.

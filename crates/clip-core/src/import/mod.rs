@@ -7,7 +7,9 @@
 mod bert;
 mod beside;
 mod checkpoint;
+mod convolutions;
 mod eva;
+mod fold;
 mod images;
 mod naming;
 mod nllb;
@@ -146,7 +148,7 @@ fn find(dir: &Path) -> Result<Found> {
         let (spec, naming) = openclip::resolve(&config, &source.shapes())?;
         return Ok(Found { spec, source, naming, one_cone: false, open_clip, dir });
     }
-    if let Some(error) = beside::alone(&dir) {
+    if let Some(error) = beside::alone(&dir).or_else(|| refused::apple(&dir)) {
         return Err(error);
     }
     let config: raw::Config = json(&dir, CONFIG)?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::origin::{Origin, Part};
 use super::{bert, eva};
 use crate::layout::{TEXT, VISION};
-use crate::spec::Architecture;
 
 /// Which library's names and forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +53,10 @@ pub enum OpenClipText {
 }
 
 impl Naming {
-    /// Names of open_clip's towers, by whether the text tower's tensors have a prefix of their own. SigLIP's vision tower is
-    /// timm's.
-    pub fn open_clip(shapes: &BTreeMap<String, Vec<usize>>, architecture: Architecture) -> Self {
+    /// Names of open_clip's towers, by whether the text tower's tensors have a prefix of their own. `timm`: the vision tower
+    /// is timm's.
+    pub fn open_clip(shapes: &BTreeMap<String, Vec<usize>>, timm: bool) -> Self {
         let custom = shapes.contains_key("text.positional_embedding");
-        let timm = match architecture {
-            Architecture::Clip => false,
-            Architecture::Siglip => true,
-        };
         Self::OpenClip { text: if custom { OpenClipText::Custom } else { OpenClipText::Top }, timm }
     }
 
@@ -74,8 +69,10 @@ impl Naming {
                 ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"].contains(&name)
                     || text.is_some_and(|names| names.ignores(name))
             }
-            Self::OpenClip { text, .. } => {
+            Self::OpenClip { text, timm } => {
                 ["attn_mask", "context_length", "input_resolution", "vocab_size"].contains(&name)
+                    // steps of the training of a batch norm
+                    || (*timm && name.starts_with(TRUNK) && name.ends_with(".num_batches_tracked"))
                     || matches!(text, OpenClipText::Encoder(names) if names.ignores(name))
             }
             Self::Beside { images, texts, left_out } => {
@@ -104,6 +101,7 @@ impl Naming {
             }
             Self::OpenClip { text, timm } => {
                 let of_vision = name.strip_prefix(VISION).and_then(|rest| rest.strip_prefix('.'));
+                let of_vision = of_vision.or(name.starts_with(VISUAL_PROJECTION).then_some(name));
                 match (of_vision.filter(|_| *timm), text) {
                     (Some(rest), _) => timm_vision(rest, shape),
                     (None, OpenClipText::Top) => open_clip(name, shape, ""),
@@ -161,10 +159,14 @@ fn open_clip(name: &str, shape: Vec<usize>, text: &str) -> Origin {
     Origin::whole(format!("{prefix}{}", renamed(rest, &OUTSIDE)), shape)
 }
 
-/// Where timm's `VisionTransformer` with attention pooling has the vision tower's tensor `rest` (`vision_transformer.py`,
+/// What names of timm's vision tower begin with.
+const TRUNK: &str = "visual.trunk";
+/// What names of the layout's projection of images begin with.
+const VISUAL_PROJECTION: &str = "visual_projection.";
+
+/// Where timm's `VisionTransformer` has the vision tower's tensor `rest`, or its projection (`vision_transformer.py`,
 /// `attention_pool.py`).
 pub fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
-    const TRUNK: &str = "visual.trunk";
     if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
         let fused = part.strip_prefix("self_attn.").and_then(|part| stacked(part, &["q_proj.", "k_proj.", "v_proj."]));
         return match fused {
@@ -176,9 +178,11 @@ pub fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
     if let Some((what, part)) = fused {
         return part.origin(format!("{TRUNK}.attn_pool.kv.{what}"), shape);
     }
-    if rest == "embeddings.position_embedding.weight" {
+    match rest {
         // one for each image of a batch
-        shape.insert(0, 1);
+        "embeddings.position_embedding.weight" => shape.insert(0, 1),
+        "embeddings.class_embedding" => shape = [vec![1, 1], shape].concat(),
+        _ => {}
     }
     Origin::whole(format!("{TRUNK}.{}", renamed(rest, &TIMM_OUTSIDE)), shape)
 }
@@ -205,7 +209,10 @@ const TIMM_LAYER: [(&str, &str); 3] =
     [("layer_norm1.", "norm1."), ("layer_norm2.", "norm2."), ("self_attn.out_proj.", "attn.proj.")];
 
 /// Parts beside the layers: in the layout, and in timm.
-const TIMM_OUTSIDE: [(&str, &str); 8] = [
+const TIMM_OUTSIDE: [(&str, &str); 11] = [
+    ("embeddings.class_embedding", "cls_token"),
+    ("pre_layrnorm.", "norm_pre."),
+    (VISUAL_PROJECTION, "head."),
     ("embeddings.patch_embedding.", "patch_embed.proj."),
     ("embeddings.position_embedding.weight", "pos_embed"),
     ("post_layernorm.", "norm."),

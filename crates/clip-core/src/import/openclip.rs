@@ -43,12 +43,16 @@ pub fn resolve(config: &Value, shapes: &Shapes) -> Result<(ModelSpec, Naming)> {
     let preprocess = config.get("preprocess_cfg").cloned().unwrap_or(json!({}));
     let mut text = Section::new("text_cfg", text.as_ref())?;
     let (text, naming) = match text.take::<String>("hf_model_name")? {
-        Some(name) => {
+        Some(name) if architecture == Architecture::Siglip || vision.layers == VisionLayers::Own => {
             let (text, names) = encoder_spec(text, &name, dimensions, shapes, architecture)?;
             let timm = architecture == Architecture::Siglip;
             (text, Naming::OpenClip { text: OpenClipText::Encoder(names), timm })
         }
-        None => (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, architecture)),
+        Some(name) => return Err(refused::text_tower(&name)),
+        None => {
+            let timm = architecture == Architecture::Siglip || vision.layers != VisionLayers::Own;
+            (text_spec(text, quick_gelu, architecture)?, Naming::open_clip(shapes, timm))
+        }
     };
     let naming = match eva::Names::of(vision.layers) {
         Some(images) => Naming::Eva { images, rest: Box::new(naming) },
@@ -99,25 +103,23 @@ fn vision_spec(mut cfg: Section, quick_gelu: bool) -> Result<(VisionSpec, Archit
     Ok((spec, Architecture::Clip))
 }
 
-/// `vision_cfg` of a tower that timm calls `name`, which says how large it is, and the family of the tower for texts.
+/// `vision_cfg` of a tower that timm calls `name`, which says how large it is, and the family that it is of.
 fn timm_vision(mut cfg: Section, name: &str) -> Result<(VisionSpec, Architecture)> {
-    let (spec, pool, projection, architecture) = match eva::tower(name) {
-        // timm's own projection
-        Some((spec, pool)) => (spec, pool, Value::Null, Architecture::Clip),
-        None => (timm::siglip(name)?, "map", json!("none"), Architecture::Siglip),
-    };
+    let timm::Tower { spec, architecture, pool, proj } = timm::tower(name)?;
     let image_size = cfg.square("image_size", 224)?;
     if image_size != spec.image_size {
         return Err(invalid(format!("vision_cfg.image_size is {image_size}, \"{name}\" expects {}", spec.image_size)));
     }
-    // open_clip's defaults are another pooling and another projection. No projection is one that can be asked for.
-    let given = cfg.map.remove("timm_pool").filter(|value| !value.is_null()).unwrap_or_else(|| json!("avg"));
-    if given != pool {
-        return Err(unsupported("vision_cfg.timm_pool", &given));
-    }
-    let given = cfg.map.remove("timm_proj").unwrap_or_else(|| json!("linear"));
-    if given != projection {
-        return Err(unsupported("vision_cfg.timm_proj", &given));
+    // Of open_clip's defaults, which are another pooling and a projection, null is the first one and no projection.
+    for (key, default, empty, expected) in [("timm_pool", "avg", "avg", pool), ("timm_proj", "linear", "", proj)] {
+        let given = match cfg.map.remove(key) {
+            None => json!(default),
+            Some(Value::Null) => json!(empty),
+            Some(value) => value,
+        };
+        if given != expected {
+            return Err(unsupported(&format!("vision_cfg.{key}"), &given));
+        }
     }
     // timm's name overrides these.
     let ignored = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "patch_dropout"];
@@ -134,7 +136,7 @@ fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> 
     let width = cfg.take("width")?.unwrap_or(512);
     let heads = cfg.take("heads")?.unwrap_or(8);
     let eos = cfg.take("eos_id")?.unwrap_or(2);
-    let spec = TextSpec {
+    let mut spec = TextSpec {
         tower: cfg.tower(width, heads, quick_gelu)?,
         vocab_size: cfg.take("vocab_size")?.unwrap_or(49408),
         context_length: cfg.take("context_length")?.unwrap_or(77),
@@ -152,15 +154,24 @@ fn text_spec(mut cfg: Section, quick_gelu: bool, architecture: Architecture) -> 
         return Err(unsupported("text_cfg.proj_type", &json!(other)));
     }
     // All tokens of SigLIP's texts see each other, and its projection has a bias. open_clip's defaults are neither.
-    for key in ["no_causal_mask", "proj_bias"] {
-        let value = cfg.take::<bool>(key)?.unwrap_or(false);
-        if value != siglip {
-            return Err(unsupported(&format!("text_cfg.{key}"), &json!(value)));
-        }
+    let mut flag = |key: &str| -> Result<bool> { Ok(cfg.take::<bool>(key)?.unwrap_or(false)) };
+    let (unmasked, biased) = (flag("no_causal_mask")?, flag("proj_bias")?);
+    // Another tokenizer than open_clip's own fills texts up with what it is configured for.
+    let fills = spec.cleaning == TextCleaning::OpenClipLower;
+    match (siglip, unmasked) {
+        (true, true) | (false, false) => {}
+        (false, true) if fills => spec.layers = TextLayers::Unmasked { pad: FILL },
+        _ => return Err(unsupported("text_cfg.no_causal_mask", &json!(unmasked))),
+    }
+    if biased != siglip {
+        return Err(unsupported("text_cfg.proj_bias", &json!(biased)));
     }
     cfg.finish(&[("embed_cls", json!(false))], &["final_ln_after_pool", "pad_id"])?;
     Ok(spec)
 }
+
+/// What open_clip's own tokenizer fills texts up with (`SimpleTokenizer`).
+const FILL: u32 = 0;
 
 /// What the tensors of an encoder of transformers begin with.
 const ENCODER: &str = "text.transformer.";

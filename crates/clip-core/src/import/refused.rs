@@ -1,5 +1,8 @@
 //! Families that are not supported, by the names that their configurations give away.
 
+use std::path::Path;
+
+use super::plan;
 use crate::error::Error;
 
 const LANGUAGES: &str = "Of the supported models SigLIP 2 knows many languages: google/siglip2-base-patch16-224.";
@@ -26,11 +29,24 @@ pub fn model_type(name: Option<&str>) -> Error {
     if hint.is_empty() { error } else { error.with_hint(hint) }
 }
 
+/// Weights of Apple's own code, as `mobileclip_s0.pt`, which no configuration is beside. Some are there in open_clip's layout, too;
+/// the first S0 is not, whose text tower has convolutions.
+pub fn apple(dir: &Path) -> Option<Error> {
+    if plan::weights(|name| dir.join(name).exists()).is_some() {
+        return None;
+    }
+    let names = dir.read_dir().ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let name = names.filter(|name| name.starts_with("mobileclip") && name.ends_with(".pt")).min()?;
+    let error =
+        Error::unsupported(format!("\"{name}\" (MobileCLIP in the layout of Apple's own code) is not supported"));
+    Some(error.with_hint(
+        "Take it in open_clip's layout, as timm/MobileCLIP2-S0-OpenCLIP. The first version's S0, whose text tower has convolutions, is not supported at all.",
+    ))
+}
+
 /// `timm_model_name` of an open_clip configuration.
 pub fn vision_tower(name: &str) -> Error {
     let families = [
-        ("fastvit_mci", "MobileCLIP"),
-        ("vit_base_mci", "MobileCLIP"),
         ("vit_pe_", "PE-Core"),
         ("eva", "EVA-CLIP"),
         ("convnext", "ConvNeXt"),

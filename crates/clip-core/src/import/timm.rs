@@ -1,8 +1,8 @@
 //! Vision towers that open_clip's configurations name by their name in timm (timm, `vision_transformer.py`).
 
-use super::refused;
+use super::{eva, refused};
 use crate::error::{Error, Result};
-use crate::spec::{Activation, TowerSpec, VisionLayers, VisionSpec};
+use crate::spec::{Activation, Architecture, FastVit, STEM_PATCH, TowerSpec, VisionLayers, VisionSpec};
 
 /// Sizes of SigLIP's towers, by the part of the name that stands for them.
 struct Size {
@@ -53,8 +53,64 @@ const SIGLIP: [(&str, usize, usize, Activation); 18] = [
 /// What every layer norm of them adds to the variance.
 const EPS: f64 = 1e-6;
 
+/// A tower that timm has a name for.
+pub struct Tower {
+    /// How large it is.
+    pub spec: VisionSpec,
+    /// The family of the model that it is a part of.
+    pub architecture: Architecture,
+    /// open_clip's `timm_pool` that goes with it.
+    pub pool: &'static str,
+    /// open_clip's `timm_proj` that goes with it.
+    pub proj: &'static str,
+}
+
+/// The tower that timm calls `name`. `Unsupported` where it is none of these families.
+pub fn tower(name: &str) -> Result<Tower> {
+    if let Some(size) = FastVit::ALL.into_iter().find(|size| size.name() == name) {
+        return Ok(Tower { spec: size.vision(), architecture: Architecture::Clip, pool: "avg", proj: "" });
+    }
+    if let Some((spec, pool)) = eva::tower(name) {
+        return Ok(Tower { spec, architecture: Architecture::Clip, pool, proj: "" });
+    }
+    match mobile(name) {
+        Some(spec) => Ok(Tower { spec, architecture: Architecture::Clip, pool: "token", proj: "" }),
+        None => Ok(Tower { spec: siglip(name)?, architecture: Architecture::Siglip, pool: "map", proj: "none" }),
+    }
+}
+
+/// MobileCLIP's vision transformers: name, image, patch, width, layers, heads, what norms add to the variance, layers.
+type Mobile = (&'static str, usize, usize, usize, usize, usize, f64, VisionLayers);
+
+#[rustfmt::skip]
+const MOBILE: [Mobile; 4] = [
+    // as tests/golden/timm_towers.py registers them
+    ("vit_golden_mci_48", 48, STEM_PATCH, 32, 2, 4, 1e-6, VisionLayers::ConvStem),
+    ("vit_golden_patch5_clip_20", 20, 5, 24, 2, 3, 1e-5, VisionLayers::Timm),
+    ("vit_base_mci_224", 224, STEM_PATCH, 768, 12, 12, 1e-6, VisionLayers::ConvStem),
+    ("vit_large_patch14_clip_224", 224, 14, 1024, 24, 16, 1e-5, VisionLayers::Timm),
+];
+
+/// The vision transformer of MobileCLIP that timm calls `name`.
+fn mobile(name: &str) -> Option<VisionSpec> {
+    let found = MOBILE.into_iter().find(|tower| tower.0 == name);
+    found.map(|(_, image_size, patch_size, hidden, layers, heads, layer_norm_eps, kind)| VisionSpec {
+        image_size,
+        patch_size,
+        layers: kind,
+        tower: TowerSpec {
+            hidden,
+            layers,
+            heads,
+            intermediate: 4 * hidden,
+            layer_norm_eps,
+            activation: Activation::Gelu,
+        },
+    })
+}
+
 /// The tower of SigLIP that timm calls `name`. `Unsupported` where it is no such tower.
-pub fn siglip(name: &str) -> Result<VisionSpec> {
+fn siglip(name: &str) -> Result<VisionSpec> {
     let found = SIGLIP.iter().find(|(size, patch, image, _)| name == format!("vit_{size}_patch{patch}_siglip_{image}"));
     let (size, patch_size, image_size, activation) = found.ok_or_else(|| refused::vision_tower(name))?;
     let size = SIZES.iter().find(|known| known.name == *size);
@@ -92,10 +148,21 @@ mod tests {
     }
 
     #[test]
+    fn mobileclips_vision_transformers() {
+        for (name, layers) in
+            [("vit_base_mci_224", VisionLayers::ConvStem), ("vit_large_patch14_clip_224", VisionLayers::Timm)]
+        {
+            let Tower { spec, architecture, pool, proj } = tower(name).unwrap();
+            assert_eq!((spec.layers, architecture, pool, proj), (layers, Architecture::Clip, "token", ""));
+            assert_eq!(spec.tower.hidden, 64 * spec.tower.heads);
+        }
+    }
+
+    #[test]
     fn other_towers_are_refused() {
         for name in ["vit_base_patch16_siglip_gap_224", "vit_base_patch16_siglip_225", "vit_base_patch16_clip_224", ""]
         {
-            let error = siglip(name).unwrap_err();
+            let error = tower(name).err().unwrap();
             assert_eq!(error.message, format!("vision tower \"{name}\" of timm is not supported"));
         }
     }

@@ -22,7 +22,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     let has = |name: &str| dir.join(name).exists();
     // What the family's own text tower has; an encoder of its own brings its own tokenizer.
     let family = match spec.text.layers {
-        TextLayers::Own => Some(spec.architecture),
+        TextLayers::Own | TextLayers::Unmasked { .. } => Some(spec.architecture),
         TextLayers::Bert { .. } | TextLayers::M2m100 { .. } => None,
     };
     let config = || -> Result<Value> { if has(CONFIG) { json(dir, CONFIG) } else { Ok(Value::Null) } };

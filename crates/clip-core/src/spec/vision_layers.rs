@@ -1,8 +1,8 @@
-//! Vision towers of timm's `Eva` (timm, `eva.py`), which stand beside CLIP's text tower.
+//! Vision towers of timm that stand beside CLIP's text tower.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Norms, VisionHead, VisionParts};
+use super::{FastVit, Norms, VisionHead, VisionParts};
 
 /// Whose layers a vision tower has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,13 @@ pub enum VisionLayers {
     },
     /// EVA-02 enormous: EVA-01 with the norms after each half of a layer.
     Eva02Enormous,
+    /// CLIP's as timm has them, whose projection has a bias: MobileCLIP2 L/14 (timm, `vision_transformer.py`).
+    Timm,
+    /// MobileCLIP B: convolutions make the patches' rows, and the class has no position (timm, `vit_base_mci_224` of
+    /// `vision_transformer_hybrid.py`).
+    ConvStem,
+    /// MobileCLIP S: no transformer but in the last stages.
+    FastVit(FastVit),
 }
 
 impl VisionLayers {
@@ -38,6 +45,7 @@ impl VisionLayers {
             Self::Own => None,
             Self::PeCore { .. } => Some("pe_core"),
             Self::Eva01 | Self::Eva02 { .. } | Self::Eva02Enormous => Some("eva"),
+            Self::Timm | Self::ConvStem | Self::FastVit(_) => Some("mobile_clip"),
         }
     }
 
@@ -45,11 +53,21 @@ impl VisionLayers {
     pub fn parts(self, own: VisionParts) -> VisionParts {
         let eva = |norms, rope: Option<Rope>| VisionParts {
             class_token: true,
+            conv_stem: false,
             patch_bias: true,
             pre_norm: false,
             head: VisionHead::Linear,
             layers: LayerParts { norms, key_bias: false, gated: rope.is_some() },
             rope,
+        };
+        let timm = VisionParts {
+            class_token: true,
+            conv_stem: false,
+            patch_bias: false,
+            pre_norm: true,
+            head: VisionHead::Linear,
+            layers: Norms::Before.into(),
+            rope: None,
         };
         match self {
             Self::Eva01 => eva(Norms::Before, None),
@@ -58,12 +76,16 @@ impl VisionLayers {
             Self::Own => own,
             Self::PeCore { class_token, rope, pool } => VisionParts {
                 class_token,
+                conv_stem: false,
                 patch_bias: false,
                 pre_norm: true,
                 head: VisionHead::AttentionLinear(pool),
                 layers: Norms::Before.into(),
                 rope: Some(rope),
             },
+            Self::Timm => timm,
+            Self::ConvStem => VisionParts { conv_stem: true, pre_norm: false, ..timm },
+            Self::FastVit(_) => VisionParts { class_token: false, pre_norm: false, head: VisionHead::Mean, ..timm },
         }
     }
 }
@@ -122,3 +144,27 @@ pub struct Pool {
     /// Width of a row within the MLP.
     pub intermediate: usize,
 }
+
+/// The convolutions of [`VisionLayers::ConvStem`]: each has its side as its stride, so that no two squares overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StemLayer {
+    /// Values of a pixel that it reads.
+    pub inputs: usize,
+    /// Side of the square that becomes one pixel.
+    pub side: usize,
+    /// Values of a pixel that it makes.
+    pub outputs: usize,
+}
+
+/// Those of a tower of width `hidden`. A patch is as large as all of them together.
+pub fn stem(hidden: usize) -> [StemLayer; 3] {
+    let narrow = hidden / 4;
+    [
+        StemLayer { inputs: 3, side: 4, outputs: narrow },
+        StemLayer { inputs: narrow, side: 2, outputs: narrow },
+        StemLayer { inputs: narrow, side: 2, outputs: hidden },
+    ]
+}
+
+/// Side of a patch that [`stem`] makes one row of.
+pub const STEM_PATCH: usize = 16;

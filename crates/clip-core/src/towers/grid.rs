@@ -1,4 +1,14 @@
-//! Where the patches of a batch's pictures lie, and which positions those of pictures of any aspect have.
+//! Pictures as towers see them, where the patches of a batch of them lie, and which positions those of pictures of any aspect have.
+
+/// What the tower sees of an image.
+pub struct Picture<'a> {
+    /// `[3, height, width]`
+    pub values: &'a [f32],
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows of pixels.
+    pub height: usize,
+}
 
 /// The pictures of a batch, their patches and their rows one after the other.
 pub struct Places {

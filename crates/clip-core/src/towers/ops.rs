@@ -75,6 +75,26 @@ impl Linear {
         Ok(self.to_rows(&rows, out, compute)?)
     }
 
+    /// The same as values, `[count, outputs]`.
+    pub fn of_rows_to_values(
+        &self,
+        count: usize,
+        width: usize,
+        compute: &Compute,
+        row: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Result<Vec<f32>> {
+        let mut rows = self.rows(compute);
+        rows.fill(compute.pool(), count, width, row);
+        Ok(self.product(&rows, compute)?)
+    }
+
+    /// Multiplies the rows of `x`, `[rows, width]`, and returns `[rows, outputs]`.
+    pub fn of_values(&self, x: &[f32], width: usize, compute: &Compute) -> Result<Vec<f32>> {
+        let mut rows = self.rows(compute);
+        to_rows(None, x, width, &mut rows, compute)?;
+        Ok(self.product(&rows, compute)?)
+    }
+
     /// Multiplies the normed rows of `x`, `[rows, inputs]`, and returns `[rows, outputs]`.
     pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, compute: &Compute) -> Result<Tensor> {
         Ok(x.apply_op1_no_bwd(&Op { norm: Some(norm), linear: self, compute })?)
@@ -197,6 +217,17 @@ impl Mlp {
     /// Adds `down(up(norm(x)))` to `x`, `[rows, hidden]`.
     pub fn add_to(&self, x: &Tensor, compute: &Compute) -> Result<()> {
         Ok(x.inplace_op1(&MlpOp { mlp: self, compute })?)
+    }
+}
+
+impl Mlp {
+    /// Adds `down(up(norm(from)))` to `to`, `[rows, hidden]`. `from`: `[rows, width]`.
+    pub fn add_of(&self, from: &[f32], to: &mut [f32], width: usize, compute: &Compute) -> Result<()> {
+        let (mut rows, mut between) = (self.up.rows(compute), self.down.rows(compute));
+        to_rows(self.norm.as_ref(), from, width, &mut rows, compute)?;
+        self.up.to_rows(&rows, &mut between, compute)?;
+        let added = self.down.matrix.add_to(compute.pool(), &between, &self.down.epilogue(), to);
+        Ok(added.map_err(candle_core::Error::wrap)?)
     }
 }
 

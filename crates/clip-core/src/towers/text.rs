@@ -10,7 +10,7 @@ use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::TEXT;
-use crate::spec::{Activation, ModelSpec, Norms, TextHead, TextPooling};
+use crate::spec::{Activation, ModelSpec, Norms, TextHead, TextLayers, TextPooling};
 use crate::weights::{Table, Weights};
 
 /// Token ids in, `[dimensions]` a text out.
@@ -28,6 +28,8 @@ pub struct TextTower {
     /// After the head, where that is two layers.
     second: Option<Linear>,
     pooling: TextPooling,
+    /// What texts are filled up with, to the whole context, where all tokens see it.
+    pad: Option<u32>,
 }
 
 impl TextTower {
@@ -57,6 +59,10 @@ impl TextTower {
             head,
             second,
             pooling: spec.text.pooling,
+            pad: match (spec.text.pooling, spec.text.layers) {
+                (TextPooling::Last { pad }, _) | (_, TextLayers::Unmasked { pad }) => Some(pad),
+                _ => None,
+            },
         })
     }
 
@@ -69,11 +75,21 @@ impl TextTower {
     pub fn rows(&self, text: &[u32]) -> usize {
         match self.pooling {
             // All tokens see each other and the padding.
-            TextPooling::Last { .. } => text.len().max(self.context()),
-            TextPooling::Mean | TextPooling::First => text.len(),
+            _ if self.pad.is_some() => text.len().max(self.context()),
+            TextPooling::Mean | TextPooling::First | TextPooling::Last { .. } => text.len(),
             // Attention is causal: what follows the pooled token cannot matter.
             TextPooling::FirstEos(eos) => first_eos(text, eos) + 1,
             TextPooling::LargestId => largest_id(text) + 1,
+        }
+    }
+
+    /// Which row of a text's stands for it.
+    fn pooled(&self, text: &[u32]) -> usize {
+        match self.pooling {
+            TextPooling::Mean | TextPooling::First => 0,
+            TextPooling::FirstEos(eos) => first_eos(text, eos),
+            TextPooling::LargestId => largest_id(text),
+            TextPooling::Last { .. } => self.rows(text).saturating_sub(1),
         }
     }
 
@@ -86,8 +102,8 @@ impl TextTower {
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
         defer! { ctx.compute.free_rows() }
         let (width, context) = (self.tokens.width(), self.context());
-        let padding = if let TextPooling::Last { pad } = self.pooling { pad } else { 0 };
-        let (mut x, mut lengths) = (Vec::new(), Vec::new());
+        let padding = self.pad.unwrap_or_default();
+        let (mut x, mut lengths, mut pooled) = (Vec::new(), Vec::new(), Vec::new());
         for text in texts {
             let length = self.rows(text);
             if text.is_empty() || length > context {
@@ -100,23 +116,20 @@ impl TextTower {
                 x[start..].iter_mut().zip(position).for_each(|(x, p)| *x += p);
             }
             lengths.push(length);
+            pooled.push(self.pooled(text));
         }
-        let x = Tensor::from_vec(x, (lengths.iter().sum::<usize>(), width), &Device::Cpu)?;
+        let sequences = Sequences { lengths, pooled };
+        let x = Tensor::from_vec(x, (sequences.lengths.iter().sum::<usize>(), width), &Device::Cpu)?;
         if let Some(norm) = &self.first_norm {
             norm.in_place(&x, ctx.compute)?;
         }
         let pooled = match self.pooling {
             TextPooling::Mean => {
-                let sequences = Sequences { pooled: vec![0; lengths.len()], lengths };
                 let x = self.encoder.forward_all(x, &sequences, ctx)?;
                 means(&x, &sequences.lengths)?
             }
-            TextPooling::First => {
-                self.encoder.forward(x, &Sequences { pooled: vec![0; lengths.len()], lengths }, ctx)?
-            }
-            TextPooling::FirstEos(_) | TextPooling::LargestId | TextPooling::Last { .. } => {
-                let pooled = lengths.iter().map(|length| length - 1).collect();
-                self.encoder.forward(x, &Sequences { lengths, pooled }, ctx)?
+            TextPooling::First | TextPooling::FirstEos(_) | TextPooling::LargestId | TextPooling::Last { .. } => {
+                self.encoder.forward(x, &sequences, ctx)?
             }
         };
         let x = match &self.last_norm {

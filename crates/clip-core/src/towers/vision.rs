@@ -8,11 +8,12 @@ use packed_gemm::Precision;
 use scopeguard::defer;
 
 use super::attention::Turns;
-use super::grid::Places;
+use super::grid::{Picture, Places};
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
 use super::ops::Linear;
 use super::pool::PoolingHead;
+use super::stem::Patches;
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
 use crate::layout::VISION;
@@ -22,22 +23,12 @@ use crate::weights::Weights;
 /// Rows of the encoder's input that one thread makes at a time.
 const ROWS_PER_TASK: usize = 16;
 
-/// What the tower sees of an image.
-pub struct Picture<'a> {
-    /// `[3, height, width]`
-    pub values: &'a [f32],
-    /// Pixels of a row.
-    pub width: usize,
-    /// Rows of pixels.
-    pub height: usize,
-}
-
 /// Pixel values in, `[dimensions]` an image out.
-pub struct VisionTower {
+pub struct TransformerTower {
     spec: VisionSpec,
     /// Patches of an image at most, where images are of any aspect.
     most: Option<usize>,
-    patches: Linear,
+    patches: Patches,
     /// `[rows, hidden]`: what is added to the patches' rows; a class's row is complete.
     positions: Vec<f32>,
     /// Between the embeddings and the first layer.
@@ -54,7 +45,7 @@ enum Head {
     Pool { head: Box<PoolingHead>, projection: Option<Linear> },
 }
 
-impl VisionTower {
+impl TransformerTower {
     /// Reads the tower. The class token and its position become one row here, once.
     ///
     /// `Internal` where the number of positions is not that of the image's patches: an import has compared them.
@@ -64,15 +55,13 @@ impl VisionTower {
         let mut positions = weights.values(&format!("{embeddings}.position_embedding.weight"))?;
         let post_norm = LayerNorm::load(weights, &format!("{VISION}.post_layernorm"), eps)?;
         let parts = spec.vision_parts();
-        // A convolution whose stride is its size is a product with each patch as one row.
-        let patches = format!("{embeddings}.patch_embedding");
-        let patches = match parts.patch_bias {
-            true => Linear::load(weights, &patches)?,
-            false => Linear::load_without_bias(weights, &format!("{patches}.weight"))?,
-        };
         if parts.class_token {
             let class = weights.values(&format!("{embeddings}.class_embedding"))?;
-            positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
+            if parts.conv_stem {
+                positions.splice(0..0, class);
+            } else {
+                positions.iter_mut().zip(class).for_each(|(position, class)| *position += class);
+            }
         }
         let pre_norm = match parts.pre_norm {
             true => Some(LayerNorm::load(weights, &format!("{VISION}.pre_layrnorm"), eps)?),
@@ -91,6 +80,7 @@ impl VisionTower {
                 let projection = Some(Linear::load(weights, "visual_projection")?);
                 Head::Pool { head: pool(post_norm, heads)?, projection }
             }
+            VisionHead::Mean => return Err(Error::internal("a transformer has no mean over all pixels")),
         };
         let rows = spec.positions();
         if positions.len() != rows * tower.hidden {
@@ -105,7 +95,7 @@ impl VisionTower {
         Ok(Self {
             most,
             spec: spec.vision.clone(),
-            patches,
+            patches: Patches::load(weights, spec)?,
             positions,
             pre_norm,
             encoder: Encoder::load(weights, VISION, tower, false, parts.layers)?.with_turns(turns),
@@ -160,19 +150,10 @@ impl VisionTower {
     fn embed(&self, images: &[Picture], compute: &Compute) -> Result<(Tensor, Vec<usize>)> {
         let (size, patch, hidden) = (self.spec.image_size, self.spec.patch_size, self.spec.tower.hidden);
         let (grid, before) = (size / patch, self.positions.len() / hidden - self.spec.patches());
-        // No patch covers what is left over at the right and at the bottom, as with an unpadded convolution.
         let sizes = images.iter().map(|image| (image.width / patch, image.height / patch));
         let places = Places::new(sizes, before, self.most.map(|_| grid));
         let mut embedded = compute.rows_to_read(Precision::F32);
-        let patch_row = |i: usize, row: &mut [f32]| {
-            let (at, x, y) = places.patch(i);
-            let Picture { values, width, height } = &images[at];
-            for (line, out) in row.chunks_exact_mut(patch).enumerate() {
-                let (channel, y) = (line / patch, y * patch + line % patch);
-                out.copy_from_slice(&values[(channel * height + y) * width + x * patch..][..patch]);
-            }
-        };
-        self.patches.of_rows(places.patches(), 3 * patch * patch, compute, patch_row, &mut embedded)?;
+        self.patches.embed(images, &places, compute, &mut embedded)?;
         let row = |i: usize, out: &mut [f32]| {
             let (within, patch) = places.row(i);
             let position = || &self.positions[within * hidden..][..hidden];

@@ -26,6 +26,7 @@
     tiny-eva01-bin           EVA-CLIP in open_clip's layout, in a torch.save file: keys without a bias, a linear layer after the class token
     tiny-eva02               EVA02-CLIP: rotary positions, gated MLPs, norms within both halves of a layer
     tiny-eva02-e             EVA02-CLIP enormous: norms of what attention and MLP add
+    tiny-mobileclip*         MobileCLIP's towers (timm_mobile.py)
 """
 import argparse
 import contextlib
@@ -41,6 +42,7 @@ from transformers import ChineseCLIPConfig, ChineseCLIPModel, M2M100Config, Meta
 import nllb_tokenizer
 import roberta_tokenizer
 import siglip_tokenizers
+import timm_mobile
 import timm_towers  # noqa: F401, names towers
 import tiny_tokenizer
 from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, write_json
@@ -332,9 +334,22 @@ def make_tiny(root):
         tiny_tokenizer.write(d, 24)
         model, cfg = open_clip_model(cfg, SEED + 20 + i, 4.4)
         save_open_clip(model, cfg, preprocess, d, torch_file=name.endswith("-bin"))
-    for name in NAMES:
+    make_mobile(directory)
+    for name in [*NAMES, *timm_mobile.tiny(TINY_TEXT)]:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
+
+
+def make_mobile(directory):
+    for i, (name, cfg) in enumerate(timm_mobile.tiny(TINY_TEXT).items()):
+        d = directory(name)
+        tiny_tokenizer.write(d, 24)
+        model, cfg = open_clip_model(cfg, SEED + 20 + i, 4.6)
+        model = timm_mobile.randomise_norms(model, SEED + 20 + i)
+        save_open_clip(model, cfg, timm_mobile.levels(name), d)
+        if name == "tiny-mobileclip2-s0":
+            tensors = timm_mobile.reparameterized(model).state_dict()
+            save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / "reparameterized.safetensors")
 
 
 def make_full(name, out, layers):
@@ -372,6 +387,9 @@ def make_full(name, out, layers):
         siglip = "SigLIP" in name
         levels = levels_of(name, cfg["vision_cfg"]["image_size"])
         model, cfg = open_clip_model(cfg, SEED, 4.6052, layers, bias=-12.9 if siglip else None)
+        if "Mobile" in name:
+            levels = timm_mobile.levels(name)
+            timm_mobile.randomise_norms(model, SEED, gain=1.0, scale=0.1)
         save_open_clip(model, cfg, levels, d)
         write_tokenizer(name, d)
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")

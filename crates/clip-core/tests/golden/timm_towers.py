@@ -9,6 +9,8 @@ from timm.models import register_model
 from timm.models.eva import _create_eva
 from timm.models.vision_transformer import _create_vision_transformer
 
+import timm_mobile  # noqa: F401, names towers
+
 # the widths of an MLP are cut to whole numbers, and no patch divides the image, as in ViT-SO400M-14-SigLIP-384
 SIZE = dict(img_size=20, embed_dim=24, depth=2, num_heads=3, mlp_ratio=3.7362, class_token=False, global_pool="map")
 
