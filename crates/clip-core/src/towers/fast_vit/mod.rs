@@ -64,7 +64,7 @@ enum Mixer {
     /// A convolution, with its residual in it.
     Neighbours(Depthwise),
     /// Attention, with a residual around it.
-    All { block: AttentionBlock, heads: usize },
+    All { block: Box<AttentionBlock>, heads: usize },
 }
 
 impl FastVitTower {
@@ -203,7 +203,7 @@ impl Block {
                 ),
                 false => (None, Linear::load(weights, &part("attention.qkv"))?),
             };
-            let block = AttentionBlock::new(norm, qkv, Linear::load(weights, &part("attention.out"))?);
+            let block = Box::new(AttentionBlock::new(norm, qkv, Linear::load(weights, &part("attention.out"))?));
             Mixer::All { block, heads: FastVit::heads(width) }
         } else {
             Mixer::Neighbours(Depthwise::load(weights, &part("mixer"), [3, 1], [width, width])?)
