@@ -378,14 +378,10 @@ impl Model {
 
     /// What images take during a pass. Each costs one unit, as if all had as many rows as one may have.
     fn pass_need(&self) -> Need {
-        let (spec, rows) = (&self.spec().vision, self.spec().most_rows());
-        let parts = self.spec().vision_parts();
-        let pooling = match parts.head {
-            VisionHead::AttentionLinear(pool) => pool.intermediate,
-            VisionHead::Attention | VisionHead::Projection | VisionHead::Linear | VisionHead::Mean => 0,
-        };
-        let widest = pooling.max(3 * spec.patch_size * spec.patch_size);
-        let (row, thread) = pass_bytes(&spec.tower, widest, rows);
+        let (spec, rows, parts) = (&self.spec().vision, self.spec().most_rows(), self.spec().vision_parts());
+        let pooling = if let VisionHead::AttentionLinear(pool) = parts.head { pool.intermediate } else { 0 };
+        let patch = 3 * spec.patch_size * spec.patch_size;
+        let (row, thread) = pass_bytes(&spec.tower, patch.max(pooling), rows);
         // both factors of a gated MLP; what attention and MLP give before it is normed
         let gates = if parts.layers.gated { 2 * spec.tower.intermediate } else { 0 };
         let apart = if parts.layers.norms == Norms::Inside { spec.tower.hidden } else { 0 };
