@@ -23,6 +23,7 @@ mod cushion;
 mod detached;
 mod embedding;
 pub mod error;
+mod finish;
 pub mod image;
 pub mod import;
 mod install;

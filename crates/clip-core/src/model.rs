@@ -3,25 +3,25 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use candle_core::Tensor;
 use once_cell::sync::OnceCell;
 use sha2::{Digest, Sha256};
 
 use crate::background::beside;
-use crate::calibrate::{Means, centre, normalize, uncentre};
+use crate::calibrate::{Means, uncentre};
 use crate::classify;
 use crate::compute::Context;
 use crate::embedding::Embedding;
 use crate::error::{Error, ErrorKind, Result};
+use crate::finish::{finish, finish_each};
 use crate::image::{Pixels, ReadOptions, estimate, most_pixels};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::memory::{self, Headroom, look};
 use crate::merges;
-use crate::passes::{Need, Size, in_passes};
+use crate::passes::{Need, Size, in_passes, pass_bytes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec, Norms, TowerSpec, VisionHead, VisionLayers};
+use crate::spec::{Calibration, ModelSpec, Norms, VisionHead, VisionLayers};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{Picture, TextTower, VisionTower};
@@ -498,34 +498,4 @@ impl Model {
 
 fn picture(pixels: &Pixels) -> Picture<'_> {
     Picture { values: &pixels.values, width: pixels.width, height: pixels.height }
-}
-
-/// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.
-///
-/// The residuals; two left-hand sides of products, the memory of each as wide as the widest; queries, keys and values, rounded
-/// and before that; what is embedded. All as f32, which is what they are at most. Integers are a byte beside what they are
-/// staged in, for which queries, keys and values leave room.
-fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
-    let widest = tower.intermediate.max(tower.hidden).max(patch);
-    let row = size_of::<f32>() * (2 * tower.hidden + 2 * widest + 6 * tower.hidden);
-    // Of attention: a head's keys and values, its output, and scores of 24 queries as f32 and as bf16. Of products: a panel
-    // laid out anew, and a job's sums.
-    let head = tower.hidden.div_ceil(tower.heads.max(1)) + 16;
-    (row, size_of::<f32>() * ((4 * head + 36) * (rows + 32)) + (1 << 19))
-}
-
-/// Rows to unit length, and where the spec has means, around the modality's; a row that has no direction is an error,
-/// never a made-up vector.
-fn finish(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Embedding>> {
-    finish_each(rows, mean)?.into_iter().collect()
-}
-
-/// Each row of `[rows, dimensions]` to unit length and around `mean`. A row without a direction is `Internal`.
-fn finish_each(rows: Tensor, mean: Option<&[f32]>) -> Result<Vec<Result<Embedding>>> {
-    let rows: Vec<Vec<f32>> = rows.to_vec2()?;
-    let finished = rows.into_iter().map(|mut row| {
-        let done = normalize(&mut row).and_then(|()| mean.map_or(Some(()), |mean| centre(&mut row, mean)));
-        done.map(|()| row.into()).ok_or_else(|| Error::internal("the model gave a vector without a direction"))
-    });
-    Ok(finished.collect())
 }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::compute::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
+use crate::spec::TowerSpec;
 
 /// How many items a pass takes.
 pub struct Size {
@@ -35,6 +36,20 @@ pub struct Need {
     pub output: usize,
     /// What the call has been charged already, all together.
     pub held: usize,
+}
+
+/// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.
+///
+/// The residuals; two left-hand sides of products, the memory of each as wide as the widest; queries, keys and values, rounded
+/// and before that; what is embedded. All as f32, which is what they are at most. Integers are a byte beside what they are
+/// staged in, for which queries, keys and values leave room.
+pub fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
+    let widest = tower.intermediate.max(tower.hidden).max(patch);
+    let row = size_of::<f32>() * (2 * tower.hidden + 2 * widest + 6 * tower.hidden);
+    // Of attention: a head's keys and values, its output, and scores of 24 queries as f32 and as bf16. Of products: a panel
+    // laid out anew, and a job's sums.
+    let head = tower.hidden.div_ceil(tower.heads.max(1)) + 16;
+    (row, size_of::<f32>() * ((4 * head + 36) * (rows + 32)) + (1 << 19))
 }
 
 /// What `pass` gives for the items of a batch, in order, or the first error. `costs`: of each item, in any unit.
