@@ -13,15 +13,15 @@ use crate::compute::Context;
 use crate::embedding::Embedding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finish::{finish, finish_each};
-use crate::image::{Pixels, ReadOptions, estimate, most_pixels};
+use crate::image::{Pixels, ReadOptions, estimate};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::memory::{self, Headroom, look};
 use crate::merges;
-use crate::passes::{Need, Size, in_passes, pass_bytes};
+use crate::passes::{Need, Size, image_bytes, in_passes, pass_bytes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
-use crate::spec::{Calibration, ModelSpec, Norms, VisionHead, VisionLayers};
+use crate::spec::{Calibration, ModelSpec};
 use crate::tensor_file::hex;
 use crate::text::{Check, Tokenizer};
 use crate::towers::{Picture, TextTower, VisionTower};
@@ -378,20 +378,8 @@ impl Model {
 
     /// What images take during a pass. Each costs one unit, as if all had as many rows as one may have.
     fn pass_need(&self) -> Need {
-        let (spec, rows, parts) = (&self.spec().vision, self.spec().most_rows(), self.spec().vision_parts());
-        let pooling = if let VisionHead::AttentionLinear(pool) = parts.head { pool.intermediate } else { 0 };
-        let patch = 3 * spec.patch_size * spec.patch_size;
-        let (row, thread) = pass_bytes(&spec.tower, patch.max(pooling), rows);
-        // both factors of a gated MLP; what attention and MLP give before it is normed
-        let gates = if parts.layers.gated { 2 * spec.tower.intermediate } else { 0 };
-        let apart = if parts.layers.norms == Norms::Inside { spec.tower.hidden } else { 0 };
-        let row = row + size_of::<f32>() * (gates + apart);
-        let pixels = 3 * size_of::<f32>() * most_pixels(&self.spec().image);
-        let layers = match spec.layers {
-            VisionLayers::FastVit(size) => size.bytes(),
-            _ => row.saturating_mul(rows),
-        };
-        Need { cost: layers.saturating_add(pixels), thread, beside: 0, output: self.output_bytes(), held: 0 }
+        let (cost, thread) = image_bytes(self.spec());
+        Need { cost, thread, beside: 0, output: self.output_bytes(), held: 0 }
     }
 
     /// What a batch of images takes, and the bytes that one image may take to be decoded.

@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::compute::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::most_pixels;
 use crate::memory;
-use crate::spec::TowerSpec;
+use crate::spec::{ModelSpec, Norms, TowerSpec, VisionHead, VisionLayers};
 
 /// How many items a pass takes.
 pub struct Size {
@@ -36,6 +37,24 @@ pub struct Need {
     pub output: usize,
     /// What the call has been charged already, all together.
     pub held: usize,
+}
+
+/// Bytes that the layers take for an image during a pass, its pixels among them, and what each thread takes.
+pub fn image_bytes(spec: &ModelSpec) -> (usize, usize) {
+    let (vision, rows, parts) = (&spec.vision, spec.most_rows(), spec.vision_parts());
+    let pooling = if let VisionHead::AttentionLinear(pool) = parts.head { pool.intermediate } else { 0 };
+    let patch = 3 * vision.patch_size * vision.patch_size;
+    let (row, thread) = pass_bytes(&vision.tower, patch.max(pooling), rows);
+    // both factors of a gated MLP; what attention and MLP give before it is normed
+    let gates = if parts.layers.gated { 2 * vision.tower.intermediate } else { 0 };
+    let apart = if parts.layers.norms == Norms::Inside { vision.tower.hidden } else { 0 };
+    let row = row + size_of::<f32>() * (gates + apart);
+    let pixels = 3 * size_of::<f32>() * most_pixels(&spec.image);
+    let layers = match vision.layers {
+        VisionLayers::FastVit(size) => size.bytes(),
+        _ => row.saturating_mul(rows),
+    };
+    (layers.saturating_add(pixels), thread)
 }
 
 /// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.
