@@ -300,7 +300,7 @@ impl Installed {
         Precision::ALL.into_iter().filter(|p| self.manifest.files.contains_key(&p.file())).collect()
     }
 
-    /// `wanted`, or where it is `None`, the first of [`Precision::preferred`] that is installed.
+    /// `wanted`, or where it is `None`, the first of [`Precision::preferred`] that is installed and good enough for this family.
     ///
     /// # Errors
     ///
@@ -319,8 +319,9 @@ impl Installed {
             }
             Some(wanted) => Ok(wanted),
             None => {
-                let preferred = Precision::preferred().iter().find(|preferred| installed.contains(preferred));
-                Ok(preferred.copied().unwrap_or(Precision::F32))
+                let good = |p: &Precision| *p != Precision::Int8 || self.spec().vision.layers.is_good_in_int8();
+                let mut preferred = Precision::preferred().iter().filter(|p| installed.contains(p) && good(p));
+                Ok(preferred.next().copied().unwrap_or(Precision::F32))
             }
         }
     }

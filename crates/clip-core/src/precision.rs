@@ -30,7 +30,8 @@ impl Precision {
     /// Every format that an import writes.
     pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
 
-    /// Formats that are taken without being asked for, the fastest on this machine first.
+    /// Formats that are taken without being asked for, the fastest on this machine first. Int8 is left out for families that
+    /// lose more by it.
     ///
     /// Their answers are as good as those of f32 (`docs/models/precision.md` has the measure): int8 where the processor sums up
     /// products of four integers, bf16 with AVX-512. Elsewhere both would save memory and little time.

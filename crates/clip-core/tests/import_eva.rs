@@ -4,9 +4,9 @@ mod common;
 
 use std::fs;
 
-use clip_core::import::{Inspection, inspect};
+use clip_core::import::{Inspection, import, inspect};
 use clip_core::spec::{Rope, RopeOrder, VisionLayers};
-use clip_core::{ErrorKind, Result};
+use clip_core::{ErrorKind, ModelDir, Precision, Result};
 use common::*;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,6 +26,20 @@ fn inspected(name: &str, edit: Edit) -> Result<Inspection> {
     edit(&mut config["model_cfg"]);
     fs::write(dir.path().join(CONFIG), config.to_string()).unwrap();
     inspect(dir.path())
+}
+
+/// At full width EVA-02 loses more by int8 than a default may.
+#[test]
+fn int8_is_for_the_asking_alone() {
+    let models = TempDir::new().unwrap();
+    let dir = ModelDir::new(models.path());
+    for (name, is_default) in [("tiny-eva02", false), ("tiny-mobileclip2-s3", false), ("tiny-pe-core", true)] {
+        import(&*model_dir(name), &dir, name, None, &|_, _| {}).unwrap();
+        let model = dir.open(name).unwrap();
+        let taken = model.precision(None).unwrap();
+        assert_eq!(taken == Precision::Int8, is_default && Precision::auto() == Precision::Int8, "{name}");
+        assert_eq!(model.precision(Some(Precision::Int8)).unwrap(), Precision::Int8);
+    }
 }
 
 #[test]

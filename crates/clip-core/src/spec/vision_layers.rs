@@ -49,6 +49,12 @@ impl VisionLayers {
         }
     }
 
+    /// Is the tower's int8 as good as f32 (`docs/models/precision.md`)? Those whose worst cosine was below 0.999 at full width have
+    /// it for the asking alone.
+    pub fn is_good_in_int8(self) -> bool {
+        !matches!(self, Self::Eva02 { .. } | Self::FastVit(FastVit::Mci3 | FastVit::Mci4 | FastVit::GoldenFive))
+    }
+
     /// What of the tower no size tells. `own`: where that is the model's own family's.
     pub fn parts(self, own: VisionParts) -> VisionParts {
         let eva = |norms, rope: Option<Rope>| VisionParts {

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Milliseconds of an image and a text, of open_clip's models with random weights, here and in open_clip itself, in turns.
+
+    families.py [--pgclip FILE] [--rounds N] [--work DIR] NAME...     NAME: open_clip's, as PE-Core-B-16
+
+Prints a row of a table for each. open_clip computes a text as its tokenizer fills it up, pg_clip its 10 tokens where the tower allows it.
+Needs torch and open_clip.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import open_clip
+import torch
+
+GOLDEN = Path(__file__).parent.parent / "crates/clip-core/tests/golden"
+TEXT = "a photo of a cat on a couch"
+
+
+def best(run, least=1.0):
+    """The shortest of several, in milliseconds, for a second at least."""
+    run()
+    times, end = [], time.perf_counter() + least
+    while len(times) < 3 or time.perf_counter() < end:
+        begun = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begun)
+    return 1e3 * min(times)
+
+
+def theirs(model, pixels, tokens):
+    with torch.inference_mode():
+        return [best(lambda: model.encode_image(pixels)), best(lambda: model.encode_text(tokens))]
+
+
+def ours(a, name, precision):
+    command = [a.pgclip, "bench", name, "--model-dir", a.work / "models", "--precision", precision, "--threads", str(os.cpu_count()),
+               "--case", "image_b1", "--case", "text_b1_l10"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [float(line.split()[-1]) for line in output.splitlines() if line.startswith(("image_b1", "text_b1_l10"))]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pgclip", default="target/release/pgclip")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("target/bench/families"))
+    parser.add_argument("names", nargs="+")
+    a = parser.parse_args()
+    torch.set_num_threads(os.cpu_count())
+    a.work.mkdir(parents=True, exist_ok=True)
+    for name in a.names:
+        # Not in this process, which is to be timed.
+        subprocess.run([sys.executable, GOLDEN / "make_family_models.py", "--full", name, a.work.absolute()], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([a.pgclip, "import", a.work / name, "--name", name.lower(), "--model-dir", a.work / "models"], check=True, stdout=subprocess.DEVNULL)
+        shutil.rmtree(a.work / name)
+        model = open_clip.create_model(name).eval()
+        size = model.visual.image_size
+        height, width = size if isinstance(size, tuple) else (size, size)
+        try:
+            tokens = open_clip.get_tokenizer(name)([TEXT])
+        except Exception:   # a tokenizer that is on the hub alone: any tokens of the length that it fills up to
+            tokens = torch.full((1, model.context_length), 5)
+        rounds = [(theirs(model, torch.randn(1, 3, height, width), tokens), *(ours(a, name.lower(), p) for p in ("f32", "bf16", "int8")))
+                  for _ in range(a.rounds)]
+        least = [[min(values) for values in zip(*way)] for way in zip(*rounds)]
+        print(f"| {name} | " + " | ".join(", ".join(f"{value:.1f}" for value in way) for way in least[1:] + least[:1]) + " |", flush=True)
+        shutil.rmtree(a.work / "models" / name.lower())
+
+
+main()
