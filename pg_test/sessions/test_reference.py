@@ -173,7 +173,7 @@ PROVOKED = {
 }
 # What takes damage of files, a full server, another session, policies of others or a large model: other tests have these.
 ELSEWHERE = {
-    "clip_embed_text": {"58P01", "XX001", "0A000", "53200"}, "clip_query": {"22000"}, "clip_image_frames": {"54000"},
+    "clip_embed_text": {"58P01", "XX001", "0A000", "53200", "22023"}, "clip_query": {"22000"}, "clip_image_frames": {"54000"},
     "clip_create_table": {"54000"}, "clip_embed_trigger": {"39P01"}, "clip_create_index": {"54000", "55006", "53400"},
     "clip_backfill": {"55006", "42501"}, "clip_change_model": {"55006", "54000"}, "clip_abort_model_change": {"55000", "55006"},
 }

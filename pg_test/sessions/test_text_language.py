@@ -85,15 +85,18 @@ try:
             admin.run("DROP OWNED BY clip_german; DROP ROLE clip_german")
         with Session(db) as session:
             assert session.fails("INSERT INTO now (id, modality, content_ref) VALUES (3, 'text', 'a cat')") == "22023"
+            # A worker that is there still has the setting that it began with.
+            gone = lambda: session.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'") == "0"
+            until(gone, 60, "workers to leave")
             session.run("INSERT INTO later (id, modality, content_ref) VALUES (2, 'text', 'a dog')")
-            session.run("SELECT clip_drain()")
-            assert session.run("SELECT key ->> 'id', state, sqlstate FROM clip_failures") == [["2", "waiting", "22023"]]
+            session.run("CALL clip_drain()")
+            until(lambda: session.run("SELECT key ->> 'id', state, sqlstate FROM clip_failures") == [["2", "waiting", "22023"]])
             session.run("ALTER DATABASE clip_text_language SET clip.text_language = 'deu_Latn'")
         with Session(db) as session:
+            until(gone, 60, "workers to leave")
             session.run("SELECT clip_retry('later')")
-            session.run("SELECT clip_drain()")
-            assert session.one("SELECT count(embedding) FROM later") == "2"
-            assert session.run("SELECT * FROM clip_failures") == []
+            until(lambda: session.one("SELECT count(embedding) FROM later") == "2")
+            until(lambda: session.run("SELECT * FROM clip_failures") == [])
 finally:
     settings(shared_preload_libraries=None, clip__workers=None)
     restart_server()

@@ -10,7 +10,7 @@ import time
 from pg import Session, fresh_database, hexed, png, restart_server, until
 from rows import copy_rows, no_workers, pictures, settings
 
-IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 150))
+IMAGES = int(os.environ.get("PG_CLIP_IMAGES", 400))
 SIZE = (256, 192) if IMAGES > 1000 else (60, 40)
 # of this database: rows of others may wait, as those of a schema that was not updated do
 WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker' AND datname = 'clip_workers'"
