@@ -6,8 +6,9 @@
 #
 #   --images N     2,000 unless told otherwise; bench/end_to_end/collection.py says what they are
 #   --queries N    200 unless told otherwise, one at a time, after some that warm up
-#   --ways         pg_clip, onnxruntime, pytorch, and pg_clip-reduced and onnxruntime-draft, which decode large JPEGs to a half, a
-#                  quarter or an eighth of their size; all unless told otherwise
+#   --ways         pg_clip, onnxruntime, pytorch; pg_clip-here, where the client embeds as the scripts do; and pg_clip-here-reduced,
+#                  pg_clip-reduced and onnxruntime-draft, which decode large JPEGs to a half, a quarter or an eighth of their size;
+#                  all unless told otherwise
 #   --record       puts the table of this machine into bench/RESULTS.md
 #
 # The clock of a load runs until the index is ready. It starts when a script has loaded its model, and with pg_clip at the start of the
@@ -20,7 +21,7 @@ cd "$(dirname "$0")/.."
 source scripts/cluster.sh
 PYTHON=${PYTHON:-python3}
 COMMAND="bench/end_to_end.sh${*:+ $*}"
-images=2000 queries=200 record="" ways=pg_clip,onnxruntime,pytorch,pg_clip-reduced,onnxruntime-draft
+images=2000 queries=200 record="" ways=pg_clip,pg_clip-here,onnxruntime,pytorch,pg_clip-reduced,pg_clip-here-reduced,onnxruntime-draft
 while [ $# -gt 0 ]; do
 	case $1 in
 		--images) images=$2; shift ;;
@@ -81,6 +82,10 @@ run_way() {
 for way in ${ways//,/ }; do
 	case $way in
 		pg_clip) run_way "pg_clip" auto way_pg_clip.py pg_clip ;;
+		pg_clip-here) LOAD="--embed-here --model-dir $work/models" run_way "pg_clip, the client embeds" auto way_pg_clip.py pg_clip ;;
+		pg_clip-here-reduced)
+			LOAD="--embed-here --model-dir $work/models --jpeg-decoding reduced" \
+				run_way "pg_clip, the client embeds, reduced JPEGs" auto way_pg_clip.py pg_clip ;;
 		pg_clip-reduced) run_way "pg_clip, reduced JPEGs" auto way_pg_clip.py pg_clip "clip.jpeg_decoding = 'reduced'" ;;
 		onnxruntime) run_way "Pillow, ONNX Runtime int8, COPY" int8 way_onnxruntime.py "" ;;
 		onnxruntime-draft) DRAFT=yes run_way "Pillow with draft, ONNX Runtime int8, COPY" int8 way_onnxruntime.py "" ;;

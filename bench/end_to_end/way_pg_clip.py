@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The collection into a table by `pgclip load`, and the queries by the statement of README.md, or by clip_search.
 
-    way_pg_clip.py MODEL_DIR JPEGS QUERIES      PGCLIP: the program; MODEL: the model's name; PRECISION: of the server
+    way_pg_clip.py MODEL_DIR JPEGS QUERIES      PGCLIP: the program; MODEL: the model's name; PRECISION: of the server; LOAD: more
+                                                options of the command
 
 The table is the one that `pgclip load` makes: mode async, HNSW indexes from the start. The server's workers embed, by default settings.
 """
@@ -25,7 +26,7 @@ def main():
     connection.execute("SET client_min_messages = error")
     connection.execute("CREATE EXTENSION pg_clip CASCADE")
     begun = way.start()
-    command = [os.environ["PGCLIP"], "load", ".", "--table", "photos", "--model", os.environ["MODEL"], "--json"]
+    command = [os.environ["PGCLIP"], "load", ".", "--table", "photos", "--model", os.environ["MODEL"], "--json", *os.environ.get("LOAD", "").split()]
     subprocess.run(command, cwd=Path(jpegs), check=True, stdout=subprocess.DEVNULL)
     seconds = way.seconds_since(begun)
     if connection.execute("SELECT count(*) FROM photos WHERE embedding IS NULL").fetchone()[0]:
