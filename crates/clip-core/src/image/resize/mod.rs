@@ -15,7 +15,9 @@ mod neon;
 mod portable;
 
 use horizontal::horizontal;
-use kernels::{Kernels, MAX_WEIGHTS, fit_halves};
+#[cfg(target_arch = "x86_64")]
+use kernels::fit_halves;
+use kernels::{Kernels, MAX_WEIGHTS};
 
 use super::Rgb8;
 use super::decode::look;
@@ -193,6 +195,7 @@ fn columns(narrow: &[u8], kernels: &Kernels, first_row: usize, stride: usize, co
 #[cfg(test)]
 mod tests {
     use super::horizontal::Pass;
+    use super::kernels::fit_halves;
     use super::kernels::{Paired, whole};
     use super::*;
 
