@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn every_number_has_its_range() {
         assert_eq!(good().check(), Ok(()));
-        let edits: [Wrong<usize>; 19] = [
+        let edits: [Wrong<usize>; 25] = [
             ("text hidden", |s, n| s.text.tower.hidden = n, &[0, 7, 1 << 17, usize::MAX]),
             ("text layers", |s, n| s.text.tower.layers = n, &[0, (1 << 16) + 1, usize::MAX]),
             ("text heads", |s, n| s.text.tower.heads = n, &[0, 3, 16, usize::MAX]),
@@ -257,16 +257,6 @@ mod tests {
             ("pixels", |s, n| in_patches(s, n, 4), &[0, 3, 5, usize::MAX]),
             ("pooling", |s, n| s.text.pooling = TextPooling::FirstEos(n as u32), &[11, usize::MAX]),
             ("pooling", |s, n| s.text.pooling = TextPooling::Last { pad: n as u32 }, &[11, usize::MAX]),
-        ];
-        for (what, edit, values) in edits {
-            for value in values {
-                let mut spec = good();
-                edit(&mut spec, *value);
-                let error = spec.check().expect_err(&format!("{what} = {value}"));
-                assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
-            }
-        }
-        let edits: [Wrong<usize>; 6] = [
             ("heads", |s, n| pe_core(s, 1, n, 1), &[0, 3, 16, usize::MAX]),
             ("intermediate_size", |s, n| pe_core(s, 1, 2, n), &[0, (1 << 16) + 1, usize::MAX]),
             ("reference", |s, n| pe_core(s, n, 2, 1), &[0, 4097, usize::MAX]),
@@ -279,7 +269,7 @@ mod tests {
                 let mut spec = good();
                 edit(&mut spec, *value);
                 let error = spec.check().expect_err(&format!("{what} = {value}"));
-                assert!(error.contains(what), "{what} = {value}: {error}");
+                assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
         }
         let mut spec = good();

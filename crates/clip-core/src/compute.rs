@@ -90,6 +90,14 @@ impl Compute {
         &self.pool
     }
 
+    /// Calls `work` for pieces of `size` values, the last one maybe shorter, on all threads: with a piece's number and the piece.
+    pub fn for_each_chunk(&self, values: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+        let chunks: Vec<_> = values.chunks_mut(size.max(1)).map(Mutex::new).collect();
+        self.pool.for_each(chunks.len(), |i| {
+            work(i, &mut chunks[i].lock().unwrap_or_else(PoisonError::into_inner));
+        });
+    }
+
     /// The machine code of every matrix product of this pool.
     pub fn kernel(&self) -> Kernel {
         self.kernel

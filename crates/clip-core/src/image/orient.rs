@@ -32,8 +32,13 @@ impl<'a> Upright<'a> {
     }
 
     /// Rows are stored as columns.
-    fn is_turned(&self) -> bool {
+    pub fn is_turned(&self) -> bool {
         self.orientation >= 5
+    }
+
+    /// Whether columns are stored from the last one on, and whether rows are, once they are upright.
+    pub fn are_reversed(&self) -> (bool, bool) {
+        (matches!(self.orientation, 2 | 3 | 6 | 7), matches!(self.orientation, 3 | 4 | 7 | 8))
     }
 
     /// The bytes of some rows, where those are stored as they are. `None` for a picture that is to be turned.
@@ -57,8 +62,7 @@ impl<'a> Upright<'a> {
         let (pixels, stride) = (self.image.pixels.as_chunks::<3>().0, self.image.width as usize);
         let (last_row, last_column) = (self.height() - 1, self.width() - 1);
         let width = columns.len();
-        // Of which rows and columns are counted from the end.
-        let (up, left) = (matches!(self.orientation, 3 | 4 | 7 | 8), matches!(self.orientation, 2 | 3 | 6 | 7));
+        let (left, up) = self.are_reversed();
         let row = |y| if up { last_row - y } else { y };
         if !self.is_turned() {
             for (y, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {

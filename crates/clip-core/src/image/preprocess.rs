@@ -41,9 +41,9 @@ fn upright_seen(
     let ((x, left), (y, top)) = match reduced {
         None => axes(width as u32, height as u32, spec),
         Some(Reduced { whole, divisor }) => {
-            let whole = if orientation > 4 { (whole.1, whole.0) } else { whole };
+            let whole = if upright.is_turned() { (whole.1, whole.0) } else { whole };
             let ((x, left), (y, top)) = axes(whole.0, whole.1, spec);
-            let (from_right, from_below) = (matches!(orientation, 2 | 3 | 6 | 7), matches!(orientation, 3 | 4 | 7 | 8));
+            let (from_right, from_below) = upright.are_reversed();
             ((x.reduced(width, divisor, from_right), left), (y.reduced(height, divisor, from_below), top))
         }
     };

@@ -2,12 +2,10 @@
 //! in the layout.
 
 use super::fold::{Branch, Convolution, Fold, Half, Place};
+use super::naming::TRUNK;
 use super::origin::Origin;
 use crate::layout::{STEM, VISION};
 use crate::spec::{FastVit, ModelSpec, VisionLayers, stem};
-
-/// What names of a vision tower's tensors begin with in open_clip's layout.
-const TRUNK: &str = "visual.trunk";
 
 /// What the layout's tensor `name`, of `shape`, is made of in a checkpoint that has a tensor where `has` says so. `None`:
 /// another tensor, which a checkpoint has as a whole.

@@ -1,6 +1,6 @@
 //! Vision towers of timm's `Eva` that open_clip's configurations name by their name in timm (timm, `eva.py`).
 
-use super::naming::{renamed, timm_vision};
+use super::naming::{TRUNK, renamed};
 use super::origin::Origin;
 use crate::layout::VISION;
 use crate::spec::{Activation, Pool, Rope, RopeOrder, TowerSpec, VisionLayers, VisionSpec};
@@ -123,24 +123,11 @@ impl Names {
         }
     }
 
-    /// Where the layout's tensor `name`, of `shape`, is. `None`: it is not of the vision tower.
+    /// Where the layout's tensor `name`, of `shape`, is. `None`: where other towers of timm's have it.
     pub fn origin(self, name: &str, shape: &[usize]) -> Option<Origin> {
-        if let Some(rest) = name.strip_prefix("visual_projection.") {
-            return Some(Origin::whole(format!("visual.trunk.head.{rest}"), shape.to_vec()));
-        }
-        let rest = name.strip_prefix(VISION)?.strip_prefix('.')?;
-        let layer = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'));
-        if let Some((tensor, layer)) = layer.and_then(|(i, part)| Some((self.of_layer(part)?, i))) {
-            return Some(Origin::whole(format!("visual.trunk.blocks.{layer}.{tensor}"), shape.to_vec()));
-        }
-        Some(match rest.split_once('.') {
-            Some(("embeddings", "class_embedding")) => {
-                let shape = [&[1, 1], shape].concat();
-                Origin::whole("visual.trunk.cls_token".into(), shape)
-            }
-            Some(("pre_layrnorm", part)) => Origin::whole(format!("visual.trunk.norm_pre.{part}"), shape.to_vec()),
-            _ => timm_vision(rest, shape.to_vec()),
-        })
+        let (layer, part) = name.strip_prefix(VISION)?.strip_prefix(".encoder.layers.")?.split_once('.')?;
+        let tensor = self.of_layer(part)?;
+        Some(Origin::whole(format!("{TRUNK}.blocks.{layer}.{tensor}"), shape.to_vec()))
     }
 
     /// A part of a layer, where no other tower of timm's calls it so.

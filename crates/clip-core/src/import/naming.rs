@@ -160,13 +160,13 @@ fn open_clip(name: &str, shape: Vec<usize>, text: &str) -> Origin {
 }
 
 /// What names of timm's vision tower begin with.
-const TRUNK: &str = "visual.trunk";
+pub const TRUNK: &str = "visual.trunk";
 /// What names of the layout's projection of images begin with.
 const VISUAL_PROJECTION: &str = "visual_projection.";
 
 /// Where timm's `VisionTransformer` has the vision tower's tensor `rest`, or its projection (`vision_transformer.py`,
 /// `attention_pool.py`).
-pub fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
+fn timm_vision(rest: &str, mut shape: Vec<usize>) -> Origin {
     if let Some((layer, part)) = rest.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.')) {
         let fused = part.strip_prefix("self_attn.").and_then(|part| stacked(part, &["q_proj.", "k_proj.", "v_proj."]));
         return match fused {

@@ -1,7 +1,5 @@
 //! Layer norm.
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Tensor};
 use packed_gemm::Rows;
 use pulp::{Arch, Simd};
@@ -97,9 +95,7 @@ impl InplaceOp1 for InPlace<'_> {
         self.norm.check(width)?;
         let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::msg("rows lie apart"))?;
         let CpuStorage::F32(x) = x else { candle_core::bail!("tensor is not of f32") };
-        let tasks: Vec<_> = x[start..end].chunks_mut(ROWS_PER_TASK * width).map(Mutex::new).collect();
-        self.compute.pool().for_each(tasks.len(), |task| {
-            let mut rows = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
+        self.compute.for_each_chunk(&mut x[start..end], ROWS_PER_TASK * width, |_, rows| {
             let mut row = vec![0.0; width];
             for out in rows.chunks_exact_mut(width) {
                 row.copy_from_slice(out);

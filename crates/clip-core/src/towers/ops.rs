@@ -218,16 +218,34 @@ impl Mlp {
     pub fn add_to(&self, x: &Tensor, compute: &Compute) -> Result<()> {
         Ok(x.inplace_op1(&MlpOp { mlp: self, compute })?)
     }
-}
 
-impl Mlp {
     /// Adds `down(up(norm(from)))` to `to`, `[rows, hidden]`. `from`: `[rows, width]`.
     pub fn add_of(&self, from: &[f32], to: &mut [f32], width: usize, compute: &Compute) -> Result<()> {
-        let (mut rows, mut between) = (self.up.rows(compute), self.down.rows(compute));
-        to_rows(self.norm.as_ref(), from, width, &mut rows, compute)?;
-        self.up.to_rows(&rows, &mut between, compute)?;
+        let between = self.between(from, width, compute)?;
         let added = self.down.matrix.add_to(compute.pool(), &between, &self.down.epilogue(), to);
         Ok(added.map_err(candle_core::Error::wrap)?)
+    }
+
+    /// What the last layer multiplies, for all rows of `x`, `[rows, width]`.
+    fn between<'a>(&self, x: &[f32], width: usize, compute: &'a Compute) -> candle_core::Result<Lent<'a>> {
+        let Self { norm, up, gate, down } = self;
+        let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
+        to_rows(norm.as_ref(), x, width, &mut rows, compute)?;
+        let Some(gate) = gate else {
+            up.to_rows(&rows, &mut between, compute)?;
+            return Ok(between);
+        };
+        let (mut gates, mut gated) = (gate.linear.values(compute), up.values(compute));
+        gate.linear.to_rows(&rows, &mut gates, compute)?;
+        up.to_rows(&rows, &mut gated, compute)?;
+        let width = gated.width();
+        gate.norm.fill(gated.len(), width, &mut between, compute, |i, row| {
+            gated.read(i, 0, row);
+            let mut factors = vec![0.0; width];
+            gates.read(i, 0, &mut factors);
+            row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
+        })?;
+        Ok(between)
     }
 }
 
@@ -274,24 +292,7 @@ struct MlpOp<'a> {
 impl MlpOp<'_> {
     /// What the last layer multiplies, for all rows of `x`.
     fn rows(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<Lent<'_>> {
-        let (Mlp { norm, up, gate, down }, compute) = (self.mlp, self.compute);
-        let (mut rows, mut between) = (up.rows(compute), down.rows(compute));
-        to_rows(norm.as_ref(), values(x, layout)?, layout.shape().dims2()?.1, &mut rows, compute)?;
-        let Some(gate) = gate else {
-            up.to_rows(&rows, &mut between, compute)?;
-            return Ok(between);
-        };
-        let (mut gates, mut gated) = (gate.linear.values(compute), up.values(compute));
-        gate.linear.to_rows(&rows, &mut gates, compute)?;
-        up.to_rows(&rows, &mut gated, compute)?;
-        let width = gated.width();
-        gate.norm.fill(gated.len(), width, &mut between, compute, |i, row| {
-            gated.read(i, 0, row);
-            let mut factors = vec![0.0; width];
-            gates.read(i, 0, &mut factors);
-            row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
-        })?;
-        Ok(between)
+        self.mlp.between(values(x, layout)?, layout.shape().dims2()?.1, self.compute)
     }
 }
 

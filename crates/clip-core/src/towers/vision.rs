@@ -1,8 +1,6 @@
 //! The vision tower (transformers, `modeling_clip.py`, `CLIPVisionTransformer`; `modeling_siglip.py`,
 //! `SiglipVisionModel`; timm, `eva.py`, `Eva`).
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::{Device, Tensor};
 use packed_gemm::Precision;
 use scopeguard::defer;
@@ -170,9 +168,7 @@ impl TransformerTower {
         let lengths = places.lengths();
         let rows: usize = lengths.iter().sum();
         let mut out = vec![0.0; rows * hidden];
-        let tasks: Vec<_> = out.chunks_mut(ROWS_PER_TASK * hidden).map(Mutex::new).collect();
-        compute.pool().for_each(tasks.len(), |task| {
-            let mut out = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
+        compute.for_each_chunk(&mut out, ROWS_PER_TASK * hidden, |task, out| {
             let mut scratch = vec![0.0; hidden];
             for (i, out) in out.chunks_exact_mut(hidden).enumerate() {
                 match &self.pre_norm {
@@ -184,7 +180,6 @@ impl TransformerTower {
                 }
             }
         });
-        drop(tasks);
         Ok((Tensor::from_vec(out, (rows, hidden), &Device::Cpu)?, lengths))
     }
 }

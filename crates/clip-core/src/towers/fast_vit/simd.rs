@@ -44,15 +44,13 @@ const PIXELS: usize = 64;
 
 /// `x Phi(x)` of all values, `[pixels, width]`, in place, after a factor for each of a pixel's values.
 pub fn gelu(values: &mut [f32], width: usize, factors: Option<&[f32]>, compute: &Compute) {
-    let tasks: Vec<_> = values.chunks_mut(PIXELS * width.max(1)).map(std::sync::Mutex::new).collect();
-    compute.pool().for_each(tasks.len(), |i| {
-        let mut values = tasks[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    compute.for_each_chunk(values, PIXELS * width, |_, values| {
         if let Some(factors) = factors {
             for pixel in values.chunks_exact_mut(width) {
                 pixel.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
             }
         }
-        dispatch(compute.kernel(), Gelu(&mut values));
+        dispatch(compute.kernel(), Gelu(values));
     });
 }
 
