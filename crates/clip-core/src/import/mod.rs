@@ -53,6 +53,7 @@ use plan::CONFIG;
 use source::Source;
 
 pub use crate::install::Imported;
+pub use refused::apple;
 
 /// What an import would install, with the checkpoint open.
 pub struct Inspection {
@@ -148,7 +149,7 @@ fn find(dir: &Path) -> Result<Found> {
         let (spec, naming) = openclip::resolve(&config, &source.shapes())?;
         return Ok(Found { spec, source, naming, one_cone: false, open_clip, dir });
     }
-    if let Some(error) = beside::alone(&dir).or_else(|| refused::apple(&dir)) {
+    if let Some(error) = beside::alone(&dir).or_else(|| refused::apple(|name| dir.join(name).exists())) {
         return Err(error);
     }
     let config: raw::Config = json(&dir, CONFIG)?;

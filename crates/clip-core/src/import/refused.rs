@@ -1,7 +1,5 @@
 //! Families that are not supported, by the names that their configurations give away.
 
-use std::path::Path;
-
 use super::plan;
 use crate::error::Error;
 
@@ -29,14 +27,27 @@ pub fn model_type(name: Option<&str>) -> Error {
     if hint.is_empty() { error } else { error.with_hint(hint) }
 }
 
-/// Weights of Apple's own code, as `mobileclip_s0.pt`, which no configuration is beside. Some are there in open_clip's layout, too;
+/// Weights of Apple's own code, beside which no configuration is.
+const APPLE: [&str; 10] = [
+    "mobileclip_s0.pt",
+    "mobileclip_s1.pt",
+    "mobileclip_s2.pt",
+    "mobileclip_b.pt",
+    "mobileclip_blt.pt",
+    "mobileclip2_s0.pt",
+    "mobileclip2_s2.pt",
+    "mobileclip2_s3.pt",
+    "mobileclip2_s4.pt",
+    "mobileclip2_b.pt",
+];
+
+/// What to say of MobileCLIP as Apple's own code stores it, with no weights beside it that an import reads. Some are there in open_clip's layout, too;
 /// the first S0 is not, whose text tower has convolutions.
-pub fn apple(dir: &Path) -> Option<Error> {
-    if plan::weights(|name| dir.join(name).exists()).is_some() {
+pub fn apple(has: impl Fn(&str) -> bool) -> Option<Error> {
+    let name = APPLE.into_iter().find(|name| has(name))?;
+    if plan::weights(has).is_some() {
         return None;
     }
-    let names = dir.read_dir().ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let name = names.filter(|name| name.starts_with("mobileclip") && name.ends_with(".pt")).min()?;
     let error =
         Error::unsupported(format!("\"{name}\" (MobileCLIP in the layout of Apple's own code) is not supported"));
     Some(error.with_hint(

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use clip_core::import::plan;
 pub use clip_core::import::plan::{CONFIG, is_ambiguous, is_of_transformers, prefix};
+use clip_core::import::{self, plan};
 use clip_core::{Error, Result};
 use serde::Deserialize;
 
@@ -29,6 +29,9 @@ pub fn is_index(file: &str) -> bool {
 pub fn files(repository: &str, has: &dyn Fn(&str) -> bool) -> Result<Vec<&'static str>> {
     let incomplete = |what: &str| Error::invalid_model(format!("repository \"{repository}\" has no {what}"));
     let Some((weights, config)) = plan::weights(has) else {
+        if let Some(error) = import::apple(has) {
+            return Err(error.context(format!("repository \"{repository}\"")));
+        }
         let known = plan::WEIGHTS.map(|(weights, config)| format!("{weights} with {config}")).join(", ");
         return Err(incomplete(&format!("weights that an import reads: expected {known}")));
     };
@@ -130,6 +133,15 @@ mod tests {
             let error = plan(&there).unwrap_err().message;
             assert!(error.contains(&format!("\"a/b\" has no {named}")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_layout_that_is_known_and_not_read() {
+        let error = plan(&["config.json", "mobileclip_s0.pt"]).unwrap_err();
+        assert!(error.message.starts_with("repository \"a/b\": \"mobileclip_s0.pt\" (MobileCLIP"), "{error}");
+        assert!(error.hint.unwrap().contains("timm/MobileCLIP2-S0-OpenCLIP"));
+        let both = ["mobileclip2_s0.pt", "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"];
+        assert_eq!(plan(&both).unwrap(), ["open_clip_config.json", "tokenizer.json", "open_clip_model.safetensors"]);
     }
 
     #[test]
