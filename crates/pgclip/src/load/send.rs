@@ -1,10 +1,12 @@
 //! Rows on their way to the server.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clip_core::Result;
 use postgres::error::SqlState;
-use postgres::{Client, Transaction};
+use postgres::types::ToSql;
+use postgres::{Client, Statement, Transaction};
 
 use super::copy::{HEADER, Rows, TRAILER};
 use super::report::Failure;
@@ -41,9 +43,10 @@ pub fn send(client: &mut Client, table: &Table, rows: &[Row]) -> Result<Vec<Fail
 fn try_send(client: &mut Client, table: &Table, rows: &[Row]) -> std::result::Result<(), postgres::Error> {
     let mut transaction = client.transaction()?;
     copy(&mut transaction, table, rows.iter().filter(|row| row.id.is_none()))?;
+    let mut prepared = BTreeMap::new();
     for row in rows {
         if let Some(id) = row.id {
-            change(&mut transaction, table, id, row)?;
+            change(&mut transaction, &mut prepared, table, id, row)?;
         }
     }
     transaction.commit()
@@ -83,26 +86,36 @@ fn copy<'a>(
 /// Without an image or a vector only the facts are others. What a user wrote into `metadata` stays.
 fn change(
     transaction: &mut Transaction,
+    prepared: &mut BTreeMap<String, Statement>,
     table: &Table,
     id: i64,
     row: &Row,
 ) -> std::result::Result<(), postgres::Error> {
-    let facts = "metadata = coalesce(metadata, '{}') || $2::text::jsonb";
+    let vector = row.vector.as_ref().map(|vector| {
+        let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
+        format!("[{}]", numbers.join(","))
+    });
     let (table, vectors) = (&table.name, &table.vector_type);
-    match (&row.image, &row.vector) {
-        (None, None) => {
-            transaction.execute(&format!("UPDATE {table} SET {facts} WHERE id = $1"), &[&id, &row.metadata])
-        }
-        (image, None) => transaction
-            .execute(&format!("UPDATE {table} SET {facts}, image = $3 WHERE id = $1"), &[&id, &row.metadata, image]),
-        (image, Some(vector)) => {
-            let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
-            let vector = format!("[{}]", numbers.join(","));
-            let sql = format!("UPDATE {table} SET {facts}, image = $3, embedding = $4::text::{vectors} WHERE id = $1");
-            transaction.execute(&sql, &[&id, &row.metadata, image, &vector])
-        }
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&id, &row.metadata];
+    let mut sql = format!("UPDATE {table} SET metadata = coalesce(metadata, '{{}}') || $2::text::jsonb");
+    if row.image.is_some() || vector.is_some() {
+        sql += ", image = $3";
+        values.push(&row.image);
     }
-    .map(|_| ())
+    if let Some(vector) = &vector {
+        sql += &format!(", embedding = $4::text::{vectors}");
+        values.push(vector);
+    }
+    sql += " WHERE id = $1";
+    let statement = match prepared.get(&sql) {
+        Some(statement) => statement.clone(),
+        None => {
+            let statement = transaction.prepare(&sql)?;
+            prepared.insert(sql, statement.clone());
+            statement
+        }
+    };
+    transaction.execute(&statement, &values).map(|_| ())
 }
 
 /// Another transaction was in the way.
