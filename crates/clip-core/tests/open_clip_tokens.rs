@@ -82,10 +82,11 @@ fn long_texts_are_cleaned_piece_by_piece() {
 }
 
 /// Kinds that the sweep knows beside those.
-const OTHER_KINDS: [(&str, &str, TextCleaning); 3] = [
+const OTHER_KINDS: [(&str, &str, TextCleaning); 4] = [
     ("clip", "tokenizers/clip", TextCleaning::None),
     ("xlm-roberta", "models/tiny-xlm-roberta", TextCleaning::None),
     ("bert", "models/tiny-chinese-clip", TextCleaning::None),
+    ("nllb", "models/tiny-openclip-nllb", TextCleaning::OpenClipWhitespace),
 ];
 
 /// `golden/make_tokens.py --sweep KIND N FILE` or `golden/make_language_tokens.py`, then with `TOKEN_SWEEP=KIND:FILE` this test

@@ -20,6 +20,8 @@ import tokenizers
 from transformers import BertTokenizer, CLIPTokenizer, Siglip2Tokenizer, SiglipTokenizer
 from transformers.convert_slow_tokenizer import T5Converter
 
+import nllb_tokenizer
+import roberta_tokenizer
 from make_tokens import OpenClip, OpenClipSiglip, write_cases
 from versions import HERE
 
@@ -85,17 +87,7 @@ def xlm_roberta(texts, out):
     model = sentencepieces(texts, out)
     slow = SiglipTokenizer(str(model))
     slow._extra_ids = 0
-    spec = json.loads(T5Converter(slow).converted().to_str())
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    pieces = [piece for piece in spec["model"]["vocab"] if piece[0] not in special]
-    spec["model"] |= dict(vocab=[[token, 0.0] for token in special] + pieces + [["<mask>", 0.0]], unk_id=3)
-    flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
-    spec["added_tokens"] = [dict(id=i, content=token) | flags for i, token in enumerate(special)]
-    token = lambda name: dict(SpecialToken=dict(id=name, type_id=0))
-    spec["post_processor"] = dict(
-        type="TemplateProcessing", single=[token("<s>"), dict(Sequence=dict(id="A", type_id=0)), token("</s>")],
-        pair=[token("<s>"), dict(Sequence=dict(id="A", type_id=0)), token("</s>"), token("</s>"), dict(Sequence=dict(id="B", type_id=0)), token("</s>")],
-        special_tokens={t: dict(id=t, ids=[i], tokens=[t]) for t, i in (("<s>", 0), ("</s>", 2))})
+    spec = roberta_tokenizer.of(json.loads(T5Converter(slow).converted().to_str()))
     (out / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     return SentencePiece(model)
 
@@ -106,6 +98,19 @@ def bert(texts, out):
     (out / "vocab.txt").write_text("\n".join(token for token, _ in sorted(inner.get_vocab().items(), key=lambda item: item[1])) + "\n")
     tokenizer = BertTokenizer(str(out / "vocab.txt"), do_lower_case=True)
     tokenizer.save_pretrained(out)
+    return tokenizer
+
+
+def nllb(texts, out):
+    """As NLLB's: a byte pair encoding of words that begin with a blank."""
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    inner.train_from_iterator(texts, tokenizers.trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=nllb_tokenizer.SPECIAL))
+    model = json.loads(inner.to_str())["model"]
+    pieces = model["vocab"], [tuple(pair) for pair in model["merges"]]
+    tokenizer = nllb_tokenizer.OpenClip(pieces=pieces)
+    # as transformers has it, with the language in front: an import brings a file that has it elsewhere into this form
+    (out / "tokenizer.json").write_text(tokenizer.inner._tokenizer.to_str(), encoding="utf-8")
     return tokenizer
 
 
@@ -130,6 +135,7 @@ def main():
         "open-clip-siglip2": (lambda: OpenClipSiglip(out / "siglip2"), 64),
         "xlm-roberta": (lambda: trained("xlm-roberta", xlm_roberta), 77),
         "bert": (lambda: trained("bert", bert), 52),
+        "nllb": (lambda: trained("nllb", nllb), 77),
     }
     for kind, (make, context) in references.items():
         tokenizer = make()

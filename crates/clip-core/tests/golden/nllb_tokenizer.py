@@ -18,11 +18,16 @@ LANGUAGES = ["ace_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "zho_Hans"]
 MERGES = 120
 
 
-def nllb(language="eng_Latn") -> NllbTokenizer:
+def tiny_pieces():
     vocab = {token: i for i, token in enumerate(SPECIAL)}
     for c in ["▁", *sorted(set("".join(siglip_tokenizers.LINES)) - {" "})]:
         vocab[c] = len(vocab)
-    merges = siglip_tokenizers.gemma_merges(vocab, MERGES)
+    return vocab, siglip_tokenizers.gemma_merges(vocab, MERGES)
+
+
+def nllb(language="eng_Latn", pieces=None) -> NllbTokenizer:
+    """`pieces`: vocabulary and merges, the tiny ones by default."""
+    vocab, merges = pieces or tiny_pieces()
     # words in lower case alone have merges; the letters of others are there
     spec = json.loads((HERE / "models/tiny-siglip/tokenizer.json").read_text(encoding="utf-8"))
     steps = spec["normalizer"].get("normalizers", [spec["normalizer"]])
@@ -38,8 +43,8 @@ def size():
 class OpenClip:
     """What open_clip does around it."""
 
-    def __init__(self, language="eng_Latn"):
-        self.clean, self.inner = get_clean_fn("whitespace"), nllb(language)
+    def __init__(self, language="eng_Latn", pieces=None):
+        self.clean, self.inner = get_clean_fn("whitespace"), nllb(language, pieces)
         self.eos_token_id = self.inner.eos_token_id
 
     def __call__(self, text, **kwargs):

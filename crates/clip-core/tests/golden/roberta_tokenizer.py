@@ -11,23 +11,26 @@ from versions import HERE
 BEGIN, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
 
 
-def vocabulary():
-    spec = json.loads((HERE / "models/tiny-siglip/tokenizer.json").read_text(encoding="utf-8"))
-    pieces = [piece for piece in spec["model"]["vocab"] if piece[0] not in (BEGIN, PAD, END, UNKNOWN)]
-    return spec, [[token, 0.0] for token in (BEGIN, PAD, END, UNKNOWN)] + pieces + [["<mask>", 0.0]]
+def tiny_siglip():
+    return json.loads((HERE / "models/tiny-siglip/tokenizer.json").read_text(encoding="utf-8"))
+
+
+def pieces(spec):
+    own = [piece for piece in spec["model"]["vocab"] if piece[0] not in (BEGIN, PAD, END, UNKNOWN)]
+    return [[token, 0.0] for token in (BEGIN, PAD, END, UNKNOWN)] + own + [["<mask>", 0.0]]
 
 
 def size():
-    return len(vocabulary()[1])
+    return len(pieces(tiny_siglip()))
 
 
-def write(directory: Path, context: int):
-    spec, pieces = vocabulary()
-    spec["model"] |= dict(vocab=pieces, unk_id=3)
+def of(spec):
+    """Of a tokenizer.json with a SentencePiece model: the same pieces as XLM-RoBERTa's file has them."""
+    vocabulary = pieces(spec)
     special = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
-    spec["added_tokens"] = [dict(id=i, content=t) | special for i, t in enumerate((BEGIN, PAD, END, UNKNOWN))]
-    spec["added_tokens"].append(dict(id=len(pieces) - 1, content="<mask>") | special | dict(lstrip=True))
-    spec["post_processor"] = dict(
+    added = [dict(id=i, content=t) | special for i, t in enumerate((BEGIN, PAD, END, UNKNOWN))]
+    added.append(dict(id=len(vocabulary) - 1, content="<mask>") | special | dict(lstrip=True))
+    post_processor = dict(
         type="TemplateProcessing",
         single=[dict(SpecialToken=dict(id=BEGIN, type_id=0)), dict(Sequence=dict(id="A", type_id=0)),
                 dict(SpecialToken=dict(id=END, type_id=0))],
@@ -35,7 +38,11 @@ def write(directory: Path, context: int):
               dict(SpecialToken=dict(id=END, type_id=0)), dict(SpecialToken=dict(id=END, type_id=0)),
               dict(Sequence=dict(id="B", type_id=0)), dict(SpecialToken=dict(id=END, type_id=0))],
         special_tokens={t: dict(id=t, ids=[i], tokens=[t]) for t, i in ((BEGIN, 0), (END, 2))})
-    (directory / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return spec | dict(model=spec["model"] | dict(vocab=vocabulary, unk_id=3), added_tokens=added, post_processor=post_processor)
+
+
+def write(directory: Path, context: int):
+    (directory / "tokenizer.json").write_text(json.dumps(of(tiny_siglip()), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     config = dict(bos_token=BEGIN, cls_token=BEGIN, eos_token=END, sep_token=END, pad_token=PAD, unk_token=UNKNOWN,
                   mask_token="<mask>", model_max_length=context, tokenizer_class="PreTrainedTokenizerFast")
     (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
