@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Milliseconds of an image and a text, of open_clip's models with random weights, here and in open_clip itself, in turns.
+"""Milliseconds of an image and a text, of models with random weights, here and in the library that they come from, in turns.
 
-    families.py [--pgclip FILE] [--rounds N] [--work DIR] NAME...     NAME: open_clip's, as PE-Core-B-16
+    families.py [--pgclip FILE] [--rounds N] [--work DIR] NAME...     NAME: as make_family_models.py --full takes it, PE-Core-B-16 or so
 
-Prints a row of a table for each. open_clip computes a text as its tokenizer fills it up, pg_clip its 10 tokens where the tower allows it.
-Needs torch and open_clip.
+Prints a row of a table for each. The libraries compute a text as their tokenizers fill it up, pg_clip its 10 tokens where the tower allows
+it. Needs what the goldens need.
 """
 import argparse
 import os
@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-import open_clip
 import torch
 
 GOLDEN = Path(__file__).parent.parent / "crates/clip-core/tests/golden"
-TEXT = "a photo of a cat on a couch"
+sys.path.insert(0, str(GOLDEN))
+from make_embeddings import Reference  # noqa: E402, found there
 
 
 def best(run, least=1.0):
@@ -32,9 +32,9 @@ def best(run, least=1.0):
     return 1e3 * min(times)
 
 
-def theirs(model, pixels, tokens):
+def theirs(reference, pixels, ids):
     with torch.inference_mode():
-        return [best(lambda: model.encode_image(pixels)), best(lambda: model.encode_text(tokens))]
+        return [best(lambda: reference.image(pixels)), best(lambda: reference.embed_text(ids))]
 
 
 def ours(a, name, precision):
@@ -57,15 +57,12 @@ def main():
         # Not in this process, which is to be timed.
         subprocess.run([sys.executable, GOLDEN / "make_family_models.py", "--full", name, a.work.absolute()], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([a.pgclip, "import", a.work / name, "--name", name.lower(), "--model-dir", a.work / "models"], check=True, stdout=subprocess.DEVNULL)
+        reference = Reference(a.work / name)
         shutil.rmtree(a.work / name)
-        model = open_clip.create_model(name).eval()
-        size = model.visual.image_size
+        size = reference.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
-        try:
-            tokens = open_clip.get_tokenizer(name)([TEXT])
-        except Exception:   # a tokenizer that is on the hub alone: any tokens of the length that it fills up to
-            tokens = torch.full((1, model.context_length), 5)
-        rounds = [(theirs(model, torch.randn(1, 3, height, width), tokens), *(ours(a, name.lower(), p) for p in ("f32", "bf16", "int8")))
+        ids = next(ids for ids in reference.texts(reference.vocab_size, reference.context).values() if len(ids) >= 10)[:10]
+        rounds = [(theirs(reference, torch.randn(1, 3, height, width), ids), *(ours(a, name.lower(), p) for p in ("f32", "bf16", "int8")))
                   for _ in range(a.rounds)]
         least = [[min(values) for values in zip(*way)] for way in zip(*rounds)]
         print(f"| {name} | " + " | ".join(", ".join(f"{value:.1f}" for value in way) for way in least[1:] + least[:1]) + " |", flush=True)
