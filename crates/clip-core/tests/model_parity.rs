@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use clip_core::import::{Imported, import};
+use clip_core::import::{Directories, Imported, import};
 use clip_core::spec::{Scoring, TextCleaning};
 use clip_core::text::Tokenizer;
 use clip_core::{Compute, Context, Embedding, ErrorKind, Installed, Model, ModelDir, Precision};
@@ -24,7 +24,7 @@ const INT8_MIN_COSINE: f64 = 0.97;
 /// Of a model of full size.
 const INT8_FULL_MIN_COSINE: f64 = 0.99;
 
-fn install(dir: &Path, name: &str, models: &ModelDir) -> Installed {
+fn install<'a>(dir: impl Into<Directories<'a>>, name: &str, models: &ModelDir) -> Installed {
     match import(dir, models, name, None, &|_, _| {}).unwrap_or_else(|e| panic!("{name}: {e}")) {
         Imported::New(installed) | Imported::AlreadyThere(installed) => installed,
     }
@@ -269,7 +269,9 @@ fn a_full_size_model_gives_the_references_vectors() {
     };
     let (_dir, models) = temporary();
     let golden = read_embeddings("full", Path::new(&golden));
-    let installed = install(Path::new(&model), "full", &models);
+    let images = std::env::var("PG_CLIP_FULL_IMAGES").ok();
+    let directories = Directories { model: Path::new(&model), images: images.as_deref().map(Path::new) };
+    let installed = install(directories, "full", &models);
     let model = |precision| Model::new(installed.clone(), Some(precision)).unwrap();
     for (precision, max_abs_bound, min_cosine) in [
         (Precision::F32, 1e-4, 0.99999),

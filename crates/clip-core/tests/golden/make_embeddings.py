@@ -55,18 +55,21 @@ def load(directory, **changes):
     return model.eval()
 
 
-class Reference:
-    """One way to ask all of them."""
+def load_open_clip(directory, **changes):
+    import open_clip
+    import timm_towers  # noqa: F401, names towers
+    with contextlib.chdir(directory):   # where an encoder of transformers has its configuration
+        return open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
 
-    def __init__(self, directory, **changes):
+
+class Reference:
+    """One way to ask all of them. `model`: what the directory holds, where it is at hand."""
+
+    def __init__(self, directory, model=None, **changes):
         self.pad, self.texts = None, texts
         if (directory / "open_clip_config.json").exists():
-            import open_clip
             cfg = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]
-            directory = directory.resolve()
-            import timm_towers  # noqa: F401, names towers
-            with contextlib.chdir(directory):   # where an encoder of transformers has its configuration
-                model = open_clip.create_model(f"local-dir:{directory}", precision="fp32", **changes).eval()
+            model = model or load_open_clip(directory.resolve(), **changes)
             self.image_size, text = cfg["vision_cfg"]["image_size"], cfg["text_cfg"]
             self.context = text["context_length"]
             self.image, self.text = model.encode_image, model.encode_text
@@ -77,7 +80,7 @@ class Reference:
                 self.vocab_size, self.pad = text["vocab_size"], 0
                 self.texts = siglip_texts if text.get("pool_type") == "last" else texts
         else:
-            model = load(directory, **changes)
+            model = model or load(directory, **changes)
             text = model.config.text_config
             vision, self.vocab_size = model.config.vision_config, text.vocab_size
             naflex = isinstance(model, Siglip2Model)
@@ -215,8 +218,8 @@ def normalised(features):
 
 
 @torch.no_grad()
-def embed(model):
-    pixels = images(model.image_size)
+def embed(model, cases=None):
+    pixels = {name: levels for name, levels in images(model.image_size).items() if cases is None or name in cases}
     ids = model.texts(model.vocab_size, model.context)
     longest = max(map(len, ids.values()))
     tensors = {
@@ -230,7 +233,11 @@ def embed(model):
 
 
 def write(directory, out):
-    tensors, image_cases, text_cases = embed(Reference(directory))
+    return write_of(Reference(directory), out)
+
+
+def write_of(reference, out, cases=None):
+    tensors, image_cases, text_cases = embed(reference, cases)
     assert all(torch.isfinite(t).all() for t in tensors.values())
     out.parent.mkdir(parents=True, exist_ok=True)
     # one entry: the order of several varies from run to run, and with it the file

@@ -65,49 +65,65 @@ def fresh(name):
     return directory
 
 
-def sentence():
-    directory = fresh("tiny-sentence")
+def save_sentence(directory, tokenizer, config, context, dimensions):
+    """In the layout of sentence-transformers; returns its model."""
+    randomise(DistilBertModel(config), SEED + 20).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    transformer = models.Transformer(str(directory), max_seq_length=context)
+    dense = models.Dense(config.dim, dimensions, bias=False, activation_function=torch.nn.Identity())
+    randomise(dense, SEED + 21)
+    model = SentenceTransformer(modules=[transformer, models.Pooling(config.dim, "mean"), dense], device="cpu")
+    model.save(str(directory), create_model_card=False)
+    for extra in ("vocab.txt", "special_tokens_map.json", "config_sentence_transformers.json"):
+        (directory / extra).unlink(missing_ok=True)
+    return model
+
+
+def save_m_clip(directory, config, context, dimensions):
+    """In M-CLIP's layout; returns its model."""
+    base = HERE / "encoders/xlm-roberta-tiny"
+    XLMRobertaModel(config).save_pretrained(base)
+    with contextlib.chdir(base.parent):
+        model = MultilingualCLIP(MCLIPConfig(modelBase="xlm-roberta-tiny", transformerDimSize=config.hidden_size, imageDimSize=dimensions))
+    shutil.rmtree(base)
+    randomise(model, SEED + 22)
+    roberta_tokenizer.write(directory, context)
+    torch.save({k: v.half() for k, v in model.state_dict().items()}, directory / "pytorch_model.bin")
+    write_json(directory / "config.json", dict(model_type="M-CLIP", modelBase="FacebookAI/xlm-roberta-tiny",
+                                               numDims=dimensions, transformerDimensions=config.hidden_size))
+    return model
+
+
+def wordpieces():
+    """A tokenizer of BERT's kind."""
     lines = [t.format(x) for t in tiny_tokenizer.TEMPLATES for x in tiny_tokenizer.THINGS] + tiny_tokenizer.FOREIGN
     letters = sorted(set("".join(lines)) - {" "})
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), "cat", "photo", "##ing"]
     wordpiece = BertWordPieceTokenizer({t: i for i, t in enumerate(pieces)}, lowercase=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=wordpiece._tokenizer, pad_token="[PAD]", unk_token="[UNK]",
-                                        cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]", model_max_length=30)
-    config = DistilBertConfig(vocab_size=len(pieces), dim=48, n_layers=2, n_heads=4, hidden_dim=80,
+    return PreTrainedTokenizerFast(tokenizer_object=wordpiece._tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
+                                   sep_token="[SEP]", mask_token="[MASK]", model_max_length=30)
+
+
+def sentence():
+    directory, tokenizer = fresh("tiny-sentence"), wordpieces()
+    config = DistilBertConfig(vocab_size=len(tokenizer), dim=48, n_layers=2, n_heads=4, hidden_dim=80,
                               max_position_embeddings=30)
-    randomise(DistilBertModel(config), SEED + 20).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    transformer = models.Transformer(str(directory), max_seq_length=24)
-    dense = models.Dense(48, DIMENSIONS, bias=False, activation_function=torch.nn.Identity())
-    randomise(dense, SEED + 21)
-    model = SentenceTransformer(modules=[transformer, models.Pooling(48, "mean"), dense], device="cpu")
-    model.save(str(directory), create_model_card=False)
+    model = save_sentence(directory, tokenizer, config, 24, DIMENSIONS)
     vectors = model.encode(TEXTS, normalize_embeddings=True, convert_to_tensor=True)
     ids = [tokenizer(text, truncation=True, max_length=24)["input_ids"] for text in TEXTS]
     halved(directory, "model.safetensors")
-    for extra in ("vocab.txt", "special_tokens_map.json", "config_sentence_transformers.json"):
-        (directory / extra).unlink(missing_ok=True)
     write("tiny-sentence", ids, vectors)
 
 
 def m_clip():
     directory = fresh("tiny-m-clip")
-    base = HERE / "encoders/xlm-roberta-tiny"
-    XLMRobertaModel(roberta_config(128, 1, 96, 34, roberta_tokenizer.size())).save_pretrained(base)
-    with contextlib.chdir(base.parent):
-        model = MultilingualCLIP(MCLIPConfig(modelBase="xlm-roberta-tiny", transformerDimSize=128, imageDimSize=DIMENSIONS))
-    shutil.rmtree(base)
-    randomise(model, SEED + 22)
-    roberta_tokenizer.write(directory, 32)
+    model = save_m_clip(directory, roberta_config(128, 1, 96, 34, roberta_tokenizer.size()), 32, DIMENSIONS)
     tokenizer = AutoTokenizer.from_pretrained(directory)
     ids = [tokenizer(t, truncation=True, max_length=32)["input_ids"] for t in TEXTS]
     with torch.no_grad():
         def cut(texts, **options):
             return tokenizer(texts, **options, truncation=True, max_length=32)
         vectors = torch.nn.functional.normalize(model(TEXTS, cut), dim=-1)
-    torch.save({k: v.half() for k, v in model.state_dict().items()}, directory / "pytorch_model.bin")
-    write_json(directory / "config.json", dict(model_type="M-CLIP", modelBase="FacebookAI/xlm-roberta-tiny",
-                                               numDims=DIMENSIONS, transformerDimensions=128))
     write("tiny-m-clip", ids, vectors)
 
 

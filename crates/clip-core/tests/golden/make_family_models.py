@@ -148,8 +148,7 @@ def save_open_clip_encoder(d, text_cfg, seed, dim, config, vision, bias=None):
     with contextlib.chdir(d):
         cfg = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text_cfg, custom_text=True) | (dict(init_logit_bias=-10) if siglip else {})
         model, cfg = open_clip_model(cfg, seed, 4.3, bias=bias)
-    for p in model.parameters():
-        p.data = p.data.half().float()    # a file of half the size
+    rounded(model)
     preprocess = CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest")
     save_open_clip(model, cfg, siglip_levels(vision["image_size"]) if siglip else preprocess, d, half=True)
     return model
@@ -353,6 +352,7 @@ def make_mobile(directory):
 
 
 def make_full(name, out, layers):
+    """Returns the model that it has written."""
     d = out / name
     d.mkdir(parents=True, exist_ok=True)
     if name in FULL_SIGLIP:
@@ -369,19 +369,7 @@ def make_full(name, out, layers):
         model = save_naflex(config, d, 256, SEED)
         siglip_tokenizers.write_siglip2(d)
     elif "hf_model_name" in open_clip.get_model_config(name)["text_cfg"]:
-        cfg = open_clip.get_model_config(name)
-        text = cfg["text_cfg"] | dict(hf_model_pretrained=False, context_length=77)
-        if "nllb" in name:
-            config = nllb_config(1024, *NLLB[text["hf_model_name"]], 256206)
-            model = save_open_clip_encoder(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"], -12.9 if "siglip" in name else None)
-            nllb_tokenizer.write(d)
-            print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
-            return
-        width, depth = {"xlm-roberta-base": (768, 12), "xlm-roberta-large": (1024, 24)}[text["hf_model_name"]]
-        config = roberta_config(width, depth, 4 * width, 514, 250002)
-        model = save_open_clip_encoder(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"])
-        # any tokenizer within the vocabulary: texts are compared by their ids
-        roberta_tokenizer.write(d, 77)
+        model = make_full_encoder(name, d)
     else:
         cfg = open_clip.get_model_config(name)
         siglip = "SigLIP" in name
@@ -390,9 +378,39 @@ def make_full(name, out, layers):
         if "Mobile" in name:
             levels = timm_mobile.levels(name)
             timm_mobile.randomise_norms(model, SEED, gain=1.0, scale=0.1)
-        save_open_clip(model, cfg, levels, d)
+        half = parameters(model) > LARGE
+        save_open_clip(rounded(model) if half else model, cfg, levels, d, half=half)
         write_tokenizer(name, d)
-    print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters")
+    print(f"{name}: {parameters(model)} parameters")
+    return model
+
+
+# from so many parameters on a file holds halves, as the machine is to hold it beside the model
+LARGE = 700e6
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def rounded(model):
+    """With weights that a file of half the size holds."""
+    for p in model.parameters():
+        p.data = p.data.half().float()
+    return model
+
+
+def make_full_encoder(name, d):
+    cfg = open_clip.get_model_config(name)
+    text = cfg["text_cfg"] | dict(hf_model_pretrained=False, context_length=77)
+    # any tokenizer within the vocabulary: texts are compared by their ids
+    if "nllb" in name:
+        config = nllb_config(1024, *NLLB[text["hf_model_name"]], 256206)
+        nllb_tokenizer.write(d)
+        return save_open_clip_encoder(d, text, SEED, cfg["embed_dim"], config, cfg["vision_cfg"], -12.9 if "siglip" in name else None)
+    width, depth = {"xlm-roberta-base": (768, 12), "xlm-roberta-large": (1024, 24)}[text["hf_model_name"]]
+    roberta_tokenizer.write(d, 77)
+    return save_open_clip_encoder(d, text, SEED, cfg["embed_dim"], roberta_config(width, depth, 4 * width, 514, 250002), cfg["vision_cfg"])
 
 
 def levels_of(name, size):
