@@ -1,6 +1,6 @@
 //! From samples to RGB, as libheif does it.
 
-use hevc_intra::{Chroma, Format, Row};
+use hevc_decoder::{Chroma, Format, Row};
 use isobmff::Nclx;
 
 use crate::error::{Error, Result};

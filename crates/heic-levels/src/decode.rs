@@ -1,6 +1,6 @@
 //! From coded pictures to the one that is shown.
 
-use hevc_intra::Format;
+use hevc_decoder::Format;
 use isobmff::Nclx;
 
 use crate::Env;

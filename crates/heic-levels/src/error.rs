@@ -51,14 +51,14 @@ impl From<isobmff::Error> for Error {
     }
 }
 
-impl From<hevc_intra::Error> for Error {
-    fn from(error: hevc_intra::Error) -> Self {
+impl From<hevc_decoder::Error> for Error {
+    fn from(error: hevc_decoder::Error) -> Self {
         match error {
-            hevc_intra::Error::Truncated => Self::Truncated,
-            hevc_intra::Error::Unsupported(what) => Self::Unsupported(what),
-            hevc_intra::Error::OutOfMemory(bytes) => Self::OutOfMemory(bytes),
-            hevc_intra::Error::Stopped => Self::Stopped,
-            hevc_intra::Error::Damaged(what) => Self::Damaged(what),
+            hevc_decoder::Error::Truncated => Self::Truncated,
+            hevc_decoder::Error::Unsupported(what) => Self::Unsupported(what),
+            hevc_decoder::Error::OutOfMemory(bytes) => Self::OutOfMemory(bytes),
+            hevc_decoder::Error::Stopped => Self::Stopped,
+            hevc_decoder::Error::Damaged(what) => Self::Damaged(what),
             _ => Self::Damaged("its pictures cannot be read"),
         }
     }

@@ -1,6 +1,6 @@
 //! The samples of the whole picture, for what cannot be converted row by row.
 
-use hevc_intra::{Chroma, Row};
+use hevc_decoder::{Chroma, Row};
 
 use crate::Env;
 use crate::error::{Error, Result};

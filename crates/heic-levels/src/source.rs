@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hevc_intra::{Picture, Sets};
+use hevc_decoder::{Picture, Sets};
 use isobmff::{File, Grid, Meta, Nclx, Property};
 
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@
 //! grow with the height, but for some bits a pixel.
 //!
 //! ```no_run
-//! use hevc_intra::{Picture, Sets};
+//! use hevc_decoder::{Picture, Sets};
 //!
 //! # let (parameter_sets, data): (Vec<Vec<u8>>, Vec<u8>) = Default::default();
 //! let mut sets = Sets::default();
