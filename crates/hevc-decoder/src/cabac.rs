@@ -186,6 +186,14 @@ impl<'a> Cabac<'a> {
         self.at - self.more as usize / 8
     }
 
+    /// So many bytes that are not coded, after `terminate`. It begins anew behind them.
+    pub fn raw(&mut self, count: usize) -> Result<&'a [u8]> {
+        let rest = self.data.get(self.end()..).ok_or(Error::Truncated)?;
+        let (raw, rest) = rest.split_at_checked(count).ok_or(Error::Truncated)?;
+        *self = Self::new(rest);
+        Ok(raw)
+    }
+
     /// Begins anew with the byte that follows.
     pub fn restart(&mut self) -> Result<()> {
         let rest = self.data.get(self.end()..).ok_or(Error::Truncated)?;

@@ -3,11 +3,14 @@
 use crate::cabac::Cabac;
 use crate::contexts::{self, Contexts, at};
 use crate::error::{Error, Result};
+use crate::interpolate::Blocks;
 use crate::intra::{DC, HORIZONTAL, PLANAR, VERTICAL};
 use crate::map::{Cell, Ctb, Ctbs, EXACT, Map, Offset};
+use crate::motion::Field;
 use crate::plane::Plane;
 use crate::pps::Pps;
 use crate::reconstruct::Scratch;
+use crate::references::Prediction;
 use crate::slice::Slice;
 use crate::sps::{Chroma, Sps};
 use crate::transform_tree::Unit;
@@ -18,6 +21,10 @@ pub struct Picture {
     pub planes: [Plane; 3],
     /// What is known of each 4 x 4 luma samples.
     pub map: Map,
+    /// How blocks of P and B slices have moved.
+    pub motion: Field,
+    /// It is a still picture, whose levels are to be those of libde265, faults and all. Sequences follow the standard.
+    pub still: bool,
     /// What is known of each coding tree block.
     pub ctbs: Ctbs,
 }
@@ -44,8 +51,14 @@ pub struct Coder<'a> {
     pub qp_delta_read: bool,
     /// The coding unit is coded without loss.
     pub bypass: bool,
+    /// See [`Picture::still`].
+    pub still: bool,
     /// Room for a block at work.
     pub scratch: Box<Scratch>,
+    /// How the slice is predicted from other pictures, if it is.
+    pub prediction: Option<&'a Prediction<'a>>,
+    /// Room for blocks of other pictures, in such slices.
+    pub blocks: Option<Box<Blocks>>,
 }
 
 /// A coding unit.
@@ -57,8 +70,14 @@ pub struct CodingUnit {
     pub y: usize,
     /// Of its side in luma samples, 3 to 6.
     pub log2: u32,
-    /// Its four quarters are predicted apart.
+    /// Its four quarters are predicted apart, each from its neighbours.
     pub parts: bool,
+    /// It is predicted from other pictures.
+    pub inter: bool,
+    /// Its transform tree is split at least once.
+    pub split: bool,
+    /// How deep its transform tree may be.
+    pub most_depth: u32,
     /// The luma modes of its quarters, all the same where it is whole.
     pub luma_modes: [u8; 4],
     /// The chroma modes of its quarters. Only 4:4:4 has more than one.
@@ -73,7 +92,7 @@ impl<'a> Coder<'a> {
 
     /// Contexts begin anew with slices and tiles.
     pub fn reset_contexts(&mut self) {
-        self.contexts = contexts::new(self.slice.qp);
+        self.contexts = contexts::new(self.slice.contexts, self.slice.qp);
     }
 
     /// A bit by the context of that number.
@@ -187,11 +206,12 @@ impl<'a> Coder<'a> {
     }
 
     /// What is known to the left, where that is decoded and in the same slice and tile.
-    fn left<'m>(&self, map: &'m Map, x: usize, y: usize) -> Option<&'m Cell> {
+    pub fn left<'m>(&self, map: &'m Map, x: usize, y: usize) -> Option<&'m Cell> {
         map.at(x.checked_sub(1)?, y).filter(|cell| cell.region == self.region)
     }
 
-    fn above<'m>(&self, map: &'m Map, x: usize, y: usize) -> Option<&'m Cell> {
+    /// And above.
+    pub fn above<'m>(&self, map: &'m Map, x: usize, y: usize) -> Option<&'m Cell> {
         map.at(x, y.checked_sub(1)?).filter(|cell| cell.region == self.region)
     }
 
@@ -212,20 +232,39 @@ impl<'a> Coder<'a> {
         if self.pps.qp_delta_depth.is_some() && !self.qp_delta_read {
             self.qp = self.predicted_qp;
         }
-        let parts = log2 == self.sps.min_cb_log2 && !self.decision(at::PARTS);
         let (left, above) = self.open_borders(picture, x, y);
         picture.map.mark(x, y, size, left, above);
-        let mut unit = CodingUnit { x, y, log2, parts, luma_modes: [DC; 4], chroma_modes: [DC; 4] };
-        self.luma_modes(&mut picture.map, &mut unit);
-        self.chroma_modes(&mut unit);
-        let root = Unit::root(&unit, self.sps.chroma != Chroma::Monochrome);
-        self.transform_tree(picture, &unit, root)?;
+        if !(self.prediction.is_some() && self.inter_unit(picture, x, y, log2)?) {
+            self.intra_unit(picture, x, y, log2)?;
+        }
         let (qp, exact) = (self.qp as i8, if self.bypass { EXACT } else { 0 });
         picture.map.each(x, y, size, |cell| {
             (cell.qp, cell.depth) = (qp, depth);
             cell.flags |= exact;
         });
         Ok(())
+    }
+
+    fn intra_unit(&mut self, picture: &mut Picture, x: usize, y: usize, log2: u32) -> Result<()> {
+        let parts = log2 == self.sps.min_cb_log2 && !self.decision(at::PARTS);
+        if !parts && self.raw_unit(picture, x, y, log2)? {
+            return Ok(());
+        }
+        let mut unit = CodingUnit {
+            x,
+            y,
+            log2,
+            parts,
+            inter: false,
+            split: parts,
+            most_depth: self.sps.max_depth_intra + u32::from(parts),
+            luma_modes: [DC; 4],
+            chroma_modes: [DC; 4],
+        };
+        self.luma_modes(&mut picture.map, &mut unit);
+        self.chroma_modes(&mut unit);
+        let root = Unit::root(&unit, self.sps.chroma != Chroma::Monochrome);
+        self.transform_tree(picture, &unit, root)
     }
 
     /// Whether the deblocking filter goes over the left and upper border.

@@ -1,8 +1,8 @@
-//! The deblocking filter (clause 8.7.2). In intra pictures every edge has the same strength.
+//! The deblocking filter (clause 8.7.2).
 
 use crate::coder::Picture;
 use crate::error::Result;
-use crate::map::{ABOVE, Cell, EXACT, LEFT};
+use crate::map::{ABOVE, ABOVE_TRANSFORM, CODED, Cell, EXACT, INTER, LEFT, LEFT_TRANSFORM};
 use crate::pps::{Deblocking, Pps};
 use crate::reconstruct::chroma_qp;
 use crate::sps::{Chroma, Sps};
@@ -112,24 +112,47 @@ impl Segment<'_> {
 
 /// What of an edge depends on the cells beside it.
 struct Edge {
+    /// 1 or 2.
+    strength: i32,
     qp: i32,
     deblocking: Deblocking,
     exact: [bool; 2],
 }
 
-fn tc(qp: i32, deblocking: &Deblocking, depth: u32) -> i32 {
-    let index = (qp + 2 + deblocking.tc_offset).clamp(0, 53);
+fn tc(qp: i32, strength: i32, deblocking: &Deblocking, depth: u32) -> i32 {
+    let index = (qp + 2 * (strength - 1) + deblocking.tc_offset).clamp(0, 53);
     i32::from(TC[index as usize % 54]) << (depth - 8)
 }
 
-fn edge(picture: &Picture, before: &Cell, behind: &Cell, x: usize, y: usize) -> Edge {
+/// Clause 8.7.2.4. Both cells are predicted from other pictures; without a strength they are not filtered.
+fn is_weak(picture: &Picture, cells: [&Cell; 2], [before, behind]: [(usize, usize); 2], vertical: bool) -> bool {
+    let transform = if vertical { LEFT_TRANSFORM } else { ABOVE_TRANSFORM };
+    let [first, second] = cells;
+    let coded = second.flags & transform != 0 && (first.flags | second.flags) & CODED != 0;
+    coded || picture.motion.at(before.0, before.1).differs(&picture.motion.at(behind.0, behind.1))
+}
+
+/// The edge at the left of, or above, the cell at this place. `None` where nothing is to be filtered.
+fn edge(picture: &Picture, x: usize, y: usize, vertical: bool) -> Option<Edge> {
+    let flag = if vertical { LEFT } else { ABOVE };
+    let behind = picture.map.at(x, y).filter(|cell| cell.flags & flag != 0)?;
+    let place = if vertical { (x.wrapping_sub(1), y) } else { (x, y.wrapping_sub(1)) };
+    let before = picture.map.at(place.0, place.1)?;
+    let mut strength = 2;
+    if before.flags & behind.flags & INTER != 0 {
+        if !is_weak(picture, [before, behind], [place, (x, y)], vertical) {
+            return None;
+        }
+        strength = 1;
+    }
     let ctbs = &picture.ctbs;
     let ctb = ctbs.at(x >> ctbs.log2, y >> ctbs.log2);
-    Edge {
+    Some(Edge {
+        strength,
         qp: (i32::from(before.qp) + i32::from(behind.qp) + 1) >> 1,
         deblocking: ctbs.slice(&ctb).deblocking,
         exact: [before.flags & EXACT != 0, behind.flags & EXACT != 0],
-    }
+    })
 }
 
 /// Filters the edges in rows of luma samples, all of which are there and were not filtered, and the one above them.
@@ -146,25 +169,23 @@ pub fn filter(picture: &mut Picture, sps: &Sps, pps: &Pps, from: usize, to: usiz
 
 /// The edges at the left of, or above, a row of cells.
 fn row(picture: &mut Picture, sps: &Sps, pps: &Pps, y: usize, vertical: bool) -> Result<()> {
-    let (flag, step) = if vertical { (LEFT, 8) } else { (ABOVE, 4) };
+    let step = if vertical { 8 } else { 4 };
     let (across, down) = sps.chroma.shifts();
     for x in (0..sps.width).step_by(step) {
-        let Some(&behind) = picture.map.at(x, y).filter(|cell| cell.flags & flag != 0) else { continue };
-        let before = if vertical { picture.map.at(x.wrapping_sub(1), y) } else { picture.map.at(x, y.wrapping_sub(1)) };
-        let Some(&before) = before else { continue };
-        let edge = edge(picture, &before, &behind, x, y);
+        let Some(edge) = edge(picture, x, y, vertical) else { continue };
         let index = (edge.qp + edge.deblocking.beta_offset).clamp(0, 51);
         let beta = i32::from(BETA[index as usize % 52]) << (sps.depth[0] - 8);
         let most = (1 << sps.depth[0]) - 1;
-        segment(picture, 0, x, y, vertical, edge.exact)?.luma(beta, tc(edge.qp, &edge.deblocking, sps.depth[0]), most);
+        let tc_luma = tc(edge.qp, edge.strength, &edge.deblocking, sps.depth[0]);
+        segment(picture, 0, x, y, vertical, edge.exact)?.luma(beta, tc_luma, most);
         let (x, y) = (x >> across, y >> down);
-        if sps.chroma == Chroma::Monochrome || (if vertical { x } else { y }) % 8 != 0 {
+        if edge.strength < 2 || sps.chroma == Chroma::Monochrome || (if vertical { x } else { y }) % 8 != 0 {
             continue;
         }
         let lines = 4 >> if vertical { down } else { across };
         for component in 1..3 {
             let qp = chroma_qp(edge.qp + pps.qp_offsets[component - 1], sps.chroma, 51);
-            let (tc, most) = (tc(qp, &edge.deblocking, sps.depth[1]), (1 << sps.depth[1]) - 1);
+            let (tc, most) = (tc(qp, edge.strength, &edge.deblocking, sps.depth[1]), (1 << sps.depth[1]) - 1);
             segment(picture, component, x, y, vertical, edge.exact)?.chroma(lines, tc, most);
         }
     }

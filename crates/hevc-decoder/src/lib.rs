@@ -1,7 +1,8 @@
-//! Decodes one HEVC picture (ITU-T H.265), as HEIC files have them: one that is predicted from no other.
+//! Decodes HEVC pictures (ITU-T H.265), as HEIC files have them: one that is predicted from no other, or a sequence.
 //!
-//! Samples are handed out row by row, as they become ready. Rows are kept only as long as others need them, so that memory does not
-//! grow with the height, but for some bits a pixel.
+//! Of a [`Picture`] samples are handed out row by row, as they become ready. Rows are kept only as long as others need them, so that
+//! memory does not grow with the height, but for some bits a pixel. A [`Stream`] keeps the pictures that others are predicted from,
+//! and hands them out as they are shown.
 //!
 //! ```no_run
 //! use hevc_decoder::{Picture, Sets};
@@ -17,10 +18,13 @@
 //! picture.decode(&|| true, &mut |row| println!("{}: {:?}", row.y, row.luma)).unwrap();
 //! ```
 //!
-//! **Reads** intra slices of 8 to 16 bits, 4:0:0 to 4:4:4, with tiles, wavefronts, dependent slices, scaling lists, transform skip,
-//! lossless coding, all filters. Refuses by name: pictures predicted from others, PCM, tools of the extensions.
+//! **Reads** I, P and B slices of 8 to 16 bits (P and B: to 12), 4:0:0 to 4:4:4, with tiles, wavefronts, dependent slices, scaling
+//! lists, transform skip, lossless coding, raw blocks, weights, all filters. Refuses by name: tools of the extensions.
 //!
-//! **Hostile bytes.** Safe Rust, without unchecked places; each block is decoded once, whatever the slices say.
+//! **Follows** the standard. Two faults of libde265 are followed in still pictures, whose levels are to be those of libheif.
+//!
+//! **Hostile bytes.** Safe Rust, without unchecked places; each block is decoded once, whatever the slices say. At most 17 pictures
+//! are kept, and no more than the parameter set says and one: [`Stream::needs`] tells their memory.
 
 #![forbid(unsafe_code)]
 
@@ -29,31 +33,54 @@ mod cabac;
 mod coder;
 mod contexts;
 mod deblock;
+mod dpb;
 mod error;
+mod frame;
+mod inter;
+mod inter_unit;
+mod interpolate;
 mod intra;
 mod map;
+mod merge;
+mod motion;
 mod nal;
+mod parts;
 mod picture;
 mod plane;
 mod pps;
+mod prediction_header;
+mod predictors;
+mod raw;
 mod reconstruct;
+mod references;
 mod residual;
+mod rps;
 mod sao;
 mod scaling;
 mod scan;
 mod sets;
 mod slice;
 mod sps;
+mod stream;
+mod temporal;
 mod transform;
 mod transform_tree;
 mod vui;
+mod walk;
+mod weigh;
+mod weights;
+mod window;
 
 pub use error::{Error, Result};
+pub use frame::Frame;
 pub use sets::Sets;
 pub use sps::Chroma;
+pub use stream::{Scan, Stream};
 pub use vui::Signal;
 
-use nal::{Unit, Units};
+use nal::Units;
+use picture::Job;
+use window::Window;
 
 /// What a picture's samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,28 +128,14 @@ impl<'a> Picture<'a> {
     /// [`Error::Truncated`] where there is no slice, [`Error::Damaged`] where it is not the first of a picture or
     /// names a parameter set that is missing.
     pub fn new(mut sets: Sets, data: &'a [u8], length_size: usize) -> Result<Self> {
-        let mut units = Units { rest: data, length_size: length_size.clamp(1, 4) };
-        loop {
-            let at = units;
-            let unit = Unit::read(units.next().ok_or(Error::Truncated)??)?;
-            if unit.is_slice() && unit.layer == 0 {
-                // All of it: the bytes that keep start codes out may be anywhere.
-                let (first, pps) = slice::peek(&unit.payload()?, unit.kind)?;
-                sets.of(pps)?;
-                if !first {
-                    return Err(Error::Damaged("a picture begins with a later slice"));
-                }
-                return Ok(Self { sets, pps, units: at });
-            }
-            sets.add_unit(&unit)?;
-        }
+        let (units, _, pps) = walk::first_slice(&mut sets, data, length_size)?;
+        Ok(Self { sets, pps, units })
     }
 
     /// Size, chroma, depth and meaning of the samples.
     pub fn format(&self) -> Result<Format> {
         let (sps, _) = self.sets.of(self.pps)?;
-        let (width, height) = sps.shown();
-        Ok(Format { width, height, chroma: sps.chroma, depth: sps.depth, signal: sps.signal })
+        Ok(Window::new(sps).format)
     }
 
     /// Luma samples across and down with those that are not shown.
@@ -144,11 +157,14 @@ impl<'a> Picture<'a> {
     ///
     /// # Errors
     ///
-    /// - [`Error::Unsupported`] for pictures that are predicted from others, and for tools that are not read
+    /// - [`Error::Unsupported`] for a picture that is predicted from others, and for tools that are not read
     /// - [`Error::Truncated`] or [`Error::Damaged`] where the data end early or contradict the parameter sets
     /// - [`Error::OutOfMemory`], and [`Error::Stopped`] where `go_on` says so
     pub fn decode(&self, go_on: &dyn Fn() -> bool, sink: &mut dyn FnMut(Row)) -> Result<()> {
         let (sps, pps) = self.sets.of(self.pps)?;
-        picture::Job { sets: &self.sets, sps, pps, units: self.units, go_on }.run(sink)
+        let window = Window::new(sps);
+        let job = Job { sets: &self.sets, sps, pps, units: self.units, go_on, references: None };
+        job.run(&mut |y, lines| window.show(y, lines, sink))?;
+        Ok(())
     }
 }

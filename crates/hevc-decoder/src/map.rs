@@ -26,6 +26,16 @@ pub const LEFT: u8 = 1;
 pub const ABOVE: u8 = 2;
 /// No filter may change it.
 pub const EXACT: u8 = 4;
+/// It is predicted from other pictures.
+pub const INTER: u8 = 8;
+/// Its coding unit is skipped: it has no residual.
+pub const SKIPPED: u8 = 16;
+/// Its transform block has luma coefficients.
+pub const CODED: u8 = 32;
+/// The edge to its left is one of transform blocks.
+pub const LEFT_TRANSFORM: u8 = 64;
+/// And the one above.
+pub const ABOVE_TRANSFORM: u8 = 128;
 
 /// Cells of the whole picture, row by row.
 #[derive(Clone, Debug)]
@@ -50,10 +60,15 @@ impl Map {
 
     /// The cells of a square.
     #[inline]
-    pub fn each(&mut self, x: usize, y: usize, size: usize, mut change: impl FnMut(&mut Cell)) {
-        let count = size / 4;
-        for row in self.cells.chunks_exact_mut(self.columns).skip(y / 4).take(count) {
-            row.iter_mut().skip(x / 4).take(count).for_each(&mut change);
+    pub fn each(&mut self, x: usize, y: usize, size: usize, change: impl FnMut(&mut Cell)) {
+        self.each_of(x, y, size, size, change);
+    }
+
+    /// The cells of a rectangle.
+    #[inline]
+    pub fn each_of(&mut self, x: usize, y: usize, width: usize, height: usize, mut change: impl FnMut(&mut Cell)) {
+        for row in self.cells.chunks_exact_mut(self.columns).skip(y / 4).take(height / 4) {
+            row.iter_mut().skip(x / 4).take(width / 4).for_each(&mut change);
         }
     }
 
@@ -63,16 +78,26 @@ impl Map {
         self.cells.get(start..start + self.columns).unwrap_or_default()
     }
 
-    /// Marks edges to be filtered.
+    /// Marks edges of transform blocks to be filtered.
     pub fn mark(&mut self, x: usize, y: usize, size: usize, left: bool, above: bool) {
-        let count = size / 4;
-        let start = y / 4 * self.columns + x / 4;
         if left {
-            self.cells.iter_mut().skip(start).step_by(self.columns).take(count).for_each(|cell| cell.flags |= LEFT);
+            self.mark_left(x, y, size, LEFT | LEFT_TRANSFORM);
         }
         if above {
-            self.cells.iter_mut().skip(start).take(count).for_each(|cell| cell.flags |= ABOVE);
+            self.mark_above(x, y, size, ABOVE | ABOVE_TRANSFORM);
         }
+    }
+
+    /// Marks an edge down from this place.
+    pub fn mark_left(&mut self, x: usize, y: usize, size: usize, flags: u8) {
+        let start = y / 4 * self.columns + x / 4;
+        self.cells.iter_mut().skip(start).step_by(self.columns).take(size / 4).for_each(|cell| cell.flags |= flags);
+    }
+
+    /// Marks an edge to the right from this place.
+    pub fn mark_above(&mut self, x: usize, y: usize, size: usize, flags: u8) {
+        let start = y / 4 * self.columns + x / 4;
+        self.cells.iter_mut().skip(start).take(size / 4).for_each(|cell| cell.flags |= flags);
     }
 }
 

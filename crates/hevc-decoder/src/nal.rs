@@ -12,6 +12,14 @@ pub const PPS: u8 = 34;
 pub const IDR: std::ops::RangeInclusive<u8> = 19..=20;
 /// Pictures that others need not come before.
 pub const IRAP: std::ops::RangeInclusive<u8> = 16..=23;
+/// Those of them that may follow on others.
+pub const CRA: u8 = 21;
+/// Shown before such a picture, and predicted from those before it.
+pub const RASL: std::ops::RangeInclusive<u8> = 8..=9;
+/// Shown before such a picture, and predicted from it and those after it.
+pub const RADL: std::ops::RangeInclusive<u8> = 6..=7;
+/// The end of a sequence and that of the stream.
+pub const END: std::ops::RangeInclusive<u8> = 36..=37;
 
 /// A unit's header, and its payload as coded.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +28,8 @@ pub struct Unit<'a> {
     pub kind: u8,
     /// Of scalable and multiview streams; 0 is the base.
     pub layer: u8,
+    /// Of temporal layers; 0 is the base.
+    pub temporal: u8,
     payload: &'a [u8],
 }
 
@@ -28,12 +38,22 @@ impl<'a> Unit<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let ([first, second], payload) =
             bytes.split_first_chunk::<2>().ok_or(Error::Damaged("a NAL unit without a header"))?;
-        Ok(Self { kind: first >> 1 & 63, layer: (first & 1) << 5 | second >> 3, payload })
+        Ok(Self {
+            kind: first >> 1 & 63,
+            layer: (first & 1) << 5 | second >> 3,
+            temporal: (second & 7).saturating_sub(1),
+            payload,
+        })
     }
 
     /// Is it a slice segment of any picture? Types from 32 on are something else.
     pub fn is_slice(&self) -> bool {
         self.kind < 32
+    }
+
+    /// No other picture of its temporal layer is predicted from it.
+    pub fn is_unreferenced(&self) -> bool {
+        self.kind < 15 && self.kind.is_multiple_of(2)
     }
 
     /// Without the bytes that keep start codes out (clause 7.4.2).

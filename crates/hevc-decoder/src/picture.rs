@@ -5,14 +5,16 @@ use crate::coder::{Coder, Picture};
 use crate::contexts::{self, Contexts};
 use crate::error::{Error, Result, zeroed};
 use crate::map::{Ctb, Ctbs, Map};
+use crate::motion::Field;
 use crate::nal::{Unit, Units};
 use crate::plane::Plane;
 use crate::pps::Pps;
 use crate::reconstruct::Scratch;
+use crate::references::{Prediction, References};
 use crate::sets::Sets;
 use crate::slice::{Segment, Slice};
 use crate::sps::{Chroma, Sps};
-use crate::{Row, deblock, sao};
+use crate::{deblock, sao};
 
 /// The order in which coding tree blocks come, and which tile each is in.
 struct Order {
@@ -87,7 +89,12 @@ pub struct Job<'a> {
     pub units: Units<'a>,
     /// Whether to go on.
     pub go_on: &'a dyn Fn() -> bool,
+    /// The pictures that it may be predicted from, where there are any.
+    pub references: Option<&'a References<'a>>,
 }
+
+/// What is given each row of luma samples as coded, and the chroma samples that go with it.
+type Sink<'s> = dyn FnMut(usize, [&[u16]; 3]) + 's;
 
 /// How far it is.
 struct Progress {
@@ -102,6 +109,14 @@ struct Progress {
     saved: Option<Box<Contexts>>,
 }
 
+/// What holds for a segment beside what it says.
+struct State<'s> {
+    order: &'s Order,
+    region: &'s mut u16,
+    /// Of its slice.
+    prediction: Option<&'s Prediction<'s>>,
+}
+
 /// What the segment before leaves to a dependent one.
 struct Before {
     slice: Slice,
@@ -112,8 +127,10 @@ struct Before {
 impl Job<'_> {
     /// Decodes blocks in their order, filters rows of them behind that, and hands rows of samples out behind the
     /// filters.
-    pub fn run(self, sink: &mut dyn FnMut(Row)) -> Result<()> {
-        let Self { sets, sps, pps, units, .. } = self;
+    ///
+    /// Gives what is known of the picture.
+    pub fn run(self, sink: &mut Sink) -> Result<Picture> {
+        let Self { sets, sps, pps, units, references, .. } = self;
         let order = Order::new(sps, pps)?;
         let (columns, rows) = sps.ctbs();
         let held = if order.is_by_columns() { sps.height } else { held(sps) };
@@ -124,6 +141,8 @@ impl Job<'_> {
         let mut picture = Picture {
             planes: [Plane::new(sps.width, sps.height, held)?, second()?, second()?],
             map: Map::new(sps.width, sps.height)?,
+            motion: Field::default(),
+            still: references.is_none(),
             ctbs: Ctbs {
                 list: zeroed(columns * rows)?,
                 columns,
@@ -137,6 +156,7 @@ impl Job<'_> {
         let mut progress = Progress { blocks: 0, filtered: 0, rows: 0, lines, saved: None };
         let mut region = 0u16;
         let mut before: Option<Before> = None;
+        let mut prediction: Option<Prediction> = None;
         for unit in units {
             let unit = Unit::read(unit?)?;
             if !unit.is_slice() || unit.layer > 0 {
@@ -161,35 +181,47 @@ impl Job<'_> {
                 }
                 picture.ctbs.slices.push(segment.slice);
                 region = next(region)?;
+                prediction = match (&segment.header, references) {
+                    (None, _) => None,
+                    (Some(header), Some(references)) => Some(references.prediction(header.clone())?),
+                    (Some(_), None) => return Err(Error::Unsupported("a picture that is predicted from others")),
+                };
+                if prediction.is_some() {
+                    if sps.depth.iter().any(|&depth| depth > 12) {
+                        return Err(Error::Unsupported("a predicted picture of more than 12 bits"));
+                    }
+                    picture.motion.prepare(sps.width, sps.height)?;
+                }
             }
             let continued = before.filter(|_| segment.dependent);
-            before = Some(self.segment(&mut picture, &order, &segment, &mut region, continued, &mut progress, sink)?);
+            let state = State { order: &order, region: &mut region, prediction: prediction.as_ref() };
+            before = Some(self.segment(&mut picture, &segment, state, continued, &mut progress, sink)?);
         }
         if progress.blocks < columns * rows {
             return Err(Error::Truncated);
         }
-        self.ready(&mut picture, &mut progress, rows, sink)
+        self.ready(&mut picture, &mut progress, rows, sink)?;
+        Ok(picture)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn segment(
         &self,
         picture: &mut Picture,
-        order: &Order,
         segment: &Segment,
-        region: &mut u16,
+        state: State,
         continued: Option<Before>,
         progress: &mut Progress,
-        sink: &mut dyn FnMut(Row),
+        sink: &mut Sink,
     ) -> Result<Before> {
         let Self { sps, pps, .. } = *self;
+        let State { order, region, prediction } = state;
         let columns = picture.ctbs.columns;
         let total = picture.ctbs.list.len();
         let number = (picture.ctbs.slices.len() - 1) as u16;
         let slice = segment.slice;
         let (contexts, qp) = match continued {
             Some(before) => (before.contexts, before.qp),
-            None => (contexts::new(slice.qp), slice.qp),
+            None => (contexts::new(slice.contexts, slice.qp), slice.qp),
         };
         let mut coder = Coder {
             sps,
@@ -202,7 +234,10 @@ impl Job<'_> {
             predicted_qp: qp,
             qp_delta_read: false,
             bypass: false,
+            still: picture.still,
             scratch: Box::new(Scratch::new()),
+            prediction,
+            blocks: prediction.map(|_| Box::default()),
         };
         let mut first = true;
         loop {
@@ -255,13 +290,7 @@ impl Job<'_> {
     }
 
     /// Filters rows of coding tree blocks, and hands out what is ready. The last one may be of use for prediction.
-    fn ready(
-        &self,
-        picture: &mut Picture,
-        progress: &mut Progress,
-        rows: usize,
-        sink: &mut dyn FnMut(Row),
-    ) -> Result<()> {
+    fn ready(&self, picture: &mut Picture, progress: &mut Progress, rows: usize, sink: &mut Sink) -> Result<()> {
         let Self { sps, pps, .. } = *self;
         let (_, down) = sps.chroma.shifts();
         while progress.filtered < rows {
@@ -283,30 +312,17 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn row(&self, picture: &Picture, progress: &mut Progress, sink: &mut dyn FnMut(Row)) -> Result<()> {
+    fn row(&self, picture: &Picture, progress: &mut Progress, sink: &mut Sink) -> Result<()> {
         let sps = self.sps;
         let y = progress.rows;
-        let (across, down) = sps.chroma.shifts();
-        let [left, _, top, _] = sps.crop;
-        let (width, height) = sps.shown();
+        let (_, down) = sps.chroma.shifts();
         let [luma, cb, cr] = &mut progress.lines;
         sao::row(picture, sps, 0, y, luma)?;
         if sps.chroma != Chroma::Monochrome && y & ((1 << down) - 1) == 0 {
             sao::row(picture, sps, 1, y >> down, cb)?;
             sao::row(picture, sps, 2, y >> down, cr)?;
         }
-        if y < top || y >= top + height {
-            return Ok(());
-        }
-        let shown = |line: &'_ [u16], across: u32| {
-            let start = left >> across;
-            start..(start + width.div_ceil(1 << across)).min(line.len()).max(start.min(line.len()))
-        };
-        let part = |line, across| -> &[u16] {
-            let line: &Vec<u16> = line;
-            line.get(shown(line, across)).unwrap_or_default()
-        };
-        sink(Row { y: y - top, luma: part(luma, 0), cb: part(cb, across), cr: part(cr, across) });
+        sink(y, [luma, cb, cr]);
         Ok(())
     }
 }

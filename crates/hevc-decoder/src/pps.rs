@@ -17,6 +17,18 @@ pub struct Pps {
     pub extra_bits: usize,
     /// sign_data_hiding_enabled_flag.
     pub sign_hiding: bool,
+    /// cabac_init_present_flag.
+    pub cabac_init: bool,
+    /// num_ref_idx_l0_default_active_minus1 and that of the other list, with one more.
+    pub active: [usize; 2],
+    /// Intra blocks are predicted from intra blocks alone.
+    pub constrained_intra: bool,
+    /// weighted_pred_flag and weighted_bipred_flag.
+    pub weighted: [bool; 2],
+    /// lists_modification_present_flag.
+    pub lists_modified: bool,
+    /// Blocks in a square of this side (its logarithm) have the same candidates to merge with.
+    pub merge_level: u32,
     /// 26 + init_qp_minus26.
     pub init_qp: i32,
     /// transform_skip_enabled_flag.
@@ -127,18 +139,15 @@ impl Pps {
         let (dependent_slices, output_flag) = (bits.flag()?, bits.flag()?);
         let extra_bits = bits.bits(3)? as usize;
         let sign_hiding = bits.flag()?;
-        // Of other slices than these.
-        bits.skip(1)?;
-        bits.ue()?;
-        bits.ue()?;
+        let cabac_init = bits.flag()?;
+        let active = [bits.ue_to(14)? as usize + 1, bits.ue_to(14)? as usize + 1];
         let init_qp = 26 + bits.se_within(-74, 25)?;
-        // Constrained prediction is of pictures that are not intra throughout.
-        bits.skip(1)?;
+        let constrained_intra = bits.flag()?;
         let transform_skip = bits.flag()?;
         let qp_delta_depth = if bits.flag()? { Some(bits.ue_to(3)?) } else { None };
         let qp_offsets = [bits.se_within(-12, 12)?, bits.se_within(-12, 12)?];
         let slice_qp_offsets = bits.flag()?;
-        bits.skip(2)?;
+        let weighted = [bits.flag()?, bits.flag()?];
         let bypass = bits.flag()?;
         let (has_tiles, wavefront) = (bits.flag()?, bits.flag()?);
         let tiles = if has_tiles { Some(Tiles::read(bits)?) } else { None };
@@ -151,16 +160,16 @@ impl Pps {
             deblocking = Deblocking::read(bits)?;
         }
         let scaling = if bits.flag()? { Some(Box::new(ScalingList::read(bits)?)) } else { None };
-        bits.skip(1)?;
-        bits.ue()?;
+        let lists_modified = bits.flag()?;
+        let merge_level = bits.ue_to(4)? + 2;
         let slice_extension = bits.flag()?;
         if bits.flag()? {
             extensions(bits, transform_skip)?;
         }
         #[rustfmt::skip]
         let pps = Self {
-            sps, dependent_slices, output_flag, extra_bits, sign_hiding, init_qp, transform_skip, qp_delta_depth, qp_offsets,
-            slice_qp_offsets, bypass, tiles, wavefront, filter_across_tiles, filter_across_slices, deblocking,
+            sps, dependent_slices, output_flag, extra_bits, sign_hiding, cabac_init, active, constrained_intra, weighted,
+            lists_modified, merge_level, init_qp, transform_skip, qp_delta_depth, qp_offsets, slice_qp_offsets, bypass, tiles, wavefront, filter_across_tiles, filter_across_slices, deblocking,
             deblocking_override, scaling, slice_extension,
         };
         Ok((id, pps))

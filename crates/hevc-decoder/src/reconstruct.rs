@@ -4,6 +4,7 @@ use crate::coder::{Coder, Picture};
 use crate::contexts::at;
 use crate::error::Result;
 use crate::intra::{self, Border, Prediction};
+use crate::map::INTER;
 use crate::residual::{self, Block, LARGEST};
 use crate::sps::Chroma;
 use crate::transform::{self, Coefficients};
@@ -29,8 +30,7 @@ const SCALES: [i64; 6] = [40, 45, 51, 57, 64, 72];
 /// Chroma quantisers of 4:2:0 from 30 on (table 8-10).
 const CHROMA_QP: [i32; 13] = [29, 30, 31, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37];
 
-/// The standard has 51 as the most for other chroma than 4:2:0. The filter keeps to it, and libde265's dequantiser does not: its
-/// levels are those to be matched.
+/// The standard has 51 as the most for other chroma than 4:2:0. The filter keeps to it, and libde265's dequantiser does not.
 pub fn chroma_qp(index: i32, chroma: Chroma, most: i32) -> i32 {
     match index {
         _ if chroma != Chroma::Halved => index.min(most),
@@ -66,7 +66,7 @@ impl Coder<'_> {
         intra::predict(&mut self.scratch.border, &prediction, &mut self.scratch.predicted);
         let size = 1usize << log2;
         if coded {
-            self.residual(component, log2, mode)?;
+            self.residual(component, log2, Some(mode))?;
             let most = (1 << depth) - 1;
             for (out, residual) in self.scratch.predicted.iter_mut().zip(&self.scratch.residual).take(size * size) {
                 *out = (i32::from(*out) + residual).clamp(0, most) as u16;
@@ -82,13 +82,30 @@ impl Coder<'_> {
         Ok(())
     }
 
+    /// Adds what was coded to a block that is predicted from other pictures. `x`, `y` and the size are the component's own.
+    pub fn add(&mut self, picture: &mut Picture, component: usize, x: usize, y: usize, log2: u32) -> Result<()> {
+        self.residual(component, log2, None)?;
+        let size = 1usize << log2;
+        let most = (1 << self.sps.depth_of(component)) - 1;
+        let Some(plane) = picture.planes.get_mut(component) else { return Ok(()) };
+        for (out, row) in plane.rows_mut(y, size)?.zip(self.scratch.residual.chunks_exact(size)) {
+            for (out, residual) in out.get_mut(x..x + size).unwrap_or_default().iter_mut().zip(row) {
+                *out = (i32::from(*out) + residual).clamp(0, most) as u16;
+            }
+        }
+        Ok(())
+    }
+
     /// The neighbours, and for those that are not there others (clause 8.4.4.2.2).
     fn border(&mut self, picture: &Picture, component: usize, x: usize, y: usize, log2: u32) -> Result<()> {
         let (plane, map) = (&picture.planes[component.min(2)], &picture.map);
         let (across, down) = if component == 0 { (0, 0) } else { self.sps.chroma.shifts() };
         let size = 1usize << log2;
         let region = self.region;
-        let is_there = |x: usize, y: usize| map.at(x << across, y << down).is_some_and(|cell| cell.region == region);
+        let unwanted = if self.pps.constrained_intra { INTER } else { 0 };
+        let is_there = |x: usize, y: usize| {
+            map.at(x << across, y << down).is_some_and(|cell| cell.region == region && cell.flags & unwanted == 0)
+        };
         let border = &mut self.scratch.border;
         // Places filled so far, and whether there are samples among them.
         let mut any = false;
@@ -147,8 +164,8 @@ impl Coder<'_> {
         Ok(())
     }
 
-    /// What was coded.
-    fn residual(&mut self, component: usize, log2: u32, mode: u8) -> Result<()> {
+    /// What was coded. `mode`: of intra prediction, if it is that.
+    fn residual(&mut self, component: usize, log2: u32, mode: Option<u8>) -> Result<()> {
         let skip = self.pps.transform_skip
             && !self.bypass
             && log2 == 2
@@ -156,8 +173,8 @@ impl Coder<'_> {
         let depth = self.sps.depth_of(component);
         let scan = match mode {
             _ if log2 > 3 || (log2 == 3 && component > 0 && self.sps.chroma != Chroma::Full) => 0,
-            6..=14 => 2,
-            22..=30 => 1,
+            Some(6..=14) => 2,
+            Some(22..=30) => 1,
             _ => 0,
         };
         let block = Block { log2, component, scan, sign_hiding: self.pps.sign_hiding && !self.bypass };
@@ -182,21 +199,23 @@ impl Coder<'_> {
             _ => {
                 let (i, offset) = ((component - 1) & 1, 6 * (depth as i32 - 8));
                 let index = self.qp + self.pps.qp_offsets[i] + self.slice.qp_offsets[i];
-                chroma_qp(index.clamp(-offset, 57), self.sps.chroma, 57) + offset
+                let most = if self.still { 57 } else { 51 };
+                chroma_qp(index.clamp(-offset, 57), self.sps.chroma, most) + offset
             }
         };
         // At most 51 and 48 for the depth.
         let scale = SCALES[(qp % 6).unsigned_abs() as usize] << (qp.clamp(0, 99) / 6);
         let shift = depth + log2 - 5;
         let lists = self.sps.scaling.as_deref().map(|of_sps| self.pps.scaling.as_deref().unwrap_or(of_sps));
+        let kind = component + if mode.is_none() { 3 } else { 0 };
         residual::read(cabac, contexts, &block, |x, y, level| {
-            let weight = lists.map_or(16, |list| list.weight(log2, component, x, y));
+            let weight = lists.map_or(16, |list| list.weight(log2, kind, x, y));
             let level = i64::from(level).clamp(-32768, 32767) * i64::from(weight) * scale;
             put(coefficients, x, y, (level + (1 << (shift - 1))) >> shift);
         })?;
         if skip {
             transform::skip(coefficients, depth, out);
-        } else if component == 0 && log2 == 2 {
+        } else if component == 0 && log2 == 2 && mode.is_some() {
             transform::sine(coefficients, depth, out);
         } else {
             transform::cosine(coefficients, log2, depth, out);

@@ -79,8 +79,12 @@ fn edges(
     let (here, first, other) = (plane.row(y)?, plane.row(first_y)?, plane.row(other_y)?);
     // Which samples have both, at the ends and between them.
     let row_of = |of: usize| if of == y { ctb_row } else { of / per_ctb };
-    // libde265 looks for the slice of a chroma block by chroma places, and its levels are those to be matched.
-    let looked_up = ctbs.at(span.start >> ctbs.log2, (ctb_row * per_ctb) >> ctbs.log2).slice;
+    // libde265 looks for the slice of a chroma block by chroma places.
+    let looked_up = if picture.still {
+        ctbs.at(span.start >> ctbs.log2, (ctb_row * per_ctb) >> ctbs.log2).slice
+    } else {
+        ctb.slice
+    };
     let open = |dx: isize, of: usize| {
         let column = column.checked_add_signed(dx).filter(|&column| column < ctbs.columns);
         column.is_some_and(|column| ctbs.may_use(ctb, &ctbs.at(column, row_of(of)), looked_up))

@@ -69,10 +69,10 @@ impl ScalingList {
         Ok(list)
     }
 
-    /// Of the coefficient at (x, y) of an intra block.
-    pub fn weight(&self, log2: u32, component: usize, x: usize, y: usize) -> i32 {
+    /// Of the coefficient at (x, y) of a block. `kind`: the component, and 3 more where it is predicted from other pictures.
+    pub fn weight(&self, log2: u32, kind: usize, x: usize, y: usize) -> i32 {
         let size = (log2 as usize - 2) & 3;
-        let kind = component.min(2);
+        let kind = kind.min(5);
         if size > 1 && x == 0 && y == 0 {
             return i32::from(self.dc[size][kind]);
         }

@@ -1,11 +1,13 @@
-//! Slice segment headers of intra slices (clause 7.3.6).
+//! Slice segment headers (clause 7.3.6).
 
 use crate::bits::Bits;
 use crate::error::{Error, Result};
 use crate::nal::{IDR, IRAP};
 use crate::pps::{Deblocking, Pps};
+use crate::prediction_header::Header;
+use crate::rps::{Long, RefPicSet};
 use crate::sets::Sets;
-use crate::sps::{Chroma, Sps, ref_pic_set};
+use crate::sps::{Chroma, Sps};
 
 /// What holds for a slice, which may be in several segments.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +16,8 @@ pub struct Slice {
     pub qp: i32,
     /// Of Cb and Cr.
     pub qp_offsets: [i32; 2],
+    /// With which of three sets of contexts it begins: 0 in intra slices.
+    pub contexts: usize,
     /// slice_sao_luma_flag.
     pub sao_luma: bool,
     /// slice_sao_chroma_flag.
@@ -24,8 +28,21 @@ pub struct Slice {
     pub filter_across: bool,
 }
 
+/// What a slice says of its picture and of those that are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The last bits of the picture order count.
+    pub lsb: u32,
+    /// The short-term pictures.
+    pub short: RefPicSet,
+    /// The long-term pictures.
+    pub long: Vec<Long>,
+    /// The picture is to be shown.
+    pub shown: bool,
+}
+
 /// A slice segment: its header, and its data.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Segment<'p> {
     /// It begins a picture.
     pub first: bool,
@@ -35,6 +52,10 @@ pub struct Segment<'p> {
     pub address: usize,
     /// Its own, or of a dependent one that of the segment before.
     pub slice: Slice,
+    /// Of the picture. A dependent segment says nothing of it.
+    pub kept: Kept,
+    /// Of slices that are predicted from other pictures. A dependent segment says nothing of it.
+    pub header: Option<Header>,
     /// Its data.
     pub data: &'p [u8],
 }
@@ -64,8 +85,9 @@ impl<'p> Segment<'p> {
             let (columns, rows) = sps.ctbs();
             address = bits.bits(usize::BITS - (columns * rows - 1).leading_zeros())? as usize;
         }
-        let slice = if dependent {
-            *before.ok_or(Error::Damaged("a slice segment goes on with none"))?
+        let (slice, kept, header) = if dependent {
+            let before = before.ok_or(Error::Damaged("a slice segment goes on with none"))?;
+            (*before, Kept::default(), None)
         } else {
             slice(&mut bits, kind, sps, pps)?
         };
@@ -81,25 +103,32 @@ impl<'p> Segment<'p> {
             let bytes = bits.ue_to(256)? as usize;
             bits.skip(8 * bytes)?;
         }
-        Ok(Self { first, dependent, address, slice, data: bits.aligned()? })
+        Ok(Self { first, dependent, address, slice, kept, header, data: bits.aligned()? })
     }
 }
 
-fn slice(bits: &mut Bits, kind: u8, sps: &Sps, pps: &Pps) -> Result<Slice> {
+fn slice(bits: &mut Bits, kind: u8, sps: &Sps, pps: &Pps) -> Result<(Slice, Kept, Option<Header>)> {
     bits.skip(pps.extra_bits)?;
-    if bits.ue()? != 2 {
-        return Err(Error::Unsupported("a picture that is predicted from others"));
-    }
-    if pps.output_flag {
-        bits.skip(1)?;
-    }
+    let bidirectional = match bits.ue_to(2)? {
+        0 => Some(true),
+        1 => Some(false),
+        _ => None,
+    };
+    let mut kept = Kept { shown: !pps.output_flag || bits.flag()?, ..Kept::default() };
+    let mut temporal = false;
     if !IDR.contains(&kind) {
-        references(bits, sps)?;
+        temporal = references(bits, sps, &mut kept)?;
+    } else if bidirectional.is_some() {
+        return Err(Error::Damaged("a picture that begins a sequence is predicted from others"));
     }
     let mut sao = [false; 2];
     if sps.sao {
         sao = [bits.flag()?, sps.chroma != Chroma::Monochrome && bits.flag()?];
     }
+    let header = match bidirectional {
+        Some(bidirectional) => Some(Header::read(bits, sps, pps, bidirectional, temporal, &kept)?),
+        None => None,
+    };
     // Contexts and transforms are defined for no others.
     let qp = pps.init_qp.saturating_add(bits.se()?);
     let lowest = -6 * (sps.depth[0] as i32 - 8);
@@ -116,34 +145,24 @@ fn slice(bits: &mut Bits, kind: u8, sps: &Sps, pps: &Pps) -> Result<Slice> {
     }
     let filters = sao[0] || sao[1] || !deblocking.disabled;
     let filter_across = if pps.filter_across_slices && filters { bits.flag()? } else { pps.filter_across_slices };
-    Ok(Slice { qp, qp_offsets, sao_luma: sao[0], sao_chroma: sao[1], deblocking, filter_across })
+    let contexts = header.as_ref().map_or(0, |header| header.contexts);
+    let [sao_luma, sao_chroma] = sao;
+    Ok((Slice { qp, qp_offsets, contexts, sao_luma, sao_chroma, deblocking, filter_across }, kept, header))
 }
 
-/// The pictures that later ones may need.
-fn references(bits: &mut Bits, sps: &Sps) -> Result<()> {
-    bits.skip(sps.poc_bits as usize)?;
+/// The pictures that this one and later ones may need. Gives slice_temporal_mvp_enabled_flag.
+fn references(bits: &mut Bits, sps: &Sps, kept: &mut Kept) -> Result<bool> {
+    kept.lsb = bits.bits(sps.poc_bits)?;
     let sets = &sps.ref_pic_sets;
     if !bits.flag()? {
-        ref_pic_set(bits, sets.len(), sets, true)?;
-    } else if sets.len() > 1 {
-        bits.skip((usize::BITS - (sets.len() - 1).leading_zeros()) as usize)?;
+        kept.short = RefPicSet::read(bits, sets, true)?;
+    } else {
+        let width = sets.len().checked_sub(1).map_or(0, |last| usize::BITS - last.leading_zeros());
+        let place = bits.bits(width)? as usize;
+        kept.short = sets.get(place).cloned().ok_or(Error::Damaged("a reference picture set is not there"))?;
     }
-    if let Some(known) = sps.long_term {
-        let of_sps = if known > 0 { bits.ue_to(32)? } else { 0 };
-        let own = bits.ue_to(32)?;
-        for i in 0..of_sps + own {
-            if i < of_sps {
-                bits.skip(if known > 1 { (u32::BITS - (known - 1).leading_zeros()) as usize } else { 0 })?;
-            } else {
-                bits.skip(sps.poc_bits as usize + 1)?;
-            }
-            if bits.flag()? {
-                bits.ue()?;
-            }
-        }
+    if let Some(known) = &sps.long_term {
+        kept.long = Long::read(bits, sps.poc_bits, known)?;
     }
-    if sps.temporal_mvp {
-        bits.skip(1)?;
-    }
-    Ok(())
+    Ok(sps.temporal_mvp && bits.flag()?)
 }

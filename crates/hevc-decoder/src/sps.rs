@@ -2,6 +2,7 @@
 
 use crate::bits::Bits;
 use crate::error::{Error, Result};
+use crate::rps::RefPicSet;
 use crate::scaling::ScalingList;
 use crate::vui::{self, Signal};
 
@@ -57,22 +58,72 @@ pub struct Sps {
     pub min_tb_log2: u32,
     /// Of the side of the largest transform block.
     pub max_tb_log2: u32,
+    /// max_transform_hierarchy_depth_inter.
+    pub max_depth_inter: u32,
     /// max_transform_hierarchy_depth_intra.
     pub max_depth_intra: u32,
+    /// What pictures wait for before they are shown.
+    pub buffering: Buffering,
+    /// amp_enabled_flag.
+    pub asymmetric: bool,
+    /// Blocks of raw samples, where there may be any.
+    pub pcm: Option<Pcm>,
     /// `None`: flat.
     pub scaling: Option<Box<ScalingList>>,
     /// sample_adaptive_offset_enabled_flag.
     pub sao: bool,
-    /// Negative and positive pictures of each set, added.
-    pub ref_pic_sets: Vec<u32>,
-    /// num_long_term_ref_pics_sps, where there may be such pictures.
-    pub long_term: Option<u32>,
+    /// Those that slices may name.
+    pub ref_pic_sets: Vec<RefPicSet>,
+    /// Long-term pictures that slices may name, by the last bits of their counts, and whether they are used. `None` where there
+    /// are no such pictures.
+    pub long_term: Option<Vec<(u32, bool)>>,
     /// sps_temporal_mvp_enabled_flag.
     pub temporal_mvp: bool,
     /// strong_intra_smoothing_enabled_flag.
     pub strong_smoothing: bool,
     /// Of the video usability information.
     pub signal: Signal,
+}
+
+/// What pictures wait for before they are shown, for the highest of temporal layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buffering {
+    /// Pictures that are kept at most, with the current one: 1 to 16.
+    pub pictures: usize,
+    /// Pictures that come before one and are shown after it.
+    pub reorder: usize,
+}
+
+impl Buffering {
+    fn read(bits: &mut Bits) -> Result<Self> {
+        let (pictures, reorder) = (bits.ue()?.min(15) as usize + 1, bits.ue()?.min(15) as usize);
+        // How late a picture may be does not change their order.
+        bits.ue()?;
+        Ok(Self { pictures, reorder })
+    }
+}
+
+/// Blocks of raw samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pcm {
+    /// Bits of a luma and of a chroma sample.
+    pub depth: [u32; 2],
+    /// Of the sides of the blocks that may be coded so.
+    pub log2: (u32, u32),
+    /// pcm_loop_filter_disabled_flag.
+    pub exact: bool,
+}
+
+impl Pcm {
+    fn read(bits: &mut Bits, depth: [u32; 2]) -> Result<Self> {
+        let of_samples = [bits.bits(4)? + 1, bits.bits(4)? + 1];
+        let least = bits.ue_to(2)? + 3;
+        let most = least + bits.ue_to(2)?;
+        if of_samples[0] > depth[0] || of_samples[1] > depth[1] || most > 5 {
+            return Err(Error::Damaged("blocks of raw samples are larger than others"));
+        }
+        Ok(Self { depth: of_samples, log2: (least, most), exact: bits.flag()? })
+    }
 }
 
 /// Samples that a side may have.
@@ -105,16 +156,15 @@ impl Sps {
         let depth = [bits.ue_to(8)? + 8, bits.ue_to(8)? + 8];
         let poc_bits = bits.ue_to(12)? + 4;
         let first = if bits.flag()? { 0 } else { sub_layers };
+        let mut buffering = Buffering::default();
         for _ in first..=sub_layers {
-            for _ in 0..3 {
-                bits.ue()?;
-            }
+            buffering = Buffering::read(bits)?;
         }
         let min_cb_log2 = bits.ue_to(3)? + 3;
         let ctb_log2 = min_cb_log2 + bits.ue_to(3)?;
         let min_tb_log2 = bits.ue_to(3)? + 2;
         let max_tb_log2 = min_tb_log2 + bits.ue_to(3)?;
-        bits.ue_to(4)?;
+        let max_depth_inter = bits.ue_to(4)?;
         let max_depth_intra = bits.ue_to(4)?;
         let scaling = if !bits.flag()? {
             None
@@ -123,22 +173,18 @@ impl Sps {
         } else {
             Some(Box::default())
         };
-        // Asymmetric motion.
-        bits.skip(1)?;
-        let sao = bits.flag()?;
-        if bits.flag()? {
-            return Err(Error::Unsupported("blocks of raw samples (PCM)"));
-        }
+        let (asymmetric, sao) = (bits.flag()?, bits.flag()?);
+        let pcm = if bits.flag()? { Some(Pcm::read(bits, depth)?) } else { None };
         let mut ref_pic_sets = Vec::new();
-        for i in 0..bits.ue_to(64)? {
-            let set = ref_pic_set(bits, i as usize, &ref_pic_sets, false)?;
+        for _ in 0..bits.ue_to(64)? {
+            let set = RefPicSet::read(bits, &ref_pic_sets, false)?;
             ref_pic_sets.push(set);
         }
         let mut long_term = None;
         if bits.flag()? {
             let count = bits.ue_to(32)?;
-            bits.skip(count as usize * (poc_bits as usize + 1))?;
-            long_term = Some(count);
+            let known = (0..count).map(|_| Ok((bits.bits(poc_bits)?, bits.flag()?))).collect::<Result<Vec<_>>>()?;
+            long_term = Some(known);
         }
         let (temporal_mvp, strong_smoothing) = (bits.flag()?, bits.flag()?);
         let signal = if bits.flag()? { vui::read(bits, sub_layers)? } else { Signal::default() };
@@ -155,8 +201,9 @@ impl Sps {
         }
         #[rustfmt::skip]
         let sps = Self {
-            chroma, width, height, crop, depth, poc_bits, min_cb_log2, ctb_log2, min_tb_log2, max_tb_log2, max_depth_intra,
-            scaling, sao, ref_pic_sets, long_term, temporal_mvp, strong_smoothing, signal,
+            chroma, width, height, crop, depth, poc_bits, min_cb_log2, ctb_log2, min_tb_log2, max_tb_log2, max_depth_inter,
+            max_depth_intra, buffering, asymmetric, pcm, scaling, sao, ref_pic_sets, long_term, temporal_mvp, strong_smoothing,
+            signal,
         };
         Ok((id, sps))
     }
@@ -192,31 +239,6 @@ fn profile_tier_level(bits: &mut Bits, sub_layers: u32) -> Result<()> {
         bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
     }
     Ok(())
-}
-
-/// How many pictures a set has (clause 7.3.7).
-pub fn ref_pic_set(bits: &mut Bits, i: usize, sets: &[u32], in_slice: bool) -> Result<u32> {
-    const BAD: Error = Error::Damaged("a reference picture set is not there");
-    if i > 0 && bits.flag()? {
-        let back = if in_slice { bits.ue()? as usize } else { 0 };
-        bits.skip(1)?;
-        bits.ue()?;
-        let of = i.checked_sub(back.saturating_add(1)).and_then(|i| sets.get(i)).ok_or(BAD)?;
-        let mut count = 0;
-        for _ in 0..=*of {
-            // Used by this picture, or by later ones.
-            if bits.flag()? || bits.flag()? {
-                count += 1;
-            }
-        }
-        return Ok(count);
-    }
-    let count = bits.ue_to(16)? + bits.ue_to(16)?;
-    for _ in 0..count {
-        bits.ue()?;
-        bits.skip(1)?;
-    }
-    Ok(count)
 }
 
 /// Tools of later versions that change how a picture is decoded.

@@ -168,7 +168,7 @@ pub fn skip(coefficients: &Coefficients, depth: u32, out: &mut [i32; LARGEST]) {
 }
 
 /// With the instructions of x86-64-v3 where they are there.
-fn run<F: NullaryFnOnce>(work: F) -> F::Output {
+pub fn run<F: NullaryFnOnce>(work: F) -> F::Output {
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = pulp::x86::V3::try_new() {
         return simd.vectorize(work);

@@ -3,6 +3,7 @@
 use crate::coder::{Coder, CodingUnit, Picture, changed_qp};
 use crate::contexts::at;
 use crate::error::Result;
+use crate::map::CODED;
 use crate::sps::Chroma;
 
 /// A node of the tree.
@@ -35,12 +36,8 @@ impl Coder<'_> {
     pub fn transform_tree(&mut self, picture: &mut Picture, unit: &CodingUnit, mut node: Unit) -> Result<()> {
         let Unit { log2, depth, .. } = node;
         let sps = self.sps;
-        let parted = unit.parts && depth == 0;
-        let split = if log2 <= sps.max_tb_log2
-            && log2 > sps.min_tb_log2
-            && depth < sps.max_depth_intra + u32::from(unit.parts)
-            && !parted
-        {
+        let parted = unit.split && depth == 0;
+        let split = if log2 <= sps.max_tb_log2 && log2 > sps.min_tb_log2 && depth < unit.most_depth && !parted {
             self.decision(at::SPLIT_TRANSFORM + (5 - log2.min(5)) as u8)
         } else {
             log2 > sps.max_tb_log2 || parted
@@ -72,8 +69,10 @@ impl Coder<'_> {
 
     fn transform_unit(&mut self, picture: &mut Picture, unit: &CodingUnit, node: &Unit) -> Result<()> {
         let Unit { x, y, log2, depth, quarter, part, coded_chroma } = *node;
-        let luma = self.decision(at::CODED_LUMA + u8::from(depth == 0));
         let any_chroma = coded_chroma.iter().flatten().any(|&coded| coded);
+        // A block from other pictures that has a tree has coefficients.
+        let inferred = unit.inter && depth == 0 && !any_chroma;
+        let luma = inferred || self.decision(at::CODED_LUMA + u8::from(depth == 0));
         if (luma || any_chroma) && self.pps.qp_delta_depth.is_some() && !self.qp_delta_read {
             self.qp_delta()?;
         }
@@ -81,9 +80,16 @@ impl Coder<'_> {
             // The unit's own borders are marked already, if they are open.
             picture.map.mark(x, y, 1 << log2, x > unit.x, y > unit.y);
         }
-        self.block(picture, 0, x, y, log2, unit.luma_modes[part & 3], luma)?;
-        let region = self.region;
-        picture.map.each(x, y, 1 << log2, |cell| cell.region = region);
+        if unit.inter {
+            if luma {
+                self.add(picture, 0, x, y, log2)?;
+                picture.map.each(x, y, 1 << log2, |cell| cell.flags |= CODED);
+            }
+        } else {
+            self.block(picture, 0, x, y, log2, unit.luma_modes[part & 3], luma)?;
+            let region = self.region;
+            picture.map.each(x, y, 1 << log2, |cell| cell.region = region);
+        }
         let chroma = self.sps.chroma;
         let (x, y, chroma_log2) = match chroma {
             Chroma::Monochrome => return Ok(()),
@@ -99,7 +105,12 @@ impl Coder<'_> {
         for (i, coded) in coded_chroma.into_iter().enumerate() {
             let squares = if chroma == Chroma::Narrow { 2 } else { 1 };
             for (square, coded) in coded.into_iter().enumerate().take(squares) {
-                self.block(picture, 1 + i, x, y + (square << chroma_log2), chroma_log2, mode, coded)?;
+                let y = y + (square << chroma_log2);
+                if !unit.inter {
+                    self.block(picture, 1 + i, x, y, chroma_log2, mode, coded)?;
+                } else if coded {
+                    self.add(picture, 1 + i, x, y, chroma_log2)?;
+                }
             }
         }
         Ok(())
