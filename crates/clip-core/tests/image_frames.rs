@@ -67,6 +67,45 @@ fn fewer_frames_of_avif() {
     assert_eq!(frames(&bytes, 9, &few).unwrap_err().kind, ErrorKind::LimitExceeded);
 }
 
+/// libheif's levels, in the order in which the frames are shown. Their times are 100, 100, 1, 299, 400, 200, 400, 400 ms.
+#[cfg(feature = "heic")]
+#[test]
+fn frames_of_heic() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../heic-levels/tests/sequences");
+    let table = fs::read_to_string(folder.join("expected.tsv")).unwrap();
+    let bytes = fs::read(folder.join("times.heics")).unwrap();
+    let all = frames(&bytes, 16, &Limits::default()).unwrap();
+    let hash = |png: &Vec<u8>| {
+        let fnv = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+        format!("{:016x}", levels(png).iter().fold(0xcbf2_9ce4_8422_2325, fnv))
+    };
+    let line = table.lines().find_map(|line| line.strip_prefix("times\t")).unwrap();
+    let known: Vec<&str> = line.split('\t').nth(3).unwrap().split(',').collect();
+    assert_eq!(all.len(), 8);
+    // libheif leaves the last one out.
+    assert_eq!(all[..7].iter().map(hash).collect::<Vec<_>>(), known);
+    assert_eq!(levels(&all[0]), decode(&bytes, &Limits::default()).unwrap().pixels);
+    // In the middle of halves of 1900 ms.
+    assert_eq!(frames(&bytes, 2, &Limits::default()).unwrap(), [all[3].clone(), all[6].clone()]);
+    let few = Limits { max_pixels: 64 * 64, ..Limits::default() };
+    assert_eq!(frames(&bytes, 8, &few).unwrap_err().kind, ErrorKind::LimitExceeded);
+    let needed = clip_core::image::estimate_frames(&bytes, &Limits::default()).bytes;
+    // At least four pictures of 4:2:0 are kept, of 16 bits a level.
+    assert!(needed > 64 * 64 * (16 + 4 * 3), "{needed}");
+}
+
+#[cfg(feature = "heic")]
+#[test]
+fn heic_of_which_a_part_is_missing() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../heic-levels/tests/sequences/b.heics");
+    let mut bytes = fs::read(path).unwrap();
+    // The data of the pictures come before their tables.
+    let data = bytes.windows(4).position(|kind| kind == b"mdat").unwrap();
+    bytes[data + 1200..data + 1800].fill(0xff);
+    let error = frames(&bytes, 16, &Limits::default()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidImage, "{error}");
+}
+
 #[test]
 fn a_still_image_is_one_frame() {
     let bytes = file("keep.gif");

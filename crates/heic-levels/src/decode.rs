@@ -1,6 +1,6 @@
 //! From coded pictures to the one that is shown.
 
-use hevc_decoder::Format;
+use hevc_decoder::{Format, Row};
 use isobmff::Nclx;
 
 use crate::Env;
@@ -49,18 +49,48 @@ fn places(source: &Source) -> impl Iterator<Item = (usize, (usize, usize))> + us
 
 pub fn decode(source: &Source, env: &Env) -> Result<Vec<u8>> {
     needs(source)?;
-    let len = source.turn.width.checked_mul(source.turn.height).and_then(|area| area.checked_mul(3));
-    let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
-    let mut canvas = (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))?;
-    let mut line = zeroed(3 * source.width.max(source.tile.0))?;
-    let mut first: Option<(Format, Nclx)> = None;
-    let mut planes: Option<Planes> = None;
+    let mut painter = Painter::new(source, env)?;
     for (i, place) in places(source) {
         let coded = source.coded(i)?;
         let picture = coded.picture()?;
         let format = picture.format()?;
-        // The colours of the first tile are the grid's.
-        let (known, colours) = *first.get_or_insert((format, coded.colours(&picture, source.colours)?));
+        let colours = coded.colours(&picture, source.colours)?;
+        painter.tile(place, &format, colours, |sink| Ok(picture.decode(env.go_on, sink)?))?;
+    }
+    painter.finish()
+}
+
+/// The picture as it is painted, tile by tile.
+pub struct Painter<'p> {
+    source: &'p Source<'p>,
+    env: &'p Env<'p>,
+    canvas: Vec<u8>,
+    line: Vec<u8>,
+    /// Of the first tile: its colours are the grid's.
+    first: Option<(Format, Nclx)>,
+    planes: Option<Planes>,
+}
+
+impl<'p> Painter<'p> {
+    /// With a black canvas.
+    pub fn new(source: &'p Source<'p>, env: &'p Env<'p>) -> Result<Self> {
+        let len = source.turn.width.checked_mul(source.turn.height).and_then(|area| area.checked_mul(3));
+        let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
+        let canvas = (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))?;
+        let line = zeroed(3 * source.width.max(source.tile.0))?;
+        Ok(Self { source, env, canvas, line, first: None, planes: None })
+    }
+
+    /// A tile at this place. `rows` hands out its rows.
+    pub fn tile(
+        &mut self,
+        place: (usize, usize),
+        format: &Format,
+        colours: Nclx,
+        rows: impl FnOnce(&mut dyn FnMut(Row)) -> Result<()>,
+    ) -> Result<()> {
+        let Self { source, canvas, line, first, planes, .. } = self;
+        let (known, colours) = *first.get_or_insert((*format, colours));
         if (format.width, format.height) != source.tile || (format.chroma, format.depth) != (known.chroma, known.depth)
         {
             return Err(Error::Damaged("tiles of a grid are of different kinds"));
@@ -69,30 +99,35 @@ pub fn decode(source: &Source, env: &Env) -> Result<Vec<u8>> {
             && Converter::is_upsampled(&colours, format.chroma)
         {
             if planes.is_none() {
-                planes = Some(Planes::new(part, format.chroma)?);
+                *planes = Some(Planes::new(part, format.chroma)?);
             }
-            if let Some(planes) = &mut planes {
-                picture.decode(env.go_on, &mut |row| planes.lay(place, &row))?;
-            }
-            continue;
+            return match planes {
+                Some(planes) => rows(&mut |row| planes.lay(place, &row)),
+                None => Ok(()),
+            };
         }
-        let converter = Converter::new(&format, &colours, false)?;
+        let converter = Converter::new(format, &colours, false)?;
         let shown = (source.width - place.0).min(source.tile.0);
-        picture.decode(env.go_on, &mut |row| {
+        rows(&mut |row| {
             let y = place.1 + row.y;
             if y < source.height {
-                lay(source, place.0, y, shown, &mut canvas, &mut line, |line| converter.row(&row, line));
+                lay(source, place.0, y, shown, canvas, line, |line| converter.row(&row, line));
             }
-        })?;
+        })
     }
-    if let (Some(planes), Some((format, colours))) = (planes, first) {
-        let converter = Converter::new(&format, &colours, true)?;
-        let Part { left, top, width, .. } = planes.part;
-        planes.rows(env, |row| {
-            lay(source, left, top + row.y, width, &mut canvas, &mut line, |line| converter.row(&row, line));
-        })?;
+
+    /// The canvas, with what had to wait for all tiles.
+    pub fn finish(self) -> Result<Vec<u8>> {
+        let Self { source, env, mut canvas, mut line, first, planes } = self;
+        if let (Some(planes), Some((format, colours))) = (planes, first) {
+            let converter = Converter::new(&format, &colours, true)?;
+            let Part { left, top, width, .. } = planes.part;
+            planes.rows(env, |row| {
+                lay(source, left, top + row.y, width, &mut canvas, &mut line, |line| converter.row(&row, line));
+            })?;
+        }
+        Ok(canvas)
     }
-    Ok(canvas)
 }
 
 /// A row of pixels into its place.

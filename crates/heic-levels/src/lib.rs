@@ -10,7 +10,8 @@
 //! ```
 
 //!
-//! **Reads** the primary picture of items coded as HEVC, grids of them, and the first picture of a sequence; 4:0:0 to 4:4:4, 8 to
+//! **Reads** the primary picture of items coded as HEVC, grids of them, and the pictures of a [`Sequence`], of which the
+//! first counts where one is wanted; 4:0:0 to 4:4:4, 8 to
 //! 14 bits, all matrices but YCgCo, YDzDx and ICtCp. Turns, mirrors and crops of the file are made; alpha and thumbnails do not count. What else
 //! there is is refused by name ([`Error::Unsupported`]).
 //!
@@ -29,11 +30,13 @@ mod convert;
 mod decode;
 mod error;
 mod planes;
+mod sequence;
 mod source;
 mod turn;
 mod upsample;
 
 pub use error::{Error, Result};
+pub use sequence::Sequence;
 
 use source::Source;
 

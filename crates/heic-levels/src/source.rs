@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use hevc_decoder::{Picture, Sets};
-use isobmff::{File, Grid, Meta, Nclx, Property};
+use hevc_decoder::{Picture, Scan, Sets, Signal, Stream};
+use isobmff::{File, Grid, Meta, Nclx, Property, Track};
 
 use crate::error::{Error, Result};
 use crate::turn::{Turn, is_turn};
@@ -54,6 +54,18 @@ impl<'a> Source<'a> {
         of_movie(&movie)
     }
 
+    /// The first picture of a file's sequence, and its track. `None` where the file shows a still picture: items count, but where
+    /// the major brand says that it is a sequence.
+    pub fn of_sequence(bytes: &'a [u8]) -> Result<Option<(Self, Track<'a>)>> {
+        let file = File::read(bytes)?;
+        let Some(movie) = file.movie else { return Ok(None) };
+        let has_item = file.meta.is_some_and(|meta| meta.primary.is_some());
+        if has_item && !matches!(&file.brands.major, b"hevc" | b"hevx" | b"msf1") {
+            return Ok(None);
+        }
+        Ok(Some((of_movie(&movie)?, *track(&movie)?)))
+    }
+
     /// How many coded pictures there are.
     pub fn count(&self) -> usize {
         match &self.pictures {
@@ -81,12 +93,31 @@ impl Coded<'_> {
 
     /// What its samples mean: the container's word counts, that of a grid before that of its tiles.
     pub fn colours(&self, picture: &Picture, outer: Option<Nclx>) -> Result<Nclx> {
-        let signal = picture.format()?.signal;
+        Ok(self.colours_by(picture.format()?.signal, outer))
+    }
+
+    /// Where the stream says this.
+    pub fn colours_by(&self, signal: Signal, outer: Option<Nclx>) -> Nclx {
         let [primaries, transfer, matrix] = signal.colours.unwrap_or([2; 3]).map(u16::from);
         // libde265 does not know later ones.
         let matrix = if matrix > 10 { 2 } else { matrix };
         let full_range = signal.full_range.unwrap_or(false);
-        Ok(outer.or(self.colours).unwrap_or(Nclx { primaries, transfer, matrix, full_range }))
+        outer.or(self.colours).unwrap_or(Nclx { primaries, transfer, matrix, full_range })
+    }
+
+    /// What a decoder of the pictures that follow begins with: parameter sets, and bytes of a length.
+    pub fn stream(&self) -> Stream {
+        Stream::new(self.sets.clone(), self.length_size)
+    }
+
+    /// And what looks at them before.
+    pub fn scan(&self) -> Scan {
+        Scan::new(self.sets.clone(), self.length_size)
+    }
+
+    /// Its data.
+    pub fn data(&self) -> &[u8] {
+        &self.data
     }
 
     /// Bytes that were copied.
@@ -221,10 +252,15 @@ fn of_coded_item<'a>(meta: &Meta<'a>, id: u32) -> Result<Coded<'a>> {
     Ok(Coded { sets, length_size: config.length_size, data: meta.data(id)?, colours: said.colours })
 }
 
-/// The first picture of the first track to be shown.
-fn of_movie<'a>(movie: &isobmff::Movie<'a>) -> Result<Source<'a>> {
+/// The first track to be shown.
+fn track<'m, 'a>(movie: &'m isobmff::Movie<'a>) -> Result<&'m Track<'a>> {
     let track = movie.tracks.iter().find(|track| track.handler != *b"auxv");
-    let track = track.ok_or(Error::Damaged("there is no picture in it"))?;
+    track.ok_or(Error::Damaged("there is no picture in it"))
+}
+
+/// The first picture of that.
+fn of_movie<'a>(movie: &isobmff::Movie<'a>) -> Result<Source<'a>> {
+    let track = track(movie)?;
     let sample = track.samples.get(track.samples.first_sync()?)?;
     let entry = track.entry(sample.description)?;
     if !matches!(&entry.kind, b"hvc1" | b"hev1") {

@@ -4,15 +4,19 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
 
-use heic_levels::{Decoder, Env, Error, is_heic};
+use heic_levels::{Decoder, Env, Error, Sequence, is_heic};
 
 fn goldens() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let goldens = files("tests/golden", "heic");
+    assert!(goldens.len() >= 60);
+    goldens
+}
+
+fn files(folder: &str, kind: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let paths = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<_> =
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "heic")).collect();
+    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|extension| extension == kind)).collect();
     paths.sort();
-    assert!(paths.len() >= 60);
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
@@ -84,6 +88,28 @@ fn mutations() {
     }
     println!("{count} mutations, {decoded} decoded, the slowest took {slowest} us");
     assert!(decoded * 20 > count, "{decoded} of {count}");
+}
+
+#[test]
+fn mutated_sequences() {
+    let (files, mut random) = (files("tests/sequences", "heics"), Random(88172645463325252));
+    let (mut shown, mut whole) = (0, 0);
+    let count: usize = std::env::var("MUTATIONS").map_or(600, |count| count.parse().unwrap());
+    for i in 0..count {
+        let bytes = mutated(&files[i % files.len()], &mut random);
+        let Ok(Some(mut sequence)) = Sequence::new(&bytes) else { continue };
+        if sequence.needs().is_ok_and(|needs| needs <= 1 << 22) {
+            let pictures = sequence.durations().len();
+            assert!(pictures <= bytes.len());
+            let size = 3 * sequence.width() * sequence.height();
+            let given = (0..pictures).map_while(|_| sequence.next(&Env::default()).ok());
+            let given = given.inspect(|pixels| assert_eq!(pixels.len(), size)).count();
+            shown += given;
+            whole += usize::from(given == pictures);
+        }
+    }
+    println!("{count} mutations, {whole} decoded to their ends, {shown} pictures");
+    assert!(whole * 20 > count && whole < count, "{whole} of {count}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub use error::{Error, Result};
 pub use frame::Frame;
 pub use sets::Sets;
 pub use sps::Chroma;
-pub use stream::{Scan, Stream};
+pub use stream::{Fate, Scan, Stream};
 pub use vui::Signal;
 
 use nal::Units;

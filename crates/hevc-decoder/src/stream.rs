@@ -82,6 +82,17 @@ impl Stream {
     }
 }
 
+/// What becomes of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is decoded and shown.
+    Shown,
+    /// It is decoded, as others are predicted from it.
+    Hidden,
+    /// It is left out: it lacks pictures before the first one.
+    Left,
+}
+
 /// Which pictures of a stream are shown. Nothing is decoded for that.
 #[derive(Debug)]
 pub struct Scan {
@@ -94,11 +105,15 @@ impl Scan {
         Self { walk: Walk::new(sets, length_size) }
     }
 
-    /// Whether the next picture is shown: some lack pictures before the first one, and some are there for others.
-    pub fn next(&mut self, data: &[u8]) -> Result<bool> {
+    /// What becomes of the next picture.
+    pub fn next(&mut self, data: &[u8]) -> Result<Fate> {
         let head = self.walk.head(data)?;
         self.walk.pass(&head);
-        Ok(!head.lacks && head.kept.shown)
+        Ok(match (head.lacks, head.kept.shown) {
+            (true, _) => Fate::Left,
+            (false, true) => Fate::Shown,
+            (false, false) => Fate::Hidden,
+        })
     }
 }
 

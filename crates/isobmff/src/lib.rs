@@ -44,6 +44,7 @@ mod references;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod walk;
 #[cfg(test)]
 mod written;
 
@@ -61,6 +62,7 @@ pub use movie::{Movie, SampleEntry, Track};
 pub use properties::{Associated, CleanAperture, Nclx, Property};
 pub use references::Targets;
 pub use samples::{Sample, Samples};
+pub use walk::Walk;
 
 /// The type of a box, an item, a reference, a brand.
 pub type FourCc = [u8; 4];

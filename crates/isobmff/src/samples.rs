@@ -3,6 +3,7 @@
 use crate::FourCc;
 use crate::boxes::{Atom, find};
 use crate::error::{Error, Result};
+use crate::walk::Walk;
 
 /// The tables, which stay where they are.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub struct Samples<'a> {
     runs: &'a [[u8; 12]],
     /// Samples, ticks of each.
     durations: &'a [[u8; 8]],
+    /// Samples, ticks that each is shown later than it is decoded.
+    delays: &'a [[u8; 8]],
     /// `None`: all are.
     sync: Option<&'a [[u8; 4]]>,
 }
@@ -58,8 +61,9 @@ impl<'a> Samples<'a> {
         };
         let runs = table(&part(b"stsc")?.ok_or(missing)?)?;
         let durations = table(&part(b"stts")?.ok_or(missing)?)?;
+        let delays = part(b"ctts")?.map(|atom| table(&atom)).transpose()?.unwrap_or_default();
         let sync = part(b"stss")?.map(|atom| table(&atom)).transpose()?;
-        Ok(Self { file, count, size, sizes, chunks, runs, durations, sync })
+        Ok(Self { file, count, size, sizes, chunks, runs, durations, delays, sync })
     }
 
     /// Samples of the track.
@@ -76,9 +80,7 @@ impl<'a> Samples<'a> {
         }
         let (offset, description) = self.place(i)?;
         let size = self.size_of(i)?;
-        let data =
-            usize::try_from(offset).ok().and_then(|at| self.file.get(at..)).and_then(|rest| rest.get(..size as usize));
-        let data = data.ok_or(Error::Truncated)?;
+        let data = self.bytes(offset, size)?;
         let sync =
             self.sync.is_none_or(|sync| sync.iter().any(|&number| u32::from_be_bytes(number) == i.saturating_add(1)));
         Ok(Sample { offset, data, duration: self.duration(i), sync, description })
@@ -91,7 +93,7 @@ impl<'a> Samples<'a> {
         first.and_then(|number| number.checked_sub(1)).ok_or(Error::Damaged("no sample can be decoded without others"))
     }
 
-    fn size_of(&self, i: u32) -> Result<u32> {
+    pub(crate) fn size_of(&self, i: u32) -> Result<u32> {
         if self.size != 0 {
             return Ok(self.size);
         }
@@ -104,6 +106,21 @@ impl<'a> Samples<'a> {
             let [count, ticks] = words(row);
             std::iter::repeat_n(ticks, count as usize)
         })
+    }
+
+    /// Ticks that each sample is shown later than it is decoded, in their order. They end where the table does, or go on for longer
+    /// than there are samples.
+    pub fn delays(&self) -> impl Iterator<Item = i32> + use<'a> {
+        self.delays.iter().flat_map(|row| {
+            let [count, ticks] = words(row);
+            // Written with signs in both versions of the table.
+            std::iter::repeat_n(ticks as i32, count as usize)
+        })
+    }
+
+    /// All samples in their order. Each takes as little time as the next.
+    pub fn iter(&self) -> Walk<'a> {
+        Walk::new(*self)
     }
 
     fn duration(&self, i: u32) -> u32 {
@@ -139,6 +156,25 @@ impl<'a> Samples<'a> {
             before = end;
         }
         Err(BAD)
+    }
+
+    /// The samples that chunks of a row of the table have, the number of the next row's first chunk, and their description.
+    pub(crate) fn run(&self, row: usize) -> Option<(u32, u64, u32)> {
+        let [_, samples, description] = words(self.runs.get(row)?);
+        let next = self.runs.get(row + 1).map_or(u64::MAX, |next| u64::from(words::<12, 3>(next)[0]));
+        Some((samples, next, description))
+    }
+
+    /// Where a chunk begins, from 0 on.
+    pub(crate) fn chunk(&self, i: u64) -> Option<u64> {
+        self.chunks.get(i)
+    }
+
+    /// So many bytes from one on.
+    pub(crate) fn bytes(&self, offset: u64, size: u32) -> Result<&'a [u8]> {
+        let data =
+            usize::try_from(offset).ok().and_then(|at| self.file.get(at..)).and_then(|rest| rest.get(..size as usize));
+        data.ok_or(Error::Truncated)
     }
 
     /// Bytes of so many samples before one.

@@ -70,6 +70,9 @@ fn samples() {
     );
     assert_eq!((track.samples.count(), track.samples.first_sync()), (5, Ok(2)));
     assert!(track.samples.get(5).is_err());
+    let walked: Vec<_> = track.samples.iter().map(Result::unwrap).collect();
+    assert_eq!(walked, samples.iter().map(|sample| (sample.data, sample.description)).collect::<Vec<_>>());
+    assert_eq!(track.samples.delays().collect::<Vec<_>>(), [3, -2]);
     let entry = track.entry(1).unwrap();
     assert_eq!((entry.kind, entry.width, entry.height), (*b"hvc1", 64, 48));
     assert_eq!(entry.properties().collect::<Vec<_>>(), [Ok(Property::Rotation(2))]);
@@ -102,6 +105,14 @@ fn read_all(bytes: &[u8]) {
                 .get(i)
                 .map(|sample| track.entry(sample.description).map(|entry| entry.properties().count()));
         }
+        assert!(
+            track
+                .samples
+                .iter()
+                .take(1000)
+                .all(|sample| sample.is_err() || sample.is_ok_and(|(data, _)| data.len() <= bytes.len()))
+        );
+        let _ = track.samples.delays().take(1000).count();
         let _ = (track.samples.first_sync(), track.refers_to(1, b"auxl"));
     }
 }

@@ -62,6 +62,7 @@ fn moov(at: u32) -> Vec<u8> {
         table(b"stsc", &[2, 1, 2, 1, 3, 1, 1]),
         table(b"stco", &[3, at, at + 30, at + 100]),
         table(b"stts", &[2, 2, 7, 3, 9]),
+        table(b"ctts", &[2, 1, 3, 1, 2_u32.wrapping_neg()]),
         table(b"stss", &[1, 3]),
     ];
     let minf = atom(b"minf", &atom(b"stbl", &stbl.concat()));

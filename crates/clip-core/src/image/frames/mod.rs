@@ -14,6 +14,8 @@ mod avif;
 mod canvas;
 mod encode;
 mod gif;
+#[cfg(feature = "heic")]
+mod heic;
 mod timing;
 mod webp;
 mod webp_file;
@@ -79,19 +81,22 @@ pub fn frames(bytes: &[u8], at_most: usize, limits: &Limits) -> Result<Vec<Vec<u
 
 /// What [`frames`] takes. The PNGs that it gives are counted when they are there, as nothing tells their size before.
 pub fn estimate_frames(bytes: &[u8], limits: &Limits) -> Estimate {
+    let (pixel, rest) = guarded(|| held(bytes)).unwrap_or_default();
     // Twice the canvas, the frame, and that as the decoder has it.
-    let pixel = 16 + held(bytes);
+    let pixel = 16 + pixel;
     estimate::estimate_with(bytes, limits, |width, height| {
-        (width as usize).saturating_mul(height as usize).saturating_mul(pixel)
+        (width as usize).saturating_mul(height as usize).saturating_mul(pixel).saturating_add(rest)
     })
 }
 
-/// Bytes a pixel that a decoder keeps from frame to frame.
-fn held(bytes: &[u8]) -> usize {
+/// Bytes a pixel that a decoder keeps from frame to frame, and bytes in all.
+fn held(bytes: &[u8]) -> (usize, usize) {
     match sniff(bytes) {
         #[cfg(feature = "avif")]
-        Ok(Format::Avif) => avif::HELD,
-        _ => 0,
+        Ok(Format::Avif) => (avif::HELD, 0),
+        #[cfg(feature = "heic")]
+        Ok(Format::Heic) => (0, heic::held(bytes)),
+        _ => (0, 0),
     }
 }
 
@@ -105,6 +110,8 @@ fn open<'a>(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Option<B
         Format::WebP => webp::WebP::new(bytes, limits)?.map(boxed),
         #[cfg(feature = "avif")]
         Format::Avif => avif::Avif::new(bytes, limits)?.map(boxed),
+        #[cfg(feature = "heic")]
+        Format::Heic => heic::Heic::new(bytes, limits)?.map(boxed),
         _ => None,
     })
 }
