@@ -9,6 +9,8 @@ import pathlib
 import subprocess
 import tempfile
 
+import raw_blocks
+
 HERE = pathlib.Path(__file__).parent
 LARGEST = 8000  # bytes
 
@@ -59,6 +61,8 @@ STREAMS = [
     ("grey", "98x66", "gray", 6, TURNING, "--weightb"),
     ("grey-ten", "98x66", "gray10le", 6, FADING, "--weightb"),
 ]
+# By raw_blocks.py: name, whether filters leave them as they are, bits of luma and of chroma.
+RAW = [("raw", False, (8, 8)), ("raw-exact", True, (7, 5))]
 KINDS = {"gray": "i400", "yuv420p": "i420", "yuv422p": "i422", "yuv444p": "i444"}
 
 
@@ -108,6 +112,11 @@ def main():
             samples = data if depth == 8 else memoryview(data).cast("H")
             width, height = size.split("x")
             lines.append("\t".join([name, width, height, str(depth), str(frames), f"{fnv(samples):016x}"]))
+        for name, exact, depths in RAW:
+            stream = HERE / f"{name}.hevc"
+            stream.write_bytes(raw_blocks.stream(3, 2, exact, depths))
+            data = run("ffmpeg", "-v", "error", "-xerror", "-i", stream, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
+            lines.append("\t".join([name, "48", "32", "8", "1", f"{fnv(data.stdout):016x}"]))
     (HERE / "expected.tsv").write_text("\n".join(lines) + "\n")
 
 
