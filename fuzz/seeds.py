@@ -37,8 +37,11 @@ def images():
 
 def animations_and_others():
     for path in sorted([*(GOLDEN / "frames").iterdir(), *(GOLDEN / "images").glob("animated*")]):
-        if path.suffix in (".gif", ".png", ".webp"):
+        if path.suffix in (".gif", ".png", ".webp", ".avif"):
             put("frames", path.name, path.read_bytes())
+    for path in sorted((CRATES / "heic-levels/tests/sequences").glob("*.heics")):
+        for target in ("frames", "heic", "isobmff"):
+            put(target, path.name, path.read_bytes())
     for path in sorted((GOLDEN / "others").iterdir()):
         if path.suffix in (".jp2", ".j2k"):
             put("jpeg2000", path.name, path.read_bytes())

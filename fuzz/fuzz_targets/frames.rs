@@ -1,4 +1,4 @@
-//! Frames of animations: GIF, APNG and WebP.
+//! Frames of animations: GIF, APNG, WebP, and the sequences of HEIC and AVIF.
 
 #![no_main]
 
@@ -9,6 +9,7 @@ fuzz_target!(|bytes: &[u8]| {
     let bytes = match bytes.first() {
         Some(b'G') => bytes.to_vec(),
         Some(b'R') => webp(bytes),
+        Some(0) => bytes.to_vec(),
         _ => png(bytes),
     };
     check_frames(&bytes);
