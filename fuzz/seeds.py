@@ -37,7 +37,7 @@ def images():
 
 def animations_and_others():
     for path in sorted([*(GOLDEN / "frames").iterdir(), *(GOLDEN / "images").glob("animated*")]):
-        if path.suffix in (".gif", ".png", ".webp", ".avif"):
+        if path.suffix in (".gif", ".png", ".webp"):
             put("frames", path.name, path.read_bytes())
     for path in sorted((CRATES / "heic-levels/tests/sequences").glob("*.heics")):
         for target in ("frames", "heic", "isobmff"):

@@ -1,4 +1,4 @@
-//! Frames of animations: GIF, APNG, WebP, and the sequences of HEIC and AVIF.
+//! Frames of animations: GIF, APNG, WebP, and sequences of HEIC.
 
 #![no_main]
 
