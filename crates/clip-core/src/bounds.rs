@@ -12,6 +12,8 @@ const MAX_VOCAB: usize = 1 << 22;
 const MAX_DIMENSIONS: usize = 16_000;
 /// Of an image's side, in pixels.
 const MAX_IMAGE_SIZE: usize = 1 << 12;
+/// Of rotary positions: published ones are ten thousand to a few million.
+const MAX_ROTARY_BASE: f32 = 1e9;
 /// Absolute value of the scale's tensor, less than this. Its exponential is a factor, which stays below 5e8.
 pub const MAX_LOGIT_SCALE: f32 = 20.0;
 /// Absolute value of the bias, less than this. Published ones lie between -10 and -20.
@@ -30,13 +32,24 @@ impl ModelSpec {
         }
         in_range("dimensions (projection_dim)", self.dimensions, 1..=MAX_DIMENSIONS)?;
         let parts = self.vision_parts();
-        let pooled = parts.head == VisionHead::Attention;
-        if pooled && self.dimensions != self.vision.tower.hidden {
+        let as_wide = matches!(parts.head, VisionHead::Attention | VisionHead::Class);
+        if as_wide && self.dimensions != self.vision.tower.hidden {
             let (texts, images) = (self.dimensions, self.vision.tower.hidden);
             return Err(format!("texts have {texts} dimensions, images {images}: expected the same"));
         }
-        if let TextHead::Mlp { intermediate } = self.text_parts().head {
-            in_range("text head's intermediate size", intermediate, 1..=MAX_WIDTH)?;
+        let text = self.text_parts();
+        match text.head {
+            TextHead::Mlp { intermediate } => {
+                in_range("text head's intermediate size", intermediate, 1..=MAX_WIDTH)?;
+            }
+            TextHead::None if self.dimensions != self.text.tower.hidden => {
+                let (wide, all) = (self.text.tower.hidden, self.dimensions);
+                return Err(format!("texts have {wide} dimensions, expected the model's {all}"));
+            }
+            TextHead::Projection | TextHead::Biased | TextHead::None => {}
+        }
+        if let Some(TextPositions::Rotary { base }) = text.positions {
+            check_rotary(base, &self.text.tower)?;
         }
         in_range("vocab_size", self.text.vocab_size, 1..=MAX_VOCAB)?;
         // Begin, end, and room for something in between.
@@ -139,6 +152,18 @@ impl Rope {
         }
         Ok(())
     }
+}
+
+/// Rotary positions of a text tower whose sizes have been checked.
+fn check_rotary(base: f32, tower: &TowerSpec) -> Checked {
+    if !(1.0..MAX_ROTARY_BASE).contains(&base) {
+        return Err(format!("rotary base {base} is out of range: expected 1 to {MAX_ROTARY_BASE}"));
+    }
+    let size = tower.hidden / tower.heads;
+    if !size.is_multiple_of(2) {
+        return Err(format!("text heads of {size} cannot be turned by rotary positions: expected a multiple of 2"));
+    }
+    Ok(())
 }
 
 impl ImageSpec {
@@ -301,6 +326,20 @@ mod tests {
             assert!(spec.check().unwrap_err().contains("with convolutions"), "{hidden}, {patch}");
             (spec.vision.tower.hidden, spec.vision.patch_size) = (8, 16);
             assert_eq!(spec.check(), Ok(()));
+        }
+        for base in [0.0, -1.0, 1e9, f32::NAN, f32::INFINITY] {
+            let mut spec = good();
+            let rotary = |base| TextLayers::Jina { positions: TextPositions::Rotary { base }, gated: true };
+            (spec.text.layers, spec.dimensions) = (rotary(base), 8);
+            assert!(spec.check().unwrap_err().contains("rotary base"), "{base}");
+            spec.text.layers = rotary(10_000.0);
+            assert_eq!(spec.check(), Ok(()));
+            spec.text.tower.heads = 8;
+            assert!(spec.check().unwrap_err().contains("multiple of 2"));
+            spec.text.layers = TextLayers::Jina { positions: TextPositions::Alibi, gated: true };
+            assert_eq!(spec.check(), Ok(()));
+            spec.dimensions = 5;
+            assert!(spec.check().unwrap_err().contains("texts have 8 dimensions"));
         }
         for pad in [11, u32::MAX] {
             let mut spec = good();

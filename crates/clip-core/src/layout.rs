@@ -5,7 +5,7 @@
 
 mod fast_vit;
 
-use crate::spec::{LayerParts, ModelSpec, Norms, Pool, TextHead, TowerSpec, VisionHead, VisionLayers, stem};
+use crate::spec::{Gating, LayerParts, ModelSpec, Norms, Pool, TextHead, TowerSpec, VisionHead, VisionLayers, stem};
 
 /// A tensor's name and shape, the outermost dimension first.
 pub type TensorShape = (String, Vec<usize>);
@@ -60,16 +60,16 @@ pub fn sum_over_layers(spec: &ModelSpec, of: impl Fn(&ModelSpec) -> Option<u64>)
 /// too, where the layout has a place for them).
 pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     let (text, hidden) = (&spec.text, spec.text.tower.hidden);
-    let mut all = vec![
-        (format!("{TEXT}.embeddings.token_embedding.weight"), vec![text.vocab_size, hidden]),
-        (format!("{TEXT}.embeddings.position_embedding.weight"), vec![text.context_length, hidden]),
-    ];
     let parts = spec.text_parts();
-    if parts.norms == Norms::After {
+    let mut all = vec![(format!("{TEXT}.embeddings.token_embedding.weight"), vec![text.vocab_size, hidden])];
+    if parts.positions.is_none() {
+        all.push((format!("{TEXT}.embeddings.position_embedding.weight"), vec![text.context_length, hidden]));
+    }
+    if parts.layers.norms == Norms::After {
         norm(&format!("{TEXT}.embeddings.layer_norm"), hidden, &mut all);
     }
-    encoder(TEXT, &text.tower, parts.norms.into(), &mut all);
-    if parts.norms != Norms::After {
+    encoder(TEXT, &text.tower, parts.layers, &mut all);
+    if parts.layers.norms != Norms::After {
         norm(&format!("{TEXT}.final_layer_norm"), hidden, &mut all);
     }
     match parts.head {
@@ -79,6 +79,7 @@ pub fn text_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
             all.push((format!("{TEXT}.head.fc1.weight"), vec![intermediate, hidden]));
             all.push((format!("{TEXT}.head.fc2.weight"), vec![spec.dimensions, intermediate]));
         }
+        TextHead::None => {}
     }
     all
 }
@@ -121,6 +122,7 @@ pub fn vision_tensors(spec: &ModelSpec) -> Vec<TensorShape> {
     match parts.head {
         VisionHead::Projection => all.push(("visual_projection.weight".into(), vec![spec.dimensions, hidden])),
         VisionHead::Linear | VisionHead::Mean => linear("visual_projection", hidden, spec.dimensions, &mut all),
+        VisionHead::Class => {}
         VisionHead::Attention => pooling_head(hidden, vision.tower.intermediate, &mut all),
         VisionHead::AttentionLinear(Pool { intermediate, .. }) => {
             pooling_head(hidden, intermediate, &mut all);
@@ -153,11 +155,18 @@ fn encoder(prefix: &str, tower: &TowerSpec, parts: LayerParts, all: &mut Vec<Ten
             }
         }
         norm(&format!("{layer}.layer_norm2"), tower.hidden, all);
-        linear(&format!("{layer}.mlp.fc1"), tower.hidden, tower.intermediate, all);
-        if parts.gated {
-            norm(&format!("{layer}.self_attn.layer_norm"), tower.hidden, all);
-            linear(&format!("{layer}.mlp.gate"), tower.hidden, tower.intermediate, all);
-            norm(&format!("{layer}.mlp.layer_norm"), tower.intermediate, all);
+        match parts.gating {
+            Gating::None => linear(&format!("{layer}.mlp.fc1"), tower.hidden, tower.intermediate, all),
+            Gating::Normed => {
+                linear(&format!("{layer}.mlp.fc1"), tower.hidden, tower.intermediate, all);
+                norm(&format!("{layer}.self_attn.layer_norm"), tower.hidden, all);
+                linear(&format!("{layer}.mlp.gate"), tower.hidden, tower.intermediate, all);
+                norm(&format!("{layer}.mlp.layer_norm"), tower.intermediate, all);
+            }
+            Gating::Plain => {
+                let matrix = |name| (format!("{layer}.mlp.{name}.weight"), vec![tower.intermediate, tower.hidden]);
+                all.extend(["fc1", "gate"].map(matrix));
+            }
         }
         linear(&format!("{layer}.mlp.fc2"), tower.intermediate, tower.hidden, all);
     }

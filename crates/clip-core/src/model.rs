@@ -17,7 +17,7 @@ use crate::image::{Pixels, ReadOptions, estimate};
 use crate::installed::{Installed, MAX_TOKENIZER, TOKENIZER};
 use crate::memory::{self, Headroom, look};
 use crate::merges;
-use crate::passes::{Need, Size, image_bytes, in_passes, pass_bytes};
+use crate::passes::{Need, Size, image_bytes, in_passes, text_bytes};
 use crate::pixels;
 use crate::precision::Precision;
 use crate::regular;
@@ -281,7 +281,7 @@ impl Model {
         let (tower, mean) = (self.text_tower()?, self.means().map(|means| &*means.text));
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let rows: Vec<usize> = ids.iter().map(|ids| tower.rows(ids)).collect();
-        let (cost, thread) = pass_bytes(&self.spec().text.tower, 0, self.spec().text.context_length);
+        let (cost, thread) = text_bytes(self.spec());
         let need = Need { cost, thread, beside: 0, output, held };
         in_passes(&rows, &TEXTS, &need, ctx, |range, ctx| finish(tower.forward(&ids[range], ctx)?, mean))
     }

@@ -205,7 +205,9 @@ const POSITIONS: &str = ".position_embedding.weight";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Architecture, FastVit, Pool, Rope, RopeOrder, TextHead, TextLayers, TowerSpec, VisionLayers};
+    use crate::spec::{
+        Architecture, FastVit, Pool, Rope, RopeOrder, TextHead, TextLayers, TextPositions, TowerSpec, VisionLayers,
+    };
     use std::collections::BTreeSet;
 
     /// A small model of so many layers.
@@ -239,7 +241,12 @@ mod tests {
             spec.vision.layers = VisionLayers::PeCore { class_token, rope, pool };
             holds_the_layout(&spec);
         }
-        for layers in [VisionLayers::Eva01, VisionLayers::Eva02 { rope }, VisionLayers::Eva02Enormous] {
+        for layers in [
+            VisionLayers::Eva01,
+            VisionLayers::Eva02 { rope },
+            VisionLayers::Eva02Enormous,
+            VisionLayers::JinaClip { rope },
+        ] {
             spec.vision.layers = layers;
             holds_the_layout(&spec);
         }
@@ -249,6 +256,10 @@ mod tests {
                 spec.text.layers = layers;
                 holds_the_layout(&spec);
             }
+        }
+        for positions in [TextPositions::Alibi, TextPositions::Rotary { base: 10.0 }] {
+            spec.text.layers = TextLayers::Jina { positions, gated: positions == TextPositions::Alibi };
+            holds_the_layout(&spec);
         }
     }
 

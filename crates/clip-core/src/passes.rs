@@ -11,7 +11,7 @@ use crate::compute::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::most_pixels;
 use crate::memory;
-use crate::spec::{ModelSpec, Norms, TowerSpec, VisionHead, VisionLayers};
+use crate::spec::{Gating, LayerParts, ModelSpec, Norms, TowerSpec, VisionHead, VisionLayers};
 
 /// How many items a pass takes.
 pub struct Size {
@@ -45,10 +45,9 @@ pub fn image_bytes(spec: &ModelSpec) -> (usize, usize) {
     let pooling = if let VisionHead::AttentionLinear(pool) = parts.head { pool.intermediate } else { 0 };
     let patch = 3 * vision.patch_size * vision.patch_size;
     let (row, thread) = pass_bytes(&vision.tower, patch.max(pooling), rows);
-    // both factors of a gated MLP; what attention and MLP give before it is normed
-    let gates = if parts.layers.gated { 2 * vision.tower.intermediate } else { 0 };
+    // what attention and MLP give before it is normed
     let apart = if parts.layers.norms == Norms::Inside { vision.tower.hidden } else { 0 };
-    let row = row + size_of::<f32>() * (gates + apart);
+    let row = row + gate_bytes(&vision.tower, parts.layers) + size_of::<f32>() * apart;
     let pixels = 3 * size_of::<f32>() * most_pixels(&spec.image);
     let layers = match vision.layers {
         VisionLayers::FastVit(size) => size.bytes(),
@@ -57,12 +56,26 @@ pub fn image_bytes(spec: &ModelSpec) -> (usize, usize) {
     (layers.saturating_add(pixels), thread)
 }
 
+/// Bytes that the layers take for a token during a pass, and what each thread takes.
+pub fn text_bytes(spec: &ModelSpec) -> (usize, usize) {
+    let (row, thread) = pass_bytes(&spec.text.tower, 0, spec.text.context_length);
+    (row + gate_bytes(&spec.text.tower, spec.text_parts().layers), thread)
+}
+
+/// Both factors of a gated MLP, of a row.
+fn gate_bytes(tower: &TowerSpec, parts: LayerParts) -> usize {
+    match parts.gating {
+        Gating::None => 0,
+        Gating::Normed | Gating::Plain => 2 * size_of::<f32>() * tower.intermediate,
+    }
+}
+
 /// What a row of a tower takes during a pass, and a thread. `patch`: values of a patch, where rows are made of those.
 ///
 /// The residuals; two left-hand sides of products, the memory of each as wide as the widest; queries, keys and values, rounded
 /// and before that; what is embedded. All as f32, which is what they are at most. Integers are a byte beside what they are
 /// staged in, for which queries, keys and values leave room.
-pub fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
+fn pass_bytes(tower: &TowerSpec, patch: usize, rows: usize) -> (usize, usize) {
     let widest = tower.intermediate.max(tower.hidden).max(patch);
     let row = size_of::<f32>() * (2 * tower.hidden + 2 * widest + 6 * tower.hidden);
     // Of attention: a head's keys and values, its output, and scores of 24 queries as f32 and as bf16. Of products: a panel

@@ -4,6 +4,7 @@
 
 mod fast_vit;
 mod image;
+mod text_layers;
 mod vision_layers;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use crate::calibrate::Means;
 
 pub use fast_vit::{FastVit, Stage};
 pub use image::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
-pub use vision_layers::{LayerParts, Pool, Rope, RopeOrder, STEM_PATCH, StemLayer, VisionLayers, stem};
+pub use text_layers::{TextHead, TextLayers, TextParts, TextPositions};
+pub use vision_layers::{Gating, LayerParts, Pool, Rope, RopeOrder, STEM_PATCH, StemLayer, VisionLayers, stem};
 
 /// The family of a model: which layers its towers have before and after the transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,9 +62,10 @@ impl Architecture {
 
     /// What of the family's own text tower no size tells.
     fn text(self) -> TextParts {
+        let parts = |causal, head| TextParts { causal, layers: Norms::Before.into(), positions: None, head };
         match self {
-            Self::Clip => TextParts { causal: true, norms: Norms::Before, head: TextHead::Projection },
-            Self::Siglip => TextParts { causal: false, norms: Norms::Before, head: TextHead::Biased },
+            Self::Clip => parts(true, TextHead::Projection),
+            Self::Siglip => parts(false, TextHead::Biased),
         }
     }
 }
@@ -93,23 +96,14 @@ pub enum VisionHead {
     Projection,
     /// The class token's row, normed, and a linear layer with a bias.
     Linear,
+    /// The class token's row, normed. The vector has the tower's width.
+    Class,
     /// The mean over all pixels, and a linear layer with a bias.
     Mean,
     /// All rows, pooled by an attention that a learnt row asks. The vector has the tower's width.
     Attention,
     /// The same with sizes of its own, and then a linear layer with a bias.
     AttentionLinear(Pool),
-}
-
-/// Which layers a text tower has beside its transformer, and how that is put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextParts {
-    /// A token does not see those behind it.
-    pub causal: bool,
-    /// Where the layer norms are.
-    pub norms: Norms,
-    /// From the pooled row to the vector.
-    pub head: TextHead,
 }
 
 /// Where a transformer has its layer norms.
@@ -121,21 +115,6 @@ pub enum Norms {
     After,
     /// After each attention and each MLP, before the residual is added, and one after the last layer.
     Inside,
-}
-
-/// From the pooled row of the text tower to its vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextHead {
-    /// A matrix.
-    Projection,
-    /// A linear layer with a bias.
-    Biased,
-    /// Two matrices with the exact GELU in between (open_clip, `hf_model.py`, `proj_type = "mlp"`).
-    Mlp {
-        /// Values between them.
-        intermediate: usize,
-    },
 }
 
 /// A model, but for its tensors and its tokenizer: what both towers, the preprocessing and the scores go by.
@@ -194,12 +173,7 @@ impl ModelSpec {
 
     /// What of the text tower no size tells.
     pub fn text_parts(&self) -> TextParts {
-        match self.text.layers {
-            TextLayers::Own => self.architecture.text(),
-            TextLayers::Unmasked { .. } => TextParts { causal: false, ..self.architecture.text() },
-            TextLayers::Bert { head } => TextParts { causal: false, norms: Norms::After, head },
-            TextLayers::M2m100 { head } => TextParts { causal: false, norms: Norms::Before, head },
-        }
+        self.text.layers.parts(self.architecture)
     }
 }
 
@@ -287,33 +261,6 @@ pub struct TextSpec {
     /// Whose layers the tower has. Left out of the file where they are the model's own family's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub layers: TextLayers,
-}
-
-/// Whose layers a text tower has: some models put an encoder of many languages beside a CLIP's vision tower.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextLayers {
-    /// Those of the model's [`Architecture`].
-    #[default]
-    Own,
-    /// The same, but all tokens see each other and what texts are filled up with, to the whole context (open_clip,
-    /// `no_causal_mask`).
-    Unmasked {
-        /// The token that texts are filled up with, below `vocab_size`.
-        pad: u32,
-    },
-    /// BERT's, which are also XLM-RoBERTa's and DistilBERT's (transformers, `modeling_bert.py`). The embeddings of
-    /// token types are part of those of positions here, as all tokens are of the first type.
-    Bert {
-        /// What follows the pooling.
-        head: TextHead,
-    },
-    /// M2M-100's encoder, which is also NLLB's (transformers, `modeling_m2m_100.py`). Texts begin with the token of their
-    /// language. The table of tokens is scaled here, and the positions, which are waves, are written down.
-    M2m100 {
-        /// What follows the pooling.
-        head: TextHead,
-    },
 }
 
 impl TextSpec {

@@ -33,7 +33,9 @@ fn inspected(name: &str, edit: Edit) -> Result<Inspection> {
 fn int8_is_for_the_asking_alone() {
     let models = TempDir::new().unwrap();
     let dir = ModelDir::new(models.path());
-    for (name, is_default) in [("tiny-eva02", false), ("tiny-mobileclip2-s3", false), ("tiny-pe-core", true)] {
+    for (name, is_default) in
+        [("tiny-eva02", false), ("tiny-jina-clip-v2", false), ("tiny-mobileclip2-s3", false), ("tiny-pe-core", true)]
+    {
         import(&*model_dir(name), &dir, name, None, &|_, _| {}).unwrap();
         let model = dir.open(name).unwrap();
         let taken = model.precision(None).unwrap();

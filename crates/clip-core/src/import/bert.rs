@@ -60,7 +60,10 @@ impl Names {
             }
         }
         if let ("embeddings.position_embedding.weight", &[count, width]) = (rest, shape) {
-            let types = |count| Some((format!("{prefix}embeddings.token_type_embeddings.weight"), vec![count, width]));
+            let types = |count| {
+                let tensor = format!("{prefix}embeddings.token_type_embeddings.weight");
+                Some(Box::new(Origin::whole(tensor, vec![count, width])))
+            };
             let (first, added) = match self.family {
                 Family::Roberta => (2, types(1)),
                 Family::Bert { types: count } => (0, types(count)),
@@ -71,6 +74,7 @@ impl Names {
                 tensor,
                 shape: vec![self.positions, width],
                 part: Part::Rows { first, count },
+                adapter: None,
                 added,
             });
         }

@@ -58,17 +58,26 @@ impl Checkpoint {
     ///
     /// `InvalidModel` where a value is not finite, `Corrupted` where the file ends before the tensor.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
-        let Origin { tensor, shape, part, added } = match self.places.get(name) {
-            Some(Place::Origin(origin)) => origin,
-            Some(Place::Fold(fold)) => return self.read_folded(name, fold),
-            None => return Err(Error::internal(format!("no tensor \"{name}\" in the layout"))),
-        };
+        match self.places.get(name) {
+            Some(Place::Origin(origin)) => self.read_origin(origin),
+            Some(Place::Fold(fold)) => self.read_folded(name, fold),
+            None => Err(Error::internal(format!("no tensor \"{name}\" in the layout"))),
+        }
+    }
+
+    /// A tensor of one of the file, or of a part of it.
+    fn read_origin(&self, origin: &Origin) -> Result<Vec<f32>> {
+        let Origin { tensor, shape, part, adapter, added } = origin;
         if let (Part::Waves { first }, &[rows, width]) = (part, shape.as_slice()) {
             return Ok(waves(*first, rows, width));
         }
         let mut values = self.read_checked(tensor, shape)?;
-        if let (Some((tensor, rows)), Some(width)) = (added, shape.last()) {
-            let row = self.read_checked(tensor, rows)?;
+        if let Some(adapter) = adapter {
+            let [left, right] = [&adapter.left, &adapter.right].map(|(name, shape)| self.read_checked(name, shape));
+            adapter.add_to(&mut values, &left?, &right?);
+        }
+        if let (Some(added), Some(width)) = (added, shape.last()) {
+            let row = self.read_origin(added)?;
             for values in values.chunks_mut((*width).max(1)) {
                 values.iter_mut().zip(&row).for_each(|(value, more)| *value += more);
             }

@@ -116,7 +116,11 @@ impl Names {
     /// Of a tower of these layers. `None`: they are no `Eva`'s.
     pub fn of(layers: VisionLayers) -> Option<Self> {
         match layers {
-            VisionLayers::Own | VisionLayers::Timm | VisionLayers::ConvStem | VisionLayers::FastVit(_) => None,
+            VisionLayers::Own
+            | VisionLayers::Timm
+            | VisionLayers::ConvStem
+            | VisionLayers::JinaClip { .. }
+            | VisionLayers::FastVit(_) => None,
             VisionLayers::PeCore { .. } => Some(Self::PeCore),
             VisionLayers::Eva01 | VisionLayers::Eva02Enormous => Some(Self::Eva01),
             VisionLayers::Eva02 { .. } => Some(Self::Eva02),

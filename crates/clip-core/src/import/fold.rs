@@ -20,7 +20,7 @@ impl Place {
     /// Names and shapes in the checkpoint.
     pub fn sources(&self) -> Vec<(String, Vec<usize>)> {
         match self {
-            Self::Origin(origin) => origin.sources().collect(),
+            Self::Origin(origin) => origin.sources(),
             Self::Fold(fold) => fold.sources(),
         }
     }

@@ -1,5 +1,7 @@
 //! From a raw preprocessor to an [`ImageSpec`].
 
+use serde_json::Value;
+
 use super::raw::{Preprocessor, Size};
 use crate::bounds::check_levels;
 use crate::error::{Error, Result};
@@ -7,10 +9,10 @@ use crate::spec::*;
 
 /// Of red, green and blue: OpenAI's (`OPENAI_CLIP_MEAN` in transformers' `image_utils.py`, `OPENAI_DATASET_MEAN` in
 /// open_clip).
-pub const CLIP_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
+const CLIP_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
 /// Of red, green and blue: OpenAI's (`OPENAI_CLIP_STD` in transformers' `image_utils.py`, `OPENAI_DATASET_STD` in
 /// open_clip).
-pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// The preprocessing of `preprocessor_config.json`, for a tower that sees squares of `image_size` pixels.
 ///
@@ -124,6 +126,48 @@ pub fn in_patches(p: &Preprocessor, image_size: usize, patch_size: usize) -> Res
         crop: side(image_size)?,
         rescale: p.rescale_factor,
         centre: Centre::Floor,
+        mean,
+        std,
+    })
+}
+
+/// The preprocessing that open_clip puts together of torchvision's steps (`transform.py`, `image_transform_v2`), for a tower that
+/// sees squares of `image_size` pixels. `place`: what stands before a key in messages. `levels`: mean and deviation.
+///
+/// # Errors
+///
+/// `Unsupported` for another way of resizing, `InvalidModel` for levels that are none.
+pub fn torchvision(
+    place: &str,
+    image_size: usize,
+    resize_mode: Option<&str>,
+    interpolation: Option<&str>,
+    levels: (Option<[f32; 3]>, Option<[f32; 3]>),
+) -> Result<ImageSpec> {
+    let side = u32::try_from(image_size).map_err(|_| Error::invalid_model("image_size is out of range"))?;
+    let unknown =
+        |key: &str, value: &str| Error::unsupported(format!("{place}{key} = {} is not supported", Value::from(value)));
+    let filter = match interpolation {
+        // "random" is for training; open_clip then tests with bicubic
+        None | Some("bicubic" | "random") => ResizeFilter::Bicubic,
+        Some("bilinear") => ResizeFilter::Bilinear,
+        Some(other) => return Err(unknown("interpolation", other)),
+    };
+    let resize = match resize_mode {
+        None | Some("shortest") => ResizeRule::ShortestEdge(side),
+        Some("squash") => ResizeRule::Squash(side),
+        Some(other) => return Err(unknown("resize_mode", other)),
+    };
+    let (mean, std) = (levels.0.unwrap_or(CLIP_MEAN), levels.1.unwrap_or(CLIP_STD));
+    check_levels(mean, std).map_err(Error::invalid_model)?;
+    Ok(ImageSpec {
+        orientation: Orientation::Exif,
+        alpha: AlphaRule::Drop,
+        resize,
+        filter,
+        crop: side,
+        centre: Centre::HalfEven,
+        rescale: 1.0 / 255.0,
         mean,
         std,
     })

@@ -11,6 +11,8 @@ mod convolutions;
 mod eva;
 mod fold;
 mod images;
+mod jina;
+mod jina_names;
 mod naming;
 mod nllb;
 mod openclip;
@@ -153,7 +155,11 @@ fn find(dir: &Path) -> Result<Found> {
         return Err(error);
     }
     let config: raw::Config = json(&dir, CONFIG)?;
-    let (spec, naming) = resolve::resolve(&config, &preprocessor(&dir)?)?;
+    let (spec, naming) = if config.model_type.as_deref() == Some(jina::MODEL_TYPE) {
+        jina::resolve(&json(&dir, CONFIG)?, &json(&dir, plan::PREPROCESSORS[0])?)?
+    } else {
+        resolve::resolve(&config, &preprocessor(&dir)?)?
+    };
     let (source, one_cone) = (Source::open(&dir)?, config.modality_gap == Some(false));
     Ok(Found { spec, source, naming, one_cone, open_clip, dir })
 }
@@ -167,7 +173,7 @@ fn with_texts(images: Found, texts: beside::Texts) -> Result<Found> {
         )));
     }
     let own = layout::text_tensors(&images.spec).into_iter();
-    let left_out = own.flat_map(|(name, shape)| images.naming.origin(&name, shape).sources().collect::<Vec<_>>());
+    let left_out = own.flat_map(|(name, shape)| images.naming.origin(&name, shape).sources());
     let left_out = left_out.map(|(name, _)| name).collect();
     let spec = ModelSpec { text: texts.spec, ..images.spec };
     resolve::check(&spec)?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::origin::{Origin, Part};
-use super::{bert, eva};
+use super::{bert, eva, jina_names};
 use crate::layout::{TEXT, VISION};
 
 /// Which library's names and forms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Naming {
     /// transformers' `CLIPModel` and `SiglipModel`.
     HuggingFace {
@@ -39,6 +39,8 @@ pub enum Naming {
         /// Of all else.
         rest: Box<Naming>,
     },
+    /// Jina CLIP's.
+    Jina(jina_names::Names),
 }
 
 /// Where open_clip has its text tower.
@@ -79,6 +81,7 @@ impl Naming {
                 images.ignores(name) || texts.ignores(name) || left_out.iter().any(|other| other == name)
             }
             Self::Eva { rest, .. } => rest.ignores(name),
+            Self::Jina(_) => jina_names::Names::ignores(name),
         }
     }
 
@@ -115,6 +118,7 @@ impl Naming {
                 texts.origin(name, &shape).unwrap_or_else(|| images.origin(name, shape))
             }
             Self::Eva { images, rest } => images.origin(name, &shape).unwrap_or_else(|| rest.origin(name, shape)),
+            Self::Jina(names) => names.origin(name, shape),
         }
     }
 }

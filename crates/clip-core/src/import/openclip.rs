@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::images::{CLIP_MEAN, CLIP_STD};
+use super::images::torchvision;
 use super::naming::{Naming, OpenClipText};
 use super::resolve::check;
 use super::{bert, eva, nllb, refused, timm};
-use crate::bounds::check_levels;
 use crate::error::{Error, Result};
 use crate::spec::*;
 
@@ -245,33 +244,18 @@ fn cleaning(cfg: &mut Section) -> Result<TextCleaning> {
 
 /// `preprocess_cfg`, for a tower that sees squares of `image_size` pixels.
 fn image(mut cfg: Section, image_size: usize) -> Result<ImageSpec> {
-    let side = u32::try_from(image_size).map_err(|_| invalid("vision_cfg.image_size is out of range"))?;
-    let filter = match cfg.take::<String>("interpolation")?.as_deref() {
-        // "random" is for training; open_clip then tests with bicubic
-        None | Some("bicubic" | "random") => ResizeFilter::Bicubic,
-        Some("bilinear") => ResizeFilter::Bilinear,
-        Some(other) => return Err(unsupported("preprocess_cfg.interpolation", &json!(other))),
-    };
-    let resize = match cfg.take::<String>("resize_mode")?.as_deref() {
-        None | Some("shortest") => ResizeRule::ShortestEdge(side),
-        Some("squash") => ResizeRule::Squash(side),
-        Some(other) => return Err(unsupported("preprocess_cfg.resize_mode", &json!(other))),
-    };
-    let (mean, std) = (cfg.levels("mean")?.unwrap_or(CLIP_MEAN), cfg.levels("std")?.unwrap_or(CLIP_STD));
-    check_levels(mean, std).map_err(Error::invalid_model)?;
+    let (interpolation, resize) = (cfg.take::<String>("interpolation")?, cfg.take::<String>("resize_mode")?);
+    let levels = (cfg.levels("mean")?, cfg.levels("std")?);
+    let spec = torchvision(
+        &format!("{FILE}: preprocess_cfg."),
+        image_size,
+        resize.as_deref(),
+        interpolation.as_deref(),
+        levels,
+    )?;
     // The size is the tower's, whatever stands here.
     cfg.finish(&[("mode", json!("RGB"))], &["fill_color", "size"])?;
-    Ok(ImageSpec {
-        orientation: Orientation::Exif,
-        alpha: AlphaRule::Drop,
-        resize,
-        filter,
-        crop: side,
-        centre: Centre::HalfEven,
-        rescale: 1.0 / 255.0,
-        mean,
-        std,
-    })
+    Ok(spec)
 }
 
 /// A part of the file, out of which everything has to be taken.

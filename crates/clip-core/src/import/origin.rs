@@ -8,8 +8,40 @@ pub struct Origin {
     pub shape: Vec<usize>,
     /// What of it is taken.
     pub part: Part,
-    /// A tensor whose first row is added to every row, and its shape.
-    pub added: Option<(String, Vec<usize>)>,
+    /// What is added to it first.
+    pub adapter: Option<Adapter>,
+    /// What its first row is added to every row of.
+    pub added: Option<Box<Origin>>,
+}
+
+/// A product of two narrow matrices that is added to a tensor (LoRA, arXiv 2106.09685). Each is one of several: tensors of three
+/// dimensions, the outermost of which is a task's.
+pub struct Adapter {
+    /// `[tasks, rows, rank]`: name and shape.
+    pub left: (String, Vec<usize>),
+    /// `[tasks, rank, columns]`: name and shape.
+    pub right: (String, Vec<usize>),
+    /// Which one is added.
+    pub task: usize,
+    /// Times this.
+    pub scale: f32,
+}
+
+impl Adapter {
+    /// Adds the product to `values`, `[rows, columns]`, of the tensors' values.
+    pub fn add_to(&self, values: &mut [f32], left: &[f32], right: &[f32]) {
+        let (&[_, rows, rank], &[_, _, columns]) = (&self.left.1[..], &self.right.1[..]) else { return };
+        let left = left.chunks((rows * rank).max(1)).nth(self.task).unwrap_or_default();
+        let right = right.chunks((rank * columns).max(1)).nth(self.task).unwrap_or_default();
+        let mut sums = vec![0.0; columns];
+        for (values, left) in values.chunks_mut(columns.max(1)).zip(left.chunks(rank.max(1))) {
+            sums.fill(0.0);
+            for (factor, right) in left.iter().zip(right.chunks(columns.max(1))) {
+                sums.iter_mut().zip(right).for_each(|(sum, value)| *sum += factor * value);
+            }
+            values.iter_mut().zip(&sums).for_each(|(value, sum)| *value += self.scale * sum);
+        }
+    }
 }
 
 /// What of a tensor is taken.
@@ -40,7 +72,7 @@ impl Part {
             Self::Transposed => shape.reverse(),
             Self::ChannelsLast => shape = vec![shape[0], shape[1..].iter().product()],
         }
-        Origin { tensor, shape, part: self, added: None }
+        Origin { tensor, shape, part: self, adapter: None, added: None }
     }
 }
 
@@ -51,10 +83,13 @@ impl Origin {
     }
 
     /// Names and shapes of all tensors that it is made of.
-    pub fn sources(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
+    pub fn sources(&self) -> Vec<(String, Vec<usize>)> {
         let made = matches!(self.part, Part::Waves { .. });
-        let whole = (!made).then(|| (self.tensor.clone(), self.shape.clone()));
-        [whole, self.added.clone()].into_iter().flatten()
+        let mut all = Vec::new();
+        all.extend((!made).then(|| (self.tensor.clone(), self.shape.clone())));
+        all.extend(self.adapter.iter().flat_map(|adapter| [adapter.left.clone(), adapter.right.clone()]));
+        all.extend(self.added.iter().flat_map(|added| added.sources()));
+        all
     }
 }
 
@@ -78,7 +113,17 @@ pub fn waves(first: usize, count: usize, width: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::waves;
+    use super::*;
+
+    #[test]
+    fn a_product_is_added() {
+        let named = |name: &str, shape: [usize; 3]| (name.to_owned(), shape.to_vec());
+        let (left, right) = (named("l", [2, 2, 1]), named("r", [2, 1, 3]));
+        let adapter = Adapter { left, right, task: 1, scale: 0.5 };
+        let mut values = [1.0; 6];
+        adapter.add_to(&mut values, &[9.0, 9.0, 2.0, 4.0], &[9.0, 9.0, 9.0, 1.0, 2.0, 3.0]);
+        assert_eq!(values, [2.0, 3.0, 4.0, 3.0, 5.0, 7.0]);
+    }
 
     #[test]
     fn sines_then_cosines() {

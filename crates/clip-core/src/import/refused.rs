@@ -11,7 +11,6 @@ const TWO_TOWERS: &str = "It is one tower of a model: import the one that has bo
 pub fn model_type(name: Option<&str>) -> Error {
     let (family, hint) = match name {
         Some("altclip") => ("AltCLIP", LANGUAGES),
-        Some("jina_clip" | "jina-clip") => ("Jina CLIP", LANGUAGES),
         Some("vision-text-dual-encoder") => ("a dual encoder of other towers", OTHERS),
         Some("mobileclip" | "mobile_clip") => ("MobileCLIP", OTHERS),
         Some("blip" | "blip-2" | "align" | "flava" | "groupvit" | "clipseg" | "owlvit" | "xclip" | "clap") => {
@@ -72,14 +71,10 @@ pub fn vision_tower(name: &str) -> Error {
     error.with_hint(OTHERS)
 }
 
-/// `hf_model_name` of an open_clip configuration.
+/// `hf_model_name` of an open_clip configuration, and `hf_model_name_or_path` of Jina CLIP's.
 pub fn text_tower(name: &str) -> Error {
-    let family = match name {
-        _ if name.contains("jina") => " (Jina CLIP)",
-        _ => "",
-    };
-    let error = Error::unsupported(format!("text tower \"{name}\" of transformers{family} is not supported"));
-    error.with_hint(if family.is_empty() { OTHERS } else { LANGUAGES })
+    let error = Error::unsupported(format!("text tower \"{name}\" of transformers is not supported"));
+    error.with_hint(OTHERS)
 }
 
 #[cfg(test)]
@@ -102,7 +97,7 @@ mod tests {
         let error = vision_tower("vit_base_patch16_siglip_gap_224");
         assert_eq!(error.message, "vision tower \"vit_base_patch16_siglip_gap_224\" of timm is not supported");
         assert!(error.hint.unwrap().contains("pgclip known"));
-        assert!(text_tower("jinaai/jina-bert").message.contains("(Jina CLIP)"));
+        assert_eq!(text_tower("x/bert").message, "text tower \"x/bert\" of transformers is not supported");
         assert!(text_tower("bert-base-uncased").hint.unwrap().contains("pgclip known"));
     }
 }

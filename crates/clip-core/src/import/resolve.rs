@@ -121,7 +121,7 @@ pub fn vision_spec(vision: &VisionConfig) -> Result<VisionSpec> {
 }
 
 /// By its name in `ACT2FN` of transformers' `activations.py`.
-fn activation(name: &str) -> Result<Activation> {
+pub fn activation(name: &str) -> Result<Activation> {
     match name {
         "quick_gelu" => Ok(Activation::QuickGelu),
         "gelu" => Ok(Activation::Gelu),

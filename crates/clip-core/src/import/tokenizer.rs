@@ -23,7 +23,7 @@ pub fn read(dir: &Path, spec: &mut ModelSpec, open_clip: bool) -> Result<Vec<u8>
     // What the family's own text tower has; an encoder of its own brings its own tokenizer.
     let family = match spec.text.layers {
         TextLayers::Own | TextLayers::Unmasked { .. } => Some(spec.architecture),
-        TextLayers::Bert { .. } | TextLayers::M2m100 { .. } => None,
+        TextLayers::Bert { .. } | TextLayers::M2m100 { .. } | TextLayers::Jina { .. } => None,
     };
     let config = || -> Result<Value> { if has(CONFIG) { json(dir, CONFIG) } else { Ok(Value::Null) } };
     let bytes = if family.is_none() && !has(TOKENIZER) && has(plan::WORDPIECES) {

@@ -29,6 +29,11 @@ pub enum VisionLayers {
     },
     /// EVA-02 enormous: EVA-01 with the norms after each half of a layer.
     Eva02Enormous,
+    /// EVA-02 with nothing after the class token's norm: Jina CLIP (`eva_model.py` of `jinaai/jina-clip-implementation`).
+    JinaClip {
+        /// Rotary positions of the patches.
+        rope: Rope,
+    },
     /// CLIP's as timm has them, whose projection has a bias: MobileCLIP2 L/14 (timm, `vision_transformer.py`).
     Timm,
     /// MobileCLIP B: convolutions make the patches' rows, and the class has no position (timm, `vit_base_mci_224` of
@@ -45,14 +50,20 @@ impl VisionLayers {
             Self::Own => None,
             Self::PeCore { .. } => Some("pe_core"),
             Self::Eva01 | Self::Eva02 { .. } | Self::Eva02Enormous => Some("eva"),
+            Self::JinaClip { .. } => Some("jina_clip"),
             Self::Timm | Self::ConvStem | Self::FastVit(_) => Some("mobile_clip"),
         }
     }
 
-    /// Is the tower's int8 as good as f32 (`docs/models/precision.md`)? Those whose worst cosine was below 0.999 at full width have
+    /// Is the model's int8 as good as f32 (`docs/models/precision.md`)? Those whose worst cosine was below 0.999 at full width have
     /// it for the asking alone.
     pub fn is_good_in_int8(self) -> bool {
-        !matches!(self, Self::Eva02 { .. } | Self::FastVit(FastVit::Mci3 | FastVit::Mci4 | FastVit::GoldenFive))
+        !matches!(
+            self,
+            Self::Eva02 { .. }
+                | Self::JinaClip { .. }
+                | Self::FastVit(FastVit::Mci3 | FastVit::Mci4 | FastVit::GoldenFive)
+        )
     }
 
     /// What of the tower no size tells. `own`: where that is the model's own family's.
@@ -63,7 +74,7 @@ impl VisionLayers {
             patch_bias: true,
             pre_norm: false,
             head: VisionHead::Linear,
-            layers: LayerParts { norms, key_bias: false, gated: rope.is_some() },
+            layers: LayerParts { norms, key_bias: false, gating: rope.map_or(Gating::None, |_| Gating::Normed) },
             rope,
         };
         let timm = VisionParts {
@@ -79,6 +90,7 @@ impl VisionLayers {
             Self::Eva01 => eva(Norms::Before, None),
             Self::Eva02 { rope } => eva(Norms::Before, Some(rope)),
             Self::Eva02Enormous => eva(Norms::Inside, None),
+            Self::JinaClip { rope } => VisionParts { head: VisionHead::Class, ..eva(Norms::Before, Some(rope)) },
             Self::Own => own,
             Self::PeCore { class_token, rope, pool } => VisionParts {
                 class_token,
@@ -103,15 +115,25 @@ pub struct LayerParts {
     pub norms: Norms,
     /// The layer that makes keys has a bias.
     pub key_bias: bool,
-    /// The MLP multiplies two rows, of which one has passed the activation (SwiGLU, arXiv 2002.05202), and norms them. So
-    /// does the attention with its rows before the last linear layer.
-    pub gated: bool,
+    /// What its MLPs multiply.
+    pub gating: Gating,
+}
+
+/// Does an MLP multiply two rows, of which one has passed the activation (GLU, arXiv 2002.05202)?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gating {
+    /// No: one row passes it.
+    None,
+    /// It does, and norms the products. So does the attention with its rows before the last linear layer (EVA-02's SwiGLU).
+    Normed,
+    /// It does, with layers without a bias before the products (JinaBERT's GEGLU).
+    Plain,
 }
 
 impl From<Norms> for LayerParts {
     /// All else as in CLIP.
     fn from(norms: Norms) -> Self {
-        Self { norms, key_bias: true, gated: false }
+        Self { norms, key_bias: true, gating: Gating::None }
     }
 }
 

@@ -5,12 +5,12 @@
 
 use candle_core::Tensor;
 
-use super::attention::{Attention, Queries, Turns};
+use super::attention::{Attention, Positions, Queries};
 use super::norm::LayerNorm;
 use super::ops::{AttentionBlock, Gate, Linear, Mlp};
 use crate::compute::{Compute, Context};
 use crate::error::{Error, Result};
-use crate::spec::{LayerParts, Norms, TowerSpec};
+use crate::spec::{Gating, LayerParts, Norms, TowerSpec};
 use crate::weights::Weights;
 
 /// The transformer of CLIP and SigLIP, and BERT's (transformers, `modeling_clip.py`, `CLIPEncoder`; `modeling_bert.py`,
@@ -18,7 +18,7 @@ use crate::weights::Weights;
 pub struct Encoder {
     layers: Vec<Layer>,
     causal: bool,
-    turns: Option<Turns>,
+    positions: Option<Positions>,
 }
 
 /// An attention and an MLP, each with a residual around it, and a norm before it, after it or after all.
@@ -74,18 +74,18 @@ impl Encoder {
         let layers = (0..spec.layers)
             .map(|i| Layer::load(weights, &format!("{prefix}.encoder.layers.{i}"), spec, parts))
             .collect::<Result<_>>()?;
-        Ok(Self { layers, causal, turns: None })
+        Ok(Self { layers, causal, positions: None })
     }
 
-    /// The same with rotary positions.
-    pub fn with_turns(self, turns: Option<Turns>) -> Self {
-        Self { turns, ..self }
+    /// The same with positions that the attention goes by.
+    pub fn with_positions(self, positions: Option<Positions>) -> Self {
+        Self { positions, ..self }
     }
 
     /// What attends to what, in a layer of so many heads.
     fn attention<'a>(&'a self, layer: &Layer, sequences: &'a Sequences, queries: Queries<'a>) -> Attention<'a> {
-        let (causal, turns) = (self.causal, self.turns.as_ref());
-        Attention { heads: layer.heads, lengths: &sequences.lengths, causal, queries, turns }
+        let (causal, positions) = (self.causal, self.positions.as_ref());
+        Attention { heads: layer.heads, lengths: &sequences.lengths, causal, queries, positions }
     }
 
     /// Runs all layers on `x`, `[sum of lengths, hidden]`, which they overwrite. Returns the pooled rows,
@@ -135,12 +135,17 @@ impl Layer {
             (qkv, true) => qkv,
             (qkv, false) => qkv.with_zeros(spec.hidden, spec.hidden),
         };
-        let (up, inner, gate) = match parts.gated {
-            false => (linear("mlp.fc1")?.with_activation(spec.activation), None, None),
-            true => {
+        let matrix = |name: &str| Linear::load_without_bias(weights, &part(name));
+        let (up, inner, gate) = match parts.gating {
+            Gating::None => (linear("mlp.fc1")?.with_activation(spec.activation), None, None),
+            Gating::Normed => {
                 let linear = linear("mlp.gate")?.with_activation(spec.activation);
-                let gate = Gate { linear, norm: norm("mlp.layer_norm")? };
+                let gate = Gate { linear, norm: Some(norm("mlp.layer_norm")?) };
                 (Linear::load(weights, &part("mlp.fc1"))?, Some(norm("self_attn.layer_norm")?), Some(gate))
+            }
+            Gating::Plain => {
+                let linear = matrix("mlp.gate.weight")?.with_activation(spec.activation);
+                (matrix("mlp.fc1.weight")?, None, Some(Gate { linear, norm: None }))
             }
         };
         Ok(Self {

@@ -190,12 +190,12 @@ pub struct Mlp {
     down: Linear,
 }
 
-/// What an MLP's first rows are multiplied with, and a norm of the product (timm, `SwiGLU` of `mlp.py`).
+/// What an MLP's first rows are multiplied with, and maybe a norm of the product (timm, `SwiGLU` of `mlp.py`).
 pub struct Gate {
     /// `[intermediate, hidden]`, with the activation.
     pub linear: Linear,
     /// Of the products.
-    pub norm: LayerNorm,
+    pub norm: Option<LayerNorm>,
 }
 
 impl Mlp {
@@ -238,13 +238,17 @@ impl Mlp {
         let (mut gates, mut gated) = (gate.linear.values(compute), up.values(compute));
         gate.linear.to_rows(&rows, &mut gates, compute)?;
         up.to_rows(&rows, &mut gated, compute)?;
-        let width = gated.width();
-        gate.norm.fill(gated.len(), width, &mut between, compute, |i, row| {
+        let (count, width) = (gated.len(), gated.width());
+        let product = |i: usize, row: &mut [f32]| {
             gated.read(i, 0, row);
             let mut factors = vec![0.0; width];
             gates.read(i, 0, &mut factors);
             row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
-        })?;
+        };
+        match &gate.norm {
+            Some(norm) => norm.fill(count, width, &mut between, compute, product)?,
+            None => between.fill(compute.pool(), count, width, product),
+        }
         Ok(between)
     }
 }

@@ -49,7 +49,7 @@ impl PoolingHead {
         // It sees all rows, wherever it stands.
         let (first, asked) = (vec![0; lengths.len()], self.query.repeat(lengths.len()));
         let queries = Queries::Given { rows: &first, queries: &asked };
-        let attention = Attention { heads: self.heads, lengths, causal: false, queries, turns: None };
+        let attention = Attention { heads: self.heads, lengths, causal: false, queries, positions: None };
         let x = self.attention.forward(&attention, x, compute)?;
         self.mlp.add_to(&x, compute)?;
         Ok(x)

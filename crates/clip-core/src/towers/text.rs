@@ -4,27 +4,31 @@
 use candle_core::{Device, Tensor};
 use scopeguard::defer;
 
+use super::attention::{Positions, Turns, slopes};
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
 use super::ops::Linear;
 use crate::compute::Context;
 use crate::error::{Error, Result};
 use crate::layout::TEXT;
-use crate::spec::{Activation, ModelSpec, Norms, TextHead, TextLayers, TextPooling};
+use crate::spec::{Activation, ModelSpec, Norms, TextHead, TextLayers, TextPooling, TextPositions};
 use crate::weights::{Table, Weights};
 
 /// Token ids in, `[dimensions]` a text out.
 pub struct TextTower {
     /// `[vocabulary, hidden]`
     tokens: Table,
-    /// `[context, hidden]`
-    positions: Vec<f32>,
+    /// `[context, hidden]`, where there is such a table.
+    positions: Option<Vec<f32>>,
+    /// Tokens of a text at most.
+    context: usize,
     /// Between the embeddings and the first layer, where norms come after.
     first_norm: Option<LayerNorm>,
     encoder: Encoder,
     /// After the last layer, where norms come before.
     last_norm: Option<LayerNorm>,
-    head: Linear,
+    /// From the pooled row to the vector, where that is not the same.
+    head: Option<Linear>,
     /// After the head, where that is two layers.
     second: Option<Linear>,
     pooling: TextPooling,
@@ -37,24 +41,35 @@ impl TextTower {
     pub fn load(weights: &Weights, spec: &ModelSpec) -> Result<Self> {
         let (tower, parts) = (&spec.text.tower, spec.text_parts());
         let norm = |name: &str| LayerNorm::load(weights, &format!("{TEXT}.{name}"), tower.layer_norm_eps);
-        let (first_norm, last_norm) = match parts.norms {
+        let (first_norm, last_norm) = match parts.layers.norms {
             Norms::Before | Norms::Inside => (None, Some(norm("final_layer_norm")?)),
             Norms::After => (Some(norm("embeddings.layer_norm")?), None),
         };
         let matrix = |name: &str| Linear::load_without_bias(weights, name);
         let (head, second) = match parts.head {
-            TextHead::Projection => (matrix("text_projection.weight")?, None),
-            TextHead::Biased => (Linear::load(weights, &format!("{TEXT}.head"))?, None),
+            TextHead::Projection => (Some(matrix("text_projection.weight")?), None),
+            TextHead::Biased => (Some(Linear::load(weights, &format!("{TEXT}.head"))?), None),
             TextHead::Mlp { .. } => (
-                matrix(&format!("{TEXT}.head.fc1.weight"))?.with_activation(Activation::Gelu),
+                Some(matrix(&format!("{TEXT}.head.fc1.weight"))?.with_activation(Activation::Gelu)),
                 Some(matrix(&format!("{TEXT}.head.fc2.weight"))?),
             ),
+            TextHead::None => (None, None),
+        };
+        let (context, size) = (spec.text.context_length, tower.hidden / tower.heads);
+        let relative = parts.positions.map(|positions| match positions {
+            TextPositions::Rotary { base } => Positions::Rotary(Turns::of_texts(base, context, size)),
+            TextPositions::Alibi => Positions::Alibi(slopes(tower.heads, size)),
+        });
+        let positions = match relative {
+            None => Some(weights.values(&format!("{TEXT}.embeddings.position_embedding.weight"))?),
+            Some(_) => None,
         };
         Ok(Self {
             tokens: weights.table(&format!("{TEXT}.embeddings.token_embedding.weight"))?,
-            positions: weights.values(&format!("{TEXT}.embeddings.position_embedding.weight"))?,
+            positions,
+            context,
             first_norm,
-            encoder: Encoder::load(weights, TEXT, tower, parts.causal, parts.norms)?,
+            encoder: Encoder::load(weights, TEXT, tower, parts.causal, parts.layers)?.with_positions(relative),
             last_norm,
             head,
             second,
@@ -66,16 +81,11 @@ impl TextTower {
         })
     }
 
-    /// Tokens of a text at most.
-    fn context(&self) -> usize {
-        self.positions.len() / self.tokens.width()
-    }
-
     /// Of a text's tokens, how many go through the layers: what the text costs.
     pub fn rows(&self, text: &[u32]) -> usize {
         match self.pooling {
             // All tokens see each other and the padding.
-            _ if self.pad.is_some() => text.len().max(self.context()),
+            _ if self.pad.is_some() => text.len().max(self.context),
             TextPooling::Mean | TextPooling::First | TextPooling::Last { .. } => text.len(),
             // Attention is causal: what follows the pooled token cannot matter.
             TextPooling::FirstEos(eos) => first_eos(text, eos) + 1,
@@ -101,7 +111,7 @@ impl TextTower {
     /// caller stops.
     pub fn forward(&self, texts: &[&[u32]], ctx: &Context) -> Result<Tensor> {
         defer! { ctx.compute.free_rows() }
-        let (width, context) = (self.tokens.width(), self.context());
+        let (width, context) = (self.tokens.width(), self.context);
         let padding = self.pad.unwrap_or_default();
         let (mut x, mut lengths, mut pooled) = (Vec::new(), Vec::new(), Vec::new());
         for text in texts {
@@ -110,10 +120,12 @@ impl TextTower {
                 return Err(Error::internal(format!("{} tokens, expected 1 to {context}", text.len())));
             }
             let ids = text.iter().chain(std::iter::repeat(&padding)).take(length);
-            for (id, position) in ids.zip(self.positions.chunks_exact(width)) {
-                let start = x.len();
+            let start = x.len();
+            for id in ids {
                 self.tokens.read(*id as usize, &mut x)?;
-                x[start..].iter_mut().zip(position).for_each(|(x, p)| *x += p);
+            }
+            if let Some(positions) = &self.positions {
+                x[start..].iter_mut().zip(positions).for_each(|(x, p)| *x += p);
             }
             lengths.push(length);
             pooled.push(self.pooled(text));
@@ -132,9 +144,13 @@ impl TextTower {
                 self.encoder.forward(x, &sequences, ctx)?
             }
         };
-        let x = match &self.last_norm {
-            Some(norm) => self.head.forward_normed(norm, &pooled, ctx.compute)?,
-            None => self.head.forward(&pooled, ctx.compute)?,
+        let x = match (&self.last_norm, &self.head) {
+            (Some(norm), Some(head)) => head.forward_normed(norm, &pooled, ctx.compute)?,
+            (None, Some(head)) => head.forward(&pooled, ctx.compute)?,
+            (norm, None) => {
+                norm.as_ref().map_or(Ok(()), |norm| norm.in_place(&pooled, ctx.compute))?;
+                pooled
+            }
         };
         match &self.second {
             Some(second) => second.forward(&x, ctx.compute),

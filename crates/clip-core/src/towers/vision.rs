@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use packed_gemm::Precision;
 use scopeguard::defer;
 
-use super::attention::Turns;
+use super::attention::{Positions, Turns};
 use super::grid::{Picture, Places};
 use super::layers::{Encoder, Sequences};
 use super::norm::LayerNorm;
@@ -37,8 +37,8 @@ pub struct TransformerTower {
 
 /// What makes one vector of all rows.
 enum Head {
-    /// CLIP's and EVA's: a row of its own, the first.
-    Class { post_norm: LayerNorm, projection: Linear },
+    /// CLIP's and EVA's: a row of its own, the first. Jina CLIP's needs no projection.
+    Class { post_norm: LayerNorm, projection: Option<Linear> },
     /// SigLIP's, which needs no projection, and PE-Core's, which has one.
     Pool { head: Box<PoolingHead>, projection: Option<Linear> },
 }
@@ -70,9 +70,13 @@ impl TransformerTower {
         };
         let head = match parts.head {
             VisionHead::Projection => {
-                Head::Class { post_norm, projection: Linear::load_without_bias(weights, "visual_projection.weight")? }
+                let projection = Some(Linear::load_without_bias(weights, "visual_projection.weight")?);
+                Head::Class { post_norm, projection }
             }
-            VisionHead::Linear => Head::Class { post_norm, projection: Linear::load(weights, "visual_projection")? },
+            VisionHead::Linear => {
+                Head::Class { post_norm, projection: Some(Linear::load(weights, "visual_projection")?) }
+            }
+            VisionHead::Class => Head::Class { post_norm, projection: None },
             VisionHead::Attention => Head::Pool { head: pool(post_norm, tower.heads)?, projection: None },
             VisionHead::AttentionLinear(Pool { heads, .. }) => {
                 let projection = Some(Linear::load(weights, "visual_projection")?);
@@ -90,13 +94,15 @@ impl TransformerTower {
         };
         let (side, before) = (spec.vision.side(), usize::from(parts.class_token));
         let turns = parts.rope.map(|rope| Turns::new(&rope, side, before, tower.hidden / tower.heads));
+        let encoder_positions = turns.map(Positions::Rotary);
+        let encoder = Encoder::load(weights, VISION, tower, false, parts.layers)?.with_positions(encoder_positions);
         Ok(Self {
             most,
             spec: spec.vision.clone(),
             patches: Patches::load(weights, spec)?,
             positions,
             pre_norm,
-            encoder: Encoder::load(weights, VISION, tower, false, parts.layers)?.with_turns(turns),
+            encoder,
             head,
         })
     }
@@ -111,6 +117,10 @@ impl TransformerTower {
         match &self.head {
             Head::Class { post_norm, projection } => {
                 let class = self.encoder.forward(x, &sequences, ctx)?;
+                let Some(projection) = projection else {
+                    post_norm.in_place(&class, ctx.compute)?;
+                    return Ok(class);
+                };
                 projection.forward_normed(post_norm, &class, ctx.compute)
             }
             Head::Pool { head, projection } => {

@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from transformers import ChineseCLIPConfig, ChineseCLIPModel, CLIPConfig, CLIPModel, MetaClip2Config, MetaClip2Model, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
 from transformers.utils.logging import disable_progress_bar
 
+import jina_clip
 from versions import HERE, record, versions
 
 disable_progress_bar()
@@ -79,6 +80,11 @@ class Reference:
             else:
                 self.vocab_size, self.pad = text["vocab_size"], 0
                 self.texts = siglip_texts if text.get("pool_type") == "last" else texts
+        elif json.loads((directory / "config.json").read_text())["model_type"] == "jina_clip":
+            model = jina_clip.JinaClip.load(directory)
+            self.image_size = json.loads((directory / "config.json").read_text())["vision_config"]["image_size"]
+            self.image, self.text, self.context, self.vocab_size = model.image, model.text, jina_clip.CONTEXT, model.vocab_size
+            self.texts = bert_texts if isinstance(model.encoder, jina_clip.JinaBert) else roberta_texts
         else:
             model = model or load(directory, **changes)
             text = model.config.text_config

@@ -27,6 +27,8 @@
     tiny-eva02               EVA02-CLIP: rotary positions, gated MLPs, norms within both halves of a layer
     tiny-eva02-e             EVA02-CLIP enormous: norms of what attention and MLP add
     tiny-mobileclip*         MobileCLIP's towers (timm_mobile.py)
+    tiny-jina-clip-v1        Jina CLIP (jina_clip.py): EVA-02's images, texts by JinaBERT with ALiBi and GEGLU
+    tiny-jina-clip-v2        the same with jina-embeddings-v3's texts: rotary positions, and the second of two adapters
 """
 import argparse
 import contextlib
@@ -39,6 +41,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import ChineseCLIPConfig, ChineseCLIPModel, M2M100Config, MetaClip2Config, MetaClip2Model, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel, XLMRobertaConfig
 
+import bert_tokenizer
+import jina_clip
 import nllb_tokenizer
 import roberta_tokenizer
 import siglip_tokenizers
@@ -50,7 +54,8 @@ from versions import HERE, record
 
 NAMES = ("tiny-siglip", "tiny-siglip2", "tiny-siglip2-naflex", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-siglip-timm",
          "tiny-siglip2-timm-bin", "tiny-pe-core", "tiny-pe-core-g-bin", "tiny-eva01-bin", "tiny-eva02", "tiny-eva02-e",
-         "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-metaclip2-mt5", "tiny-chinese-clip")
+         "tiny-openclip-roberta", "tiny-openclip-roberta-cls", "tiny-openclip-nllb", "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-metaclip2-mt5", "tiny-chinese-clip",
+         "tiny-jina-clip-v1", "tiny-jina-clip-v2")
 
 
 def siglip(text, vision):
@@ -190,14 +195,6 @@ TINY_OPEN_CLIP = {
 }
 
 
-def wordpieces():
-    """A vocabulary of BERT's kind: characters, and a few pieces of words."""
-    lines = [t.format(x) for t in tiny_tokenizer.TEMPLATES for x in tiny_tokenizer.THINGS] + tiny_tokenizer.FOREIGN
-    letters = sorted(set("".join(lines).lower()) - {" "})
-    return ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), "cat", "photo",
-            "##ing", "a", "一", "张", "的", "照", "片"]
-
-
 def siglip_levels(size):
     """preprocess_cfg, as SigLIP's repositories have it."""
     return dict(size=[size, size], mode="RGB", mean=[0.5] * 3, std=[0.5] * 3, interpolation="bicubic", resize_mode="squash",
@@ -311,7 +308,7 @@ def make_tiny(root):
     model.save_pretrained(d)
     preprocessor(d, 16)
     d = directory("tiny-chinese-clip")
-    pieces = wordpieces()
+    pieces = bert_tokenizer.wordpieces()
     (d / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     text = tower(48, 2, 4, 80, vocab_size=len(pieces), max_position_embeddings=32, type_vocab_size=2)
     vision = tower(48, 2, 4, 112, patch_size=8, image_size=32, projection_dim=24)
@@ -334,6 +331,7 @@ def make_tiny(root):
         model, cfg = open_clip_model(cfg, SEED + 20 + i, 4.4)
         save_open_clip(model, cfg, preprocess, d, torch_file=name.endswith("-bin"))
     make_mobile(directory)
+    make_jina(directory)
     for name in [*NAMES, *timm_mobile.tiny(TINY_TEXT)]:
         files = sorted((root / name).iterdir())
         print(f"{name}: {sum(f.stat().st_size for f in files)} bytes: {' '.join(f.name for f in files)}")
@@ -351,10 +349,36 @@ def make_mobile(directory):
             save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / "reparameterized.safetensors")
 
 
+def make_jina(directory):
+    pieces = bert_tokenizer.wordpieces()
+    text = dict(hidden_size=48, num_hidden_layers=2, num_attention_heads=3, intermediate_size=72)
+    vision = dict(image_size=20, patch_size=5, width=48, layers=2)
+    d = directory("tiny-jina-clip-v1")
+    bert_tokenizer.write(d)
+    config = jina_clip.config(jina_clip.BERT, vision | dict(head_width=12), 48, vocab_size=len(pieces), **text)
+    jina_clip.save(config, jina_clip.random_tensors(config, SEED + 30, 4.3), d, half=True)
+    d = directory("tiny-jina-clip-v2")
+    roberta_tokenizer.write(d, jina_clip.CONTEXT)
+    tasks = dict(lora_adaptations=["retrieval.passage", jina_clip.TASK], lora_alpha=2)
+    config = jina_clip.config(jina_clip.XLM, vision | dict(head_width=16), 48, vocab_size=roberta_tokenizer.size(), **text, **tasks)
+    jina_clip.save(config, jina_clip.random_tensors(config, SEED + 31, 4.4), d, half=True)
+
+
 def make_full(name, out, layers):
     """Returns the model that it has written."""
     d = out / name
     d.mkdir(parents=True, exist_ok=True)
+    if name in jina_clip.FULL:
+        encoder, vision, dimensions = jina_clip.FULL[name]
+        config = jina_clip.config(encoder, vision, dimensions)
+        if layers:
+            config["vision_config"]["layers"] = config["text_config"]["hf_model_config_kwargs"]["num_hidden_layers"] = layers
+        tensors = jina_clip.random_tensors(config, SEED, 4.6052, text_outliers=1 if encoder == jina_clip.BERT else 6)
+        jina_clip.save(config, tensors, d, half=encoder == jina_clip.XLM)
+        # any tokenizer within the vocabulary: texts are compared by their ids
+        bert_tokenizer.write(d) if encoder == jina_clip.BERT else roberta_tokenizer.write(d, jina_clip.CONTEXT)
+        print(f"{name}: {sum(t.numel() for t in tensors.values())} parameters")
+        return
     if name in FULL_SIGLIP:
         config = FULL_SIGLIP[name]()
         if layers:
@@ -458,7 +482,7 @@ def make_shapes(out):
 def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--full", nargs=2, metavar=("NAME", "OUT_DIR"),
-                      help=f"one of {', '.join([*FULL_SIGLIP, *FULL_NAFLEX])}, or open_clip's name of a model, as ViT-H-14")
+                      help=f"one of {', '.join([*FULL_SIGLIP, *FULL_NAFLEX, *jina_clip.FULL])}, or open_clip's name of a model, as ViT-H-14")
     args.add_argument("--layers", type=int, help="only so many layers of it")
     args.add_argument("--shapes", type=Path, metavar="OUT_DIR")
     args = args.parse_args()

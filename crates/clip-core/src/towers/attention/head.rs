@@ -2,6 +2,7 @@
 
 use packed_gemm::{Rows, to_pairs};
 
+use super::alibi;
 use super::rope::Turns;
 
 /// One head of one sequence.
@@ -26,6 +27,8 @@ pub struct Head<'a> {
     pub causal: bool,
     /// What turns queries and keys.
     pub turns: Option<&'a Turns>,
+    /// What a score loses for each row between its two, before it is scaled.
+    pub slope: Option<f32>,
 }
 
 /// Rows that ask together, so that keys and values are read once for all of them: a few tiles of a product. Their scores
@@ -59,6 +62,14 @@ impl Head<'_> {
     pub fn read_key(&self, row: usize, out: &mut [f32]) {
         self.qkv.read(self.start + row, self.keys, out);
         self.turn(row, out);
+    }
+
+    /// Lowers scores of one of the sequence's rows by their distances, before they are scaled.
+    #[inline(always)]
+    pub fn lower(&self, row: usize, scores: &mut [f32]) {
+        if let Some(slope) = self.slope {
+            alibi::lower(scores, row, slope);
+        }
     }
 
     #[inline(always)]

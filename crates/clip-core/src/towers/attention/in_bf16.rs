@@ -79,6 +79,7 @@ impl WithSimd for MixPairs<'_> {
             let all = scores.chunks_exact_mut(stride).zip(weights.chunks_exact_mut(stride / 2));
             for (i, (scores, weights)) in all.take(rows).enumerate() {
                 let (scores, seen) = (&mut scores[..wide_most], head.seen(first + i));
+                head.lower(first + i, &mut scores[..seen]);
                 totals[i] = softmax::<S, true, true>(simd, scores, seen, scale);
                 to_pairs(kernel, scores, &mut weights[..wide_most / 2]);
             }

@@ -71,6 +71,7 @@ impl<const FUSED: bool> WithSimd for Mix<'_, FUSED> {
             let mut totals = [1.0; QUERIES];
             for (i, scores) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
                 let seen = head.seen(first + i);
+                head.lower(first + i, &mut scores[..seen]);
                 totals[i] = softmax::<S, FUSED, false>(simd, &mut scores[..wide_most], seen, scale);
             }
             for panel in value_panels.ranges() {

@@ -1,5 +1,6 @@
 //! Scaled dot-product attention, sequence by sequence and head by head.
 
+mod alibi;
 mod head;
 mod in_bf16;
 mod in_f32;
@@ -20,6 +21,7 @@ use self::in_f32::Mix;
 use self::panels::Panels;
 use crate::compute::Compute;
 
+pub use self::alibi::slopes;
 pub use self::rope::Turns;
 
 /// What attends to what, in a batch of sequences: `softmax(Q Kᵀ / sqrt(size)) V` for each head.
@@ -34,8 +36,16 @@ pub struct Attention<'a> {
     pub causal: bool,
     /// Which rows ask.
     pub queries: Queries<'a>,
-    /// Rotary positions, which turn queries and keys before all else.
-    pub turns: Option<&'a Turns>,
+    /// Where rows are, if the attention goes by that.
+    pub positions: Option<&'a Positions>,
+}
+
+/// Positions that the attention goes by.
+pub enum Positions {
+    /// Rotary ones, which turn queries and keys before all else.
+    Rotary(Turns),
+    /// What a score loses for each row between its two, times the root of a head's size: of each head.
+    Alibi(Vec<f32>),
 }
 
 /// Which rows ask. Where only one row of a sequence counts in the end, the others need not.
@@ -73,11 +83,20 @@ impl Attention<'_> {
         if total != qkv.len() {
             candle_core::bail!("sequences of {:?} are not {} rows", self.lengths, qkv.len());
         }
+        let (turns, slopes) = match self.positions {
+            None => (None, None),
+            Some(Positions::Rotary(turns)) => (Some(turns), None),
+            Some(Positions::Alibi(slopes)) => (None, Some(slopes)),
+        };
+        if slopes.is_some_and(|slopes| slopes.len() != self.heads) {
+            candle_core::bail!("attention of {} heads has other slopes", self.heads);
+        }
         let size = hidden / self.heads;
         let heights: Vec<usize> =
             self.lengths.iter().map(|n| if matches!(self.queries, Queries::All) { *n } else { 1 }).collect();
         rows.fill_grid(compute.pool(), &heights, self.heads, size, |i, head, out| {
             let keys = (parts - 2) * hidden + head * size;
+            let slope = slopes.map(|slopes| slopes[head]);
             let head = Head {
                 qkv,
                 start: starts[i],
@@ -91,7 +110,8 @@ impl Attention<'_> {
                 keys,
                 values: keys + hidden,
                 causal: self.causal,
-                turns: self.turns,
+                turns,
+                slope,
             };
             let first = match self.queries {
                 Queries::All => 0,

@@ -9,17 +9,20 @@ use crate::spec::{Rope, RopeOrder};
 
 /// The same on candle's own operations, for one sequence.
 fn reference(qkv: &Tensor, heads: usize, causal: bool) -> candle_core::Result<Tensor> {
+    let length = qkv.dim(0)?;
+    let hidden = |i: usize| causal && i % length > i / length;
+    let hide: Vec<f32> = (0..length * length).map(|i| if hidden(i) { f32::NEG_INFINITY } else { 0.0 }).collect();
+    biased(qkv, heads, &Tensor::from_vec(hide, (length, length), &Device::Cpu)?)
+}
+
+/// The same with `bias` added to the scores.
+fn biased(qkv: &Tensor, heads: usize, bias: &Tensor) -> candle_core::Result<Tensor> {
     let (length, width) = qkv.dims2()?;
     let size = width / 3 / heads;
     let part = |i: usize| {
         qkv.narrow(1, i * width / 3, width / 3)?.reshape((length, heads, size))?.transpose(0, 1)?.contiguous()
     };
-    let mut scores = (part(0)?.matmul(&part(1)?.t()?)? / (size as f64).sqrt())?;
-    if causal {
-        let hide: Vec<f32> =
-            (0..length * length).map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 }).collect();
-        scores = scores.broadcast_add(&Tensor::from_vec(hide, (length, length), &Device::Cpu)?)?;
-    }
+    let scores = (part(0)?.matmul(&part(1)?.t()?)? / (size as f64).sqrt())?.broadcast_add(bias)?;
     softmax_last_dim(&scores)?.matmul(&part(2)?)?.transpose(0, 1)?.reshape((length, width / 3))
 }
 
@@ -31,7 +34,7 @@ fn as_with_candles_own_operations() {
         let qkv = Tensor::randn(0f32, 1., (rows, 3 * hidden), &Device::Cpu).unwrap();
         for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
             let run = |queries| {
-                let attention = Attention { heads, lengths: &lengths, causal, queries, turns: None };
+                let attention = Attention { heads, lengths: &lengths, causal, queries, positions: None };
                 values_of(&attention, &qkv, kernel)
             };
             let last: Vec<usize> = lengths.iter().map(|n| n - 1).collect();
@@ -56,7 +59,7 @@ fn rounded_to_bf16() {
         // What attention reads, so that its own rounding alone is left.
         let qkv = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
         for (causal, kernel) in [false, true].into_iter().flat_map(|c| Kernel::available().map(move |k| (c, k))) {
-            let attention = Attention { heads, lengths: &lengths, causal, queries: Queries::All, turns: None };
+            let attention = Attention { heads, lengths: &lengths, causal, queries: Queries::All, positions: None };
             let all = rounded_values_of(&attention, &qkv, Precision::Bf16, kernel);
             let mut start = 0;
             for &length in &lengths {
@@ -81,7 +84,7 @@ fn long_sequences() {
                 for (queries, rows) in
                     [(Queries::All, 0..length), (Queries::Rows(&[length / 2]), length / 2..length / 2 + 1)]
                 {
-                    let attention = Attention { heads, lengths: &[length], causal, queries, turns: None };
+                    let attention = Attention { heads, lengths: &[length], causal, queries, positions: None };
                     let expected = |exact: &Tensor| exact.narrow(0, rows.start, rows.len()).unwrap();
                     close(&values_of(&attention, &qkv, kernel), &expected(&exact));
                     let given = rounded_values_of(&attention, &rounded, Precision::Bf16, kernel);
@@ -99,7 +102,7 @@ fn large_scores() {
     let qkv = (Tensor::randn(0f32, 1., (length, 3 * size), &Device::Cpu).unwrap() * 20.0).unwrap();
     let (scale, expected) = (1.0 / 60.0, reference(&qkv, heads, false).unwrap());
     for kernel in Kernel::available() {
-        let attention = Attention { heads, lengths: &[length], causal: false, queries: Queries::All, turns: None };
+        let attention = Attention { heads, lengths: &[length], causal: false, queries: Queries::All, positions: None };
         let given = values_of(&attention, &qkv, kernel);
         within(1e-3, &(given * scale).unwrap(), &(&expected * scale).unwrap());
     }
@@ -112,7 +115,7 @@ fn the_same_alone_and_on_any_number_of_threads() {
     for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
         for causal in [false, true] {
             let run = |lengths: &[usize], qkv: &Tensor, threads| {
-                let attention = Attention { heads, lengths, causal, queries: Queries::All, turns: None };
+                let attention = Attention { heads, lengths, causal, queries: Queries::All, positions: None };
                 values_on(threads, &attention, qkv, precision, kernel).to_vec2::<f32>().unwrap()
             };
             let all = run(&lengths, &qkv, 1);
@@ -137,7 +140,7 @@ fn what_is_not_a_number_stays_visible() {
             values[(70 * 3 + part) * size + 5] = bad;
             let qkv = Tensor::from_vec(values, (length, 3 * size), &Device::Cpu).unwrap();
             let attention =
-                Attention { heads: 1, lengths: &[length], causal: false, queries: Queries::All, turns: None };
+                Attention { heads: 1, lengths: &[length], causal: false, queries: Queries::All, positions: None };
             let given = rounded_values_of(&attention, &qkv, precision, kernel).to_vec2::<f32>().unwrap();
             // A query shows in its own row, a key of infinity where the other factor is positive, others in all rows.
             let shows = |row: &Vec<f32>| row.iter().any(|x| !x.is_finite());
@@ -163,13 +166,45 @@ fn a_query_of_its_own() {
     for (precision, kernel) in Kernel::available().flat_map(|k| [(Precision::F32, k), (Precision::Bf16, k)]) {
         for causal in [false, true] {
             let run = |queries, qkv: &Tensor| {
-                let attention = Attention { heads, lengths: &lengths, causal, queries, turns: None };
+                let attention = Attention { heads, lengths: &lengths, causal, queries, positions: None };
                 rounded_values_of(&attention, qkv, precision, kernel)
             };
             // The query itself is not rounded.
             let tolerance = if precision == Precision::F32 { 2e-6 } else { 1e-2 };
             let given = run(Queries::Given { rows: &rows, queries: &queries }, &kv);
             within(tolerance, &given, &run(Queries::Rows(&rows), &qkv));
+        }
+    }
+}
+
+/// Scores that fall with the distance, beside candle's with the bias added. Heads of 20 are no pairs of bf16.
+#[test]
+fn lowered_scores() {
+    for (heads, size, length) in [(3, 16, 70), (2, 20, 9), (1, 64, 1)] {
+        let qkv = Tensor::randn(0f32, 1., (length, 3 * heads * size), &Device::Cpu).unwrap();
+        let qkv = qkv.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+        let positions = Positions::Alibi(slopes(heads, size));
+        let bias: Vec<f32> = slopes(heads, 1)
+            .into_iter()
+            .flat_map(|slope| (0..length * length).map(move |i| -slope * (i / length).abs_diff(i % length) as f32))
+            .collect();
+        let bias = Tensor::from_vec(bias, (heads, length, length), &Device::Cpu).unwrap();
+        let expected = biased(&qkv, heads, &bias).unwrap();
+        for kernel in Kernel::available() {
+            let run = |positions, queries, precision| {
+                let attention = Attention { heads, lengths: &[length], causal: false, queries, positions };
+                rounded_values_of(&attention, &qkv, precision, kernel)
+            };
+            let all = run(Some(&positions), Queries::All, Precision::F32);
+            close(&all, &expected);
+            within(2e-2, &run(Some(&positions), Queries::All, Precision::Bf16), &expected);
+            let last = [length - 1];
+            let last = run(Some(&positions), Queries::Rows(&last), Precision::F32);
+            close(&last, &expected.narrow(0, length - 1, 1).unwrap());
+            if length > 1 {
+                let moved = (all - run(None, Queries::All, Precision::F32)).unwrap().abs().unwrap().max_all().unwrap();
+                assert!(moved.to_scalar::<f32>().unwrap() > 0.05, "{moved}");
+            }
         }
     }
 }
@@ -190,10 +225,11 @@ fn turned_queries_and_keys() {
             Tensor::from_vec(rows.concat(), qkv.shape(), &Device::Cpu).unwrap()
         };
         let (before_all, rounded_before) = (turned(&qkv), turned(&rounded));
+        let turns = Positions::Rotary(turns);
         let (lengths, some) = ([length; 2], [0, length - 1]);
         for (kernel, queries) in Kernel::available().flat_map(|k| [(k, Queries::All), (k, Queries::Rows(&some))]) {
-            let run = |turns, qkv: &Tensor, precision| {
-                let attention = Attention { heads, lengths: &lengths, causal: false, queries, turns };
+            let run = |positions, qkv: &Tensor, precision| {
+                let attention = Attention { heads, lengths: &lengths, causal: false, queries, positions };
                 rounded_values_of(&attention, qkv, precision, kernel)
             };
             let exact = run(None, &before_all, Precision::F32);
@@ -212,7 +248,7 @@ fn what_does_not_fit_is_refused() {
     let mut qkv = Rows::new(Precision::F32, compute.kernel());
     qkv.copy_from(compute.pool(), &[0.0; 5 * 24], 24).unwrap();
     let run = |heads, lengths: &[usize], queries| {
-        let attention = Attention { heads, lengths, causal: false, queries, turns: None };
+        let attention = Attention { heads, lengths, causal: false, queries, positions: None };
         let mut rows = Rows::new(Precision::F32, compute.kernel());
         attention.to_rows(&qkv, &mut rows, &compute).is_ok()
     };
@@ -295,7 +331,7 @@ fn how_fast() {
                 read.copy_from(compute.pool(), &random(length, width), width).unwrap();
                 let lengths = [length];
                 let attention =
-                    Attention { heads: HEADS, lengths: &lengths, causal, queries: Queries::All, turns: None };
+                    Attention { heads: HEADS, lengths: &lengths, causal, queries: Queries::All, positions: None };
                 let time = best(&mut || attention.to_rows(&read, &mut x, &compute).unwrap());
                 let work = 4. * (HEADS * size * length * length) as f64;
                 println!(

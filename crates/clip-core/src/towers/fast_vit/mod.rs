@@ -224,7 +224,7 @@ impl Block {
                 let rows = Tensor::from_vec(take(x), (images * grid * grid, self.convolution.outputs()), &Device::Cpu)?;
                 let lengths = vec![grid * grid; images];
                 let queries = Queries::All;
-                let attention = Attention { heads: *heads, lengths: &lengths, causal: false, queries, turns: None };
+                let attention = Attention { heads: *heads, lengths: &lengths, causal: false, queries, positions: None };
                 block.add_to(&attention, &rows, compute)?;
                 *x = rows.flatten_all()?.to_vec1()?;
             }
