@@ -275,6 +275,8 @@ def models():
     put("config", "open_clip", b"\2" + read(GOLDEN / "models/tiny-openclip-native/open_clip_config.json"))
     put("config", "open_clip_siglip", b"\2" + read(GOLDEN / "models/tiny-siglip-timm/open_clip_config.json"))
     put("config", "open_clip_eva", b"\2" + read(GOLDEN / "models/tiny-eva02/open_clip_config.json"))
+    for name in ("tiny-jina-clip-v1", "tiny-jina-clip-v2"):
+        put("config", name, b"\0" + read(GOLDEN / "models" / name / "config.json"))
     put("config", "siglip", b"\0" + read(GOLDEN / "models/tiny-siglip/config.json"))
     cases = json.loads(read(GOLDEN / "configs.json"))
     for i, (kind, place) in enumerate((("configs", 0), ("preprocessors", 1))):

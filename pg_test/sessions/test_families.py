@@ -13,7 +13,8 @@ PICTURES = {name: png(40, 24, lambda x, y, c=colour: c) for name, colour in COLO
 LABELS = ["cat", "dog", "a bicycle at night", "teapot"]
 
 names = ("tiny-siglip", "tiny-siglip2", "tiny-siglip2-naflex", "tiny-siglip-timm", "tiny-openclip-native", "tiny-openclip-native-bin", "tiny-openclip-roberta",
-         "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-pe-core", "tiny-eva02", "tiny-mobileclip-b", "tiny-mobileclip2-s0")
+         "tiny-openclip-nllb-siglip", "tiny-metaclip2", "tiny-pe-core", "tiny-eva02", "tiny-mobileclip-b", "tiny-mobileclip2-s0",
+         "tiny-jina-clip-v1", "tiny-jina-clip-v2")
 with golden_models({name: name for name in names}) as models:
     subprocess.run([pgclip(), "import", os.path.join(GOLDEN, "encoders", "tiny-sentence"), "--images", os.path.join(GOLDEN, "models", "tiny-clip"),
                     "--name", "tiny-sentence", "--model-dir", models], check=True, stdout=subprocess.DEVNULL)
@@ -24,7 +25,8 @@ with golden_models({name: name for name in names}) as models:
 
     with Session(db) as session:
         listed = session.run("SELECT name, architecture, dimensions, context_length FROM clip_models() ORDER BY name COLLATE \"C\"")
-        assert listed == [["tiny-eva02", "eva", "24", "24"], ["tiny-metaclip2", "clip", "24", "24"],
+        assert listed == [["tiny-eva02", "eva", "24", "24"], ["tiny-jina-clip-v1", "jina_clip", "48", "512"],
+                          ["tiny-jina-clip-v2", "jina_clip", "48", "512"], ["tiny-metaclip2", "clip", "24", "24"],
                           ["tiny-mobileclip-b", "mobile_clip", "24", "24"], ["tiny-mobileclip2-s0", "mobile_clip", "24", "24"], ["tiny-openclip-native", "clip", "24", "24"],
                           ["tiny-openclip-native-bin", "clip", "20", "24"], ["tiny-openclip-nllb-siglip", "siglip", "24", "24"],
                           ["tiny-openclip-roberta", "clip", "24", "24"], ["tiny-pe-core", "pe_core", "24", "24"],
