@@ -43,7 +43,8 @@ impl<'a> Sequence<'a> {
         if durations.len() < 2 {
             return Ok(None);
         }
-        let (stream, samples) = (coded.stream(), track.samples.iter());
+        let (mut stream, samples) = (coded.stream(), track.samples.iter());
+        stream.limit(stream.needs(coded.data(), 0)?);
         Ok(Some(Self { source, stream, samples, description, waiting: None, largest, durations, ended: false }))
     }
 

@@ -1,11 +1,13 @@
 //! Sequences of pictures, in the order in which they are shown.
 
 use crate::dpb::Dpb;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::motion::Field;
 use crate::picture::{self, Job};
+use crate::pps::Pps;
 use crate::sets::Sets;
+use crate::sps::Sps;
 use crate::walk::{Head, Walk};
 
 /// Pictures that are predicted from each other. Data of one go in after those of the other; pictures come out as they
@@ -14,12 +16,14 @@ use crate::walk::{Head, Walk};
 pub struct Stream {
     walk: Walk,
     dpb: Dpb,
+    /// See [`limit`](Self::limit).
+    most: usize,
 }
 
 impl Stream {
     /// `sets`: what the container says; `length_size`: bytes of the length before each unit of the data, 1 to 4.
     pub fn new(sets: Sets, length_size: usize) -> Self {
-        Self { walk: Walk::new(sets, length_size), dpb: Dpb::default() }
+        Self { walk: Walk::new(sets, length_size), dpb: Dpb::default(), most: usize::MAX }
     }
 
     /// Bytes that [`decode`](Self::decode) takes at most with all that is kept, if each picture is as the one in `data`,
@@ -28,9 +32,13 @@ impl Stream {
         let mut walk = self.walk.clone();
         let pps = walk.head(data)?.pps;
         let (sps, pps) = walk.sets.of(pps)?;
-        let frames = Frame::needs(sps).saturating_mul(sps.buffering.pictures + 1);
-        let work = picture::needs(sps, pps).saturating_add(Field::needs(sps.width, sps.height));
-        Ok(frames.saturating_add(work).saturating_add(largest))
+        Ok(takes(sps, pps).saturating_add(largest))
+    }
+
+    /// Refuses pictures that would take more than so many bytes with those that are kept. Parameter sets may come with any
+    /// picture, and make those that follow larger than the first.
+    pub fn limit(&mut self, bytes: usize) {
+        self.most = bytes;
     }
 
     /// Decodes the next picture. `false`: nothing was done, as pictures have to be taken first with
@@ -53,8 +61,11 @@ impl Stream {
     }
 
     fn decode_picture(&mut self, head: &Head, go_on: &dyn Fn() -> bool) -> Result<bool> {
-        let Self { walk, dpb } = self;
+        let Self { walk, dpb, most } = self;
         let (sps, pps) = walk.sets.of(head.pps)?;
+        if takes(sps, pps) > *most {
+            return Err(Error::Unsupported("a sequence whose pictures become larger"));
+        }
         if head.begins {
             dpb.end_sequence();
         }
@@ -80,6 +91,12 @@ impl Stream {
     pub fn shown(&mut self) -> Option<&Frame> {
         self.dpb.shown()
     }
+}
+
+/// Bytes of the pictures that are kept and of the one at work.
+fn takes(sps: &Sps, pps: &Pps) -> usize {
+    let frames = Frame::needs(sps).saturating_mul(sps.buffering.pictures + 1);
+    frames.saturating_add(picture::needs(sps, pps)).saturating_add(Field::needs(sps.width, sps.height))
 }
 
 /// What becomes of a picture.

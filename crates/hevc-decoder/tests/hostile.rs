@@ -121,6 +121,25 @@ fn a_picture_alone() {
     assert_eq!(error, Error::Unsupported("a picture that is predicted from others"));
 }
 
+/// Parameter sets within a stream may make its pictures larger.
+#[test]
+fn pictures_that_become_larger() {
+    let (small, large) = (streams::pictures("p"), streams::pictures("b"));
+    let mut shown = 0;
+    streams::decode(&[small.clone(), large.clone()].concat(), |_| shown += 1).unwrap();
+    assert_eq!(shown, small.len() + large.len());
+    let mut stream = Stream::new(Sets::default(), 4);
+    stream.limit(stream.needs(&small[0], 0).unwrap());
+    for picture in &small {
+        while !stream.decode(picture, &|| true).unwrap() {
+            assert!(stream.shown().is_some());
+        }
+    }
+    while stream.shown().is_some() {}
+    let error = Error::Unsupported("a sequence whose pictures become larger");
+    assert_eq!(stream.decode(&large[0], &|| true), Err(error));
+}
+
 /// What is kept is told before.
 #[test]
 fn memory_by_the_headers() {
