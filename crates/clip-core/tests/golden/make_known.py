@@ -29,6 +29,8 @@ import siglip_tokenizers
 from versions import HERE, versions
 
 ROOT = HERE.parents[3]
+# begins the keys of shapes that make_family_models.py knows by name
+FULL = "full "
 VECTORS = ("noise", "blocks", "ramp", "checkerboard")
 # width, layers, heads, width of the MLP of vision towers
 VISION = {"B": (768, 12, 12, 3072), "B+": (896, 12, 14, 3584), "L": (1024, 24, 16, 4096), "H": (1280, 32, 16, 5120), "g": (1408, 40, 16, 6144),
@@ -155,9 +157,9 @@ def chinese(known):
 def case(known):
     """What tells a model's shape, and what writes it into a directory and returns the reference's model."""
     family = known["family"]
-    if is_of_open_clip(known):
-        name = open_clip_name(known)
-        return f"open_clip {name}", lambda d, layers: families.make_full(name, d.parent, layers)
+    if is_of_open_clip(known) or family == "Jina CLIP":
+        name = open_clip_name(known) if family != "Jina CLIP" else known["name"]
+        return f"{FULL}{name}", lambda d, layers: families.make_full(name, d.parent, layers)
     if family == "MetaCLIP 2":
         return metaclip2(known)
     if family == "Chinese-CLIP":
@@ -210,7 +212,7 @@ def compare(known, others, work, test, layers):
         images = directory
         key, write = case(known)
     # make_full puts a model into a directory of its name
-    images = images.with_name(key.removeprefix("open_clip ")) if key.startswith("open_clip ") else images
+    images = images.with_name(key.removeprefix(FULL)) if key.startswith(FULL) else images
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir()
     model = write(images, layers)
