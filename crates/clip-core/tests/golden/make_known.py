@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """Compare every model of the registry, at its size and with seeded random weights, with the library that it comes from.
 
-    make_known.py --work DIR [--test FILE] [NAME...]    all of models/registry.toml, or these; writes KNOWN.md
+    make_known.py --work DIR --test FILE [--layers N] [NAME...]    all of models/registry.toml, or these; fills KNOWN.md
 
 Each is laid out as its repository is, imported, and its vectors compared by the test `full_size` of model_parity.rs, an executable that
---test names: `cargo test --profile tests -p clip-core --test model_parity --no-run` tells its path. What has been compared is kept in
-DIR/known.json, so that the script can be stopped; models of one shape are compared once. The largest needs 16 GB of memory, and twice
+--test names: `cargo test --profile tests -p clip-core --test model_parity --no-run` tells its path. Models of one shape are compared
+once, and what has a line in KNOWN.md is not compared again, so the script can be stopped. The largest needs 16 GB of memory, and twice
 that of disk.
 """
 import argparse
-import json
 import os
 import re
 import shutil
@@ -31,6 +30,7 @@ from versions import HERE, versions
 ROOT = HERE.parents[3]
 # begins the keys of shapes that make_family_models.py knows by name
 FULL = "full "
+TABLE = HERE / "KNOWN.md"
 VECTORS = ("noise", "blocks", "ramp", "checkerboard")
 # width, layers, heads, width of the MLP of vision towers
 VISION = {"B": (768, 12, 12, 3072), "B+": (896, 12, 14, 3584), "L": (1024, 24, 16, 4096), "H": (1280, 32, 16, 5120), "g": (1408, 40, 16, 6144),
@@ -226,58 +226,58 @@ def compare(known, others, work, test, layers):
     found = re.findall(r"^(f32|bf16|int8): .*max abs ([0-9.e-]+), cosine ([0-9.]+)", run.stdout, re.M)
     if run.returncode or len(found) != 3:
         raise SystemExit(f"{known['name']}: {run.stdout[-2000:]}{run.stderr[-2000:]}")
-    return dict(layers=layers, errors={precision: [float(error), float(cosine)] for precision, error, cosine in found})
+    figures = [f"{float(error):.1e}, {float(cosine):.{7 if precision == 'f32' else 5}f}" for precision, error, cosine in found]
+    return [f"first {layers}" if layers else "all", *figures]
 
 
 def key_of(known):
-    return f"{known['repository'] if 'images' in known else case(known)[0]}"
+    return known["repository"] if "images" in known else case(known)[0]
 
 
-def table(registry, results):
-    rows = []
-    for known in registry:
-        result = results.get(key_of(known))
-        if result is None:
-            rows.append(f"| `{known['name']}` | | | | |")
-            continue
-        figures = [f"{error:.1e}, {cosine:.7f}" if precision == "f32" else f"{error:.1e}, {cosine:.5f}"
-                   for precision, (error, cosine) in result["errors"].items()]
-        layers = f"first {result['layers']}" if result["layers"] else "all"
-        rows.append(f"| `{known['name']}` | {layers} | {' | '.join(figures)} |")
+def read():
+    """Name -> what its line holds."""
+    if not TABLE.exists():
+        return {}
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.read_text().splitlines() if line.startswith("| `")]
+    return {cells[0].strip("`"): cells[1:] for cells in lines if cells[1]}
+
+
+def write(registry, lines):
+    rows = [f"| `{known['name']}` | {' | '.join(lines.get(known['name'], [''] * 4))} |" for known in registry]
     libraries = ", ".join(f"{name} {version}" for name, version in versions("open_clip_torch", "timm", "sentence-transformers").items())
-    return f"""# Every model of the registry beside its reference
+    TABLE.write_text(f"""# Every model of the registry beside its reference
 
 Written by `make_known.py`. Each has the layout of its repository and its full width, with seeded random weights.
-The largest error of a component and the smallest cosine over 4 images and 9 to 14 texts, in each precision.
-Models of one shape share a line's figures. Of some only the first layers were compared: their column says so.
+The largest error of a component and the smallest cosine over 4 or 7 images and 9 to 14 texts, in each precision.
+Models of one shape have the same figures. The column of layers says where only the first ones were compared.
+Of {len(registry)} models {len(lines)} have been compared. The others have an empty line: they are large, or differ from one that was by the size
+of images alone.
 
 Libraries: {libraries}.
 
 | name | layers | f32 | bf16 | int8 |
 |---|---|---|---|---|
-""" + "\n".join(rows) + "\n"
+""" + "\n".join(rows) + "\n")
 
 
 def main():
     args = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     args.add_argument("--work", type=Path, required=True)
-    args.add_argument("--test", help="the executable of model_parity.rs; without it the table alone is written")
+    args.add_argument("--test", required=True, help="the executable of model_parity.rs")
     args.add_argument("--layers", type=int, help="only so many layers of each")
     args.add_argument("names", nargs="*", metavar="NAME")
     args = args.parse_args()
     registry = tomllib.loads((ROOT / "models/registry.toml").read_text())["model"]
     known = {model["name"]: model for model in registry}
     args.work.mkdir(parents=True, exist_ok=True)
-    kept = args.work / "known.json"
-    results = json.loads(kept.read_text()) if kept.exists() else {}
-    for name in (args.names or known) if args.test else []:
-        key = key_of(known[name])
-        if key in results:
+    lines = read()
+    for name in args.names or known:
+        if name in lines:
             continue
-        results[key] = compare(known[name], known, args.work.absolute(), args.test, args.layers)
-        kept.write_text(json.dumps(results, indent=1))
-        print(f"{name}: {results[key]}", flush=True)
-    (HERE / "KNOWN.md").write_text(table(registry, results))
+        line, key = compare(known[name], known, args.work.absolute(), args.test, args.layers), key_of(known[name])
+        lines |= {other["name"]: line for other in registry if key_of(other) == key}
+        write(registry, lines)
+        print(f"{name}: {line}", flush=True)
 
 
 if __name__ == "__main__":
