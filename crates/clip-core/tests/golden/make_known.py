@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from transformers import ChineseCLIPConfig, ChineseCLIPModel, CLIPModel, DistilBertConfig, MetaClip2Config, MetaClip2Model, Siglip2Model, SiglipModel
 
+import bert_tokenizer
 import make_embeddings
 import make_encoders
 import make_family_models as families
@@ -146,7 +147,7 @@ def chinese(known):
         text = tower((1024, 24, 16) if kind == "H" else (768, 12, 12), layers, vocab_size=21128, max_position_embeddings=512, type_vocab_size=2)
         vision = tower(VISION[kind], layers, patch_size=patch, image_size=size, projection_dim=proj)
         model = families.randomised(ChineseCLIPModel(ChineseCLIPConfig(text_config=text, vision_config=vision, projection_dim=proj)).eval(), tiny.SEED, 4.4)
-        (d / "vocab.txt").write_text("\n".join(families.wordpieces()) + "\n", encoding="utf-8")
+        (d / "vocab.txt").write_text("\n".join(bert_tokenizer.wordpieces()) + "\n", encoding="utf-8")
         tiny.write_json(d / "preprocessor_config.json", dict(
             crop_size=size, do_center_crop=False, do_normalize=True, do_resize=True, feature_extractor_type="ChineseCLIPFeatureExtractor",
             image_mean=tiny.MEAN, image_std=tiny.STD, resample=3, size=dict(height=size, width=size)))
