@@ -2,7 +2,7 @@
 # What each image format costs the build: a table of the extension's library, built from nothing with none of the optional formats, with each
 # alone, and with all.
 #
-#   formats.sh [DIR]     builds in DIR (target/formats by default), which it empties; some 40 minutes on two cores
+#   formats.sh [DIR]     builds in DIR (target/formats by default), which it empties; six builds
 #
 # Seconds are those of processors, whatever else the machine does, and of all crates; the library is stripped of names.
 set -euo pipefail
