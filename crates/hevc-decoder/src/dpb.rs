@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::prediction_header::Kept;
 use crate::references::{Reference, References};
 use crate::rps::MOST;
-use crate::slice::Kept;
 use crate::sps::Sps;
 
 /// What a picture is kept for.

@@ -3,9 +3,22 @@
 use crate::bits::Bits;
 use crate::error::{Error, Result};
 use crate::pps::Pps;
-use crate::slice::Kept;
+use crate::rps::{Long, RefPicSet};
 use crate::sps::Sps;
 use crate::weights::Weights;
+
+/// What a slice says of its picture and of those that are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The last bits of the picture order count.
+    pub lsb: u32,
+    /// The short-term pictures.
+    pub short: RefPicSet,
+    /// The long-term pictures.
+    pub long: Vec<Long>,
+    /// The picture is to be shown.
+    pub shown: bool,
+}
 
 /// Of a P or B slice.
 #[derive(Clone, Debug)]

@@ -5,24 +5,9 @@ use crate::contexts::at;
 use crate::error::Result;
 use crate::intra::{self, Border, Prediction};
 use crate::map::INTER;
-use crate::residual::{self, Block, LARGEST};
+use crate::residual::{self, Block};
 use crate::sps::Chroma;
 use crate::transform::{self, Coefficients};
-
-/// Room for a block at work.
-pub struct Scratch {
-    border: Border,
-    predicted: [u16; LARGEST],
-    coefficients: Coefficients,
-    residual: [i32; LARGEST],
-}
-
-impl Scratch {
-    /// Zeros.
-    pub fn new() -> Self {
-        Self { border: [0; 129], predicted: [0; LARGEST], coefficients: Coefficients::new(), residual: [0; LARGEST] }
-    }
-}
 
 /// What levels are multiplied with, by the quantiser modulo 6.
 const SCALES: [i64; 6] = [40, 45, 51, 57, 64, 72];

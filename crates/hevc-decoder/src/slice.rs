@@ -4,7 +4,7 @@ use crate::bits::Bits;
 use crate::error::{Error, Result};
 use crate::nal::{IDR, IRAP};
 use crate::pps::{Deblocking, Pps};
-use crate::prediction_header::Header;
+use crate::prediction_header::{Header, Kept};
 use crate::rps::{Long, RefPicSet};
 use crate::sets::Sets;
 use crate::sps::{Chroma, Sps};
@@ -26,19 +26,6 @@ pub struct Slice {
     pub deblocking: Deblocking,
     /// Filters go over its left and upper borders.
     pub filter_across: bool,
-}
-
-/// What a slice says of its picture and of those that are kept.
-#[derive(Clone, Debug, Default)]
-pub struct Kept {
-    /// The last bits of the picture order count.
-    pub lsb: u32,
-    /// The short-term pictures.
-    pub short: RefPicSet,
-    /// The long-term pictures.
-    pub long: Vec<Long>,
-    /// The picture is to be shown.
-    pub shown: bool,
 }
 
 /// A slice segment: its header, and its data.

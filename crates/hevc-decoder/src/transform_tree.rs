@@ -1,8 +1,8 @@
 //! Transform trees and units (clauses 7.3.8.8 and 7.3.8.10).
 
-use crate::coder::{Coder, CodingUnit, Picture, changed_qp};
+use crate::coder::{Coder, CodingUnit, Picture};
 use crate::contexts::at;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::map::CODED;
 use crate::sps::Chroma;
 
@@ -137,5 +137,26 @@ impl Coder<'_> {
         self.qp_delta_read = true;
         self.qp = changed_qp(self.predicted_qp, delta, self.sps.depth[0])?;
         Ok(())
+    }
+}
+
+/// A quantiser's change, which goes round (clause 8.6.1).
+fn changed_qp(predicted: i32, delta: i32, depth: u32) -> Result<i32> {
+    let offset = 6 * (depth as i32 - 8);
+    if delta.abs() > 26 + offset / 2 {
+        return Err(Error::Damaged("a quantiser changes beyond its bounds"));
+    }
+    Ok((predicted + delta + 52 + 2 * offset) % (52 + offset) - offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantisers_go_round() {
+        assert_eq!((changed_qp(50, 3, 8), changed_qp(0, -1, 8)), (Ok(1), Ok(51)));
+        assert_eq!((changed_qp(-12, -1, 10), changed_qp(51, 1, 10)), (Ok(51), Ok(-12)));
+        assert!(changed_qp(0, 40, 8).is_err());
     }
 }

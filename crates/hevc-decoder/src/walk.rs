@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::nal::{CRA, END, IRAP, RADL, RASL, Unit, Units};
+use crate::prediction_header::Kept;
 use crate::sets::Sets;
-use crate::slice::{Kept, Segment, peek};
+use crate::slice::{Segment, peek};
 
 /// Where a stream is.
 #[derive(Clone, Debug)]
