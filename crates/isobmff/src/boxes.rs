@@ -27,6 +27,13 @@ impl<'a> Atom<'a> {
         Ok((version, u32::from_be_bytes([0, a, b, c]), cursor))
     }
 
+    /// Of `hdlr`: what a track or the items are.
+    pub(crate) fn handler(&self) -> Result<FourCc> {
+        let (_, _, mut cursor) = self.full()?;
+        cursor.skip(4)?;
+        cursor.array()
+    }
+
     /// The boxes in it. `Truncated` where it is cut.
     pub fn children(&self) -> Result<Boxes<'a>> {
         if self.cut { Err(Error::Truncated) } else { Ok(Boxes::inside(self.body)) }

@@ -3,7 +3,7 @@
 use crate::FourCc;
 use crate::boxes::{Atom, Boxes};
 use crate::error::{Error, Result};
-use crate::meta::push;
+use crate::lists::push;
 
 /// A picture, or something that belongs to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

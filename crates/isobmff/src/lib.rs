@@ -36,6 +36,7 @@ mod error;
 mod file;
 mod hevc;
 mod items;
+mod lists;
 mod location;
 mod meta;
 mod movie;

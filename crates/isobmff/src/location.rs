@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::boxes::Atom;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::meta::push;
+use crate::lists::push;
 
 /// Pieces that an item's data may be in.
 const MOST_EXTENTS: usize = 1 << 10;

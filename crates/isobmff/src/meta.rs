@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use crate::boxes::{Atom, Boxes};
 use crate::error::{Error, Result};
 use crate::items::Item;
+use crate::lists::first;
 use crate::location::Location;
 use crate::properties::{Associated, Properties};
 use crate::references::{Reference, Targets};
-use crate::{FourCc, MOST, items, location, references};
+use crate::{FourCc, items, location, references};
 
 /// Still pictures as items, with all that is said of them.
 #[derive(Clone, Debug)]
@@ -49,7 +50,7 @@ impl<'a> Meta<'a> {
                 continue;
             }
             match &atom.kind {
-                b"hdlr" => read.handler = handler(&atom)?,
+                b"hdlr" => read.handler = atom.handler()?,
                 b"pitm" => {
                     let (version, _, mut cursor) = atom.full()?;
                     read.primary = Some(cursor.wide(version > 0)?);
@@ -116,27 +117,4 @@ impl<'a> Meta<'a> {
     pub fn data(&self, id: u32) -> Result<Cow<'a, [u8]>> {
         self.location(id)?.data(self.file, self.idat)
     }
-}
-
-/// `hdlr`: what a track or the items are.
-pub fn handler(hdlr: &Atom) -> Result<FourCc> {
-    let (_, _, mut cursor) = hdlr.full()?;
-    cursor.skip(4)?;
-    cursor.array()
-}
-
-/// The first of those with this id in a sorted list.
-pub fn first<T>(list: &[T], id: u32, of: impl Fn(&T) -> u32) -> Option<&T> {
-    let at = list.partition_point(|entry| of(entry) < id);
-    list.get(at).filter(|entry| of(entry) == id)
-}
-
-/// One more, of which there may not be too many.
-pub fn push<T>(list: &mut Vec<T>, entry: T) -> Result<()> {
-    if list.len() >= MOST {
-        return Err(Error::TooMuch("it has too many items or properties"));
-    }
-    list.try_reserve(1).map_err(|_| Error::OutOfMemory(size_of::<T>()))?;
-    list.push(entry);
-    Ok(())
 }

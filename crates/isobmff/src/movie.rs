@@ -4,7 +4,6 @@ use crate::FourCc;
 use crate::boxes::{Atom, Boxes, find};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::meta::handler;
 use crate::properties::Property;
 use crate::samples::Samples;
 
@@ -77,7 +76,7 @@ impl<'a> Track<'a> {
         const PART: Error = Error::Damaged("a track lacks a box");
         let part = |of: &Atom<'a>, kind: &FourCc| find(of.children()?, kind)?.ok_or(PART);
         let mdia = part(trak, b"mdia")?;
-        let handler = handler(&part(&mdia, b"hdlr")?)?;
+        let handler = part(&mdia, b"hdlr")?.handler()?;
         if !matches!(&handler, b"pict" | b"vide" | b"auxv") {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use crate::boxes::{Atom, find};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::hevc::HevcConfig;
-use crate::meta::{first, push};
+use crate::lists::{first, push};
 
 /// What a box in `ipco` or in a sample entry says of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use crate::FourCc;
 use crate::boxes::{Atom, Boxes};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::meta::push;
+use crate::lists::push;
 
 /// A reference from one item to others, whose ids stay where they are.
 #[derive(Clone, Copy, Debug)]

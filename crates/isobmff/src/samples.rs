@@ -3,7 +3,6 @@
 use crate::FourCc;
 use crate::boxes::{Atom, find};
 use crate::error::{Error, Result};
-use crate::walk::Walk;
 
 /// The tables, which stay where they are.
 #[derive(Clone, Copy, Debug)]
@@ -116,11 +115,6 @@ impl<'a> Samples<'a> {
             // Written with signs in both versions of the table.
             std::iter::repeat_n(ticks as i32, count as usize)
         })
-    }
-
-    /// All samples in their order. Each takes as little time as the next.
-    pub fn iter(&self) -> Walk<'a> {
-        Walk::new(*self)
     }
 
     fn duration(&self, i: u32) -> u32 {
