@@ -78,19 +78,7 @@ pub fn image(p: &Preprocessor, image_size: usize, architecture: Architecture) ->
     }
     let filter = filter(p.resample.unwrap_or(3))?;
     let (mean, std) = if clip { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
-    let (mean, std) = (p.image_mean.unwrap_or(mean), p.image_std.unwrap_or(std));
-    check_levels(mean, std).map_err(Error::invalid_model)?;
-    Ok(ImageSpec {
-        orientation: Orientation::Exif,
-        alpha: AlphaRule::Drop,
-        resize,
-        filter,
-        crop: crop.0,
-        rescale: p.rescale_factor,
-        centre: Centre::Floor,
-        mean,
-        std,
-    })
+    of_transformers(p, resize, filter, crop.0, (mean, std))
 }
 
 /// The preprocessing of pictures of any aspect, which become patches of so many pixels, for a tower whose table of positions is of a
@@ -116,19 +104,8 @@ pub fn in_patches(p: &Preprocessor, image_size: usize, patch_size: usize) -> Res
         )));
     }
     let side = |pixels: usize| u32::try_from(pixels).map_err(|_| Error::invalid_model("patch_size is out of range"));
-    let (mean, std) = (p.image_mean.unwrap_or([0.5; 3]), p.image_std.unwrap_or([0.5; 3]));
-    check_levels(mean, std).map_err(Error::invalid_model)?;
-    Ok(ImageSpec {
-        orientation: Orientation::Exif,
-        alpha: AlphaRule::Drop,
-        resize: ResizeRule::Patches { size: side(patch_size)?, most },
-        filter: filter(p.resample.unwrap_or(2))?,
-        crop: side(image_size)?,
-        rescale: p.rescale_factor,
-        centre: Centre::Floor,
-        mean,
-        std,
-    })
+    let resize = ResizeRule::Patches { size: side(patch_size)?, most };
+    of_transformers(p, resize, filter(p.resample.unwrap_or(2))?, side(image_size)?, ([0.5; 3], [0.5; 3]))
 }
 
 /// The preprocessing that open_clip puts together of torchvision's steps (`transform.py`, `image_transform_v2`), for a tower that
@@ -158,16 +135,40 @@ pub fn torchvision(
         Some("squash") => ResizeRule::Squash(side),
         Some(other) => return Err(unknown("resize_mode", other)),
     };
-    let (mean, std) = (levels.0.unwrap_or(CLIP_MEAN), levels.1.unwrap_or(CLIP_STD));
+    let levels = (levels.0.unwrap_or(CLIP_MEAN), levels.1.unwrap_or(CLIP_STD));
+    spec(resize, filter, side, (1.0 / 255.0, Centre::HalfEven), levels)
+}
+
+/// As transformers' processors scale and cut. `levels`: mean and deviation where the file has none.
+fn of_transformers(
+    p: &Preprocessor,
+    resize: ResizeRule,
+    filter: ResizeFilter,
+    crop: u32,
+    levels: ([f32; 3], [f32; 3]),
+) -> Result<ImageSpec> {
+    let levels = (p.image_mean.unwrap_or(levels.0), p.image_std.unwrap_or(levels.1));
+    spec(resize, filter, crop, (p.rescale_factor, Centre::Floor), levels)
+}
+
+/// With the pictures as people see them, without their alpha, as all these processors are given them. `scale`: what levels are multiplied
+/// by, and where a crop lies. `levels`: mean and deviation.
+fn spec(
+    resize: ResizeRule,
+    filter: ResizeFilter,
+    crop: u32,
+    (rescale, centre): (f64, Centre),
+    (mean, std): ([f32; 3], [f32; 3]),
+) -> Result<ImageSpec> {
     check_levels(mean, std).map_err(Error::invalid_model)?;
     Ok(ImageSpec {
         orientation: Orientation::Exif,
         alpha: AlphaRule::Drop,
         resize,
         filter,
-        crop: side,
-        centre: Centre::HalfEven,
-        rescale: 1.0 / 255.0,
+        crop,
+        rescale,
+        centre,
         mean,
         std,
     })
