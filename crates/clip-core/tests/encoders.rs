@@ -1,6 +1,8 @@
 //! Encoders of texts beside a model for the images, against their own libraries (`golden/make_encoders.py`).
 
 mod common;
+#[path = "common/wrong.rs"]
+mod wrong;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use wrong::{copy_of, edit_json};
 
 const ENCODERS: [&str; 2] = ["tiny-sentence", "tiny-m-clip"];
 
@@ -22,31 +25,12 @@ fn encoders() -> PathBuf {
 
 /// A copy of an encoder that a test may change.
 fn copy(name: &str) -> TempDir {
-    fn all(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-            if path.is_dir() {
-                all(&path, &to);
-            } else {
-                fs::copy(&path, &to).unwrap();
-            }
-        }
-    }
-    let dir = TempDir::new().unwrap();
-    all(&encoders().join(name), dir.path());
-    dir
+    copy_of(&encoders().join(name))
 }
 
 /// A whole model of the images that the encoders were made for.
 fn with_images<'a>(model: &'a Path, images: &'a Path) -> Directories<'a> {
     Directories { model, images: Some(images) }
-}
-
-fn edit(dir: &Path, file: &str, edit: impl FnOnce(&mut Value)) {
-    let mut value: Value = serde_json::from_slice(&fs::read(dir.join(file)).unwrap()).unwrap();
-    edit(&mut value);
-    fs::write(dir.join(file), value.to_string()).unwrap();
 }
 
 fn refused(dir: &Path, images: &str) -> Error {
@@ -103,15 +87,17 @@ fn older_files_of_sentence_transformers() {
     let newer = inspect(with_images(&encoders().join("tiny-sentence"), &images)).unwrap();
     let dir = copy("tiny-sentence");
     let pooling = |mode: &str| json!({ "word_embedding_dimension": 48, mode: true, "pooling_mode_max_tokens": false });
-    edit(dir.path(), "1_Pooling/config.json", |c| *c = pooling("pooling_mode_mean_tokens"));
-    edit(dir.path(), "sentence_bert_config.json", |c| *c = json!({ "max_seq_length": 24, "do_lower_case": false }));
-    edit(dir.path(), "modules.json", |c| {
+    edit_json(dir.path(), "1_Pooling/config.json", |c| *c = pooling("pooling_mode_mean_tokens"));
+    edit_json(dir.path(), "sentence_bert_config.json", |c| {
+        *c = json!({ "max_seq_length": 24, "do_lower_case": false })
+    });
+    edit_json(dir.path(), "modules.json", |c| {
         for (module, kind) in c.as_array_mut().unwrap().iter_mut().zip(["Transformer", "Pooling", "Dense"]) {
             module["type"] = format!("sentence_transformers.models.{kind}").into();
         }
     });
     assert_eq!(inspect(with_images(dir.path(), &images)).unwrap().spec, newer.spec);
-    edit(dir.path(), "1_Pooling/config.json", |c| *c = pooling("pooling_mode_cls_token"));
+    edit_json(dir.path(), "1_Pooling/config.json", |c| *c = pooling("pooling_mode_cls_token"));
     let first = inspect(with_images(dir.path(), &images)).unwrap().spec.text;
     assert_eq!((first.pooling, first.context_length), (TextPooling::First, 24));
     assert_eq!(first.layers, TextLayers::Bert { head: TextHead::Projection });
@@ -137,7 +123,7 @@ fn what_is_wrong_is_named() {
     ];
     for (name, file, kind, what, change) in cases {
         let dir = copy(name);
-        edit(dir.path(), file, change);
+        edit_json(dir.path(), file, change);
         let error = refused(dir.path(), "tiny-clip");
         assert_eq!((error.kind, error.message.contains(what)), (kind, true), "{error}");
     }

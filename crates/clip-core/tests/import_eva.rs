@@ -1,8 +1,8 @@
 //! timm's `Eva` in open_clip's layout: what an import takes, and what it refuses by name.
 
 mod common;
-
-use std::fs;
+#[path = "common/wrong.rs"]
+mod wrong;
 
 use clip_core::import::{Inspection, import, inspect};
 use clip_core::spec::{Rope, RopeOrder, VisionLayers};
@@ -10,21 +10,12 @@ use clip_core::{ErrorKind, ModelDir, Precision, Result};
 use common::*;
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// A change to a model's configuration.
-type Edit = fn(&mut Value);
+use wrong::{Edit, copy, edit_json};
 
 /// What an import makes of a golden model whose `model_cfg` was edited.
 fn inspected(name: &str, edit: Edit) -> Result<Inspection> {
-    const CONFIG: &str = "open_clip_config.json";
-    let dir = TempDir::new().unwrap();
-    for entry in fs::read_dir(model_dir(name)).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let mut config: Value = serde_json::from_slice(&fs::read(dir.path().join(CONFIG)).unwrap()).unwrap();
-    edit(&mut config["model_cfg"]);
-    fs::write(dir.path().join(CONFIG), config.to_string()).unwrap();
+    let dir = copy(name);
+    edit_json(dir.path(), "open_clip_config.json", |config| edit(&mut config["model_cfg"]));
     inspect(dir.path())
 }
 

@@ -21,13 +21,24 @@ pub type Edit = fn(&mut Value);
 
 /// A copy of a golden model that a test may damage.
 pub fn copy(name: &str) -> TempDir {
-    let dir = TempDir::new().unwrap();
-    for entry in fs::read_dir(model_dir(name)).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    copy_of(&model_dir(name))
+}
+
+/// And of any directory.
+pub fn copy_of(directory: &Path) -> TempDir {
+    fn all(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+            if path.is_dir() {
+                all(&path, &to);
+            } else {
+                fs::copy(&path, &to).unwrap();
+            }
         }
     }
+    let dir = TempDir::new().unwrap();
+    all(directory, dir.path());
     dir
 }
 
