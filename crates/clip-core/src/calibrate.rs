@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::install::{self, Imported};
 use crate::installed::{Installed, Manifest, ModelDir, TOKENIZER, fingerprint};
 use crate::spec::Calibration;
+use crate::tensor_file::cannot_write;
 
 /// Fewer inputs than this do not tell where a modality's vectors lie.
 pub const MIN_INPUTS: usize = 16;
@@ -110,7 +111,7 @@ pub fn check_plain(model: &Installed) -> Result<()> {
 /// Gives a file a second name, without a copy where the file system can.
 fn link(from: &Path, to: &Path) -> Result<()> {
     // A file system without hard links gets a copy.
-    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ())).map_err(|e| install::cannot_write(to, &e))
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ())).map_err(|e| cannot_write(to, &e))
 }
 
 fn invalid(what: String) -> Error {

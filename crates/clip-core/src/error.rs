@@ -22,7 +22,7 @@ pub enum ErrorKind {
     UnknownModel,
     /// The name of a model breaks the rule `[a-z0-9._-]+`.
     InvalidName,
-    /// A file of a model is missing or cannot be read.
+    /// A file of a model is missing, or cannot be read or written.
     MissingFile,
     /// A file of an installed model is damaged.
     Corrupted,

@@ -8,6 +8,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::installed::{Installed, MANIFEST, Manifest, ModelDir};
+use crate::tensor_file::cannot_write;
 
 /// The outcome of an import or a calibration. Either way the model is there.
 pub enum Imported {
@@ -135,9 +136,4 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Waits until the names in a directory are on disk, which the sync of a file says nothing of.
 fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| cannot_write(dir, &e))
-}
-
-/// The `MissingFile` error of a path that could not be written to.
-pub fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
-    Error::new(ErrorKind::MissingFile, format!("could not write \"{}\": {e}", path.display()))
 }

@@ -157,6 +157,11 @@ pub fn missing_file(path: &Path, e: &std::io::Error) -> Error {
     Error::new(ErrorKind::MissingFile, format!("could not read file \"{}\": {e}", path.display()))
 }
 
+/// The `MissingFile` error of a path that could not be written to.
+pub fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
+    Error::new(ErrorKind::MissingFile, format!("could not write \"{}\": {e}", path.display()))
+}
+
 /// Little-endian values of F32, F16 or BF16 as f32, which holds all of them exactly. Any other type is `Unsupported`.
 pub fn to_f32(bytes: &[u8], dtype: Dtype) -> Result<Vec<f32>> {
     Ok(match dtype {
@@ -185,7 +190,7 @@ pub struct Described {
 /// SHA-256.
 ///
 /// `next` gives the bytes of the i-th tensor, as many as its type and shape say. Its error ends the writing. A file
-/// that cannot be written is `Internal`.
+/// that cannot be written is `MissingFile`.
 pub fn write(
     path: &Path,
     metadata: Option<HashMap<String, String>>,
@@ -206,7 +211,7 @@ pub fn write(
     // Tensors start on a 64-byte boundary; the format allows spaces after the header.
     header.resize((header.len() + 8).next_multiple_of(64) - 8, b' ');
 
-    let fail = |e: std::io::Error| Error::internal(format!("could not write file \"{}\": {e}", path.display()));
+    let fail = |e: std::io::Error| cannot_write(path, &e);
     let mut out =
         HashingWriter { inner: BufWriter::new(File::create(path).map_err(fail)?), hash: Sha256::new(), len: 0 };
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(fail)?;
@@ -242,4 +247,17 @@ impl<W: Write> Write for HashingWriter<W> {
 /// Two digits of lower case a byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_ours() {
+        let value = [Described { name: "x".into(), dtype: Dtype::U8, shape: vec![1 << 16] }];
+        let error = write(Path::new("/dev/full"), None, &value, |_| Ok(vec![0; 1 << 16])).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::MissingFile);
+        assert!(error.message.starts_with("could not write \"/dev/full\": "), "{error}");
+    }
 }

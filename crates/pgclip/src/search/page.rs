@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clip_core::{Error, Result};
+use clip_core::{Error, ErrorKind, Result};
 
 use super::{Hit, distance, kind, thumbnail};
 use crate::pictures::{QUALITY, Root, jpeg};
@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("page.css");
 
 /// Writes it into a temporary file, says which, and opens it where somebody can see it.
 pub fn open(title: &str, hits: &[Hit], root: &Root) -> Result<()> {
-    let failed = |e: &std::io::Error| Error::internal(format!("could not write a page: {e}"));
+    let failed = |e: &std::io::Error| Error::new(ErrorKind::MissingFile, format!("could not write a page: {e}"));
     let mut file = tempfile::Builder::new().prefix("pgclip-").suffix(".html").tempfile().map_err(|e| failed(&e))?;
     file.write_all(html(title, hits, root)?.as_bytes()).map_err(|e| failed(&e))?;
     let (_, path) = file.keep().map_err(|e| failed(&e.error))?;
