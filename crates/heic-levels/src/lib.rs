@@ -8,12 +8,10 @@
 //! let pixels = decoder.decode(&Env::default()).unwrap();
 //! assert_eq!(pixels.len(), 3 * decoder.width() * decoder.height());
 //! ```
-
 //!
 //! **Reads** the primary picture of items coded as HEVC, grids of them, and the pictures of a [`Sequence`], of which the
-//! first counts where one is wanted; 4:0:0 to 4:4:4, 8 to
-//! 14 bits, all matrices but YCgCo, YDzDx and ICtCp. Turns, mirrors and crops of the file are made; alpha and thumbnails do not count. What else
-//! there is is refused by name ([`Error::Unsupported`]).
+//! first counts where one is wanted; 4:0:0 to 4:4:4, 8 to 14 bits, all matrices but YCgCo, YDzDx and ICtCp. Turns, mirrors and
+//! crops of the file are made; alpha and thumbnails do not count. What else there is is refused by name ([`Error::Unsupported`]).
 //!
 //! **Follows** libheif, in its colours' arithmetic (integers for 4:2:0 of full range, floats for the rest), in how often a chroma sample
 //! is repeated, in the rounding of crops, and in that it enlarges chroma before some turns.
