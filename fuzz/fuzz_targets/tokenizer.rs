@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use clip_core::spec::TextCleaning;
 use clip_core::text::Tokenizer;
 use libfuzzer_sys::fuzz_target;
-use pg_clip_fuzz::folder;
+use pg_clip_fuzz::{folder, library};
 use tempfile::TempDir;
 
 const CONTEXT: usize = 8;
@@ -23,6 +23,7 @@ const TEXTS: [&str; 8] = [
 ];
 
 fuzz_target!(|input: &[u8]| {
+    library::may_panic();
     let Some((cleaning, json)) = input.split_first() else { return };
     let cleaning = [TextCleaning::None, TextCleaning::Lowercase, TextCleaning::Canonical][usize::from(cleaning % 3)];
     let Ok(whole) = Tokenizer::with_cleaning(json, CONTEXT, cleaning) else { return };

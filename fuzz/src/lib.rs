@@ -2,5 +2,6 @@
 
 pub mod cpu;
 pub mod folder;
+pub mod library;
 pub mod memory;
 pub mod picture;

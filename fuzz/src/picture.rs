@@ -8,7 +8,7 @@ use clip_core::image::{
 use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, ResizeRule};
 use clip_core::{Error, Result};
 
-use crate::{cpu, memory};
+use crate::{cpu, library, memory};
 
 /// Beside what is estimated from the header: metadata, tables, messages.
 const SLACK: usize = 2 << 20;
@@ -69,6 +69,7 @@ pub fn webp(bytes: &[u8]) -> Vec<u8> {
 /// Decodes within the memory that its header makes expect, to a picture of the right size or to an error of the image. What is
 /// read where damage is refused is the same where it is accepted.
 pub fn check(bytes: &[u8]) -> Option<Rgb8> {
+    library::may_panic();
     cpu::limited(|| decoded(bytes))
 }
 
@@ -101,6 +102,7 @@ fn decoded(bytes: &[u8]) -> Option<Rgb8> {
 
 /// Frames of an animation, within the memory that is estimated: PNGs of one size, and fewer are some of all.
 pub fn check_frames(bytes: &[u8]) {
+    library::may_panic();
     cpu::limited(|| drawn(bytes));
 }
 

@@ -20,6 +20,7 @@ use tokenizers::{
 
 use crate::error::{Error, Result};
 use crate::tensor_file::{self, Described, MappedFile};
+use crate::tokenizer_json;
 use crate::watched::Watched;
 
 /// Name of the file in a model's directory.
@@ -142,7 +143,7 @@ pub fn open(path: &Path) -> Result<(Compact, Watched)> {
         return Err(bad("not two rows of symbols".into()));
     }
     let rules = file.metadata().metadata().as_ref().and_then(|m| m.get(RULES)).ok_or_else(|| bad("no rules".into()))?;
-    let tokenizer = build(rules, symbols, merges).map_err(|e| bad(e.to_string()))?;
+    let tokenizer = tokenizer_json::tried(format_args!("file {}", path.display()), || build(rules, symbols, merges))?;
     Ok((tokenizer, file.into_watched()))
 }
 

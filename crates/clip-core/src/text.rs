@@ -13,6 +13,7 @@ use tokenizers::{
 use crate::cleaning::{Cleaned, OpenClip};
 use crate::compute::Context;
 use crate::error::{Error, Result};
+use crate::guarded::guarded;
 use crate::language::Languages;
 use crate::merges;
 pub use crate::relevant::Check;
@@ -82,7 +83,7 @@ impl Tokenizer {
     pub fn with_cleaning(bytes: &[u8], context_length: usize, cleaning: TextCleaning) -> Result<Self> {
         let bad = |e: tokenizers::Error| Error::corrupted(format!("tokenizer.json: {e}"));
         tokenizer_json::check(bytes)?;
-        let mut inner: Whole = serde_json::from_slice(bytes).map_err(|e| bad(e.into()))?;
+        let mut inner: Whole = tokenizer_json::tried("tokenizer.json", || Ok(serde_json::from_slice(bytes)?))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
         if cleaning != TextCleaning::None && !cleaning.is_open_clip() {
@@ -254,10 +255,11 @@ impl Tokenizer {
 
     /// What the library gives for a text, with or without begin and end.
     fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        let encoding = match &self.inner {
+        let encoding = guarded(|| match &self.inner {
             Inner::Whole(tokenizer) => tokenizer.encode_fast(text, special),
             Inner::Compact(tokenizer) => tokenizer.encode_fast(text, special),
-        };
+        });
+        let encoding = encoding.ok_or_else(|| Error::internal("tokenizer: the library fails at the text"))?;
         let encoding = encoding.map_err(|e| Error::internal(format!("tokenizer: {e}")))?;
         Ok(encoding.get_ids().to_vec())
     }

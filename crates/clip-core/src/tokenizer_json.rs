@@ -1,10 +1,14 @@
-//! What is looked at in a `tokenizer.json` before the tokenizer's library reads it.
+//! What is looked at in a `tokenizer.json` before the tokenizer's library reads it, and after.
+
+use std::fmt::Display;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use tokenizers::{Decoder, Model, Normalizer, PostProcessor, PreTokenizer, TokenizerImpl};
 
 use crate::error::{Error, Result};
+use crate::guarded::guarded;
 
 /// Refuses what the library would panic at.
 ///
@@ -45,6 +49,27 @@ pub fn check(json: &[u8]) -> Result<()> {
     }
 }
 
+/// The tokenizer that `build` makes of a file, once a text has gone through it.
+///
+/// The library takes many steps as they are written, such as a template of tokens that are not there, and panics where it does them.
+///
+/// # Errors
+///
+/// `Corrupted` where it is none, or the library panics at it.
+pub fn tried<M: Model, N: Normalizer, PT: PreTokenizer, PP: PostProcessor, D: Decoder>(
+    file: impl Display,
+    build: impl FnOnce() -> std::result::Result<TokenizerImpl<M, N, PT, PP, D>, tokenizers::Error>,
+) -> Result<TokenizerImpl<M, N, PT, PP, D>> {
+    let tried = guarded(|| {
+        let tokenizer = build()?;
+        // Whether it knows the word does not matter.
+        let _ = tokenizer.encode_fast("a", true);
+        Ok(tokenizer)
+    });
+    let bad = |what: &str| Error::corrupted(format!("{file}: {what}"));
+    tried.ok_or_else(|| bad("the tokenizers library fails at it"))?.map_err(|e: tokenizers::Error| bad(&e.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::check;
@@ -83,6 +108,42 @@ mod tests {
         assert_eq!(check(b"no JSON").err().map(|e| e.kind), Some(ErrorKind::Corrupted));
         for end in 0..whole.len() / 97 {
             assert!(Tokenizer::from_bytes(&whole.as_bytes()[..97 * end], 77).is_err());
+        }
+    }
+
+    /// Each of these makes the library panic, some where it reads them, some at the first text.
+    #[test]
+    fn what_the_library_panics_at_is_an_error() {
+        use serde_json::{Value, json};
+
+        use crate::text::Tokenizer;
+        let read = |key: &str, step: Value| {
+            let mut file = json!({ "version": "1.0", "added_tokens": [],
+                "model": { "type": "WordLevel", "vocab": { "a": 0, "<s>": 1 }, "unk_token": "a" } });
+            file[key] = step;
+            Tokenizer::from_bytes(file.to_string().as_bytes(), 77).map(|tokenizer| tokenizer.encode("a").unwrap())
+        };
+        let special = || json!({ "SpecialToken": { "id": "<s>", "type_id": 0 } });
+        let text = |id: &str| json!({ "Sequence": { "id": id, "type_id": 0 } });
+        let template = |single: Value, special: Value| json!({ "type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": special });
+        let begin = json!({ "<s>": { "id": "<s>", "ids": [1], "tokens": ["<s>"] } });
+        let sound = template(json!([special(), text("A")]), begin.clone());
+        assert_eq!(read("post_processor", sound.clone()).unwrap(), [1, 0]);
+        let missing = template(json!([special(), text("A")]), json!({}));
+        let nothing = template(json!([]), begin.clone());
+        let wrong_steps = [
+            missing.clone(),
+            template(json!([text("B")]), begin),
+            json!({ "type": "Sequence", "processors": [missing] }),
+            json!({ "type": "Sequence", "processors": [nothing, sound] }),
+        ];
+        let maps = ["no base64!", "AAAA", "BAAAAP8A/wA="];
+        let wrong_maps = maps.map(|map| json!({ "type": "Precompiled", "precompiled_charsmap": map }));
+        let steps = wrong_steps.into_iter().map(|step| ("post_processor", step));
+        for (key, step) in steps.chain(wrong_maps.into_iter().map(|map| ("normalizer", map))) {
+            let error = read(key, step.clone()).err().unwrap_or_else(|| panic!("{step} is taken"));
+            assert_eq!(error.kind, ErrorKind::Corrupted, "{step}: {error}");
+            assert!(error.message.ends_with("the tokenizers library fails at it"), "{step}: {error}");
         }
     }
 }

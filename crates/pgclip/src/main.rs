@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     // A reader such as `head` that has seen enough ends this program quietly, as it does any other.
     // SAFETY: the default action is no function that could be called at a bad moment.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
-    clip_core::image::quiet_decoders();
+    clip_core::quiet_libraries();
     match run(args::parse()) {
         Ok(code) => code,
         Err(e) => {

@@ -4,12 +4,13 @@
 //! of 16-bit colours and what run-length escapes leave behind. Follows Pillow's `BmpImagePlugin.py`.
 
 use super::Rgb8;
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::Bmp;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::png::unpack;
 use super::reader::{array, slice, u8_at, u16_le, u32_le};
+use crate::guarded::look;
 use crate::memory::{reserve, zeroed};
 use crate::{ErrorKind, Result};
 

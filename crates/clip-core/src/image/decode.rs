@@ -1,12 +1,9 @@
 //! The one way in: guards in their order, then the format's decoder, then orientation.
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use super::format::{Format, sniff};
 use super::ycc::{Levels, ycc_pixels_to_rgb};
 use super::{Limits, ReadOptions, Remarks, Rgb8, orient};
-use crate::memory;
+use crate::guarded::guarded;
 use crate::{Error, Result};
 
 /// What a format's decoder gives: the pixels as stored, and the EXIF orientation that turns them upright.
@@ -95,48 +92,6 @@ pub(super) fn stored(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
         return Err(truncated(format));
     }
     Ok(decoded)
-}
-
-thread_local! {
-    /// A decoder is at work, whose panics are errors.
-    static DECODING: Cell<bool> = const { Cell::new(false) };
-    /// Somebody else's panic is on its way through it: of whoever wants the work to end.
-    static LEAVING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Keeps the panic hook from what decoders do on their threads: their panics become errors of their images, and whoever sends those
-/// could have the hook write as often as he likes.
-pub fn quiet_decoders() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !DECODING.get() {
-            hook(info);
-        }
-    }));
-}
-
-/// What `decode` gives, or `None` where it panics.
-pub(super) fn guarded<R>(decode: impl FnOnce() -> R) -> Option<R> {
-    LEAVING.set(false);
-    DECODING.set(true);
-    let result = catch_unwind(AssertUnwindSafe(decode));
-    DECODING.set(false);
-    result
-        .map_err(|panic| {
-            if LEAVING.replace(false) {
-                resume_unwind(panic)
-            }
-        })
-        .ok()
-}
-
-/// [`memory::look`] for decoders: the panic of whoever wants the work to end passes through them.
-pub(super) fn look() {
-    let decoding = DECODING.replace(false);
-    LEAVING.set(true);
-    memory::look();
-    LEAVING.set(false);
-    DECODING.set(decoding);
 }
 
 /// The first guard: `LimitExceeded` for a file of too many bytes.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use jpeg_levels::Env;
 
-use super::decode::look;
+use crate::guarded::look;
 use crate::memory::zeroed;
 use crate::{Error, Result};
 

@@ -1,8 +1,8 @@
 //! What an image will take, by its header.
 
-use super::decode::guarded;
 use super::format::{Format, sniff};
 use super::{Limits, ReadOptions, jpeg, phash, preprocess};
+use crate::guarded::guarded;
 use crate::spec::ImageSpec;
 
 /// Pixels that a decoder without looks may have on the caller's thread: some 50 ms of work.

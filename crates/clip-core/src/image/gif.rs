@@ -9,12 +9,13 @@ use std::num::NonZeroU64;
 use gif::{DecodeOptions, DecodingError, MemoryLimit};
 
 use super::Rgb8;
-use super::decode::{Decoded, check_pixels, damaged, look, truncated};
+use super::decode::{Decoded, check_pixels, damaged, truncated};
 use super::estimate::Need;
 use super::format::Format::Gif;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::reader::{Pieces, u16_le};
 use crate::Result;
+use crate::guarded::look;
 use crate::memory::{with_capacity, zeroed};
 
 /// The first frame on its screen, in RGB.

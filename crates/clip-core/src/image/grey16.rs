@@ -45,7 +45,7 @@ pub(super) fn to_rgb(samples: &[u8], how: Grey16, remarks: &mut super::Remarks) 
     remarks.clipped = how == Grey16::Clip && brightest > 255;
     let mut pixels = crate::memory::zeroed(3 * samples.len())?;
     for (out, samples) in pixels.chunks_mut(3 * PIECE).zip(samples.chunks(PIECE)) {
-        super::decode::look();
+        crate::guarded::look();
         for (pixel, sample) in out.as_chunks_mut::<3>().0.iter_mut().zip(samples) {
             *pixel = [(u16::from_ne_bytes(*sample) >> shift).min(255) as u8; 3];
         }

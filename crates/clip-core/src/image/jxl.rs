@@ -3,7 +3,7 @@
 //!
 //! Of an animation the plugin gives the last frame, by mistake; here it is the first one, as of other formats.
 
-use jxl_levels::{Decoder, Error as Fault, Levels};
+use jxl_levels::{Decoder, Env, Error as Fault, Levels};
 
 use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::env::within;
@@ -11,6 +11,7 @@ use super::estimate::Need;
 use super::format::Format::Jxl;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::{Rgb8, exif, grey16};
+use crate::guarded::guarded;
 use crate::{Error, Result};
 
 /// The first frame in RGB. Where the file is truncated and that is accepted, as far as it goes.
@@ -18,14 +19,13 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let decoder = Decoder::new(bytes).map_err(refusal)?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);
     check_pixels(Jxl, width, height, &options.limits)?;
-    let decoded = within(
-        |env| match options.truncated {
-            Truncated::Refuse => decoder.decode(env),
-            Truncated::Accept => decoder.decode_incomplete(env),
-        },
-        refusal,
-    );
-    let picture = decoded?;
+    let decode = |env: &Env| match options.truncated {
+        Truncated::Refuse => decoder.decode(env),
+        Truncated::Accept => decoder.decode_incomplete(env),
+    };
+    // The library asserts what it believes of a file, which holds of some damaged ones no more.
+    let decoded = guarded(|| within(decode, refusal));
+    let picture = decoded.unwrap_or_else(|| Err(damaged(Jxl, "its parts do not fit together")))?;
     let mut remarks = Remarks { incomplete: picture.is_cut.then_some(Jxl), clipped: false };
     let pixels = match picture.levels {
         Levels::Rgb(pixels) => pixels,

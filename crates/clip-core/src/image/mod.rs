@@ -50,7 +50,7 @@ mod vp8;
 mod webp;
 mod ycc;
 
-pub use decode::{decode, decode_with, quiet_decoders};
+pub use decode::{decode, decode_with};
 pub use estimate::{Estimate, estimate, estimate_hash, size};
 pub use format::{Format, format_extensions, format_names, sniff};
 pub use frames::{MOST_FRAMES, estimate_frames, frames};

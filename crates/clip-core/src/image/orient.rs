@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::Rgb8;
-use super::decode::look;
 use crate::Result;
+use crate::guarded::look;
 use crate::memory::{reserve, zeroed};
 
 /// A picture as it is stored, read as if it were upright.

@@ -8,12 +8,13 @@ use std::io;
 use image::codecs::{dds::DdsDecoder, ico::IcoDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder};
 use image::{ColorType, ImageDecoder, ImageError};
 
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format;
 use super::options::{ReadOptions, Remarks};
 use super::reader::{Pieces, u16_le, u32_be, u32_le};
 use super::{Rgb8, grey16, ico};
+use crate::guarded::look;
 use crate::memory::zeroed;
 use crate::{Error, Result};
 

@@ -5,11 +5,12 @@
 //! filter, of the transform the 8 × 8 lowest frequencies, and of each whether it is above their median.
 
 use super::Limits;
-use super::decode::{self, Decoded, look};
+use super::decode::{self, Decoded};
 use super::orient::Upright;
 use super::resize::{Axis, memory, resize_window};
 use super::ycc::{Levels, ycc_pixels_to_rgb};
 use crate::Result;
+use crate::guarded::look;
 use crate::spec::ResizeFilter;
 
 /// Side of the picture that is transformed.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use png::{BitDepth, ColorType, DecodingError, Transformations};
 
-use super::decode::{Decoded, check_pixels, damaged, look, truncated};
+use super::decode::{Decoded, check_pixels, damaged, truncated};
 use super::estimate::Need;
 use super::format::Format::Png;
 use super::grey16;
@@ -16,6 +16,7 @@ use super::png_chunks;
 use super::reader::{Pieces, array, u8_at, u32_be};
 use super::{Rgb8, exif};
 use crate::Result;
+use crate::guarded::look;
 use crate::memory::zeroed;
 
 /// The default picture in RGB.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use super::decode::look;
+use crate::guarded::look;
 
 /// A decoder has so many bytes between two looks: deflated, they may be a thousand times as many.
 const PIECE: usize = 8 << 10;

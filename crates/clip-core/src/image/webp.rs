@@ -6,13 +6,14 @@
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::decode::{Decoded, check_pixels, damaged, look, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::WebP;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::reader::{Pieces, array, slice, u16_le, u24_le, u32_le};
 use super::{Rgb8, exif, vp8};
 use crate::Result;
+use crate::guarded::look;
 use crate::memory::{with_capacity, zeroed};
 
 /// The picture, or the first frame on its canvas, in RGB.

@@ -2,7 +2,7 @@
 
 use super::encode;
 use crate::Result;
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::memory::zeroed;
 
 /// Four bytes a pixel: red, green, blue, opacity.

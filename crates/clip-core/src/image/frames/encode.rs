@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::memory::reserve;
 use crate::{Error, Result};
 

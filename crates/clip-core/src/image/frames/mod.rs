@@ -20,9 +20,10 @@ mod timing;
 mod webp;
 mod webp_file;
 
-use super::decode::{check_bytes, check_pixels, damaged, decode_with, guarded, look};
+use super::decode::{check_bytes, check_pixels, damaged, decode_with};
 use super::format::{Format, sniff};
 use super::{Estimate, Limits, estimate};
+use crate::guarded::{guarded, look};
 use crate::{Error, Result};
 use canvas::Canvas;
 

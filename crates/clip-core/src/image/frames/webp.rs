@@ -4,8 +4,9 @@ use super::Animation;
 use super::canvas::{Area, Canvas};
 use super::webp_file::{self, Frame};
 use crate::Result;
+use crate::guarded::look;
 use crate::image::Limits;
-use crate::image::decode::{check_pixels, damaged, look, truncated};
+use crate::image::decode::{check_pixels, damaged, truncated};
 use crate::image::format::Format::WebP as FORMAT;
 use crate::memory::reserve;
 

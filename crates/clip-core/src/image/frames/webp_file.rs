@@ -3,7 +3,8 @@
 use image_webp::WebPDecoder;
 
 use crate::Result;
-use crate::image::decode::{damaged, look, truncated};
+use crate::guarded::look;
+use crate::image::decode::{damaged, truncated};
 use crate::image::format::Format::WebP;
 use crate::image::reader::{Pieces, slice, u8_at, u24_le, u32_le};
 use crate::image::vp8;

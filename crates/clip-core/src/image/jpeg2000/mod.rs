@@ -6,12 +6,13 @@ mod stream;
 
 use hayro_jpeg2000::{ColorSpace, DecodeError, DecodeSettings, DecoderContext, Image};
 
-use super::decode::{Decoded, check_pixels, damaged, look, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, unsupported};
 use super::estimate::Need;
 use super::format::Format::Jpeg2000;
 use super::options::{ReadOptions, Remarks};
 use super::reader::array;
 use super::{Rgb8, grey16};
+use crate::guarded::look;
 use crate::memory::zeroed;
 use crate::{Error, Result};
 use file::File;

@@ -2,7 +2,7 @@
 //! for each coefficient, or for more work than anybody waits for.
 
 use super::u16_be;
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::image::reader::{slice, u8_at, u32_be};
 
 /// Components of a picture, colours and others.

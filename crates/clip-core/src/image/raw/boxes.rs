@@ -1,6 +1,6 @@
 //! CR3: boxes of the ISO base media file format. The JPEGs are a track, and boxes of Canon's own.
 
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::image::reader::{array, slice, u32_be};
 
 /// Boxes of a file that are looked at, all levels together.

@@ -1,6 +1,6 @@
 //! Raw files that are made like TIFF: directories in a chain, and directories below them.
 
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::image::reader::{array, slice};
 
 /// Directories that a file may have. Real ones have up to a dozen.

@@ -8,9 +8,10 @@ mod directories;
 
 use jpeg_levels::Decoder;
 
-use super::decode::{check_bytes, guarded, look};
+use super::decode::check_bytes;
 use super::reader::{slice, u32_be};
 use super::{Limits, sniff};
+use crate::guarded::{guarded, look};
 use crate::{Error, Result};
 use directories::Directories;
 

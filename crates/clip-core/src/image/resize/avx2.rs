@@ -8,7 +8,7 @@ use pulp::x86::V3;
 use super::block::{ROWS, TILE, Tile, Two};
 use super::horizontal::Loops;
 use super::kernels::{HALF, Kernels, LOW_BITS, PRECISION_BITS, Pair, pairs};
-use crate::image::decode::look;
+use crate::guarded::look;
 
 const SHIFT: i32 = LOW_BITS as i32;
 const FRACTION: i32 = PRECISION_BITS as i32;

@@ -7,7 +7,7 @@ use super::kernels::{HALF, Kernels, MAX_WEIGHTS, Pair, Paired, fit_halves, to_le
 use super::portable::Portable;
 use super::{Axis, BAND, Code};
 use crate::Result;
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::image::orient::Upright;
 use crate::image::ycc::Levels;
 use crate::memory::zeroed;

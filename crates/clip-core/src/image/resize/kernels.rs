@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Axis;
-use crate::image::decode::look;
+use crate::guarded::look;
 use crate::spec::ResizeFilter;
 
 /// Fractional bits of a weight: `PRECISION_BITS`, 32 less 8 for the level less 2 for the sum's overshoot.

@@ -20,10 +20,10 @@ use kernels::fit_halves;
 use kernels::{Kernels, MAX_WEIGHTS};
 
 use super::Rgb8;
-use super::decode::look;
 use super::orient::Upright;
 use super::ycc::{Levels, ycc_pixels_to_rgb};
 use crate::Result;
+use crate::guarded::look;
 use crate::memory::zeroed;
 use crate::spec::ResizeFilter;
 

@@ -3,7 +3,7 @@
 use super::block::{ROWS, TILE, Tile, Two};
 use super::horizontal::Loops;
 use super::kernels::{HALF, Kernels, Pair, to_level, whole};
-use crate::image::decode::look;
+use crate::guarded::look;
 
 /// The loops in plain Rust.
 #[derive(Clone, Copy)]
