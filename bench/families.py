@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Milliseconds of an image and a text, of models with random weights, here and in the library that they come from, in turns.
 
-    families.py [--pgclip FILE] [--rounds N] [--work DIR] NAME...     NAME: as make_family_models.py --full takes it, PE-Core-B-16 or so
+    families.py [--pgclip FILE] [--rounds N] [--work DIR] NAME...     NAME: of models/registry.toml, as `pgclip known` lists it
 
-Prints a row of a table for each. The libraries compute a text as their tokenizers fill it up, pg_clip its 10 tokens where the tower allows
-it. Needs what the goldens need.
+Prints a row of a table for each. The libraries run as they do by default, and compute a text as their tokenizers fill it up; pg_clip computes
+its 10 tokens where the tower allows it. Needs what the goldens need.
 """
 import argparse
 import os
@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import torch
 
 GOLDEN = Path(__file__).parent.parent / "crates/clip-core/tests/golden"
 sys.path.insert(0, str(GOLDEN))
-from make_embeddings import Reference  # noqa: E402, found there
+import make_known  # noqa: E402, found there
 
 
 def best(run, least=1.0):
@@ -51,22 +52,23 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("target/bench/families"))
     parser.add_argument("names", nargs="+")
     a = parser.parse_args()
+    known = {model["name"]: model for model in tomllib.loads((make_known.ROOT / "models/registry.toml").read_text())["model"]}
     torch.set_num_threads(os.cpu_count())
     a.work.mkdir(parents=True, exist_ok=True)
     for name in a.names:
-        # Not in this process, which is to be timed.
-        subprocess.run([sys.executable, GOLDEN / "make_family_models.py", "--full", name, a.work.absolute()], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([a.pgclip, "import", a.work / name, "--name", name.lower(), "--model-dir", a.work / "models"], check=True, stdout=subprocess.DEVNULL)
-        reference = Reference(a.work / name)
-        shutil.rmtree(a.work / name)
+        directory, images, reference = make_known.lay_out(known[name], known, a.work.absolute())
+        more = ["--images", images] if images != directory else []
+        subprocess.run([a.pgclip, "import", directory, *more, "--name", name, "--model-dir", a.work / "models"], check=True, stdout=subprocess.DEVNULL)
+        for d in (directory, images):
+            shutil.rmtree(d, ignore_errors=True)
         size = reference.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
         ids = next(ids for ids in reference.texts(reference.vocab_size, reference.context).values() if len(ids) >= 10)[:10]
-        rounds = [(theirs(reference, torch.randn(1, 3, height, width), ids), *(ours(a, name.lower(), p) for p in ("f32", "bf16", "int8")))
+        rounds = [(theirs(reference, torch.randn(1, 3, height, width), ids), *(ours(a, name, p) for p in ("f32", "bf16", "int8")))
                   for _ in range(a.rounds)]
         least = [[min(values) for values in zip(*way)] for way in zip(*rounds)]
         print(f"| {name} | " + " | ".join(", ".join(f"{value:.1f}" for value in way) for way in least[1:] + least[:1]) + " |", flush=True)
-        shutil.rmtree(a.work / "models" / name.lower())
+        shutil.rmtree(a.work / "models" / name)
 
 
 main()

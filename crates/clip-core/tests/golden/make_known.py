@@ -189,25 +189,15 @@ class Encoder:
         return self.model(batch)["sentence_embedding"]
 
 
-def goldens(directory, out, model, encoder):
-    reference = make_embeddings.Reference(directory, model)
-    if encoder:
-        reference.context = max(map(len, encoder.ids.values()))
-        reference.texts, reference.pad, reference.text = (lambda *_: encoder.ids), None, encoder.text
-    make_embeddings.write_of(reference, out, VECTORS)
-
-
-def compare(known, others, work, test, layers):
-    """What the test prints of each precision: the largest error, and the smallest cosine."""
-    directory, images, golden = (work / name for name in ("model", "images", "golden.safetensors"))
+def lay_out(known, others, work, layers=None):
+    """Writes it as it is published, into directories of `work`. What an import takes, where its images' tower is, and how its library is asked."""
+    directory, images = work / "model", work / "images"
     for d in (directory, images):
         shutil.rmtree(d, ignore_errors=True)
     encoder = None
-    env = dict(os.environ, PG_CLIP_FULL_GOLDEN=str(golden), TMPDIR=str(work))
     if "images" in known:
         directory.mkdir()
         encoder = Encoder(known, directory)
-        env["PG_CLIP_FULL_IMAGES"] = str(images)
         key, write = case(others[known["images"]])
     else:
         images = directory
@@ -216,11 +206,22 @@ def compare(known, others, work, test, layers):
     images = images.with_name(key.removeprefix(FULL)) if key.startswith(FULL) else images
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir()
-    model = write(images, layers)
-    goldens(images, golden, model, encoder)
-    del model
-    env |= {"PG_CLIP_FULL_IMAGES": str(images), "PG_CLIP_FULL_MODEL": str(directory)} if encoder else {"PG_CLIP_FULL_MODEL": str(images)}
-    del encoder
+    reference = make_embeddings.Reference(images, write(images, layers))
+    if encoder:
+        reference.context = max(map(len, encoder.ids.values()))
+        reference.texts, reference.pad, reference.text = (lambda *_: encoder.ids), None, encoder.text
+    return directory if encoder else images, images, reference
+
+
+def compare(known, others, work, test, layers):
+    """What the test prints of each precision: the largest error, and the smallest cosine."""
+    golden = work / "golden.safetensors"
+    directory, images, reference = lay_out(known, others, work, layers)
+    make_embeddings.write_of(reference, golden, VECTORS)
+    del reference
+    env = dict(os.environ, PG_CLIP_FULL_GOLDEN=str(golden), TMPDIR=str(work), PG_CLIP_FULL_MODEL=str(directory))
+    if directory != images:
+        env["PG_CLIP_FULL_IMAGES"] = str(images)
     run = subprocess.run([test, "full_size", "--nocapture"], env=env, capture_output=True, text=True)
     for d in (directory, images):
         shutil.rmtree(d, ignore_errors=True)
