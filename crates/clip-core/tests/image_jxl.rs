@@ -57,3 +57,12 @@ fn limits_and_truncation() {
     let (picture, remarks) = decode_with(cut, accept).unwrap();
     assert_eq!((picture.width, picture.height, remarks.incomplete), (520, 6, Some(Format::Jxl)));
 }
+
+/// The library panics at what there is of it: a palette is never applied.
+#[test]
+fn what_the_library_asserts_is_an_error() {
+    let accept = ReadOptions { truncated: Truncated::Accept, ..ReadOptions::default() };
+    let e = decode_with(&file("../damaged/asserted.jxl"), accept).unwrap_err();
+    let expected = (ErrorKind::InvalidImage, "damaged JPEG XL image: its parts do not fit together");
+    assert_eq!((e.kind, e.message.as_str()), expected);
+}
