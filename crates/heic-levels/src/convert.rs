@@ -32,8 +32,9 @@ const LUMA: f32 = 1.1689;
 const CHROMA: f32 = 1.1429;
 
 impl Converter {
-    /// `upsampled`: libheif has made as many chroma samples as there are luma samples before, and the full range of levels.
-    pub fn new(format: &Format, colours: &Nclx, upsampled: bool) -> Result<Self> {
+    /// `upsampled`: libheif has made as many chroma samples as there are luma samples before, and the full range of levels. `planar`: it
+    /// makes planes of RGB.
+    pub fn new(format: &Format, colours: &Nclx, upsampled: bool, planar: bool) -> Result<Self> {
         let Format { chroma, depth: [depth, chroma_depth], .. } = *format;
         if chroma == Chroma::Monochrome {
             return Ok(Self { chroma, depth, way: Way::Grey });
@@ -55,7 +56,7 @@ impl Converter {
                 if upsampled && !full_range {
                     let (red, blue) = weights(colours).unwrap_or((0.299, 0.114));
                     Way::Twice { first: coefficients, back: back(red, blue), second: by_weights(red, blue) }
-                } else if chroma == Chroma::Halved && full_range && !upsampled {
+                } else if chroma == Chroma::Halved && full_range && !upsampled && !planar {
                     Way::Integers(coefficients.map(|coefficient| (256.0 * coefficient).round() as i32))
                 } else {
                     Way::Floats { coefficients, full_range }

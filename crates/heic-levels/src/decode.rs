@@ -106,7 +106,7 @@ impl<'p> Painter<'p> {
                 None => Ok(()),
             };
         }
-        let converter = Converter::new(format, &colours, false)?;
+        let converter = Converter::new(format, &colours, false, source.planar)?;
         let shown = (source.width - place.0).min(source.tile.0);
         rows(&mut |row| {
             let y = place.1 + row.y;
@@ -120,7 +120,7 @@ impl<'p> Painter<'p> {
     pub fn finish(self) -> Result<Vec<u8>> {
         let Self { source, env, mut canvas, mut line, first, planes } = self;
         if let (Some(planes), Some((format, colours))) = (planes, first) {
-            let converter = Converter::new(&format, &colours, true)?;
+            let converter = Converter::new(&format, &colours, true, source.planar)?;
             let Part { left, top, width, .. } = planes.part;
             planes.rows(env, |row| {
                 lay(source, left, top + row.y, width, &mut canvas, &mut line, |line| converter.row(&row, line));
@@ -140,10 +140,14 @@ fn lay(
     line: &mut [u8],
     convert: impl FnOnce(&mut [u8]),
 ) {
-    let Some((from, to, place, step)) = source.turn.row(x, y, count) else { return };
+    let Some(row) = source.turn.row(x, y, count) else { return };
     convert(line);
-    let pixels = canvas.as_chunks_mut::<3>().0;
-    let line = line.as_chunks::<3>().0.get(from..to).unwrap_or_default();
+    put(row, line.as_chunks().0, canvas.as_chunks_mut().0);
+}
+
+/// What of a row of pixels is shown, as [`Turn::row`](crate::turn::Turn::row) says it.
+pub fn put((from, to, place, step): (usize, usize, usize, isize), line: &[[u8; 3]], pixels: &mut [[u8; 3]]) {
+    let line = line.get(from..to).unwrap_or_default();
     if step == 1 {
         if let Some(out) = pixels.get_mut(place..place + line.len()) {
             out.copy_from_slice(line);

@@ -9,7 +9,7 @@
 //! assert_eq!(pixels.len(), 3 * decoder.width() * decoder.height());
 //! ```
 //!
-//! **Reads** the primary picture of items coded as HEVC, grids of them, and the pictures of a [`Sequence`], of which the
+//! **Reads** the primary picture of items coded as HEVC, grids of them, overlays of both, and the pictures of a [`Sequence`], of which the
 //! first counts where one is wanted; 4:0:0 to 4:4:4, 8 to 14 bits, all matrices but YCgCo, YDzDx and ICtCp. Turns, mirrors and
 //! crops of the file are made; alpha and thumbnails do not count. What else there is is refused by name ([`Error::Unsupported`]).
 //!
@@ -27,8 +27,10 @@
 mod convert;
 mod decode;
 mod error;
+mod overlay;
 mod planes;
 mod sequence;
+mod shown;
 mod source;
 mod turn;
 mod upsample;
@@ -36,7 +38,7 @@ mod upsample;
 pub use error::{Error, Result};
 pub use sequence::Sequence;
 
-use source::Source;
+use shown::Shown;
 
 /// Whether the bytes are those of a HEIC file: by its brands, or where these say nothing of a codec, by its items.
 pub fn is_heic(bytes: &[u8]) -> bool {
@@ -75,36 +77,36 @@ fn zeroed(len: usize) -> Option<Vec<u8>> {
 /// A file whose headers are read.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
-    source: Source<'a>,
+    shown: Shown<'a>,
 }
 
 impl<'a> Decoder<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        Ok(Self { source: Source::new(bytes)? })
+        Ok(Self { shown: Shown::new(bytes)? })
     }
 
     /// As shown: turned and cropped as the file says, whatever its EXIF data say.
     pub fn width(&self) -> usize {
-        self.source.turn.width
+        self.shown.turn().width
     }
 
     pub fn height(&self) -> usize {
-        self.source.turn.height
+        self.shown.turn().height
     }
 
     /// Width and height of what is coded, before it is turned and cropped.
     pub fn stored(&self) -> (usize, usize) {
-        (self.source.width, self.source.height)
+        self.shown.stored()
     }
 
     /// Bytes that [`decode`](Self::decode) will take at most, the picture among them.
     pub fn needs(&self) -> Result<usize> {
         let picture = self.width().saturating_mul(self.height()).saturating_mul(3);
-        Ok(decode::needs(&self.source)?.saturating_add(picture))
+        Ok(self.shown.needs()?.saturating_add(picture))
     }
 
     /// The picture, three bytes a pixel.
     pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
-        decode::decode(&self.source, env)
+        self.shown.decode(env)
     }
 }

@@ -1,6 +1,7 @@
 //! Which pictures of a file make the one that is shown.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use hevc_decoder::{Picture, Scan, Sets, Signal, Stream};
 use isobmff::{File, Grid, Meta, Nclx, Property, Track};
@@ -20,12 +21,14 @@ pub struct Source<'a> {
     pub width: usize,
     pub height: usize,
     pub tile: (usize, usize),
+    /// It becomes planes of RGB, as a part of an overlay, which libheif computes in another way.
+    pub planar: bool,
 }
 
 /// Where the coded pictures are.
 #[derive(Clone, Debug)]
 pub enum Pictures<'a> {
-    Items(Box<Meta<'a>>, Vec<u32>),
+    Items(Arc<Meta<'a>>, Vec<u32>),
     /// The first of a sequence: its parameter sets, lengths' size and data.
     Sample(Coded<'a>),
 }
@@ -43,15 +46,43 @@ pub struct Coded<'a> {
 const MOST_DERIVED: usize = 4;
 
 impl<'a> Source<'a> {
-    pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        let file = File::read(bytes)?;
-        if let Some(meta) = file.meta
-            && let Some(primary) = meta.primary
-        {
-            return of_item(meta, primary);
+    /// The first picture of a sequence.
+    pub fn of_movie(movie: Option<&isobmff::Movie<'a>>) -> Result<Self> {
+        of_movie(movie.ok_or(Error::Damaged("there is no picture in it"))?)
+    }
+
+    /// What an item shows: a coded picture, a grid of them, or either one under another id, with turns of its own.
+    pub fn of_item(meta: &Arc<Meta<'a>>, item: u32) -> Result<Self> {
+        let (mut id, mut outer) = (item, Vec::new());
+        for _ in 0..MOST_DERIVED {
+            let item = *meta.item(id).ok_or(Error::Damaged("an item is missing"))?;
+            if item.protected {
+                return Err(Error::Unsupported("an encrypted picture"));
+            }
+            let (ids, grid) = match &item.kind {
+                b"hvc1" | b"hev1" => (vec![id], None),
+                b"grid" => {
+                    let grid = Grid::read(&meta.data(id)?)?;
+                    let tiles = meta.references(id, b"dimg");
+                    if tiles.len() != grid.tiles() {
+                        return Err(Error::Damaged("tiles of its grid are missing"));
+                    }
+                    (tiles.iter().collect(), Some(grid))
+                }
+                b"iden" => {
+                    outer.push(id);
+                    id = meta.references(id, b"dimg").get(0).ok_or(Error::Damaged("a picture is made of none"))?;
+                    continue;
+                }
+                b"iovl" => return Err(Error::Unsupported("an overlay of pictures in another one")),
+                b"av01" => return Err(Error::Unsupported("AV1 pictures (AVIF)")),
+                b"jpeg" => return Err(Error::Unsupported("JPEG pictures")),
+                b"unci" => return Err(Error::Unsupported("uncompressed pictures")),
+                _ => return Err(Error::Unsupported("pictures of another codec than HEVC")),
+            };
+            return of_coded_items(meta, id, ids, grid, &outer);
         }
-        let movie = file.movie.ok_or(Error::Damaged("there is no picture in it"))?;
-        of_movie(&movie)
+        Err(Error::Damaged("pictures are made of each other"))
     }
 
     /// The first picture of a file's sequence, and its track. `None` where the file shows a still picture: items count, but where
@@ -132,13 +163,16 @@ pub fn has_hevc(bytes: &[u8]) -> bool {
     meta.is_some_and(|meta| meta.items().iter().any(|item| matches!(&item.kind, b"hvc1" | b"hev1")))
 }
 
+/// Of an item that is said to have another one.
+pub const SIZE: Error = Error::Damaged("its size is not the one that the file says");
+
 /// What an item's properties say, but for how it is coded.
-struct Said {
-    size: Option<(usize, usize)>,
-    colours: Option<Nclx>,
+pub struct Said {
+    pub size: Option<(usize, usize)>,
+    pub colours: Option<Nclx>,
 }
 
-fn said(meta: &Meta, id: u32) -> Result<Said> {
+pub fn said(meta: &Meta, id: u32) -> Result<Said> {
     let mut said = Said { size: None, colours: None };
     for associated in meta.properties(id) {
         let associated = associated?;
@@ -154,46 +188,17 @@ fn said(meta: &Meta, id: u32) -> Result<Said> {
     Ok(said)
 }
 
-fn of_item<'a>(meta: Meta<'a>, primary: u32) -> Result<Source<'a>> {
-    let mut id = primary;
-    for _ in 0..MOST_DERIVED {
-        let item = *meta.item(id).ok_or(Error::Damaged("the primary item is missing"))?;
-        if item.protected {
-            return Err(Error::Unsupported("an encrypted picture"));
-        }
-        let (ids, grid) = match &item.kind {
-            b"hvc1" | b"hev1" => (vec![id], None),
-            b"grid" => {
-                let grid = Grid::read(&meta.data(id)?)?;
-                let tiles = meta.references(id, b"dimg");
-                if tiles.len() != grid.tiles() {
-                    return Err(Error::Damaged("tiles of its grid are missing"));
-                }
-                (tiles.iter().collect(), Some(grid))
-            }
-            b"iden"
-                if id == primary
-                    && !meta.properties(id).any(|found| found.is_ok_and(|found| is_turn(&found.property))) =>
-            {
-                id = meta.references(id, b"dimg").get(0).ok_or(Error::Damaged("a picture is made of none"))?;
-                continue;
-            }
-            b"iden" => return Err(Error::Unsupported("a picture that is another one, turned")),
-            b"iovl" => return Err(Error::Unsupported("an overlay of pictures")),
-            b"av01" => return Err(Error::Unsupported("AV1 pictures (AVIF)")),
-            b"jpeg" => return Err(Error::Unsupported("JPEG pictures")),
-            b"unci" => return Err(Error::Unsupported("uncompressed pictures")),
-            _ => return Err(Error::Unsupported("pictures of another codec than HEVC")),
-        };
-        return of_coded_items(meta, id, ids, grid);
-    }
-    Err(Error::Damaged("pictures are made of each other"))
-}
-
-fn of_coded_items<'a>(meta: Meta<'a>, id: u32, ids: Vec<u32>, grid: Option<Grid>) -> Result<Source<'a>> {
-    let said = said(&meta, id)?;
+/// `outer`: items that show this one, the last of which is next to it.
+fn of_coded_items<'a>(
+    meta: &Arc<Meta<'a>>,
+    id: u32,
+    ids: Vec<u32>,
+    grid: Option<Grid>,
+    outer: &[u32],
+) -> Result<Source<'a>> {
+    let mut said = said(meta, id)?;
     let first = ids.first().copied().ok_or(Error::Damaged("a grid has no tiles"))?;
-    let coded = of_coded_item(&meta, first)?;
+    let coded = of_coded_item(meta, first)?;
     let format = coded.picture()?.format()?;
     let tile = (format.width, format.height);
     let grid = match grid {
@@ -216,11 +221,21 @@ fn of_coded_items<'a>(meta: Meta<'a>, id: u32, ids: Vec<u32>, grid: Option<Grid>
         return Err(Error::Damaged("the picture has no size"));
     }
     if said.size.is_some_and(|size| size != (0, 0) && size != (width, height)) {
-        return Err(Error::Damaged("its size is not the one that the file says"));
+        return Err(SIZE);
     }
     let mut turn = Turn::new(width, height);
     for associated in meta.properties(id) {
         turn.apply(&associated?.property, format.chroma.shifts())?;
+    }
+    for id in outer.iter().rev() {
+        let outer = self::said(meta, *id)?;
+        if outer.size.is_some_and(|size| size != (0, 0) && size != (turn.width, turn.height)) {
+            return Err(SIZE);
+        }
+        said.colours = outer.colours.or(said.colours);
+        for associated in meta.properties(*id) {
+            turn.apply(&associated?.property, format.chroma.shifts())?;
+        }
     }
     // A tile's own turns would be made before it is laid.
     if ids != [id] {
@@ -230,8 +245,8 @@ fn of_coded_items<'a>(meta: Meta<'a>, id: u32, ids: Vec<u32>, grid: Option<Grid>
             }
         }
     }
-    let pictures = Pictures::Items(Box::new(meta), ids);
-    Ok(Source { pictures, grid, turn, colours: said.colours, width, height, tile })
+    let pictures = Pictures::Items(meta.clone(), ids);
+    Ok(Source { pictures, grid, turn, colours: said.colours, width, height, tile, planar: false })
 }
 
 fn of_coded_item<'a>(meta: &Meta<'a>, id: u32) -> Result<Coded<'a>> {
@@ -286,5 +301,6 @@ fn of_movie<'a>(movie: &isobmff::Movie<'a>) -> Result<Source<'a>> {
         turn.apply(property, format.chroma.shifts())?;
     }
     let grid = Grid { rows: 1, columns: 1, width: width as u32, height: height as u32 };
-    Ok(Source { pictures: Pictures::Sample(coded), grid, turn, colours: None, width, height, tile: (width, height) })
+    let (pictures, tile) = (Pictures::Sample(coded), (width, height));
+    Ok(Source { pictures, grid, turn, colours: None, width, height, tile, planar: false })
 }

@@ -133,8 +133,35 @@ fn whoever_is_asked_ends_the_work() {
         let decoder = Decoder::new(bytes).unwrap();
         assert_eq!(decoder.decode(&Env { go_on: &|| false, ..Env::default() }), Err(Error::Stopped));
         let none = Env { zeroed: &|_| None, ..Env::default() };
-        assert_eq!(decoder.decode(&none), Err(Error::OutOfMemory(3 * decoder.width() * decoder.height())));
+        // Of an overlay the canvas is taken first.
+        let sizes = [(decoder.width(), decoder.height()), decoder.stored()].map(|(width, height)| 3 * width * height);
+        let refused = decoder.decode(&none);
+        assert!(matches!(refused, Err(Error::OutOfMemory(len)) if sizes.contains(&len)), "{refused:?}");
     }
+}
+
+#[test]
+fn overlays_of_what_is_none() {
+    let is_overlay = |bytes: &&Vec<u8>| bytes.windows(4).any(|kind| kind == b"iovl");
+    let (files, mut count) = (goldens(), 0);
+    for bytes in files.iter().filter(is_overlay) {
+        let place = |kind: &[u8]| bytes.windows(4).position(|found| found == kind).unwrap() + 4;
+        let (made_of, canvas) = (place(b"dimg"), place(b"idat") + 10);
+        let with = |at: usize, more: &[u8]| {
+            let mut bytes = bytes.clone();
+            bytes[at..at + more.len()].copy_from_slice(more);
+            Decoder::new(&bytes).and_then(|decoder| decoder.needs()).err()
+        };
+        let own: [u8; 2] = bytes[made_of..made_of + 2].try_into().unwrap();
+        assert_eq!(with(made_of, &own), None);
+        assert!(matches!(with(made_of + 4, &own), Some(Error::Unsupported(_))), "of itself");
+        assert!(matches!(with(made_of + 4, &[3, 231]), Some(Error::Damaged(_))), "of nothing");
+        assert!(matches!(with(made_of + 2, &[0, 200]), Some(_)), "of more than there are");
+        assert!(matches!(with(canvas, &[0; 8]), Some(Error::Damaged(_))), "no size");
+        assert!(matches!(with(canvas, &[255; 8]), Some(Error::Damaged(_))), "another size");
+        count += 1;
+    }
+    assert!(count >= 10, "{count} overlays");
 }
 
 #[test]

@@ -142,6 +142,13 @@ class File:
         self.refer("dimg", id, ids)
         return id
 
+    def overlay(self, ids, places, width, height, background=(0, 0, 0, 0), properties=(), wide=False):
+        numbers = struct.pack(">4H", *background) + struct.pack(">II" if wide else ">HH", width, height)
+        numbers += b"".join(struct.pack(">ii" if wide else ">hh", *place) for place in places)
+        id = self.item("iovl", bytes([0, wide]) + numbers, [ispe(width, height), *properties], inner=True)
+        self.refer("dimg", id, ids)
+        return id
+
     def bytes(self, primary):
         ftyp = box("ftyp", self.brand.encode(), bytes(4), b"mif1", self.brand.encode())
         where = 0
@@ -257,3 +264,52 @@ def one(rng, i):
             file.refer("auxl", alpha, [id])
         return f"{name}-{'a' if alpha else ''}{'z' if file.zero else ''}{file.pieces}{'w' if file.wide else ''}", file.bytes(id)
     return f"{name}-{'-'.join(f'{key}{value}' for key, value in encoder.items())}", single(picture_, *cut)
+
+
+def overlays(seed, count):
+    """Names and files of pictures over each other, and of one that another one shows turned."""
+    rng = random.Random(seed)
+    for i in range(count):
+        with contextlib.suppress(RuntimeError):
+            yield (overlay if i % 4 else identity)(rng, i)
+
+
+TURNS = [irot(1), irot(2), irot(3), imir(0), imir(1)]
+
+
+def identity(rng, i):
+    chroma, depth = rng.choice([420, 422, 444]), rng.choice([8, 10])
+    shown = rng.choice([(64, 48), (33, 47), (50, 30)])
+    coded = Coded(picture(*shown, i, False, depth), 60, chroma, depth)
+    cut = [box("clap", struct.pack(">IIIIiIiI", *coded.clap))] if coded.clap else []
+    inner, outer = rng.sample(TURNS, rng.randint(0, 1)), rng.sample(TURNS, rng.randint(0, 2))
+    shown = shown[::-1] if irot(1) in inner or irot(3) in inner else shown
+    colours = rng.choice([[], [colr(*rng.choice(COLOURS[1:]))]])
+    file = File()
+    part = file.coded(coded, [*cut, *inner])
+    id = file.item("iden", b"", [ispe(*shown), *outer, *colours], inner=True)
+    file.refer("dimg", id, [part])
+    return f"{i:05}-identity-{chroma}-{depth}-q60-{len(inner)}{len(outer)}-{len(colours)}", file.bytes(id)
+
+
+def overlay(rng, i):
+    chroma = rng.choice([420, 420, 422, 444])
+    width, height = rng.choice([(64, 64), (90, 50), (41, 33)])
+    nclx = rng.choice(COLOURS)
+    file, ids, places, alphas = File(), [], [], 0
+    above, turned = rng.random() < 0.4, chroma == 444 and rng.random() < 0.5
+    for n in range(rng.randint(1, 3)):
+        size = rng.choice([(32, 24), (48, 48), (17, 16), (64, 64)])
+        coded = Coded(picture(*size, i + n), 60, chroma, nclx=nclx)
+        cut = [box("clap", struct.pack(">IIIIiIiI", *coded.clap))] if coded.clap else []
+        own = [*cut, *([colr(*nclx)] if nclx and rng.random() < 0.5 else [])]
+        ids.append(file.coded(coded, own + ([rng.choice(TURNS)] if turned and coded.ispe[0] % 2 == 0 else [])))
+        if rng.random() < 0.3 and not turned and not coded.clap:
+            alpha = file.coded(Coded(picture(*coded.ispe, 3, grey=True)), [full("auxC", 0, 0, b"urn:mpeg:hevc:2015:auxid:1\0")])
+            file.refer("auxl", alpha, [ids[-1]])
+            alphas += 1
+        places.append((rng.randint(-20 * above, width), rng.randint(-20 * above, height - 1)))
+    turns = rng.choice([[], [], [rng.choice(TURNS)], [clap(20, 30)]])
+    background = [rng.randrange(65536) for _ in range(4)]
+    id = file.overlay(ids, places, width, height, background, turns, wide=rng.random() < 0.3)
+    return f"{i:05}-overlay-{chroma}-8-q60-{'n' * above}{'t' * turned}a{alphas}-{len(ids)}-{len(turns)}-{nclx}", file.bytes(id)
