@@ -35,7 +35,7 @@ pub extern "C-unwind" fn _PG_init() {
     // A panic has to become an error of one statement, not the end of the server.
     const { assert!(cfg!(panic = "unwind"), "pg_clip must be built with panic = \"unwind\"") };
     forget_backtraces();
-    clip_core::image::quiet_decoders();
+    clip_core::quiet_libraries();
     if !guc::register() {
         return upgrade::warn_of_another_copy();
     }
