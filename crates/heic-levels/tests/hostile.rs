@@ -156,7 +156,7 @@ fn overlays_of_what_is_none() {
         assert_eq!(with(made_of, &own), None);
         assert!(matches!(with(made_of + 4, &own), Some(Error::Unsupported(_))), "of itself");
         assert!(matches!(with(made_of + 4, &[3, 231]), Some(Error::Damaged(_))), "of nothing");
-        assert!(matches!(with(made_of + 2, &[0, 200]), Some(_)), "of more than there are");
+        assert!(with(made_of + 2, &[0, 200]).is_some(), "of more than there are");
         assert!(matches!(with(canvas, &[0; 8]), Some(Error::Damaged(_))), "no size");
         assert!(matches!(with(canvas, &[255; 8]), Some(Error::Damaged(_))), "another size");
         count += 1;
