@@ -20,9 +20,7 @@ pub enum Shown<'a> {
 impl<'a> Shown<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let file = File::read(bytes)?;
-        let Some((meta, primary)) =
-            file.meta.and_then(|meta| Some((meta.primary?, meta))).map(|(id, meta)| (Arc::new(meta), id))
-        else {
+        let Some((primary, meta)) = file.meta.and_then(|meta| Some((meta.primary?, Arc::new(meta)))) else {
             return Ok(Self::Picture(Box::new(Source::of_movie(file.movie.as_ref())?)));
         };
         if meta.item(primary).is_some_and(|item| item.kind == *b"iovl" && !item.protected) {

@@ -228,11 +228,12 @@ fn of_coded_items<'a>(
         turn.apply(&associated?.property, format.chroma.shifts())?;
     }
     for id in outer.iter().rev() {
-        let outer = self::said(meta, *id)?;
-        if outer.size.is_some_and(|size| size != (0, 0) && size != (turn.width, turn.height)) {
+        let above = self::said(meta, *id)?;
+        if above.size.is_some_and(|size| size != (0, 0) && size != (turn.width, turn.height)) {
             return Err(SIZE);
         }
-        said.colours = outer.colours.or(said.colours);
+        // Where chroma was enlarged before, libheif did that with the inner colours: a level's difference at most was seen.
+        said.colours = above.colours.or(said.colours);
         for associated in meta.properties(*id) {
             turn.apply(&associated?.property, format.chroma.shifts())?;
         }
