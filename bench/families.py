@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
 import torch
@@ -52,7 +51,7 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("target/bench/families"))
     parser.add_argument("names", nargs="+")
     a = parser.parse_args()
-    known = {model["name"]: model for model in tomllib.loads((make_known.ROOT / "models/registry.toml").read_text())["model"]}
+    known = {model["name"]: model for model in make_known.registry()}
     torch.set_num_threads(os.cpu_count())
     a.work.mkdir(parents=True, exist_ok=True)
     for name in a.names:

@@ -14,18 +14,32 @@ use crate::turn::Part;
 const ALLOWED: usize = 4 << 20;
 const MOST_TIMES: usize = 4;
 
+/// What is coded is more than [`allowed`].
+pub const LARGER: Error = Error::TooMuch("what is coded is much larger than the picture");
+
+/// Pixels that may be decoded for a picture of this size.
+pub fn allowed(width: usize, height: usize) -> usize {
+    width.saturating_mul(height).saturating_mul(MOST_TIMES).saturating_add(ALLOWED)
+}
+
+/// A black picture.
+pub fn canvas(width: usize, height: usize, env: &Env) -> Result<Vec<u8>> {
+    let len = width.checked_mul(height).and_then(|area| area.checked_mul(3));
+    let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
+    (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))
+}
+
 /// Bytes beside those of the picture shown.
 pub fn needs(source: &Source) -> Result<usize> {
     let (mut most, mut work, mut kept) = (0, 0usize, 0);
-    let allowed =
-        source.turn.width.saturating_mul(source.turn.height).saturating_mul(MOST_TIMES).saturating_add(ALLOWED);
+    let allowed = allowed(source.turn.width, source.turn.height);
     for (i, _) in places(source) {
         let coded = source.coded(i)?;
         let picture = coded.picture()?;
         let (width, height) = picture.coded()?;
         work = work.saturating_add(width.saturating_mul(height));
         if work > allowed {
-            return Err(Error::TooMuch("what is coded is much larger than the picture"));
+            return Err(LARGER);
         }
         let format = picture.format()?;
         if let Some(part) = source.turn.upsampled
@@ -74,9 +88,7 @@ pub struct Painter<'p> {
 impl<'p> Painter<'p> {
     /// With a black canvas.
     pub fn new(source: &'p Source<'p>, env: &'p Env<'p>) -> Result<Self> {
-        let len = source.turn.width.checked_mul(source.turn.height).and_then(|area| area.checked_mul(3));
-        let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
-        let canvas = (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))?;
+        let canvas = canvas(source.turn.width, source.turn.height, env)?;
         let line = zeroed(3 * source.width.max(source.tile.0))?;
         Ok(Self { source, env, canvas, line, first: None, planes: None })
     }

@@ -6,17 +6,14 @@ use hevc_decoder::Chroma;
 use isobmff::{Meta, Property};
 
 use crate::Env;
-use crate::decode::{self, put};
+use crate::decode::{self, LARGER, put};
 use crate::error::{Error, Result};
-use crate::source::{SIZE, Source, said};
+use crate::source::{Source, said};
 use crate::turn::Turn;
 
 /// Layers that one may have, and coded pictures of all.
 const MOST_LAYERS: usize = 256;
 const MOST_PICTURES: usize = 1 << 16;
-/// Pixels that layers may have, and how many times as many as the canvas.
-const ALLOWED: usize = 4 << 20;
-const MOST_TIMES: usize = 4;
 
 #[derive(Clone, Debug)]
 pub struct Overlay<'a> {
@@ -45,9 +42,7 @@ impl<'a> Overlay<'a> {
         if width == 0 || height == 0 {
             return Err(Error::Damaged("the picture has no size"));
         }
-        if said(meta, id)?.size.is_some_and(|size| size != (0, 0) && size != (width, height)) {
-            return Err(SIZE);
-        }
+        said(meta, id)?.fits((width, height))?;
         let parts = meta.references(id, b"dimg");
         if parts.is_empty() {
             return Err(Error::Damaged("a picture is made of none"));
@@ -56,9 +51,7 @@ impl<'a> Overlay<'a> {
             return Err(Error::TooMuch("an overlay of too many pictures"));
         }
         let mut turn = Turn::new(width, height);
-        for associated in meta.properties(id) {
-            turn.apply(&associated?.property, (0, 0))?;
-        }
+        turn.apply_all(meta, id, (0, 0))?;
         let (mut layers, mut pictures) = (Vec::new(), 0);
         for (i, part) in parts.iter().enumerate() {
             let (x, y) = layout.offset(i).ok_or(Error::Damaged("a picture of an overlay has no place"))?;
@@ -75,8 +68,6 @@ impl<'a> Overlay<'a> {
 
     /// Bytes beside those of the picture.
     pub fn needs(&self) -> Result<usize> {
-        let canvas = self.width.saturating_mul(self.height);
-        let allowed = canvas.saturating_mul(MOST_TIMES).saturating_add(ALLOWED);
         let (mut most, mut pixels) = (0, 0usize);
         for layer in &self.layers {
             let mut held = 0usize;
@@ -86,15 +77,16 @@ impl<'a> Overlay<'a> {
                 most = most.max(decode::needs(source)?.saturating_add(held));
             }
         }
-        if pixels > allowed {
-            return Err(Error::TooMuch("what is coded is much larger than the picture"));
+        if pixels > decode::allowed(self.width, self.height) {
+            return Err(LARGER);
         }
-        Ok(most.saturating_add(if self.is_turned() { canvas.saturating_mul(3) } else { 0 }))
+        let canvas = self.width.saturating_mul(self.height).saturating_mul(3);
+        Ok(most.saturating_add(if self.is_turned() { canvas } else { 0 }))
     }
 
     pub fn decode(&self, env: &Env) -> Result<Vec<u8>> {
         self.needs()?;
-        let mut canvas = zeroed(self.width, self.height, env)?;
+        let mut canvas = decode::canvas(self.width, self.height, env)?;
         canvas.as_chunks_mut().0.fill(self.background);
         for layer in &self.layers {
             let pixels = decode::decode(&layer.source, env)?;
@@ -104,7 +96,7 @@ impl<'a> Overlay<'a> {
         if !self.is_turned() {
             return Ok(canvas);
         }
-        let mut turned = zeroed(self.turn.width, self.turn.height, env)?;
+        let mut turned = decode::canvas(self.turn.width, self.turn.height, env)?;
         for (y, line) in canvas.as_chunks().0.chunks_exact(self.width).enumerate() {
             if let Some(row) = self.turn.row(0, y, self.width) {
                 put(row, line, turned.as_chunks_mut().0);
@@ -116,12 +108,6 @@ impl<'a> Overlay<'a> {
     fn is_turned(&self) -> bool {
         self.turn != Turn::new(self.width, self.height)
     }
-}
-
-fn zeroed(width: usize, height: usize, env: &Env) -> Result<Vec<u8>> {
-    let len = width.checked_mul(height).and_then(|area| area.checked_mul(3));
-    let len = len.ok_or(Error::TooMuch("the picture is too large"))?;
-    (env.zeroed)(len).filter(|bytes| bytes.len() == len).ok_or(Error::OutOfMemory(len))
 }
 
 impl<'a> Layer<'a> {

@@ -163,13 +163,20 @@ pub fn has_hevc(bytes: &[u8]) -> bool {
     meta.is_some_and(|meta| meta.items().iter().any(|item| matches!(&item.kind, b"hvc1" | b"hev1")))
 }
 
-/// Of an item that is said to have another one.
-pub const SIZE: Error = Error::Damaged("its size is not the one that the file says");
-
 /// What an item's properties say, but for how it is coded.
 pub struct Said {
     pub size: Option<(usize, usize)>,
     pub colours: Option<Nclx>,
+}
+
+impl Said {
+    /// `Damaged` where it is said to have another size than this.
+    pub fn fits(&self, size: (usize, usize)) -> Result<()> {
+        if self.size.is_some_and(|said| said != (0, 0) && said != size) {
+            return Err(Error::Damaged("its size is not the one that the file says"));
+        }
+        Ok(())
+    }
 }
 
 pub fn said(meta: &Meta, id: u32) -> Result<Said> {
@@ -220,23 +227,15 @@ fn of_coded_items<'a>(
     if width == 0 || height == 0 {
         return Err(Error::Damaged("the picture has no size"));
     }
-    if said.size.is_some_and(|size| size != (0, 0) && size != (width, height)) {
-        return Err(SIZE);
-    }
+    said.fits((width, height))?;
     let mut turn = Turn::new(width, height);
-    for associated in meta.properties(id) {
-        turn.apply(&associated?.property, format.chroma.shifts())?;
-    }
+    turn.apply_all(meta, id, format.chroma.shifts())?;
     for id in outer.iter().rev() {
         let above = self::said(meta, *id)?;
-        if above.size.is_some_and(|size| size != (0, 0) && size != (turn.width, turn.height)) {
-            return Err(SIZE);
-        }
+        above.fits((turn.width, turn.height))?;
         // Where chroma was enlarged before, libheif did that with the inner colours: a level's difference at most was seen.
         said.colours = above.colours.or(said.colours);
-        for associated in meta.properties(*id) {
-            turn.apply(&associated?.property, format.chroma.shifts())?;
-        }
+        turn.apply_all(meta, *id, format.chroma.shifts())?;
     }
     // A tile's own turns would be made before it is laid.
     if ids != [id] {

@@ -1,6 +1,6 @@
 //! From places as coded to places as shown: turns, mirrors and crops, one after the other.
 
-use isobmff::Property;
+use isobmff::{Meta, Property};
 
 use crate::error::{Error, Result};
 
@@ -68,6 +68,11 @@ impl Turn {
             _ => {}
         }
         Ok(())
+    }
+
+    /// All that is said of an item, in its order.
+    pub fn apply_all(&mut self, meta: &Meta, id: u32, shifts: (u32, u32)) -> Result<()> {
+        meta.properties(id).try_for_each(|associated| self.apply(&associated?.property, shifts))
     }
 
     /// From here on, if not before.

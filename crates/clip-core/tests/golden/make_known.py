@@ -58,6 +58,11 @@ OPEN_CLIP = {
 }
 
 
+def registry():
+    """What models/registry.toml says of each model."""
+    return tomllib.loads((ROOT / "models/registry.toml").read_text())["model"]
+
+
 def open_clip_name(known):
     repository = known["repository"]
     if repository in OPEN_CLIP:
@@ -244,15 +249,15 @@ def read():
     return {cells[0].strip("`"): cells[1:] for cells in lines if cells[1]}
 
 
-def write(registry, lines):
-    rows = [f"| `{known['name']}` | {' | '.join(lines.get(known['name'], [''] * 4))} |" for known in registry]
+def write(models, lines):
+    rows = [f"| `{known['name']}` | {' | '.join(lines.get(known['name'], [''] * 4))} |" for known in models]
     libraries = ", ".join(f"{name} {version}" for name, version in versions("open_clip_torch", "timm", "sentence-transformers").items())
     TABLE.write_text(f"""# Every model of the registry beside its reference
 
 Written by `make_known.py`. Each has the layout of its repository and its full width, with seeded random weights.
 The largest error of a component and the smallest cosine over 4 or 7 images and 9 to 14 texts, in each precision.
 Models of one shape have the same figures. The column of layers says where only the first ones were compared.
-Of {len(registry)} models {len(lines)} have been compared. The others have an empty line: they are large, or differ from one that was by the size
+Of {len(models)} models {len(lines)} have been compared. The others have an empty line: they are large, or differ from one that was by the size
 of images alone.
 
 Libraries: {libraries}.
@@ -269,16 +274,16 @@ def main():
     args.add_argument("--layers", type=int, help="only so many layers of each")
     args.add_argument("names", nargs="*", metavar="NAME")
     args = args.parse_args()
-    registry = tomllib.loads((ROOT / "models/registry.toml").read_text())["model"]
-    known = {model["name"]: model for model in registry}
+    models = registry()
+    known = {model["name"]: model for model in models}
     args.work.mkdir(parents=True, exist_ok=True)
     lines = read()
     for name in args.names or known:
         if name in lines:
             continue
         line, key = compare(known[name], known, args.work.absolute(), args.test, args.layers), key_of(known[name])
-        lines |= {other["name"]: line for other in registry if key_of(other) == key}
-        write(registry, lines)
+        lines |= {other["name"]: line for other in models if key_of(other) == key}
+        write(models, lines)
         print(f"{name}: {line}", flush=True)
 
 
