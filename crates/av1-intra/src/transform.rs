@@ -1,0 +1,191 @@
+//! From coefficients to samples (sections 7.12.3 and 7.13.3).
+
+use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
+use oxideav_av1::transform::TRANSFORM_ROW_SHIFT;
+use pulp::{Arch, Simd};
+
+use crate::coefficients::{DCT_DCT, Place, Read};
+use crate::frame::Plane;
+use crate::scratch::Scratch;
+use crate::waves::{LANES, Lane, adst, dct, identity, place_of, walsh};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wave {
+    Cosine,
+    Sine,
+    Identity,
+    /// Of samples that are so many bits too large.
+    Walsh(u32),
+}
+
+/// A pass over all rows, or all columns.
+#[derive(Clone, Copy)]
+struct Pass {
+    wave: Wave,
+    /// Of the transform's length.
+    log2: usize,
+    /// Bits that sums are kept within.
+    bits: u32,
+    shift: u32,
+}
+
+impl Pass {
+    #[inline(always)]
+    fn run(self, lanes: &mut [Lane; 64]) {
+        match self.wave {
+            Wave::Cosine => dct(lanes, self.log2, self.bits),
+            Wave::Sine => adst(lanes, self.log2, self.bits),
+            Wave::Identity => identity(lanes, self.log2),
+            Wave::Walsh(shift) => walsh(lanes, shift),
+        }
+    }
+
+    /// Where the sample of a number is before the transform.
+    #[inline(always)]
+    fn place(self, i: usize) -> usize {
+        if self.wave == Wave::Cosine { place_of(i, self.log2) } else { i }
+    }
+}
+
+#[pulp::with_simd(transform = Arch::new())]
+#[inline(always)]
+fn transform_with<S: Simd>(_: S, work: &Work<'_>, scratch: &mut Scratch, plane: &mut Plane) {
+    work.transform_rows(scratch);
+    work.transform_columns(scratch, plane);
+}
+
+#[pulp::with_simd(add_constant = Arch::new())]
+#[inline(always)]
+fn add_constant_with<S: Simd>(_: S, work: &Work<'_>, constant: i32, plane: &mut Plane) {
+    work.add_constant(constant, plane);
+}
+
+/// Adds what the coefficients stand for to the samples at a place, and clears the coefficients.
+pub fn add(scratch: &mut Scratch, read: &Read, lossless: bool, depth: u32, place: Place, plane: &mut Plane) {
+    let (wide, high) = (TX_WIDTH[place.tx], TX_HEIGHT[place.tx]);
+    let (log2_wide, log2_high) = (wide.ilog2() as usize, high.ilog2() as usize);
+    let row_shift = if lossless { 0 } else { TRANSFORM_ROW_SHIFT[place.tx] };
+    let wave = |sine: &[usize], identity: &[usize], too_large: u32| match read.kind {
+        _ if lossless => Wave::Walsh(too_large),
+        kind if sine.contains(&kind) => Wave::Sine,
+        kind if identity.contains(&kind) => Wave::Identity,
+        _ => Wave::Cosine,
+    };
+    let rows = Pass { wave: wave(&[2, 3], &[9, 10], 2), log2: log2_wide, bits: depth + 8, shift: row_shift };
+    let column_bits = (depth + 6).max(16);
+    let columns = Pass {
+        wave: wave(&[1, 3], &[9, 11], 0),
+        log2: log2_high,
+        bits: column_bits,
+        shift: if lossless { 0 } else { 4 },
+    };
+    let scaled = log2_wide.abs_diff(log2_high) == 1;
+    let work = Work { depth, wide, high, scaled, rows, columns, read, place };
+    if read.end == 1 && read.kind == DCT_DCT && !lossless {
+        let mean = work.constant(std::mem::take(&mut scratch.coefficients[0]));
+        add_constant(&work, mean, plane);
+    } else {
+        transform(&work, scratch, plane);
+        let stride = high.min(32);
+        for column in scratch.coefficients.chunks_exact_mut(stride).take(read.columns) {
+            column[..read.rows.min(stride)].fill(0);
+        }
+    }
+}
+
+struct Work<'w> {
+    depth: u32,
+    wide: usize,
+    high: usize,
+    /// One side is twice the other.
+    scaled: bool,
+    rows: Pass,
+    columns: Pass,
+    read: &'w Read,
+    place: Place,
+}
+
+#[inline(always)]
+fn round(value: i32, bits: u32) -> i32 {
+    if bits == 0 { value } else { value.wrapping_add(1 << (bits - 1)) >> bits }
+}
+
+#[inline(always)]
+fn clamp(value: i32, bits: u32) -> i32 {
+    value.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+}
+
+impl Work<'_> {
+    /// What the first coefficient alone gives everywhere.
+    fn constant(&self, first: i32) -> i32 {
+        let half = |value: i32| round(value.wrapping_mul(2896), 12);
+        let first = if self.scaled { half(first) } else { first };
+        let row = clamp(round(half(first), self.rows.shift), self.columns.bits);
+        round(half(row), 4)
+    }
+
+    #[inline(always)]
+    fn add_constant(&self, mean: i32, plane: &mut Plane) {
+        let most = (1 << self.depth) - 1;
+        for y in 0..self.high {
+            let to = plane.row_mut(self.place.row * 4 + y, self.place.col * 4);
+            for to in to.iter_mut().take(self.wide) {
+                *to = (i32::from(*to) + mean).clamp(0, most) as u16;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transform_rows(&self, scratch: &mut Scratch) {
+        let stride = self.high.min(32);
+        let lanes = &mut scratch.lanes;
+        for first in (0..self.read.rows).step_by(LANES) {
+            let many = LANES.min(stride - first);
+            lanes[..self.wide].fill([0; LANES]);
+            let columns = scratch.coefficients.chunks_exact(stride).take(self.read.columns);
+            for (i, column) in columns.enumerate() {
+                let lane = &mut lanes[self.rows.place(i)];
+                for (to, &from) in lane.iter_mut().zip(&column[first..first + many]) {
+                    *to = if self.scaled { round(from.wrapping_mul(2896), 12) } else { from };
+                }
+            }
+            self.rows.run(lanes);
+            for (i, lane) in lanes.iter().take(self.wide).enumerate() {
+                for (row, &value) in lane.iter().take(many).enumerate() {
+                    scratch.rows[(first + row) * 64 + i] = clamp(round(value, self.rows.shift), self.columns.bits);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transform_columns(&self, scratch: &mut Scratch, plane: &mut Plane) {
+        let most = (1 << self.depth) - 1;
+        let lanes = &mut scratch.lanes;
+        let shift = self.columns.shift;
+        for first in (0..self.wide).step_by(LANES) {
+            lanes[..self.high].fill([0; LANES]);
+            for (i, row) in scratch.rows.chunks_exact(64).take(self.read.rows).enumerate() {
+                lanes[self.columns.place(i)].copy_from_slice(&row[first..first + LANES]);
+            }
+            self.columns.run(lanes);
+            for (i, lane) in lanes.iter().take(self.high).enumerate() {
+                let to = plane.row_mut(self.place.row * 4 + i, self.place.col * 4 + first);
+                if self.wide >= LANES {
+                    add_to::<LANES>(to, lane, shift, most);
+                } else {
+                    add_to::<4>(to, lane, shift, most);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_to<const N: usize>(to: &mut [u16], lane: &Lane, shift: u32, most: i32) {
+    if let Some(to) = to.first_chunk_mut::<N>() {
+        for (to, &value) in to.iter_mut().zip(lane) {
+            *to = (i32::from(*to) + round(value, shift)).clamp(0, most) as u16;
+        }
+    }
+}
