@@ -6,6 +6,7 @@ use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
 use crate::Env;
 use crate::colour::Colour;
 use crate::error::{Error, Result, Unsupported, look};
+use crate::intra;
 use crate::planes::{Kind, Planes, Subsampling};
 use crate::tile::Tile;
 use crate::units::{Step, Steps, Units, kind};
@@ -33,7 +34,7 @@ impl Header {
         Err(Error::Av1("no sequence header"))
     }
 
-    fn of(header: &SequenceHeader) -> Self {
+    pub fn of(header: &SequenceHeader) -> Self {
         let config = &header.color_config;
         let subsampling = Subsampling { across: config.subsampling_x, down: config.subsampling_y };
         let kind = Kind { depth: config.bit_depth, chroma: (!config.mono_chrome).then_some(subsampling) };
@@ -98,6 +99,14 @@ impl Session {
 
 /// The planes of a tile, whose frame has at most the tile's own size.
 pub fn decode(tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
+    match intra::decode(tile, env)? {
+        Some(planes) => Ok(planes),
+        None => decode_any(tile, env),
+    }
+}
+
+/// The same of any kind of frame.
+pub fn decode_any(tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
     let mut session = Session::new(tile)?;
     let (mut wanted, mut best) = (Wanted::First, None);
     for (count, step) in Steps::new(&tile.data).enumerate() {
@@ -148,7 +157,7 @@ fn planes(frame: SpecFrame, header: Option<Header>, tile: &Tile<'_>) -> Result<(
 
 const LARGER: Error = Error::Damaged("a frame is larger than the picture");
 
-fn fault(error: oxideav_av1::Error) -> Error {
+pub fn fault(error: oxideav_av1::Error) -> Error {
     match error {
         oxideav_av1::Error::PictureSizeExceedsLimit => LARGER,
         oxideav_av1::Error::UnexpectedEnd => Error::Av1("a unit ends early"),

@@ -29,6 +29,7 @@ mod error;
 mod float;
 mod grid;
 mod integer;
+mod intra;
 mod memory;
 mod multiplied;
 mod picture;

@@ -2,6 +2,7 @@
 
 use crate::av1::Header;
 use crate::error::Result;
+use crate::intra;
 use crate::picture::Picture;
 use crate::planes::Kind;
 
@@ -41,7 +42,13 @@ fn of_picture(picture: &Picture<'_>) -> Result<(usize, usize)> {
     let header = Header::read(&tile.data)?;
     let whole = pixels(picture.width, picture.height);
     let planes = whole.saturating_mul(halves(header.kind) * header.kind.bytes()).div_ceil(2);
-    let decoding = pixels(tile.width, tile.height).saturating_mul(of_frame(&header));
+    let decoding = match intra::needs(tile)? {
+        // Samples become bytes plane by plane.
+        Some(frame) => frame.saturating_add(
+            pixels(tile.width, tile.height).saturating_mul(halves(header.kind) * header.kind.bytes()).div_ceil(2),
+        ),
+        None => pixels(tile.width, tile.height).saturating_mul(of_frame(&header)),
+    };
     let canvas = if picture.grid == (1, 1) { 0 } else { planes };
     Ok((planes, decoding.saturating_add(canvas)))
 }

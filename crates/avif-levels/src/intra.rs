@@ -1,0 +1,119 @@
+//! Pictures of one frame that is predicted from no other: nearly all that there are.
+
+use av1_intra::Frame;
+use oxideav_av1::frame_header::{FrameHeader, parse_frame_header};
+use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
+
+use crate::Env;
+use crate::av1::{Header, fault};
+use crate::error::{Error, Result};
+use crate::planes::Planes;
+use crate::tile::Tile;
+use crate::units::{Steps, Units, kind};
+
+/// A picture's headers, and the bytes of its tiles.
+struct Still<'t> {
+    sequence: SequenceHeader,
+    frame: FrameHeader,
+    groups: Vec<&'t [u8]>,
+}
+
+/// The same, with room for the units that it is read from.
+fn with_still<T>(tile: &Tile<'_>, then: impl FnOnce(&Still<'_>, &Frame<'_>) -> Result<T>) -> Result<Option<T>> {
+    let mut sequence = None;
+    for step in Steps::new(&tile.data) {
+        let Ok(step) = step else { return Ok(None) };
+        if step.first.kind == kind::SEQUENCE_HEADER {
+            sequence = Some(parse_sequence_header(step.first.payload).map_err(fault)?);
+            continue;
+        }
+        let Some(sequence) = sequence else { return Ok(None) };
+        let point = sequence.operating_points.get(usize::from(tile.operating_point));
+        if tile.layer.is_some() || point.is_none_or(|point| point.operating_point_idc != 0) {
+            return Ok(None);
+        }
+        let Ok(frame) = parse_frame_header(step.first.payload, &sequence) else { return Ok(None) };
+        let mut groups = Vec::new();
+        for unit in Units(&step.bytes) {
+            let unit = unit?;
+            match unit.kind {
+                kind::FRAME => groups.push(unit.payload.get(frame.bits_consumed.div_ceil(8)..).unwrap_or_default()),
+                kind::TILE_GROUP => groups.push(unit.payload),
+                _ => {}
+            }
+        }
+        let size = frame.frame_size.map(|size| (size.frame_width, size.frame_height));
+        let still = Still { sequence, frame, groups };
+        let frame = Frame::new(&still.sequence, &still.frame).filter(|_| size == Some((tile.width, tile.height)));
+        return frame.map(|frame| then(&still, &frame)).transpose();
+    }
+    Ok(None)
+}
+
+/// Bytes that [`decode`] takes at most until the planes are there. `None` as there.
+pub fn needs(tile: &Tile<'_>) -> Result<Option<usize>> {
+    with_still(tile, |_, frame| Ok(frame.needs()))
+}
+
+/// `None` where the picture is of another kind, or damaged before its first tile.
+pub fn decode(tile: &Tile<'_>, env: &Env<'_>) -> Result<Option<(Planes, Header)>> {
+    with_still(tile, |still, frame| {
+        let planes = frame.decode(&still.groups, env.go_on).map_err(|error| match error {
+            av1_intra::Error::OutOfMemory(bytes) => Error::OutOfMemory(bytes),
+            av1_intra::Error::Stopped => Error::Stopped,
+            av1_intra::Error::Damaged(what) => Error::Av1(what),
+            _ => Error::Av1("the data are damaged"),
+        })?;
+        let header = Header::of(&still.sequence);
+        Ok((bytes(planes, &header, tile)?, header))
+    })
+}
+
+/// The same as bytes, plane by plane.
+fn bytes(planes: Vec<av1_intra::Plane>, header: &Header, tile: &Tile<'_>) -> Result<Planes> {
+    let mut all = [vec![], vec![], vec![]];
+    for (to, plane) in all.iter_mut().zip(planes) {
+        let len = plane.width() * plane.height() * header.kind.bytes();
+        to.try_reserve_exact(len).map_err(|_| Error::OutOfMemory(len))?;
+        for y in 0..plane.height() {
+            if header.kind.bytes() == 1 {
+                to.extend(plane.row(y).iter().map(|&level| level as u8));
+            } else {
+                to.extend(plane.row(y).iter().flat_map(|level| level.to_le_bytes()));
+            }
+        }
+    }
+    let planes = Planes::new(tile.width as usize, tile.height as usize, header.kind, all);
+    planes.ok_or(Error::Av1("a frame is not what its header says"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goldens have the levels of Pillow, whoever decodes them; here is who does.
+    #[test]
+    fn pictures_that_are_left_to_the_other_decoder() {
+        let goldens = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).unwrap();
+        let (mut read, mut left) = (0, vec![]);
+        for path in
+            goldens.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "avif"))
+        {
+            let bytes = std::fs::read(&path).unwrap();
+            let Some(meta) = isobmff::File::read(&bytes).ok().and_then(|file| file.meta) else { continue };
+            for id in meta.items().iter().map(|item| item.id) {
+                let Ok(tile) = Tile::of_item(&meta, id) else { continue };
+                match decode(&tile, &Env::default()).unwrap() {
+                    Some((planes, _)) => {
+                        assert_eq!((planes.width, planes.height), (tile.width as usize, tile.height as usize));
+                        read += 1;
+                    }
+                    None => left.push(path.file_stem().unwrap().to_string_lossy().into_owned()),
+                }
+            }
+        }
+        left.sort();
+        assert!(read > 200, "{read}");
+        assert_eq!(left, ["grain"]);
+    }
+}
