@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageDraw, ImageOps, features
 
 HERE = Path(__file__).parent
 files = {}
@@ -36,6 +36,50 @@ def picture(width, height, seed, mode="RGB"):
 def by_pillow(name, image, **options):
     out = io.BytesIO()
     image.save(out, "AVIF", speed=8, **options)
+    files[name] = out.getvalue()
+
+
+def screen(width, height, seed):
+    """Rectangles and letters of a few colours, as of a program's window."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (width, height), "#eef2f4")
+    draw = ImageDraw.Draw(image)
+    for _ in range(14):
+        x, y, wide, high = (int(n) for n in rng.integers((0, 0, 8, 4), (width, height, 60, 24)))
+        colour = tuple(int(n) for n in rng.choice([0, 40, 128, 200, 255], 3))
+        if rng.random() < 0.5:
+            draw.rectangle((x, y, x + wide, y + high), fill=colour)
+        else:
+            draw.text((x, y), "SELECT 1;", fill=colour)
+    return image
+
+
+def tools():
+    """What libaom uses only when it is asked to, each by its own name."""
+    photo, window = picture(150, 135, 70), screen(150, 135, 71)
+    for name, options in {
+        "segments-variance": {"aq-mode": 1}, "segments-complexity": {"aq-mode": 2}, "segments-cyclic": {"aq-mode": 3},
+        "deltas": {"deltaq-mode": 3}, "deltas-loopfilter": {"deltaq-mode": 2, "delta-lf-mode": 1},
+        "matrices": {"enable-qm": 1, "qm-min": 2, "qm-max": 9}, "few-transforms": {"reduced-tx-type-set": 1},
+        "large-blocks": {"sb-size": 128}, "small-blocks": {"sb-size": 64, "max-partition-size": 8},
+        "no-edge-filter": {"enable-intra-edge-filter": 0}, "sharp": {"sharpness": 6}, "restoration": {"enable-restoration": 1, "sb-size": 64},
+    }.items():
+        for sub, quality in (("4:2:0", 30), ("4:4:4", 80), ("4:2:2", 55)):
+            if name in ("deltas", "restoration", "large-blocks", "segments-variance") or sub == "4:2:0":
+                by_options(f"tool-{name}-{sub.replace(':', '')}", photo, options, sub, quality, speed=2)
+    for name, options in {"window": {}, "palettes": {"enable-intrabc": 0}, "copies": {"enable-palette": 0}}.items():
+        for sub, quality in (("4:2:0", 40), ("4:4:4", 75)):
+            by_options(f"tool-{name}-{sub.replace(':', '')}", window, options | {"tune-content": "screen"}, sub, quality, speed=2)
+    by_options("tool-tiles-420", picture(300, 200, 72), {"sb-size": 64, "enable-restoration": 1}, "4:2:0", 50, speed=6, tile_rows=1, tile_cols=2)
+    by_options("tool-tiles-444", picture(300, 200, 73), {"sb-size": 128, "aq-mode": 1}, "4:4:4", 50, speed=6, tile_rows=1, tile_cols=1)
+    by_options("tool-lossless-420", picture(60, 50, 74), {}, "4:2:0", 100, speed=6)
+    by_options("tool-lossless-window", screen(90, 60, 75), {"tune-content": "screen"}, "4:4:4", 100, speed=4)
+
+
+def by_options(name, image, options, sub, quality, **more):
+    out = io.BytesIO()
+    advanced = {key: str(value) for key, value in options.items()}
+    image.save(out, "AVIF", codec="aom", subsampling=sub, quality=quality, advanced=advanced, **more)
     files[name] = out.getvalue()
 
 
@@ -109,6 +153,7 @@ def main():
     recolour("10-444-matrix16", "10-444-full", 1, 16, True)
     for matrix in (0, 3, 10, 11, 13, 14):
         recolour(f"8-420-matrix{matrix}", "8-420-24x18-full", 1, matrix, True)
+    tools()
     # Containers.
     by_avifenc("grid", picture(128, 128, 60), "--grid", "2x2", *quality)
     by_avifenc("grid-444", picture(128, 70, 61), "--grid", "2x1", "-y", "444", *quality)
