@@ -1,19 +1,24 @@
 //! A block: its modes, its palette, its transforms, and its samples (section 5.11.5).
 
 use oxideav_av1::cdf::{
-    MAX_TX_DEPTH_TABLE, MAX_TX_SIZE_RECT, NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE, SPLIT_TX_SIZE, TX_HEIGHT, TX_WIDTH,
+    MAX_TX_DEPTH_TABLE, MAX_TX_SIZE_RECT, NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE, SPLIT_TX_SIZE, TX_HEIGHT,
+    TX_SIZE_SQR_UP, TX_WIDTH,
 };
 
-use crate::context::mark;
+use crate::context::{Edge, mark};
+use crate::copies::Vector;
 use crate::error::Result;
 use crate::frame::paint;
 use crate::quantizer::Quantizers;
+use crate::scratch::BLOCKS;
 use crate::tile::Tile;
 
 pub const DC_PRED: usize = 0;
 pub const V_PRED: usize = 1;
 pub const D67_PRED: usize = 8;
 pub const UV_CFL: usize = 13;
+/// `MAX_VARTX_DEPTH`.
+const MOST_SPLITS: usize = 2;
 
 #[derive(Clone, Debug, Default)]
 pub struct Block {
@@ -38,6 +43,8 @@ pub struct Block {
     /// Colours of luma and of chroma, or none.
     pub palette: [usize; 2],
     pub tx: usize,
+    /// Where it is copied from.
+    pub copy: Option<Vector>,
     pub quantizers: [Quantizers; 3],
     /// Blocks above or to the left, of luma and of chroma, are smooth.
     pub beside_smooth: [bool; 2],
@@ -67,7 +74,7 @@ impl Block {
             left: [left, has_chroma && col >= tile.cols.start + far_left],
             ..Self::default()
         };
-        block.read_modes(tile);
+        block.read_modes(tile)?;
         if block.palette != [0; 2] {
             block.read_colour_maps(tile);
         }
@@ -78,6 +85,12 @@ impl Block {
         block.quantizers = std::array::from_fn(|plane| Quantizers::new(setup, plane, block.segment, tile.q));
         block.beside_smooth = [block.is_beside_smooth(tile, 0), has_chroma && block.is_beside_smooth(tile, 1)];
         block.leave(tile);
+        if setup.frame.allow_intrabc {
+            block.leave_vector(tile);
+        }
+        if let Some(vector) = block.copy {
+            block.copy(tile, vector);
+        }
         block.residual(tile)
     }
 
@@ -88,11 +101,25 @@ impl Block {
         }
         let largest = MAX_TX_SIZE_RECT[self.size];
         self.tx = largest;
-        if self.size == 0 || !tile.setup.tx_select {
+        let may_split = self.size > 0 && tile.setup.tx_select;
+        if self.copy.is_some() {
+            let (high, wide) = (TX_HEIGHT[largest] >> 2, TX_WIDTH[largest] >> 2);
+            for row in (self.row..self.row + self.high).step_by(high) {
+                for col in (self.col..self.col + self.wide).step_by(wide) {
+                    self.read_split(tile, (row, col), largest, if may_split && !self.skip { 0 } else { MOST_SPLITS });
+                }
+            }
             return;
         }
-        let above = self.up[0] && usize::from(tile.above.tx_side[self.col]) >= TX_WIDTH[largest];
-        let left = self.left[0] && usize::from(tile.left.tx_side[self.row - tile.top]) >= TX_HEIGHT[largest];
+        if !may_split {
+            return;
+        }
+        let side = |edge: &Edge, at: usize| match edge.copied[at] {
+            true => 4 << edge.side[at],
+            false => usize::from(edge.tx_side[at]),
+        };
+        let above = self.up[0] && side(&tile.above, self.col) >= TX_WIDTH[largest];
+        let left = self.left[0] && side(&tile.left, self.row - tile.top) >= TX_HEIGHT[largest];
         let context = usize::from(above) + usize::from(left);
         let depth = match MAX_TX_DEPTH_TABLE[self.size] {
             depth @ 2..=4 => tile.symbols.symbol(&mut tile.cdfs.tx_16[depth as usize - 2][context]),
@@ -101,6 +128,36 @@ impl Block {
         for _ in 0..depth {
             self.tx = SPLIT_TX_SIZE[self.tx];
         }
+    }
+
+    /// `read_var_tx_size`: how a copy's transform is split.
+    fn read_split(&self, tile: &mut Tile<'_, '_>, (row, col): (usize, usize), tx: usize, depth: usize) {
+        if row >= tile.setup.rows || col >= tile.setup.cols {
+            return;
+        }
+        let line = row - tile.top;
+        let (high, wide) = (TX_HEIGHT[tx] >> 2, TX_WIDTH[tx] >> 2);
+        let splits = tx > 0 && depth < MOST_SPLITS && {
+            let above = (row > self.row || self.up[0]) && usize::from(tile.above.tx_side[col]) < TX_WIDTH[tx];
+            let left = (col > self.col || self.left[0]) && usize::from(tile.left.tx_side[line]) < TX_HEIGHT[tx];
+            let largest = self.wide.max(self.high).min(16).ilog2() as usize;
+            let smaller = TX_SIZE_SQR_UP[tx] != largest;
+            let context = usize::from(smaller) * 3 + (4 - largest) * 6 + usize::from(above) + usize::from(left);
+            tile.symbols.symbol(&mut tile.cdfs.tx_split[context.min(20)]) == 1
+        };
+        if splits {
+            let part = SPLIT_TX_SIZE[tx];
+            for down in (0..high).step_by(TX_HEIGHT[part] >> 2) {
+                for right in (0..wide).step_by(TX_WIDTH[part] >> 2) {
+                    self.read_split(tile, (row + down, col + right), part, depth + 1);
+                }
+            }
+            return;
+        }
+        let at = tile.block_of(row, col);
+        paint(&mut tile.scratch.tx_sizes, BLOCKS, (at / BLOCKS, at % BLOCKS), (high, wide), tx as u8);
+        mark(&mut tile.above.tx_side, col, wide, TX_WIDTH[tx] as u8);
+        mark(&mut tile.left.tx_side, line, high, TX_HEIGHT[tx] as u8);
     }
 
     /// `reset_block_context`.
@@ -146,7 +203,14 @@ impl Block {
             }
             mark(&mut edge.skip, from, many, self.skip);
             mark(&mut edge.side, from, many, many.ilog2() as u8);
-            mark(&mut edge.tx_side, from, many, tx_side as u8);
+            mark(&mut edge.copied, from, many, self.copy.is_some());
+            // Those of a copy are marked already, but where it has none.
+            if self.copy.is_none() || self.lossless {
+                mark(&mut edge.tx_side, from, many, tx_side as u8);
+            }
+            if self.copy.is_some() && self.skip {
+                mark(&mut edge.tx_side, from, many, (many * 4) as u8);
+            }
             for plane in 0..2 {
                 mark(&mut edge.palette[plane], from, many, self.palette[plane] as u8);
                 if self.palette[plane] > 0 {

@@ -47,7 +47,7 @@ impl Band {
 }
 
 pub fn filter(setup: &Setup<'_>, frame: &mut Frame, go_on: &dyn Fn() -> bool) -> Result<()> {
-    if !setup.seq.enable_cdef || setup.coded_lossless {
+    if !setup.seq.enable_cdef || setup.coded_lossless || setup.frame.allow_intrabc {
         return Ok(());
     }
     let mut bands = Vec::new();

@@ -36,6 +36,15 @@ fn colours<const M: usize>(table: &[[u16; M]; 5]) -> [[u16; 9]; 5] {
     })
 }
 
+/// Of a vector's row or column.
+#[derive(Clone)]
+pub struct VectorCdfs {
+    pub sign: [u16; 3],
+    pub class: [u16; 12],
+    pub small: [u16; 3],
+    pub bits: [[u16; 3]; 10],
+}
+
 #[derive(Clone)]
 pub struct Cdfs {
     pub y_mode: [[[u16; 14]; 5]; 5],
@@ -63,6 +72,13 @@ pub struct Cdfs {
     pub tx_16: [[[u16; 4]; 3]; 3],
     pub tx_type_7: [[[u16; 8]; 13]; 2],
     pub tx_type_5: [[[u16; 6]; 13]; 3],
+    pub tx_split: [[u16; 3]; 21],
+    pub tx_type_16: [[u16; 17]; 2],
+    pub tx_type_12: [u16; 13],
+    pub tx_type_2: [[u16; 3]; 4],
+    pub copied: [u16; 3],
+    pub vector_joint: [u16; 5],
+    pub vectors: [VectorCdfs; 2],
     pub wiener: [u16; 3],
     pub self_guided: [u16; 3],
     pub restoration: [u16; 4],
@@ -139,6 +155,18 @@ impl Cdfs {
             tx_16: three([s::DEFAULT_TX_16X16_CDF, s::DEFAULT_TX_32X32_CDF, s::DEFAULT_TX_64X64_CDF]),
             tx_type_7: three(s::DEFAULT_INTRA_TX_TYPE_SET1_CDF),
             tx_type_5: three(s::DEFAULT_INTRA_TX_TYPE_SET2_CDF),
+            tx_split: two(s::DEFAULT_TXFM_SPLIT_CDF),
+            tx_type_16: two(s::DEFAULT_INTER_TX_TYPE_SET1_CDF),
+            tx_type_12: one(s::DEFAULT_INTER_TX_TYPE_SET2_CDF),
+            tx_type_2: two(s::DEFAULT_INTER_TX_TYPE_SET3_CDF),
+            copied: one(s::DEFAULT_INTRABC_CDF),
+            vector_joint: one(s::DEFAULT_MV_JOINT_CDF),
+            vectors: s::DEFAULT_MV_CLASS_CDF.map(|class| VectorCdfs {
+                sign: one(s::DEFAULT_MV_SIGN_CDF),
+                class: one(class),
+                small: one(s::DEFAULT_MV_CLASS0_BIT_CDF),
+                bits: two(s::DEFAULT_MV_BIT_CDF),
+            }),
             wiener: one(s::DEFAULT_USE_WIENER_CDF),
             self_guided: one(s::DEFAULT_USE_SGRPROJ_CDF),
             restoration: one(s::DEFAULT_RESTORATION_TYPE_CDF),

@@ -2,13 +2,15 @@
 
 use oxideav_av1::cdf::{
     ADJUSTED_TX_SIZE, COEFF_BASE_CTX_OFFSET, FILTER_INTRA_MODE_TO_INTRA_DIR, MODE_TO_TXFM, TX_HEIGHT, TX_SIZE_SQR_UP,
-    TX_TYPE_IN_SET_INTRA, TX_TYPE_INTRA_INV_SET1, TX_TYPE_INTRA_INV_SET2, TX_WIDTH, TX_WIDTH_LOG2, tx_size_sqr_index,
+    TX_TYPE_IN_SET_INTER, TX_TYPE_IN_SET_INTRA, TX_TYPE_INTER_INV_SET1, TX_TYPE_INTER_INV_SET2, TX_TYPE_INTER_INV_SET3,
+    TX_TYPE_INTRA_INV_SET1, TX_TYPE_INTRA_INV_SET2, TX_WIDTH, TX_WIDTH_LOG2, tx_size_sqr_index,
 };
 use oxideav_av1::scan::get_scan;
 
 use crate::block::Block;
 use crate::context::{mark, part};
-use crate::scratch::LEVEL_STRIDE;
+use crate::frame::paint;
+use crate::scratch::{BLOCKS, LEVEL_STRIDE};
 use crate::tile::{Tile, subsampled};
 
 pub const DCT_DCT: usize = 0;
@@ -56,10 +58,10 @@ impl Block {
         let mut read = Read::default();
         let (mut level, mut dc) = (0, 0);
         if tile.symbols.symbol(&mut tile.cdfs.all_zero[size][context]) == 0 {
-            read.kind = self.transform_kind(tile, plane, tx);
+            read.kind = self.transform_kind(tile, place);
             let class = match read.kind {
-                V_DCT => COLUMNS,
-                H_DCT => ROWS,
+                V_DCT | 12 | 14 => COLUMNS,
+                H_DCT | 13 | 15 => ROWS,
                 _ => BOTH,
             };
             read.end = read_end(tile, tx, size, chroma, class);
@@ -70,6 +72,10 @@ impl Block {
             };
             let sign = self.dc_sign_context(tile, place, line);
             (level, dc) = self.read_rests(tile, &mut read, place, (found, sign));
+        }
+        if plane == 0 && self.copy.is_some() {
+            let at = tile.block_of(row, col);
+            paint(&mut tile.scratch.tx_kinds, BLOCKS, (at / BLOCKS, at % BLOCKS), (high, wide), read.kind as u8);
         }
         mark(&mut tile.above.level[plane], col, wide, level);
         mark(&mut tile.above.dc[plane], col, wide, dc);
@@ -131,8 +137,12 @@ impl Block {
     }
 
     /// `transform_type` and `compute_tx_type`.
-    fn transform_kind(&self, tile: &mut Tile<'_, '_>, plane: usize, tx: usize) -> usize {
+    fn transform_kind(&self, tile: &mut Tile<'_, '_>, place: Place) -> usize {
+        let Place { plane, tx, .. } = place;
         let up = TX_SIZE_SQR_UP[tx];
+        if self.copy.is_some() {
+            return self.kind_of_copy(tile, place);
+        }
         let square = tx_size_sqr_index(tx);
         // Of one, seven or five kinds.
         let set = match up {
@@ -155,6 +165,37 @@ impl Block {
             TX_TYPE_INTRA_INV_SET2[tile.symbols.symbol(&mut tile.cdfs.tx_type_5[square.min(2)][mode])]
         };
         if self.lossless { DCT_DCT } else { kind }
+    }
+
+    /// The same of a block that is a copy.
+    fn kind_of_copy(&self, tile: &mut Tile<'_, '_>, place: Place) -> usize {
+        let Place { plane, row, col, tx } = place;
+        let square = tx_size_sqr_index(tx);
+        // Of one, sixteen, twelve or two kinds.
+        let set = match TX_SIZE_SQR_UP[tx] {
+            4.. => 0,
+            3 => 3,
+            _ if tile.setup.reduced_tx => 3,
+            _ if square == 2 => 2,
+            _ => 1,
+        };
+        if self.lossless || set == 0 {
+            return DCT_DCT;
+        }
+        if plane > 0 {
+            let (x, y) = tile.setup.subsampling(plane);
+            let at = tile.block_of((row << y).max(self.row), (col << x).max(self.col));
+            let kind = usize::from(tile.scratch.tx_kinds[at]) & 15;
+            return if TX_TYPE_IN_SET_INTER[set][kind] == 1 { kind } else { DCT_DCT };
+        }
+        if tile.setup.base_q(self.segment) <= 0 {
+            return DCT_DCT;
+        }
+        match set {
+            1 => TX_TYPE_INTER_INV_SET1[tile.symbols.symbol(&mut tile.cdfs.tx_type_16[square.min(1)])],
+            2 => TX_TYPE_INTER_INV_SET2[tile.symbols.symbol(&mut tile.cdfs.tx_type_12)],
+            _ => TX_TYPE_INTER_INV_SET3[tile.symbols.symbol(&mut tile.cdfs.tx_type_2[square.min(3)])],
+        }
     }
 
     /// Signs and what levels are beyond 14. Gives the sum of levels, and the sign of the first.

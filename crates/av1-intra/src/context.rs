@@ -10,6 +10,8 @@ pub struct Edge {
     /// Of blocks with chroma.
     pub uv_mode: Vec<u8>,
     pub skip: Vec<bool>,
+    /// Blocks are copies of others.
+    pub copied: Vec<bool>,
     /// The block's side along the edge, as a power of two of such blocks.
     pub side: Vec<u8>,
     /// The transform's side along the edge, in samples.
@@ -31,6 +33,7 @@ impl Edge {
             y_mode: filled(len, 0)?,
             uv_mode: filled(len, 0)?,
             skip: filled(len, false)?,
+            copied: filled(len, false)?,
             side: filled(len, 0)?,
             tx_side: filled(len, 0)?,
             palette: [filled(palettes, 0)?, filled(palettes, 0)?],

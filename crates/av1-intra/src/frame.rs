@@ -1,5 +1,6 @@
 //! Samples of a frame, and what its blocks leave for the filters.
 
+use crate::copies::{NONE, Vector};
 use crate::error::{Result, filled};
 use crate::restoration::Unit;
 use crate::setup::Setup;
@@ -52,8 +53,8 @@ impl Plane {
 pub fn needs(setup: &Setup<'_>) -> usize {
     const TABLES: usize = 1 << 20;
     let blocks = setup.cols * setup.rows;
-    // A transform's size in luma and in chroma, four levels, a flag and a segment; edges along a row.
-    let mut bytes = TABLES + blocks * 8 + setup.cols * 128;
+    // A transform's size in luma and in chroma, four levels, a flag and a segment, a vector and a size; edges along a row.
+    let mut bytes = TABLES + blocks * 13 + setup.cols * 128;
     for plane in 0..setup.planes {
         let (stride, rows) = Plane::sides(setup, plane);
         // Bands and stripes of at most 70 rows, and four rows at each of the stripes' borders.
@@ -75,6 +76,9 @@ pub struct Frame {
     pub skips: Vec<bool>,
     /// Of the same; empty without segments.
     pub segments: Vec<u8>,
+    /// Of the same, where blocks may be copies: where from, and the block's size.
+    pub vectors: Vec<Vector>,
+    pub sizes: Vec<u8>,
     /// Which strengths a block of 64 x 64 luma samples has; -1 for none.
     pub cdef: Vec<i8>,
     pub cdef_cols: usize,
@@ -87,6 +91,7 @@ impl Frame {
         let planes = (0..setup.planes).map(|plane| Plane::new(setup, plane)).collect::<Result<_>>()?;
         let (x, y) = setup.subsampling(1);
         let blocks = setup.cols * setup.rows;
+        let copies = if setup.frame.allow_intrabc { blocks } else { 0 };
         let chroma = (setup.cols >> x, setup.rows >> y);
         let cdef_cols = setup.cols.div_ceil(16);
         let mut units = [vec![], vec![], vec![]];
@@ -103,6 +108,8 @@ impl Frame {
             levels: filled(blocks, [0; 4])?,
             skips: filled(blocks, false)?,
             segments: if setup.segments.enabled { filled(blocks, 0)? } else { vec![] },
+            vectors: filled(copies, NONE)?,
+            sizes: filled(copies, 0)?,
             cdef: filled(cdef_cols * setup.rows.div_ceil(16), -1)?,
             cdef_cols,
             units,

@@ -1,8 +1,8 @@
 //! Decodes AV1 pictures that are predicted from no other, as nearly all AVIF files have them.
 //!
-//! **Reads** key frames that are shown, of 8, 10 and 12 bits, 4:0:0 to 4:4:4, with tiles, segments, quantizer matrices, palettes and all
-//! filters. Headers are those of `oxideav-av1`, which decodes what is not read here: film grain, frames that are enlarged, blocks that are
-//! copied within a picture, and pictures that are predicted from others.
+//! **Reads** key frames that are shown, of 8, 10 and 12 bits, 4:0:0 to 4:4:4, with tiles, segments, quantizer matrices, palettes, copies
+//! within the picture and all filters. Headers are those of `oxideav-av1`, which decodes what is not read here: film grain, frames that
+//! are enlarged, and pictures that are predicted from others.
 //!
 //! **Follows** the standard (AV1 Bitstream & Decoding Process Specification, version 1.0.0 with errata 1).
 //!
@@ -16,6 +16,7 @@ mod cdfs;
 mod cfl;
 mod coefficients;
 mod context;
+mod copies;
 mod deblock;
 mod decoded;
 mod directional;

@@ -3,6 +3,7 @@
 use oxideav_av1::cdf::{INTRA_MODE_CONTEXT, NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE};
 
 use crate::block::{Block, D67_PRED, DC_PRED, UV_CFL, V_PRED};
+use crate::error::Result;
 use crate::setup::MOST_FILTER;
 use crate::tile::{BLOCK_8X8, Tile, subsampled};
 
@@ -12,7 +13,7 @@ const SMALL: usize = 3;
 
 impl Block {
     /// `intra_frame_mode_info`.
-    pub fn read_modes(&mut self, tile: &mut Tile<'_, '_>) {
+    pub fn read_modes(&mut self, tile: &mut Tile<'_, '_>) -> Result<()> {
         let setup = tile.setup;
         let first = setup.segments.seg_id_pre_skip;
         if first {
@@ -30,6 +31,10 @@ impl Block {
         self.read_cdef(tile);
         self.read_deltas(tile);
         tile.reads_deltas = false;
+        if setup.frame.allow_intrabc && tile.symbols.symbol(&mut tile.cdfs.copied) == 1 {
+            self.copy = Some(self.read_vector(tile)?);
+            return Ok(());
+        }
 
         let mode = |there: bool, modes: &[u8], at: usize| {
             let mode = if there { usize::from(modes[at]) } else { DC_PRED };
@@ -60,6 +65,7 @@ impl Block {
             let used = tile.symbols.symbol(&mut tile.cdfs.filter_intra[self.size]) == 1;
             self.filter_intra = used.then(|| tile.symbols.symbol(&mut tile.cdfs.filter_intra_mode));
         }
+        Ok(())
     }
 
     fn may_be_cfl(&self, tile: &Tile<'_, '_>) -> bool {
@@ -133,7 +139,7 @@ impl Block {
 
     fn read_cdef(&mut self, tile: &mut Tile<'_, '_>) {
         let setup = tile.setup;
-        if self.skip || setup.coded_lossless || !setup.seq.enable_cdef {
+        if self.skip || setup.coded_lossless || !setup.seq.enable_cdef || setup.frame.allow_intrabc {
             return;
         }
         let (row, col, cols) = (self.row / 16, self.col / 16, tile.frame.cdef_cols);

@@ -1,5 +1,7 @@
 //! The transforms of a block: predicted, read, and added (sections 5.11.34 and 5.11.35).
 
+use std::cmp::Ordering;
+
 use oxideav_av1::cdf::{MAX_TX_SIZE_RECT, NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE, TX_HEIGHT, TX_WIDTH};
 
 use crate::block::{Block, DC_PRED, UV_CFL};
@@ -25,11 +27,40 @@ impl Block {
                 let size = subsampled(chunk, sub_x, sub_y).min(21);
                 let (wide, high) = (NUM_4X4_BLOCKS_WIDE[size], NUM_4X4_BLOCKS_HIGH[size]);
                 let (left, top) = ((x << 4) >> sub_x, (y << 4) >> sub_y);
+                if plane == 0 && self.copy.is_some() && !self.lossless {
+                    self.transform_tree(tile, (top, left), (high, wide))?;
+                    continue;
+                }
                 for row in (0..high).step_by(TX_HEIGHT[tx] >> 2) {
                     for col in (0..wide).step_by(TX_WIDTH[tx] >> 2) {
                         self.transform_block(tile, plane, tx, (top + row, left + col))?;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The transforms of luma of a block that is a copy, in blocks of 4 x 4 samples within it.
+    fn transform_tree(&mut self, tile: &mut Tile<'_, '_>, at: (usize, usize), size: (usize, usize)) -> Result<()> {
+        let (row, col) = (self.row + at.0, self.col + at.1);
+        if row >= tile.setup.rows || col >= tile.setup.cols {
+            return Ok(());
+        }
+        let tx = usize::from(tile.scratch.tx_sizes[tile.block_of(row, col)]).min(18);
+        let (high, wide) = (size.0.min(TX_HEIGHT[tx] >> 2), size.1.min(TX_WIDTH[tx] >> 2));
+        if (high, wide) == size {
+            let same = |&tx: &usize| (TX_HEIGHT[tx] >> 2, TX_WIDTH[tx] >> 2) == size;
+            return self.transform_block(tile, 0, (0..19).find(same).unwrap_or(tx), at);
+        }
+        let (high, wide) = match size.0.cmp(&size.1) {
+            Ordering::Less => (size.0, size.1 / 2),
+            Ordering::Greater => (size.0 / 2, size.1),
+            Ordering::Equal => (size.0 / 2, size.1 / 2),
+        };
+        for row in (0..size.0).step_by(high.max(1)) {
+            for col in (0..size.1).step_by(wide.max(1)) {
+                self.transform_tree(tile, (at.0 + row, at.1 + col), (high, wide))?;
             }
         }
         Ok(())
@@ -60,7 +91,9 @@ impl Block {
             return Ok(());
         }
         let (wide, high) = (TX_WIDTH[tx] >> 2, TX_HEIGHT[tx] >> 2);
-        self.predict(tile, place, at);
+        if self.copy.is_none() {
+            self.predict(tile, place, at);
+        }
         if plane == 0 {
             self.luma_end = ((place.row + high) * 4, (place.col + wide) * 4);
         }
@@ -76,14 +109,9 @@ impl Block {
         }
         let chroma = usize::from(plane > 0);
         paint(&mut tile.frame.tx[chroma], tile.frame.tx_cols[chroma], (place.row, place.col), (high, wide), tx as u8);
-        let within = (place.row - (tile.top >> y), place.col & self.mask(tile, x));
+        let within = (place.row - (tile.top >> y), place.col & (tile.column_mask() >> x));
         tile.decoded.set(plane, within, (high, wide));
         Ok(())
-    }
-
-    /// Of a column within its superblock.
-    fn mask(&self, tile: &Tile<'_, '_>, x: usize) -> usize {
-        (if tile.setup.seq.use_128x128_superblock { 31 } else { 15 }) >> x
     }
 
     fn predict(&self, tile: &mut Tile<'_, '_>, place: Place, at: (usize, usize)) {
@@ -104,7 +132,7 @@ impl Block {
             return;
         }
         let (x, y) = setup.subsampling(plane);
-        let within = (row - (tile.top >> y), col & self.mask(tile, x));
+        let within = (row - (tile.top >> y), col & (tile.column_mask() >> x));
         let mode = self.modes[chroma];
         let is_cfl = plane > 0 && mode == UV_CFL;
         let prediction = Prediction {

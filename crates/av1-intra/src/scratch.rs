@@ -6,6 +6,10 @@ use crate::waves::{LANES, Lane};
 /// Of a side of 32 levels, and the four beyond that are looked at.
 pub const LEVEL_STRIDE: usize = 36;
 
+/// Samples, and blocks of 4 x 4, of a superblock's side.
+pub const COPIED: usize = 128;
+pub const BLOCKS: usize = 32;
+
 pub struct Scratch {
     /// Of a transform's levels, at most 15 and, in the lower byte, at most 3; zero between transforms.
     pub levels: [u16; LEVEL_STRIDE * LEVEL_STRIDE],
@@ -21,6 +25,11 @@ pub struct Scratch {
     pub colours: [[u16; 8]; 3],
     /// The colours of its samples, of luma and of chroma.
     pub maps: [[u8; SIDE * SIDE]; 2],
+    /// Samples that are copied, before they are put to their place.
+    pub copied: [u16; COPIED * COPIED],
+    /// Of a superblock's blocks of 4 x 4 luma samples: sizes and kinds of the transforms of blocks that are copies.
+    pub tx_sizes: [u8; BLOCKS * BLOCKS],
+    pub tx_kinds: [u8; BLOCKS * BLOCKS],
     pub edges: crate::predict::Edges,
     /// Luma at the places of chroma, in eighths.
     pub luma: [i32; 32 * 32],
@@ -36,6 +45,9 @@ impl Scratch {
             rows: [0; _],
             colours: [[0; 8]; 3],
             maps: [[0; _]; 2],
+            copied: [0; _],
+            tx_sizes: [0; _],
+            tx_kinds: [0; _],
             edges: crate::predict::Edges { above: [0; _], left: [0; _] },
             luma: [0; _],
         })

@@ -44,7 +44,7 @@ impl<'h> Setup<'h> {
         let size = frame.frame_size.as_ref()?;
         let grain = frame.film_grain_params.as_ref().is_some_and(|grain| grain.apply_grain);
         let key = frame.frame_type == FrameType::Key && frame.show_frame && !frame.show_existing_frame;
-        if !key || grain || size.use_superres || frame.allow_intrabc {
+        if !key || grain || size.use_superres {
             return None;
         }
         let quant = frame.quantization_params.as_ref()?;

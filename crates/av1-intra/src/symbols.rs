@@ -181,10 +181,10 @@ mod tests {
         fn symbol(&mut self, cdf: &mut [u16]) -> usize {
             let n = cdf.len() - 1;
             let (mut cur, mut prev, mut symbol) = (self.range, self.range, 0);
-            for i in 0..n {
+            for (i, &number) in cdf.iter().enumerate().take(n) {
                 symbol = i;
                 prev = cur;
-                let f = 32768 - u32::from(cdf[i]);
+                let f = 32768 - u32::from(number);
                 cur = (((self.range >> 8) * (f >> 6)) >> 1) + 4 * (n - i - 1) as u32;
                 if self.value >= cur {
                     break;
@@ -197,11 +197,11 @@ mod tests {
             let new = self.bits(bits);
             self.value = new ^ (((self.value + 1) << bits) - 1);
             let rate = 3 + u32::from(cdf[n] > 15) + u32::from(cdf[n] > 31) + n.ilog2().min(2);
-            for i in 0..n - 1 {
+            for (i, number) in cdf.iter_mut().enumerate().take(n - 1) {
                 if i >= symbol {
-                    cdf[i] += (32768 - cdf[i]) >> rate;
+                    *number += (32768 - *number) >> rate;
                 } else {
-                    cdf[i] -= cdf[i] >> rate;
+                    *number -= *number >> rate;
                 }
             }
             cdf[n] += u16::from(cdf[n] < 32);

@@ -11,7 +11,7 @@ use crate::decoded::Decoded;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::restoration::Before;
-use crate::scratch::Scratch;
+use crate::scratch::{BLOCKS, Scratch};
 use crate::setup::Setup;
 use crate::symbols::Symbols;
 
@@ -98,6 +98,16 @@ impl<'t, 'd> Tile<'t, 'd> {
             }
         }
         Ok(())
+    }
+
+    /// A block's place among those of its superblock.
+    pub fn block_of(&self, row: usize, col: usize) -> usize {
+        ((row - self.top) % BLOCKS) * BLOCKS + col % BLOCKS
+    }
+
+    /// Of a block's column within its superblock.
+    pub fn column_mask(&self) -> usize {
+        if self.setup.seq.use_128x128_superblock { 31 } else { 15 }
     }
 
     fn partition(&mut self, row: usize, col: usize, size: usize) -> Result<()> {

@@ -71,10 +71,15 @@ pub fn add(scratch: &mut Scratch, read: &Read, lossless: bool, depth: u32, place
         kind if identity.contains(&kind) => Wave::Identity,
         _ => Wave::Cosine,
     };
-    let rows = Pass { wave: wave(&[2, 3], &[9, 10], 2), log2: log2_wide, bits: depth + 8, shift: row_shift };
+    let rows = Pass {
+        wave: wave(&[2, 3, 5, 6, 7, 8, 13, 15], &[9, 10, 12, 14], 2),
+        log2: log2_wide,
+        bits: depth + 8,
+        shift: row_shift,
+    };
     let column_bits = (depth + 6).max(16);
     let columns = Pass {
-        wave: wave(&[1, 3], &[9, 11], 0),
+        wave: wave(&[1, 3, 4, 6, 7, 8, 12, 14], &[9, 11, 13, 15], 0),
         log2: log2_high,
         bits: column_bits,
         shift: if lossless { 0 } else { 4 },
@@ -139,6 +144,7 @@ impl Work<'_> {
     fn transform_rows(&self, scratch: &mut Scratch) {
         let stride = self.high.min(32);
         let lanes = &mut scratch.lanes;
+        let mirrored = matches!(self.read.kind, 5 | 6 | 7 | 15);
         for first in (0..self.read.rows).step_by(LANES) {
             let many = LANES.min(stride - first);
             lanes[..self.wide].fill([0; LANES]);
@@ -151,6 +157,7 @@ impl Work<'_> {
             }
             self.rows.run(lanes);
             for (i, lane) in lanes.iter().take(self.wide).enumerate() {
+                let i = if mirrored { self.wide - 1 - i } else { i };
                 for (row, &value) in lane.iter().take(many).enumerate() {
                     scratch.rows[(first + row) * 64 + i] = clamp(round(value, self.rows.shift), self.columns.bits);
                 }
@@ -163,6 +170,7 @@ impl Work<'_> {
         let most = (1 << self.depth) - 1;
         let lanes = &mut scratch.lanes;
         let shift = self.columns.shift;
+        let upside_down = matches!(self.read.kind, 4 | 6 | 8 | 14);
         for first in (0..self.wide).step_by(LANES) {
             lanes[..self.high].fill([0; LANES]);
             for (i, row) in scratch.rows.chunks_exact(64).take(self.read.rows).enumerate() {
@@ -170,6 +178,7 @@ impl Work<'_> {
             }
             self.columns.run(lanes);
             for (i, lane) in lanes.iter().take(self.high).enumerate() {
+                let i = if upside_down { self.high - 1 - i } else { i };
                 let to = plane.row_mut(self.place.row * 4 + i, self.place.col * 4 + first);
                 if self.wide >= LANES {
                     add_to::<LANES>(to, lane, shift, most);

@@ -54,6 +54,18 @@ def screen(width, height, seed):
     return image
 
 
+def page(width, height, seed):
+    """Lines of words, which are copied within the picture."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(image)
+    words = ["SELECT", "FROM images", "ORDER BY", "embedding", "LIMIT 10;"]
+    for y in range(3, height, 14):
+        line = " ".join(rng.choice(words, int(rng.integers(2, 9))))
+        draw.text((4 + 12 * int(rng.integers(3)), y), line, fill=str(rng.choice(["black", "#0088cc", "#cc3333"])))
+    return image
+
+
 def tools():
     """What libaom uses only when it is asked to, each by its own name."""
     photo, window = picture(150, 135, 70), screen(150, 135, 71)
@@ -72,6 +84,12 @@ def tools():
             by_options(f"tool-{name}-{sub.replace(':', '')}", window, options | {"tune-content": "screen"}, sub, quality, speed=2)
     by_options("tool-tiles-420", picture(300, 200, 72), {"sb-size": 64, "enable-restoration": 1}, "4:2:0", 50, speed=6, tile_rows=1, tile_cols=2)
     by_options("tool-tiles-444", picture(300, 200, 73), {"sb-size": 128, "aq-mode": 1}, "4:4:4", 50, speed=6, tile_rows=1, tile_cols=1)
+    for name, options, sub, quality in (
+        ("page-420", {}, "4:2:0", 75), ("page-444", {"sb-size": 128}, "4:4:4", 50), ("page-422", {"aq-mode": 1}, "4:2:2", 60),
+        ("page-few-transforms", {"reduced-tx-type-set": 1}, "4:2:0", 40), ("page-no-palettes", {"enable-palette": 0}, "4:2:0", 60),
+        ("page-lossless", {}, "4:4:4", 100),
+    ):
+        by_options(f"tool-{name}", page(390, 330, 76), options | {"tune-content": "screen"}, sub, quality, speed=2)
     by_options("tool-lossless-420", picture(60, 50, 74), {}, "4:2:0", 100, speed=6)
     by_options("tool-lossless-window", screen(90, 60, 75), {"tune-content": "screen"}, "4:4:4", 100, speed=4)
 
