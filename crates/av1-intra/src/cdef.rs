@@ -8,6 +8,8 @@ use crate::setup::Setup;
 
 /// Rows and columns around a block that are looked at.
 const AROUND: usize = 2;
+/// Samples that are filtered at once, eight of each row.
+const LINES: usize = 16;
 /// Columns before the first one, for what is around.
 const BEFORE: usize = 8;
 /// A sample that is not there: so far from all others that it has no weight.
@@ -91,7 +93,10 @@ fn filter_band_with<S: pulp::Simd>(_: S, setup: &Setup<'_>, frame: &mut Frame, b
             if luma == (0, 0) && chroma == (0, 0) {
                 continue;
             }
-            let (direction, variance) = direction(&bands[0], place(0, 0), scale);
+            let (direction, variance) = match (luma.0, chroma.0) {
+                (0, 0) => (0, 0),
+                _ => direction(&bands[0], place(0, 0), scale),
+            };
             let damping = u32::from(params.cdef_damping) + scale;
             let first = match variance {
                 0 => 0,
@@ -121,17 +126,21 @@ fn direction(band: &Band, (row, col): (usize, usize), scale: u32) -> (usize, u32
     let mut sums = [[0i32; 16]; 8];
     for i in 0..8 {
         let start = (row + AROUND + i) * band.stride + BEFORE + col;
-        let Some(line) = band.data.get(start..start + 8) else { return (0, 0) };
-        for (j, &level) in line.iter().enumerate() {
-            let level = i32::from(level >> scale) - 128;
-            sums[0][i + j] += level;
-            sums[1][i + j / 2] += level;
-            sums[2][i] += level;
-            sums[3][3 + i - j / 2] += level;
-            sums[4][7 + i - j] += level;
-            sums[5][3 - i / 2 + j] += level;
-            sums[6][j] += level;
-            sums[7][i / 2 + j] += level;
+        let Some(line) = band.data.get(start..).and_then(|line| line.first_chunk::<8>()) else { return (0, 0) };
+        let line = line.map(|level| i32::from(level >> scale) - 128);
+        let pairs: [i32; 4] = std::array::from_fn(|k| line[2 * k] + line[2 * k + 1]);
+        sums[2][i] = pairs.iter().sum();
+        // Whole lines at once, each shifted as its direction is inclined.
+        for k in 0..8 {
+            sums[0][i + k] += line[k];
+            sums[4][i + k] += line[7 - k];
+            sums[5][3 - i / 2 + k] += line[k];
+            sums[6][k] += line[k];
+            sums[7][i / 2 + k] += line[k];
+        }
+        for k in 0..4 {
+            sums[1][i + k] += pairs[k];
+            sums[3][i + k] += pairs[3 - k];
         }
     }
     let mut costs = [0i32; 8];
@@ -190,47 +199,50 @@ impl Filter {
         let taps = if (self.first >> self.scale) & 1 == 1 { [3, 3] } else { [4, 2] };
         let along = offsets(self.along);
         let beside = [offsets(self.along + 2), offsets(self.along + 6)];
-        for y in 0..high {
+        // Two rows at once.
+        for y in (0..high).step_by(2) {
             let start = (row + AROUND + y) * band.stride + BEFORE + col;
             let read = |offset: isize| {
-                let mut line = [0i16; 8];
+                let mut lines = [0i16; LINES];
                 let start = start.wrapping_add_signed(offset);
-                if let Some(from) = band.data.get(start..start + 8) {
-                    line = std::array::from_fn(|i| from[i] as i16);
+                for (i, lines) in lines.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                    let from = band.data.get(start + i * band.stride..).and_then(|line| line.first_chunk::<8>());
+                    *lines = from.map_or([0; 8], |from| from.map(|level| level as i16));
                 }
-                line
+                lines
             };
             let here = read(0);
-            let (mut sum, mut most, mut least) = ([0i16; 8], here, here);
-            let mut add = |offset: isize, weight: i16, strength: i32| {
-                let there = read(offset);
-                let shift = self.damping.saturating_sub((strength.max(1) as u32).ilog2()).min(15);
-                let strength = strength as i16;
-                for i in 0..8 {
-                    let far = there[i] - here[i];
-                    let size = far.abs();
-                    let part = (strength - (size >> shift)).max(0).min(size);
-                    sum[i] += weight * if far < 0 { -part } else { part };
-                    least[i] = least[i].min(there[i]);
-                    most[i] = most[i].max(if there[i] == NONE as i16 { here[i] } else { there[i] });
-                }
-            };
+            let (mut sum, mut most, mut least) = ([0i16; LINES], here, here);
             for k in 0..2 {
-                if self.first != 0 {
-                    add(along[k], taps[k], self.first);
-                    add(-along[k], taps[k], self.first);
-                }
-                if self.second != 0 {
-                    for beside in beside {
-                        add(beside[k], 2 - k as i16, self.second);
-                        add(-beside[k], 2 - k as i16, self.second);
+                let secondary = [beside[0][k], -beside[0][k], beside[1][k], -beside[1][k]];
+                let primary = [along[k], -along[k]];
+                let offsets = primary.into_iter().map(|offset| (offset, taps[k], self.first));
+                let offsets = offsets.chain(secondary.into_iter().map(|offset| (offset, 2 - k as i16, self.second)));
+                for (offset, weight, strength) in offsets {
+                    if strength == 0 {
+                        continue;
+                    }
+                    let there = read(offset);
+                    let shift = self.damping.saturating_sub(strength.ilog2()).min(15);
+                    let strength = strength as i16;
+                    for i in 0..LINES {
+                        let far = there[i] - here[i];
+                        let size = far.abs();
+                        let part = (strength - (size >> shift)).max(0).min(size);
+                        sum[i] += weight * if far < 0 { -part } else { part };
+                        least[i] = least[i].min(there[i]);
+                        most[i] = most[i].max(if there[i] == NONE as i16 { here[i] } else { there[i] });
                     }
                 }
             }
-            let to = plane.row_mut(top + y, col);
-            for (i, to) in to.iter_mut().enumerate().take(wide) {
+            let filtered: [u16; LINES] = std::array::from_fn(|i| {
                 let change = (8 + sum[i] - i16::from(sum[i] < 0)) >> 4;
-                *to = (here[i] + change).clamp(least[i], most[i]) as u16;
+                (here[i] + change).clamp(least[i], most[i]) as u16
+            });
+            for (i, line) in filtered.as_chunks::<8>().0.iter().enumerate().take(high - y) {
+                for (to, &from) in plane.row_mut(top + y + i, col).iter_mut().zip(line.iter().take(wide)) {
+                    *to = from;
+                }
             }
         }
     }
