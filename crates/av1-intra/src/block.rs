@@ -6,17 +6,12 @@ use oxideav_av1::cdf::{
 };
 
 use crate::context::{Edge, mark};
-use crate::copies::Vector;
 use crate::error::Result;
-use crate::frame::paint;
+use crate::frame::{Vector, paint};
 use crate::quantizer::Quantizers;
 use crate::scratch::BLOCKS;
 use crate::tile::Tile;
 
-pub const DC_PRED: usize = 0;
-pub const V_PRED: usize = 1;
-pub const D67_PRED: usize = 8;
-pub const UV_CFL: usize = 13;
 /// `MAX_VARTX_DEPTH`.
 const MOST_SPLITS: usize = 2;
 

@@ -10,8 +10,9 @@ use oxideav_av1::scan::get_scan;
 use crate::block::Block;
 use crate::context::{mark, part};
 use crate::frame::paint;
+use crate::names::subsampled;
 use crate::scratch::{BLOCKS, LEVEL_STRIDE};
-use crate::tile::{Tile, subsampled};
+use crate::tile::Tile;
 
 pub const DCT_DCT: usize = 0;
 pub const IDTX: usize = 9;

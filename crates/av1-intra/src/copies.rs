@@ -4,14 +4,10 @@ use oxideav_av1::cdf::{NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE};
 
 use crate::block::Block;
 use crate::error::{Error, Result};
-use crate::frame::paint;
+use crate::frame::{NONE, Vector, paint};
+use crate::names::subsampled;
 use crate::scratch::COPIED;
-use crate::tile::{Tile, subsampled};
-
-/// Where a block is copied from: rows and columns of luma samples from itself on.
-pub type Vector = [i16; 2];
-/// Of a block that is no copy.
-pub const NONE: Vector = [i16::MIN; 2];
+use crate::tile::Tile;
 
 /// Vectors that are kept of the blocks around one.
 const MOST: usize = 8;

@@ -2,8 +2,8 @@
 
 use oxideav_av1::cdf::{DR_INTRA_DERIVATIVE, INTRA_EDGE_KERNEL, MODE_TO_ANGLE};
 
+use crate::edges::{Edges, FIRST, LONG, Prediction, row};
 use crate::frame::Plane;
-use crate::predict::{Edges, FIRST, LONG, Prediction, row};
 
 /// Degrees of a step of an angle.
 const STEP: i32 = 3;

@@ -1,12 +1,16 @@
 //! Samples of a frame, and what its blocks leave for the filters.
 
-use crate::copies::{NONE, Vector};
 use crate::error::{Result, filled};
-use crate::restoration::Unit;
 use crate::setup::Setup;
+use crate::unit::Unit;
 
 /// Blocks may end beyond the picture, but within a square of this side.
 const SQUARE: usize = 64;
+
+/// Where a block is copied from: rows and columns of luma samples from itself on.
+pub type Vector = [i16; 2];
+/// Of a block that is no copy.
+pub const NONE: Vector = [i16::MIN; 2];
 
 #[derive(Clone, Debug, Default)]
 pub struct Plane {

@@ -2,10 +2,11 @@
 
 use oxideav_av1::cdf::{INTRA_MODE_CONTEXT, NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE};
 
-use crate::block::{Block, D67_PRED, DC_PRED, UV_CFL, V_PRED};
+use crate::block::Block;
 use crate::error::Result;
+use crate::names::{BLOCK_8X8, D67_PRED, DC_PRED, UV_CFL, V_PRED, subsampled};
 use crate::setup::MOST_FILTER;
-use crate::tile::{BLOCK_8X8, Tile, subsampled};
+use crate::tile::Tile;
 
 const LARGEST_ANGLE: i32 = 3;
 /// `DELTA_Q_SMALL` and `DELTA_LF_SMALL`.

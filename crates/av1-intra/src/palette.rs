@@ -2,11 +2,10 @@
 
 use oxideav_av1::cdf::{MI_HEIGHT_LOG2, MI_WIDTH_LOG2};
 
-use crate::block::{Block, DC_PRED};
+use crate::block::Block;
+use crate::names::DC_PRED;
+use crate::scratch::SIDE;
 use crate::tile::Tile;
-
-/// Samples of a block's side.
-pub const SIDE: usize = 64;
 
 impl Block {
     pub fn read_palettes(&mut self, tile: &mut Tile<'_, '_>) {

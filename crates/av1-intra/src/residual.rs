@@ -4,16 +4,15 @@ use std::cmp::Ordering;
 
 use oxideav_av1::cdf::{MAX_TX_SIZE_RECT, NUM_4X4_BLOCKS_HIGH, NUM_4X4_BLOCKS_WIDE, TX_HEIGHT, TX_WIDTH};
 
-use crate::block::{Block, DC_PRED, UV_CFL};
+use crate::block::Block;
 use crate::coefficients::Place;
+use crate::edges::Prediction;
 use crate::error::{Error, Result};
 use crate::frame::paint;
-use crate::palette::SIDE;
-use crate::predict::{self, Prediction};
-use crate::tile::{Tile, subsampled};
-use crate::{cfl, transform};
-
-const BLOCK_64X64: usize = 12;
+use crate::names::{BLOCK_64X64, DC_PRED, UV_CFL, subsampled};
+use crate::scratch::SIDE;
+use crate::tile::Tile;
+use crate::{cfl, predict, transform};
 
 impl Block {
     pub fn residual(&mut self, tile: &mut Tile<'_, '_>) -> Result<()> {

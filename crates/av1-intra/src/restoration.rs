@@ -1,39 +1,18 @@
-//! Units of loop restoration: how each is filtered (sections 5.11.57 and 5.11.58), and its filters (section 7.17).
+//! How each unit of loop restoration is filtered, as it is read (sections 5.11.57 and 5.11.58).
 
 use oxideav_av1::loop_restoration::{
-    SGR_PARAMS, SGRPROJ_XQD_MAX, SGRPROJ_XQD_MID, SGRPROJ_XQD_MIN, WIENER_TAPS_K, WIENER_TAPS_MAX, WIENER_TAPS_MID,
-    WIENER_TAPS_MIN,
+    SGR_PARAMS, SGRPROJ_XQD_MAX, SGRPROJ_XQD_MIN, WIENER_TAPS_K, WIENER_TAPS_MAX, WIENER_TAPS_MIN,
 };
 use oxideav_av1::uncompressed_header_tail::FrameRestorationType;
 
 use crate::symbols::Symbols;
 use crate::tile::Tile;
+use crate::unit::Unit;
 
 /// `SGRPROJ_PRJ_SUBEXP_K`.
 const SELF_GUIDED_K: u32 = 4;
 /// `1 << SGRPROJ_PRJ_BITS`.
 const WHOLE: i32 = 128;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    None,
-    /// Half of the taps but the middle one, down and across.
-    Wiener([[i32; 3]; 2]),
-    /// The set of parameters, and the weights.
-    SelfGuided(usize, [i32; 2]),
-}
-
-/// The numbers of the unit before, of each plane.
-pub struct Before {
-    wiener: [[[i32; 3]; 2]; 3],
-    weights: [[i32; 2]; 3],
-}
-
-impl Default for Before {
-    fn default() -> Self {
-        Self { wiener: [[WIENER_TAPS_MID; 2]; 3], weights: [SGRPROJ_XQD_MID; 3] }
-    }
-}
 
 impl Tile<'_, '_> {
     /// `read_lr`: units that begin in a superblock.

@@ -2,12 +2,11 @@
 
 use crate::error::{Error, Result, filled};
 use crate::frame::{Frame, Plane};
-use crate::restoration::Unit;
 use crate::self_guided::{self, SelfGuided};
 use crate::setup::Setup;
+use crate::stripe::{AROUND, Place, Stripe};
+use crate::unit::Unit;
 
-/// Rows and columns around a stripe that are looked at.
-pub const AROUND: usize = 3;
 const STRIPE: usize = 64;
 const ABOVE: usize = 8;
 
@@ -40,32 +39,6 @@ impl Borders {
     fn row(&self, border: usize, distance: isize) -> &[u16] {
         let at = (border * 4).wrapping_add_signed(distance + 2) * self.width;
         self.rows.get(at..at + self.width).unwrap_or_default()
-    }
-}
-
-/// A stripe of a plane, with what is around it.
-pub struct Stripe {
-    pub data: Vec<u16>,
-    pub stride: usize,
-}
-
-impl Stripe {
-    /// From the third row above on.
-    pub fn row(&self, y: usize, x: usize) -> &[u16] {
-        let start = y * self.stride;
-        self.data.get(start + x..start + self.stride).unwrap_or_default()
-    }
-
-    fn load(&mut self, y: usize, from: &[u16]) {
-        let start = y * self.stride;
-        let Some(to) = self.data.get_mut(start..start + self.stride) else { return };
-        let (before, rest) = to.split_at_mut(AROUND);
-        let (middle, after) = rest.split_at_mut(from.len().min(rest.len()));
-        middle.copy_from_slice(&from[..middle.len()]);
-        if let (Some(first), Some(last)) = (from.first(), from.last()) {
-            before.fill(*first);
-            after.fill(*last);
-        }
     }
 }
 
@@ -140,15 +113,6 @@ fn restore_plane(
         top = end;
     }
     Ok(())
-}
-
-/// Of a unit's part in a stripe.
-#[derive(Clone, Copy)]
-pub struct Place {
-    pub left: usize,
-    pub wide: usize,
-    pub top: usize,
-    pub high: usize,
 }
 
 fn whole(half: &[i32; 3]) -> [i32; 7] {

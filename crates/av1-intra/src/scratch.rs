@@ -1,11 +1,13 @@
 //! Room that blocks use one after the other.
 
-use crate::palette::SIDE;
+use crate::edges::Edges;
 use crate::waves::{LANES, Lane};
 
 /// Of a side of 32 levels, and the four beyond that are looked at.
 pub const LEVEL_STRIDE: usize = 36;
 
+/// Samples of a side of a block with a palette.
+pub const SIDE: usize = 64;
 /// Samples, and blocks of 4 x 4, of a superblock's side.
 pub const COPIED: usize = 128;
 pub const BLOCKS: usize = 32;
@@ -30,7 +32,7 @@ pub struct Scratch {
     /// Of a superblock's blocks of 4 x 4 luma samples: sizes and kinds of the transforms of blocks that are copies.
     pub tx_sizes: [u8; BLOCKS * BLOCKS],
     pub tx_kinds: [u8; BLOCKS * BLOCKS],
-    pub edges: crate::predict::Edges,
+    pub edges: Edges,
     /// Luma at the places of chroma, in eighths.
     pub luma: [i32; 32 * 32],
 }
@@ -48,7 +50,7 @@ impl Scratch {
             copied: [0; _],
             tx_sizes: [0; _],
             tx_kinds: [0; _],
-            edges: crate::predict::Edges { above: [0; _], left: [0; _] },
+            edges: Edges { above: [0; _], left: [0; _] },
             luma: [0; _],
         })
     }

@@ -4,7 +4,7 @@ use oxideav_av1::loop_restoration::SGR_PARAMS;
 
 use crate::error::{Result, filled};
 use crate::frame::Plane;
-use crate::restore::{AROUND, Place, Stripe};
+use crate::stripe::{AROUND, Place, Stripe};
 
 const HIGH: usize = 64;
 
