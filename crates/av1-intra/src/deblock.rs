@@ -8,6 +8,8 @@ use crate::setup::Setup;
 /// Samples of a line on each side of an edge that may be looked at.
 const SIDE: usize = 7;
 
+/// Rows of blocks between looks, an even number.
+const BAND: usize = 16;
 /// Lines that are filtered at once.
 const LINES: usize = 8;
 
@@ -28,18 +30,21 @@ pub fn deblock(setup: &Setup<'_>, frame: &mut Frame, go_on: &dyn Fn() -> bool) -
         if plane > 0 && levels[1 + plane] == 0 {
             continue;
         }
-        for across in [true, false] {
+        let strengths: Vec<_> = (0..64).map(|level| strength(setup, level)).collect();
+        let rows = setup.rows >> setup.subsampling(plane).1;
+        for (across, from) in
+            [true, false].into_iter().flat_map(|across| (0..rows).step_by(BAND).map(move |row| (across, row)))
+        {
             if !go_on() {
                 return false;
             }
-            let strengths: Vec<_> = (0..64).map(|level| strength(setup, level)).collect();
-            edges(setup, frame, plane, across, &strengths);
+            edges(setup, frame, plane, (across, from), &strengths);
         }
     }
     true
 }
 
-/// All edges of a plane that samples are filtered `across`, or down.
+/// Edges of a plane that samples are filtered `across`, or down, of a band of rows.
 #[pulp::with_simd(edges = pulp::Arch::new())]
 #[inline(always)]
 fn edges_with<S: pulp::Simd>(
@@ -47,7 +52,7 @@ fn edges_with<S: pulp::Simd>(
     setup: &Setup<'_>,
     frame: &mut Frame,
     plane: usize,
-    across: bool,
+    (across, from): (bool, usize),
     strengths: &[Strength],
 ) {
     let (x, y) = setup.subsampling(plane);
@@ -86,7 +91,7 @@ fn edges_with<S: pulp::Simd>(
     };
     // Two that follow each other are often the same.
     let (row_step, col_step) = if across { (2, 1) } else { (1, 2) };
-    for row in (usize::from(!across)..rows).step_by(row_step) {
+    for row in (from.max(usize::from(!across))..rows.min(from + BAND)).step_by(row_step) {
         for col in (usize::from(across)..shown).step_by(col_step) {
             let at = row * 4 * stride + col * 4;
             let edge = edge_at(row, col);

@@ -99,6 +99,13 @@ impl<'a> Decoder<'a> {
         memory::needs(&self.picture)
     }
 
+    /// [`Env::go_on`] is asked within frames too, and not only before each.
+    pub fn looks_within_frames(&self) -> bool {
+        let picture = &self.picture;
+        let looks = |tile| intra::needs(tile).is_ok_and(|needs| needs.is_some());
+        picture.tiles.iter().chain(picture.multiplied.iter().flat_map(|alpha| &alpha.tiles)).all(looks)
+    }
+
     /// The picture, three bytes a pixel.
     pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
         let (planes, colour) = grid::decode(&self.picture, env)?;

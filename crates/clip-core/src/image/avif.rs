@@ -29,8 +29,7 @@ fn orientation(decoder: &Decoder) -> u8 {
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let decoder = Decoder::new(bytes).ok()?;
     let (width, height) = size(&decoder);
-    // A frame of AV1 is decoded without looks.
-    Some(Need { width, height, bytes: decoder.needs().ok()?, deaf: true })
+    Some(Need { width, height, bytes: decoder.needs().ok()?, deaf: !decoder.looks_within_frames() })
 }
 
 fn size(decoder: &Decoder) -> (u32, u32) {
