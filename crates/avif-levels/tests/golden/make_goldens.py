@@ -190,6 +190,9 @@ def main():
     # A second of work in a kilobyte.
     Image.new("RGB", (7000, 6000), (200, 80, 30)).save(large / "flat.avif", quality=60, speed=8)
 
+    grain = {"codec": "aom", "advanced": {"film-grain-test": "5"}}
+    Image.new("RGB", (900, 400), (200, 80, 30)).save(large / "grain.avif", quality=60, speed=8, **grain)
+
     for old in HERE.glob("*.avif"):
         old.unlink()
     with open(HERE / "expected.tsv", "w") as table:
