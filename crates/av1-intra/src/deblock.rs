@@ -225,6 +225,7 @@ fn filter(s: &mut [Lines; 2 * SIDE], reach: usize, chroma: bool, strength: &Stre
         mask
     };
     let is_flat = if reach == 2 { [0; LINES] } else { flat(1, reach.min(4), &filtered) };
+    let is_wide = if reach == SIDE && any(&is_flat) { flat(4, SIDE, &is_flat) } else { [0; LINES] };
     let before = *s;
     narrow(s, &before, &filtered, strength);
     if !any(&is_flat) {
@@ -235,26 +236,11 @@ fn filter(s: &mut [Lines; 2 * SIDE], reach: usize, chroma: bool, strength: &Stre
         return Some(2);
     }
     wide::<3>(s, &before, &is_flat, 0, 3);
-    if reach < SIDE {
-        return Some(3);
-    }
-    let is_wide = {
-        let far = |one: usize, other: usize, i: usize| (before[one][i] - before[other][i]).abs() > one_of(strength);
-        let mut mask = is_flat;
-        for at in 4..7 {
-            mask = each(|i| mask[i] & (i16::from(far(p(at), p(0), i) | far(q(at), q(0), i)) - 1));
-        }
-        mask
-    };
     if !any(&is_wide) {
         return Some(3);
     }
     wide::<6>(s, &before, &is_wide, 1, 4);
     Some(6)
-}
-
-fn one_of(strength: &Strength) -> i16 {
-    1 << (strength.depth - 8)
 }
 
 #[inline(always)]

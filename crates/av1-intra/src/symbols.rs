@@ -77,25 +77,18 @@ impl<'a> Symbols<'a> {
         let bounds = [self.range, ends[0], ends[1], ends[2], 0];
         let (above, below) = (bounds[found & 3], bounds[(found & 3) + 1]);
         self.narrow(below, above - below);
-        if self.adapt {
-            let count = odds[4];
-            let rate = 5 + (count >> 4);
-            for (i, odds) in odds.iter_mut().enumerate().take(3) {
-                *odds = if i < found { *odds + ((32768 - *odds) >> rate) } else { *odds - (*odds >> rate) };
-            }
-            odds[4] = count + u16::from(count < 32);
-        }
+        self.adapt(odds, found);
         found
     }
 
     #[inline(always)]
     pub fn symbol_of(&mut self, odds: &mut [u16]) -> usize {
-        let Some((count, odds)) = odds.split_last_mut() else { return 0 };
+        let Some((_, kinds)) = odds.split_last() else { return 0 };
         let value = (self.window >> (64 - LOOK)) as u32;
         let scale = self.range >> 8;
         let (mut above, mut below, mut found) = (self.range, self.range, 0);
-        let mut least = 4 * odds.len() as u32;
-        for (i, &odds) in odds.iter().enumerate() {
+        let mut least = 4 * kinds.len() as u32;
+        for (i, &odds) in kinds.iter().enumerate() {
             above = below;
             least -= 4;
             below = ((scale * u32::from(odds >> 6)) >> 1) + least;
@@ -105,16 +98,23 @@ impl<'a> Symbols<'a> {
             }
         }
         self.narrow(below, above - below);
-        if self.adapt {
-            let rate = 4 + (*count >> 4) + u16::from(odds.len() > 3);
+        self.adapt(odds, found);
+        found
+    }
+
+    /// The more often a symbol was read, the slower.
+    #[inline(always)]
+    fn adapt(&self, odds: &mut [u16], found: usize) {
+        // The last kind's number is always 0.
+        if self.adapt
+            && let [kinds @ .., _, count] = odds
+        {
+            let rate = 4 + (*count >> 4) + u16::from(kinds.len() > 2);
             *count += u16::from(*count < 32);
-            // The last one is always 0.
-            let last = odds.len() - 1;
-            for (i, odds) in odds.iter_mut().enumerate().take(last) {
+            for (i, odds) in kinds.iter_mut().enumerate() {
                 *odds = if i < found { *odds + ((32768 - *odds) >> rate) } else { *odds - (*odds >> rate) };
             }
         }
-        found
     }
 
     /// A symbol of two, the first as likely as told (of 32768, from the other end), which does not adapt.

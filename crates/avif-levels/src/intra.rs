@@ -18,7 +18,7 @@ struct Still<'t> {
     groups: Vec<&'t [u8]>,
 }
 
-/// The same, with room for the units that it is read from.
+/// Reads one and hands it on, as it borrows the units that it is read from. `None` where the picture is of another kind, or damaged.
 fn with_still<T>(tile: &Tile<'_>, then: impl FnOnce(&Still<'_>, &Frame<'_>) -> Result<T>) -> Result<Option<T>> {
     let mut sequence = None;
     for step in Steps::new(&tile.data) {
