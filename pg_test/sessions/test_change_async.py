@@ -69,3 +69,19 @@ with golden_models(TWO_MODELS) as models:
             WHEN 'p1' THEN {images[1]} ELSE {images[2]} END::bytea, 'tiny-eps') FROM passing ORDER BY 1""") == [
             [f"p{i}", "t", "t"] for i in range(3)]
         assert session.one("SELECT count(*) FROM clip.queue") == "0"
+
+        # A row that gets another key before it has its new vector waits under the new column's name. After the switch that is gone.
+        session.run("CREATE TABLE moved (id int PRIMARY KEY, body text, embedding vector(24)); INSERT INTO moved VALUES (1, 'a'), (2, 'b'); "
+                    "SELECT clip_attach('moved', text_column => 'body'); CALL clip_backfill('moved'); "
+                    "CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END'; "
+                    "CREATE TRIGGER a BEFORE UPDATE ON moved FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION pass()")
+        with Session(db) as writer:
+            writer.run("BEGIN; SELECT pg_advisory_xact_lock(1)")
+            session.send("CALL clip_change_model('moved', 'tiny-eps', batch_size => 1)")
+            until(lambda: writer.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "1", 60)
+            writer.run("UPDATE moved SET id = 3 WHERE id = 2; COMMIT")
+            session.wait()
+        assert session.run("SELECT embedding_column, key FROM clip.queue") == [["embedding", "{3}"]], session.run("SELECT q FROM clip.queue q")
+        session.run("CALL clip_drain('moved')")
+        assert session.one("SELECT count(*) FROM clip.queue") == "0"
+        assert session.one("SELECT bool_and(embedding = clip_embed_text(body, 'tiny-eps')) FROM moved") == "t"

@@ -198,7 +198,7 @@ def drain(session):
         left = session.run("SELECT relation, waiting, claimed, retrying FROM clip_queue WHERE waiting + claimed > 0")
         if not left:
             return
-        assert time.monotonic() < end, f"the queue does not end: {left}"
+        assert time.monotonic() < end, f"the queue does not end: {left}\n" + "\n".join(report.stuck(session))
         time.sleep(0.02)
 
 

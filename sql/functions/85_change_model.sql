@@ -339,6 +339,7 @@ BEGIN
 	END LOOP;
 	PERFORM clip.note('change: forget failures', c.relation, c.embedding_column, '');
 	PERFORM clip.note('change: keep failures', c.relation, c.embedding_column, c.new_column::text);
+	PERFORM clip.note('change: keep jobs', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: switch', c.relation, c.embedding_column, '');
 	PERFORM clip.fit_rows(c.relation);
 	PERFORM clip.create_triggers(k, k.embedding_column) FROM clip.tables k WHERE k.relation = c.relation AND k.embedding_column = c.embedding_column;

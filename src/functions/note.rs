@@ -68,6 +68,12 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
           WHERE o.relation OPERATOR(pg_catalog.=) f.relation AND o.embedding_column OPERATOR(pg_catalog.=) $3 \
           AND o.key_hash OPERATOR(pg_catalog.=) f.key_hash)",
     ),
+    // Rows whose keys changed meanwhile wait for the new vector under the new column's name.
+    (
+        "change: keep jobs",
+        c"UPDATE clip.queue SET embedding_column = $3 WHERE relation OPERATOR(pg_catalog.=) $2 \
+          AND embedding_column OPERATOR(pg_catalog.=) ($4)[1]::pg_catalog.name",
+    ),
     (
         "change: end",
         c"DELETE FROM clip.model_changes \

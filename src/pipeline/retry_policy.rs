@@ -10,6 +10,8 @@ pub const MAX_CRASHES: i32 = 2;
 
 /// The longest pause after something that is not the row's fault.
 const LONGEST: Duration = Duration::from_secs(300);
+/// The shortest pause of a row that was not tried.
+const SHORTEST: Duration = Duration::from_secs(5);
 /// The longest pause before a row that somebody has locked is looked at again.
 const LONGEST_LOCK: Duration = Duration::from_secs(60);
 
@@ -40,9 +42,9 @@ pub enum Verdict {
 pub fn after_failure(cause: Cause, sqlstate: &str, attempts: i32, pauses: i32) -> Verdict {
     let cause = if cause == Cause::Row && is_environment(sqlstate) { Cause::Environment } else { cause };
     match cause {
-        Cause::Environment | Cause::NotTried => {
-            Verdict::Retry { after: growing(5.0, 2.0, pauses, LONGEST), counted: false }
-        }
+        Cause::Environment => Verdict::Retry { after: growing(5.0, 2.0, pauses, LONGEST), counted: false },
+        // Its table waits longer and longer. The row may have been locked before, which counts among its pauses.
+        Cause::NotTried => Verdict::Retry { after: after_lock(pauses).max(SHORTEST), counted: false },
         Cause::Row if is_permanent(sqlstate) => Verdict::Dead,
         Cause::Row | Cause::TimedOut if attempts + 1 >= MAX_ATTEMPTS => Verdict::Dead,
         Cause::Row | Cause::TimedOut => {
@@ -131,7 +133,12 @@ mod tests {
         for sqlstate in ["55000", "42704", "22000"] {
             assert_eq!(pause(after_failure(Cause::Environment, sqlstate, 100, 0)), (5, false));
         }
-        assert_eq!(pause(after_failure(Cause::NotTried, "57014", 100, i32::MAX)), (300, false));
+    }
+
+    #[test]
+    fn rows_that_were_not_tried_wait_no_longer_than_locked_ones() {
+        let pauses = [0, 5, 10, i32::MAX].map(|n| pause(after_failure(Cause::NotTried, "57014", 100, n)));
+        assert_eq!(pauses, [(5, false), (5, false), (9, false), (60, false)]);
     }
 
     #[test]

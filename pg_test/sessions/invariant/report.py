@@ -18,6 +18,19 @@ def counts(run):
     print(f"failures of rows that are gone, at the checkpoints: {run.gone}")
 
 
+def stuck(session):
+    """Why jobs may wait: the jobs, what is known of their tables, who is at work and what is locked."""
+    for title, sql in [
+        ("jobs", "SELECT q, now() FROM clip.queue q"),
+        ("attached", "SELECT t FROM clip.tables t WHERE relation IN (SELECT relation FROM clip.queue)"),
+        ("changes of model", "SELECT c FROM clip.model_changes c"),
+        ("prepared", "SELECT gid, prepared FROM pg_prepared_xacts"),
+        ("sessions", "SELECT pid, backend_type, state, wait_event, xact_start, left(query, 100) FROM pg_stat_activity WHERE datname IS NOT NULL"),
+        ("locks", "SELECT l.pid, l.locktype, l.relation::regclass, l.mode, l.granted FROM pg_locks l WHERE l.pid IS DISTINCT FROM pg_backend_pid()"),
+    ]:
+        yield f"{title}: {session.run(sql)}"
+
+
 def add_errors(run):
     """Errors that nobody expects are faults as well."""
     for kind, states in run.log.kinds.items():
