@@ -15,7 +15,7 @@
 //!
 //! **Reads** still pictures, grids, a layer of several, and the first picture of a sequence; 8, 10 and 12 bits, 4:0:0 to 4:4:4. Alpha
 //! is not decoded but where colours are multiplied by it. As Pillow does it, the picture is neither turned nor cropped:
-//! [`Decoder::turn`] says what is to be done.
+//! [`Decoder::turn`] says what is to be done. Predicted frames of a [`Sequence`] may have other levels, where `oxideav-av1` errs.
 //!
 //! **Hostile bytes.** Safe Rust, the AV1 decoder included. [`Decoder::needs`] tells the memory by the header. A frame larger than
 //! the file's own size of the picture is refused before memory is taken for it. [`Env`] may end the work between frames and between

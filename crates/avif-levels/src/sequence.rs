@@ -2,11 +2,12 @@
 
 use isobmff::{File, Samples};
 
-use crate::av1::Session;
+use crate::av1::{Header, Session};
 use crate::error::{Error, Result};
 use crate::picture::{Picture, Tracks};
+use crate::planes::Planes;
 use crate::tile::Tile;
-use crate::{Env, multiplied, rgb};
+use crate::{Env, intra, multiplied, rgb};
 
 /// Samples that a sequence may have: a table of their times is made.
 const MOST_SAMPLES: u32 = 1 << 20;
@@ -81,10 +82,10 @@ impl<'a> Sequence<'a> {
     ///
     /// Fails with [`Error::Damaged`] after the last one.
     pub fn next(&mut self, env: &Env<'_>) -> Result<Vec<u8>> {
-        let (planes, header) = self.colours.next(&tile(&self.picture, &self.samples, self.next)?, env)?;
+        let (planes, header) = shown(&mut self.colours, &tile(&self.picture, &self.samples, self.next)?, env)?;
         let colour = self.picture.colour.unwrap_or(header.colour);
         let alpha = match (&mut self.alpha, &self.picture.multiplied) {
-            (Some((samples, session)), Some(picture)) => Some(session.next(&tile(picture, samples, self.next)?, env)?),
+            (Some((samples, session)), Some(picture)) => Some(shown(session, &tile(picture, samples, self.next)?, env)?),
             _ => None,
         };
         self.next += 1;
@@ -96,6 +97,13 @@ impl<'a> Sequence<'a> {
         multiplied::divide(&mut pixels, &alpha, of_alpha.colour.full_range, planes.kind.depth, env)?;
         Ok(pixels)
     }
+}
+
+/// What a sample shows. Of a frame that is predicted from no other the exact decoder gives the picture, as it does for stills, and the
+/// session keeps its own for the frames that refer to it.
+fn shown(session: &mut Session, tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
+    let kept = session.next(tile, env)?;
+    Ok(intra::decode(tile, env)?.unwrap_or(kept))
 }
 
 /// A sample as a picture of the sequence's size.

@@ -1,15 +1,16 @@
 """Compares the decoder's levels with Pillow's, picture by picture.
 
     cargo build --release -p avif-levels --examples
-    python sweep.py target/release/examples/avif_levels FILE_OR_DIRECTORY ...
+    python sweep.py target/release/examples/avif_levels [--frames] FILE_OR_DIRECTORY ...
 
-What both refuse is equal. Needs Pillow with libavif, and numpy.
+What both refuse is equal. `--frames`: every picture of a sequence. Needs Pillow with libavif, and numpy.
 """
 
 import subprocess
 import sys
 import warnings
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,42 @@ def theirs(path):
         return str(error)
 
 
-class Ours:
-    def __init__(self, program):
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def their_frames(path):
+    found = []
+    try:
+        with Image.open(path) as image:
+            for number in range(image.n_frames):
+                image.seek(number)
+                found.append((1, np.asarray(image.convert("RGB"))))
+    except Exception as error:
+        found.append(str(error))
+    return found
 
-    def __call__(self, path):
+
+class Ours:
+    def __init__(self, program, *words):
+        self.process = subprocess.Popen([program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, path):
         self.process.stdin.write(f"{path}\n".encode())
         self.process.stdin.flush()
-        line = self.process.stdout.readline().decode().strip()
+
+    def __call__(self, path):
+        self.ask(path)
+        return self.picture(path)
+
+    def frames(self, path):
+        self.ask(path)
+        found = []
+        while (picture := self.picture(path, ends=True)) is not None:
+            found.append(picture)
+        return found
+
+    def picture(self, path, ends=False):
+        line = self.process.stdout.readline().decode()
+        if ends and line == "\n":
+            return None
+        line = line.strip()
         if not line:
             raise SystemExit(f"{path}: the decoder is gone")
         if line.startswith("error"):
@@ -60,15 +89,20 @@ def compare(ours, theirs):
 
 def main():
     program, *names = sys.argv[1:]
-    ours, counts = Ours(program), Counter()
+    frames = names[:1] == ["--frames"]
+    if frames:
+        del names[0]
+    ours, counts = Ours(program, *["frames"] * frames), Counter()
     for name in names:
         path = Path(name)
         files = sorted(path.rglob("*.avif*")) if path.is_dir() else [path]
         for file in files:
-            kind, what = compare(ours(file), theirs(file))
-            counts[kind] += 1
-            if kind != "equal":
-                print(f"{file}: {kind}: {what}")
+            pairs = zip_longest(ours.frames(file), their_frames(file), fillvalue="no picture") if frames else [(ours(file), theirs(file))]
+            for number, pair in enumerate(pairs):
+                kind, what = compare(*pair)
+                counts[kind] += 1
+                if kind != "equal":
+                    print(f"{file}: picture {number}: {kind}: {what}")
     print(", ".join(f"{kind} {count}" for kind, count in counts.most_common()))
     sys.exit(any(counts[kind] for kind in ("one refuses", "other size", "other levels")))
 

@@ -212,11 +212,27 @@ def moving(count, size, mode="RGB", seed=0):
     return frames
 
 
+def screens(count, size, seed):
+    """Boxes and bars of a few colours, as of a program's windows, each unlike the last."""
+    width, height = size
+    frames = []
+    for i in range(count):
+        random = numpy.random.default_rng([seed, i])
+        frame = numpy.full((height, width, 3), 240, numpy.uint8)
+        colours = random.integers(0, 256, (5, 3))
+        for _ in range(60):
+            x, y = random.integers(0, width), random.integers(0, height)
+            frame[y : y + random.integers(1, 9), x : x + random.integers(1, 14)] = colours[random.integers(0, 5)]
+        frames.append(Image.fromarray(frame))
+    return frames
+
+
 keep("moving.avif", avif(moving(9, (56, 40)), [40 + 10 * i for i in range(9)], quality=70))
 keep("full.avif", avif(moving(5, (41, 33), seed=2), 100, quality=90, subsampling="4:4:4"))
 keep("grey.avif", avif([frame.convert("L") for frame in moving(4, (40, 24), seed=3)], 250, quality=80))
 keep("opacity.avif", avif(moving(5, (48, 40), "RGBA", seed=4), 50, quality=75))
 keep("cuts.avif", avif([frame for seed in range(5, 8) for frame in moving(4, (48, 40), seed=seed)], 33, quality=50, speed=4))
 keep("slow.avif", avif(moving(7, (72, 56), seed=10), 80, quality=60, speed=0, range="limited"))
+keep("screens.avif", avif(screens(2, (86, 60), 46), 40, quality=60, speed=4))
 
 (out / "manifest.txt").write_text("\n".join(manifest) + "\n")
