@@ -3,6 +3,10 @@
 PG_CONFIG ?= pg_config
 BINDIR ?= /usr/local/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Tests share one build, whose programs link in seconds; libraries have the features that all programs together need.
+BUILD_PROFILE := release
+export BUILD_PROFILE
+BUILT = $(TARGET)/$(BUILD_PROFILE)
 
 PG_MAJOR = $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
 PKGLIBDIR = $(DESTDIR)$(shell $(PG_CONFIG) --pkglibdir)
@@ -18,7 +22,7 @@ FEATURES = --no-default-features --features "pg$(PG_MAJOR) $(FORMATS)"
 .PHONY: all help setup check-tools install install-extension installcheck test test-matrix test-arm64 demo examples model bench fuzz lint deb deb-arm64 test-deb test-container rpm volume dist sbom audit docs release-check clean
 
 all: check-tools ## Build the extension and the command line
-	$(CARGO_ENV) cargo build --release --workspace $(FEATURES)
+	$(CARGO_ENV) cargo build --profile $(BUILD_PROFILE) --workspace $(if $(filter tests,$(BUILD_PROFILE)),--all-targets) $(FEATURES)
 
 help: ## List the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,12 +35,12 @@ check-tools:
 
 install: install-extension ## Install extension, command line and bundled model (after `make`)
 	install -d "$(SHAREDIR)/pg_clip/models" "$(DESTDIR)$(BINDIR)"
-	install -m 755 "$(TARGET)/release/pgclip" "$(DESTDIR)$(BINDIR)/pgclip"
-	"$(TARGET)/release/pgclip" import models/pictograms --model-dir "$(SHAREDIR)/pg_clip/models"
+	install -m 755 "$(BUILT)/pgclip" "$(DESTDIR)$(BINDIR)/pgclip"
+	"$(BUILT)/pgclip" import models/pictograms --model-dir "$(SHAREDIR)/pg_clip/models"
 
 install-extension:
 	install -d "$(PKGLIBDIR)" "$(SHAREDIR)/extension"
-	install -m 755 "$(TARGET)/release/libpg_clip.so" "$(PKGLIBDIR)/pg_clip.so"
+	install -m 755 "$(BUILT)/libpg_clip.so" "$(PKGLIBDIR)/pg_clip.so"
 	install -m 644 pg_clip.control "$(SHAREDIR)/extension/"
 	scripts/extension-sql.sh "$(VERSION)" "$(SHAREDIR)/extension"
 
@@ -45,8 +49,9 @@ installcheck: ## Regression tests against your running server (PGHOST, PGPORT, P
 		--inputdir=pg_test --outputdir="$(TARGET)/regress" --dbname=contrib_regression_pg_clip \
 		--load-extension=vector --load-extension=pg_clip $(REGRESS)
 
+test: BUILD_PROFILE := tests
 test: setup all ## Every test, in a throw-away cluster
-	@PG_CONFIG="$(PG_CONFIG)" scripts/test.sh
+	@PG_CONFIG="$(PG_CONFIG)" PG_MAJOR="$(PG_MAJOR)" scripts/test.sh
 
 test-matrix: ## The extension's tests on PostgreSQL 15 to 18, in servers that it fetches; MAJORS: only these. Writes pg_test/VERSIONS.md
 	@scripts/test-matrix.sh $(MAJORS)
@@ -99,7 +104,9 @@ sbom: ## What the binaries are made of, in CycloneDX, in target
 audit: ## Licenses, advisories, sources and duplicates of dependencies
 	@scripts/audit.sh
 
-release-check: lint test test-matrix deb test-deb dist audit sbom ## All that a release needs
+release-check: lint ## All that a release needs, the tests with what is released
+	$(MAKE) test BUILD_PROFILE=release
+	$(MAKE) test-matrix deb test-deb dist audit sbom
 
 docs: ## The site of docs/, in target/docs
 	@scripts/docs.sh
@@ -108,7 +115,7 @@ lint: check-tools ## Formatting and clippy, warnings being errors; shellcheck; r
 	cargo fmt --all --check
 	@scripts/check-shell.sh
 	@scripts/check-docs.py
-	$(CARGO_ENV) cargo clippy --release --workspace --all-targets $(FEATURES) -- -D warnings
+	$(CARGO_ENV) cargo clippy --profile tests --workspace --all-targets $(FEATURES) -- -D warnings
 
 clean: ## Remove what was built
 	cargo clean

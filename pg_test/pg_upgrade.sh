@@ -11,7 +11,7 @@ PG_CONFIG=$OLD_PG_CONFIG
 source "$here/../scripts/cluster.sh"
 started=$SECONDS
 start_cluster
-pgclip=${CARGO_TARGET_DIR:-$CHECKOUT/target}/release/pgclip
+pgclip=${CARGO_TARGET_DIR:-$CHECKOUT/target}/${BUILD_PROFILE:-release}/pgclip
 golden=$CHECKOUT/crates/clip-core/tests/golden/models
 "$pgclip" import "$golden/tiny-clip" --name tiny --model-dir "$CLUSTER_DIR/models" >/dev/null
 "$pgclip" import "$golden/tiny-clip-eps" --name tiny-eps --model-dir "$CLUSTER_DIR/models" >/dev/null

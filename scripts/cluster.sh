@@ -32,7 +32,7 @@ start_cluster() {
 	if [ "$(id -u)" = 0 ]; then chown "$SERVER_USER" "$CLUSTER_DIR"; fi
 	as_server "$PG_BIN/initdb" -D "$CLUSTER_DIR/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N >"$CLUSTER_DIR/initdb.log" 2>&1 ||
 		{ cat "$CLUSTER_DIR/initdb.log" >&2; return 1; }
-	"${CARGO_TARGET_DIR:-$CHECKOUT/target}/release/pgclip" import "$CHECKOUT/models/pictograms" --model-dir "$CLUSTER_DIR/models" >/dev/null
+	"${CARGO_TARGET_DIR:-$CHECKOUT/target}/${BUILD_PROFILE:-release}/pgclip" import "$CHECKOUT/models/pictograms" --model-dir "$CLUSTER_DIR/models" >/dev/null
 	cat >>"$CLUSTER_DIR/data/postgresql.conf" <<-END
 		listen_addresses = ''
 		unix_socket_directories = '$CLUSTER_DIR'

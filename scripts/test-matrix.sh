@@ -83,7 +83,7 @@ build() {
 	eval "$place"
 	version=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9.]+).*/\1/')
 	echo "== PostgreSQL $version: building"
-	flock "$logs" make --no-print-directory -s all install-extension PG_CONFIG="$PG_CONFIG"
+	flock "$logs" make --no-print-directory -s all install-extension PG_CONFIG="$PG_CONFIG" BUILD_PROFILE="${BUILD_PROFILE:-release}"
 }
 
 # upgrade_from MAJOR OLD_PG_CONFIG: to PG_CONFIG; adds to upgrades

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test: the crates', then the extension's in a throw-away cluster. Expects a finished `make`.
+# Every test: the crates', then the extension's in a throw-away cluster. `make test` calls it, after a build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
@@ -7,8 +7,11 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 echo "== crates: unit and golden tests"
-# Its own status counts, not that of the filter, which fails where there is nothing to show.
-if ! cargo test --profile tests --workspace --exclude pg_clip --no-fail-fast 2>&1 | tee "$log" |
+# With the features of `make`, so that nothing is compiled twice. Its own status counts, not that of the filter, which fails where there
+# is nothing to show.
+features="pg$PG_MAJOR avif heic jxl more-formats"
+if ! PGRX_PG_CONFIG_PATH=$(command -v "${PG_CONFIG:-pg_config}") \
+	cargo test --profile tests --workspace --no-default-features --features "$features" --no-fail-fast 2>&1 | tee "$log" |
 	{ grep -vE '^\s*(Compiling|Finished|Running|Doc-tests)|^$|^running 0|0 passed; 0 failed' || true; }; then
 	echo "tests of the crates failed" >&2
 	exit 1
@@ -32,7 +35,8 @@ scripts/check-released.sh
 echo "== extension: installing"
 sudo=""
 if [ ! -w "$(${PG_CONFIG:-pg_config} --pkglibdir)" ]; then sudo="sudo"; fi
-$sudo env PATH="$PATH" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" make --no-print-directory -s install-extension PG_CONFIG="${PG_CONFIG:-pg_config}"
+$sudo env PATH="$PATH" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" \
+	make --no-print-directory -s install-extension PG_CONFIG="${PG_CONFIG:-pg_config}" BUILD_PROFILE="${BUILD_PROFILE:-release}"
 scripts/check-install.sh
 
 pg_test/run.sh | tee "$log"

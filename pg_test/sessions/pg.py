@@ -119,7 +119,7 @@ def png_of(size, rows):
 def pgclip():
     """The command line that was built with the extension."""
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-    built = os.path.join(target, "release", "pgclip")
+    built = os.path.join(target, os.environ.get("BUILD_PROFILE", "release"), "pgclip")
     return built if os.path.exists(built) else shutil.which("pgclip")
 
 
