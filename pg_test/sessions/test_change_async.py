@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """clip_change_model and clip_set_mode on a table in mode async: rows that wait are not forgotten, the mode stays, and
 images that are not kept go."""
+import struct
+
 from pg import TWO_MODELS, Session, fresh_database, golden_models, hexed, png, until
 
 with golden_models(TWO_MODELS) as models:
@@ -85,3 +87,16 @@ with golden_models(TWO_MODELS) as models:
         session.run("CALL clip_drain('moved')")
         assert session.one("SELECT count(*) FROM clip.queue") == "0"
         assert session.one("SELECT bool_and(embedding = clip_embed_text(body, 'tiny-eps')) FROM moved") == "t"
+
+        # What is noted of a row's old vector goes, and what is noted of its new one is about the column.
+        cut = hexed(b"BM" + struct.pack("<IHHIIiiHHIIiiII", 102, 0, 0, 54, 40, 4, 4, 1, 24, 0, 48, 0, 0, 0, 0) + b"\0\0\xff" * 8)   # 2 rows of 4
+        session.run("SET client_min_messages = error; SET clip.truncated_images = 'embed'; "
+                    "SELECT clip_create_table('cut', keep_images => true, index => false); "
+                    f"INSERT INTO cut (id, modality, image) VALUES (1, 'image', {cut}), (2, 'image', {cut}), (3, 'image', {images[0]}); "
+                    "CALL clip_change_model('cut', 'tiny-eps')")
+        entries = "SELECT embedding_column, key, state FROM clip.failures ORDER BY key"
+        assert session.run(entries) == [["embedding", "{1}", "embedded"], ["embedding", "{2}", "embedded"]], session.run(entries)
+        session.run(f"UPDATE cut SET image = {images[1]} WHERE id = 1")
+        assert session.run(entries) == [["embedding", "{2}", "embedded"]], session.run(entries)
+        session.run("DELETE FROM cut")
+        assert session.run(entries) == []

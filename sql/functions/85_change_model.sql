@@ -337,7 +337,7 @@ BEGIN
 	FOREACH step IN ARRAY steps LOOP
 		EXECUTE step;
 	END LOOP;
-	PERFORM clip.note('change: forget failures', c.relation, c.embedding_column, '');
+	PERFORM clip.note('change: forget failures', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: keep failures', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: keep jobs', c.relation, c.embedding_column, c.new_column::text);
 	PERFORM clip.note('change: switch', c.relation, c.embedding_column, '');

@@ -55,11 +55,14 @@ const STATEMENTS: &[(&str, &std::ffi::CStr)] = &[
           UPDATE clip.tables t SET model = c.model, fingerprint = c.fingerprint, dimensions = c.dimensions FROM c \
           WHERE t.relation OPERATOR(pg_catalog.=) c.relation AND t.embedding_column OPERATOR(pg_catalog.=) c.embedding_column",
     ),
-    // Rows that have no vector of the new model: what failed with the old one is past.
+    // What is known of the old vectors is past. A row that waits has its entry, unless there is one of its new vector.
     (
         "change: forget failures",
-        c"DELETE FROM clip.failures WHERE relation OPERATOR(pg_catalog.=) $2 \
-          AND embedding_column OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'dead'",
+        c"DELETE FROM clip.failures f WHERE f.relation OPERATOR(pg_catalog.=) $2 \
+          AND f.embedding_column OPERATOR(pg_catalog.=) $3 AND (f.state OPERATOR(pg_catalog.<>) 'waiting' \
+          OR EXISTS (SELECT FROM clip.failures n WHERE n.relation OPERATOR(pg_catalog.=) f.relation \
+          AND n.embedding_column OPERATOR(pg_catalog.=) ($4)[1]::pg_catalog.name \
+          AND n.key_hash OPERATOR(pg_catalog.=) f.key_hash))",
     ),
     (
         "change: keep failures",
