@@ -94,6 +94,22 @@ UPDATE parts SET content = 'a cat';
 SELECT embedding = clip_embed_text('a cat') AS is_right FROM parts;
 SELECT g.tgrelid::regclass, pg_get_triggerdef(g.oid) ~ 'UPDATE OF content, price ON' AS named FROM pg_trigger g
 WHERE g.tgrelid IN ('parts'::regclass, 'part1'::regclass) AND pg_get_triggerdef(g.oid) ~ 'clip_embed_trigger' ORDER BY 1;
+-- rows of partitions that wait, or have failed, go with the column
+CREATE TABLE waiting (id int, region text, body text, image bytea, of_text vector, of_image vector, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+CREATE TABLE waiting_x PARTITION OF waiting FOR VALUES IN ('x');
+CREATE TABLE waiting_y PARTITION OF waiting FOR VALUES IN ('y') PARTITION BY RANGE (id);
+CREATE TABLE waiting_y1 PARTITION OF waiting_y FOR VALUES FROM (0) TO (100);
+SELECT clip_attach('waiting', 'of_text', text_column => 'body', mode => 'async');
+SELECT clip_attach('waiting', 'of_image', image_column => 'image', mode => 'async');
+INSERT INTO waiting VALUES (1, 'x', 'a dog', 'no picture'), (2, 'y', 'a cat', 'no picture');
+CALL clip_drain('waiting');
+UPDATE waiting SET body = 'a bird';
+SELECT relation, embedding_column FROM clip.queue ORDER BY relation::text;
+SELECT relation, embedding_column, state FROM clip_failures ORDER BY relation::text;
+ALTER TABLE waiting DROP COLUMN of_image;
+ALTER TABLE waiting DROP COLUMN of_text;
+SELECT count(*) FROM clip.queue;
+SELECT count(*) FROM clip_failures;
 -- a parent's column is its children's
 CREATE TABLE parent (content varchar(20));
 CREATE TABLE child (id int PRIMARY KEY, embedding vector) INHERITS (parent);
@@ -101,5 +117,5 @@ SELECT clip_attach('child', text_column => 'content');
 ALTER TABLE parent ALTER content TYPE text;
 SELECT * FROM triggers WHERE relation = 'child'::regclass;
 DROP VIEW triggers;
-DROP TABLE later, at_once, parts, child, parent;
+DROP TABLE later, at_once, parts, waiting, child, parent;
 DROP FUNCTION as_it_is;

@@ -37,7 +37,8 @@ BEGIN
 			AND (d.objsubid = 0 OR d.address_names[array_upper(d.address_names, 1)] = t.embedding_column)
 		RETURNING t.relation, t.embedding_column, d.objsubid
 	LOOP
-		DELETE FROM clip.queue q WHERE q.relation = gone.relation AND q.embedding_column = gone.embedding_column;
+		DELETE FROM clip.queue q WHERE q.embedding_column = gone.embedding_column
+			AND (q.relation = gone.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(gone.relation)));
 		DELETE FROM clip.model_changes c WHERE c.relation = gone.relation AND c.embedding_column = gone.embedding_column;
 		DELETE FROM clip.index_failures f WHERE f.relation = gone.relation AND gone.objsubid = 0;
 		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
