@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How fast images are loaded, way by way, and what a writer waits, in a throw-away cluster with the bundled model. Expects an installed
-# extension (`make test` or `make install-extension`), an idle machine, and pgbench.
+# extension (`make && make install-extension`), an idle machine, and pgbench.
 #
 #   loading.sh [IMAGES]    10,000 unless told otherwise
 set -euo pipefail
