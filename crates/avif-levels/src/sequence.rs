@@ -85,7 +85,9 @@ impl<'a> Sequence<'a> {
         let (planes, header) = shown(&mut self.colours, &tile(&self.picture, &self.samples, self.next)?, env)?;
         let colour = self.picture.colour.unwrap_or(header.colour);
         let alpha = match (&mut self.alpha, &self.picture.multiplied) {
-            (Some((samples, session)), Some(picture)) => Some(shown(session, &tile(picture, samples, self.next)?, env)?),
+            (Some((samples, session)), Some(picture)) => {
+                Some(shown(session, &tile(picture, samples, self.next)?, env)?)
+            }
             _ => None,
         };
         self.next += 1;
