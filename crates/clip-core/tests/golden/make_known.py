@@ -5,8 +5,8 @@
 
 Each is laid out as its repository is, imported, and its vectors compared by the test `full_size` of model_parity.rs, an executable that
 --test names: `cargo test --profile tests -p clip-core --test model_parity --no-run` tells its path. Models of one shape are compared
-once, and what has a line in KNOWN.md is not compared again, so the script can be stopped. Large ones need much memory: no model of more
-than 510 million parameters has been compared by it.
+once, and what has a line in KNOWN.md is not compared again, so the script can be stopped. The largest need more memory than
+24 GiB: `--layers` compares their first ones.
 """
 import argparse
 import os
