@@ -12,7 +12,7 @@ use crate::tile::Tile;
 use crate::units::{Step, Steps, Units, kind};
 
 /// Frames that the one to be shown may need before it.
-const MOST_FRAMES: usize = 32;
+pub const MOST_FRAMES: usize = 32;
 
 /// What the first sequence header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ enum Wanted {
     Layer { layer: u8, or_lower: bool },
 }
 
-/// A decoder with the frames that later ones may refer to.
-pub struct Session {
+/// A decoder of any picture.
+struct Session {
     decoder: SpecDecodeSession,
     header: Option<Header>,
 }
@@ -80,20 +80,6 @@ impl Session {
             return Ok(None);
         }
         Ok(frames.into_iter().next())
-    }
-
-    /// The frame that the next sample of a sequence shows. All of the sample is decoded, as later ones may refer to it.
-    pub fn next(&mut self, tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
-        let mut shown = None;
-        for (count, step) in Steps::new(&tile.data).enumerate() {
-            look(env)?;
-            if count >= 2 * MOST_FRAMES {
-                return Err(Error::TooMuch("a picture of the sequence has too many frames"));
-            }
-            let frame = self.step(&step?)?;
-            shown = shown.or(frame);
-        }
-        planes(shown.ok_or(Error::Av1("no frame to be shown"))?, self.header, tile)
     }
 }
 
@@ -155,7 +141,7 @@ fn planes(frame: SpecFrame, header: Option<Header>, tile: &Tile<'_>) -> Result<(
     Ok((planes.ok_or(Error::Av1("a frame is not what its header says"))?, header))
 }
 
-const LARGER: Error = Error::Damaged("a frame is larger than the picture");
+pub const LARGER: Error = Error::Damaged("a frame is larger than the picture");
 
 pub fn fault(error: oxideav_av1::Error) -> Error {
     match error {

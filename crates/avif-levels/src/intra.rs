@@ -5,7 +5,7 @@ use oxideav_av1::frame_header::{FrameHeader, parse_frame_header};
 use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
 
 use crate::Env;
-use crate::av1::{Header, fault};
+use crate::av1::{self, Header};
 use crate::error::{Error, Result};
 use crate::planes::Planes;
 use crate::tile::Tile;
@@ -24,7 +24,7 @@ fn with_still<T>(tile: &Tile<'_>, then: impl FnOnce(&Still<'_>, &Frame<'_>) -> R
     for step in Steps::new(&tile.data) {
         let Ok(step) = step else { return Ok(None) };
         if step.first.kind == kind::SEQUENCE_HEADER {
-            sequence = Some(parse_sequence_header(step.first.payload).map_err(fault)?);
+            sequence = Some(parse_sequence_header(step.first.payload).map_err(av1::fault)?);
             continue;
         }
         let Some(sequence) = sequence else { return Ok(None) };
@@ -58,15 +58,19 @@ pub fn needs(tile: &Tile<'_>) -> Result<Option<usize>> {
 /// `None` where the picture is of another kind, or damaged before its first tile.
 pub fn decode(tile: &Tile<'_>, env: &Env<'_>) -> Result<Option<(Planes, Header)>> {
     with_still(tile, |still, frame| {
-        let planes = frame.decode(&still.groups, env.go_on).map_err(|error| match error {
-            av1_intra::Error::OutOfMemory(bytes) => Error::OutOfMemory(bytes),
-            av1_intra::Error::Stopped => Error::Stopped,
-            av1_intra::Error::Damaged(what) => Error::Av1(what),
-            _ => Error::Av1("the data are damaged"),
-        })?;
+        let planes = frame.decode(&still.groups, env.go_on).map_err(fault)?;
         let header = Header::of(&still.sequence);
         Ok((bytes(planes, &header, tile)?, header))
     })
+}
+
+pub fn fault(error: av1_intra::Error) -> Error {
+    match error {
+        av1_intra::Error::OutOfMemory(bytes) => Error::OutOfMemory(bytes),
+        av1_intra::Error::Stopped => Error::Stopped,
+        av1_intra::Error::Damaged(what) => Error::Av1(what),
+        _ => Error::Av1("the data are damaged"),
+    }
 }
 
 /// The same as bytes, plane by plane.

@@ -25,6 +25,17 @@ pub struct Unit<'a> {
     pub payload: &'a [u8],
 }
 
+impl Unit<'_> {
+    /// Belongs to the layers of an operating point (`drop_obu`, section 5.9.1's `OperatingPointIdc`).
+    pub fn is_of(&self, operating_point_idc: u16) -> bool {
+        let layer = |byte: u8| {
+            let (temporal, spatial) = (byte >> 5, (byte >> 3) & 3);
+            operating_point_idc >> temporal & 1 == 1 && operating_point_idc >> (spatial + 8) & 1 == 1
+        };
+        operating_point_idc == 0 || self.extension.is_none_or(layer)
+    }
+}
+
 /// The units in some bytes. After an error there are no more.
 #[derive(Clone, Copy, Debug)]
 pub struct Units<'a>(pub &'a [u8]);

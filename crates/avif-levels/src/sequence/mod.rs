@@ -2,12 +2,18 @@
 
 use isobmff::{File, Samples};
 
-use crate::av1::{Header, Session};
+use self::session::Session;
 use crate::error::{Error, Result};
 use crate::picture::{Picture, Tracks};
-use crate::planes::Planes;
 use crate::tile::Tile;
-use crate::{Env, intra, multiplied, rgb};
+use crate::{Env, multiplied, rgb};
+
+mod filters;
+mod frame;
+mod inter;
+mod references;
+mod session;
+mod walk;
 
 /// Samples that a sequence may have: a table of their times is made.
 const MOST_SAMPLES: u32 = 1 << 20;
@@ -39,14 +45,12 @@ impl<'a> Sequence<'a> {
         if colours.samples.count() > MOST_SAMPLES {
             return Err(Error::TooMuch("the sequence has too many pictures"));
         }
-        let session = |of: &Picture<'_>| of.tiles.first().ok_or(Error::Damaged("no picture")).and_then(Session::new);
         let alpha = match (&picture.multiplied, alpha) {
-            (Some(multiplied), Some(track)) => Some((track.samples, session(multiplied)?)),
+            (Some(_), Some(track)) => Some((track.samples, Session::default())),
             _ => None,
         };
-        let colours_session = session(&picture)?;
         let (samples, timescale) = (colours.samples, colours.timescale);
-        Ok(Some(Self { picture, samples, timescale, colours: colours_session, alpha, next: 0 }))
+        Ok(Some(Self { picture, samples, timescale, colours: Session::default(), alpha, next: 0 }))
     }
 
     /// Pixels in a row.
@@ -82,12 +86,10 @@ impl<'a> Sequence<'a> {
     ///
     /// Fails with [`Error::Damaged`] after the last one.
     pub fn next(&mut self, env: &Env<'_>) -> Result<Vec<u8>> {
-        let (planes, header) = shown(&mut self.colours, &tile(&self.picture, &self.samples, self.next)?, env)?;
+        let (planes, header) = self.colours.next(&tile(&self.picture, &self.samples, self.next)?, env)?;
         let colour = self.picture.colour.unwrap_or(header.colour);
         let alpha = match (&mut self.alpha, &self.picture.multiplied) {
-            (Some((samples, session)), Some(picture)) => {
-                Some(shown(session, &tile(picture, samples, self.next)?, env)?)
-            }
+            (Some((samples, session)), Some(picture)) => Some(session.next(&tile(picture, samples, self.next)?, env)?),
             _ => None,
         };
         self.next += 1;
@@ -99,13 +101,6 @@ impl<'a> Sequence<'a> {
         multiplied::divide(&mut pixels, &alpha, of_alpha.colour.full_range, planes.kind.depth, env)?;
         Ok(pixels)
     }
-}
-
-/// What a sample shows. Of a frame that is predicted from no other the exact decoder gives the picture, as it does for stills, and the
-/// session keeps its own for the frames that refer to it.
-fn shown(session: &mut Session, tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
-    let kept = session.next(tile, env)?;
-    Ok(intra::decode(tile, env)?.unwrap_or(kept))
 }
 
 /// A sample as a picture of the sequence's size.

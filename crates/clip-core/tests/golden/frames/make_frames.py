@@ -227,6 +227,13 @@ def screens(count, size, seed):
     return frames
 
 
+def scrolled(count, size, seed):
+    """A screen that is moved by a few pixels each time."""
+    width, height = size
+    whole = numpy.asarray(screens(1, (width + 2 * count, height + 3 * count), seed)[0])
+    return [Image.fromarray(whole[3 * i :, 2 * i :][:height, :width]) for i in range(count)]
+
+
 keep("moving.avif", avif(moving(9, (56, 40)), [40 + 10 * i for i in range(9)], quality=70))
 keep("full.avif", avif(moving(5, (41, 33), seed=2), 100, quality=90, subsampling="4:4:4"))
 keep("grey.avif", avif([frame.convert("L") for frame in moving(4, (40, 24), seed=3)], 250, quality=80))
@@ -234,5 +241,6 @@ keep("opacity.avif", avif(moving(5, (48, 40), "RGBA", seed=4), 50, quality=75))
 keep("cuts.avif", avif([frame for seed in range(5, 8) for frame in moving(4, (48, 40), seed=seed)], 33, quality=50, speed=4))
 keep("slow.avif", avif(moving(7, (72, 56), seed=10), 80, quality=60, speed=0, range="limited"))
 keep("screens.avif", avif(screens(2, (86, 60), 46), 40, quality=60, speed=4))
+keep("scrolled.avif", avif(scrolled(4, (86, 60), 63), 40, quality=60, speed=4))
 
 (out / "manifest.txt").write_text("\n".join(manifest) + "\n")
