@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn cores_and_memory_decide() {
         assert_eq!(recommended(2, 8, Task::Photos), "pe-core-b-16");
-        assert_eq!(recommended(16, 64, Task::Photos), "siglip2-so400m-patch16-256");
+        assert_eq!(recommended(16, 64, Task::Photos), "siglip2-so400m-patch16-naflex");
         // 1.1 thousand million parameters need 6.8 GB of the half
         assert_eq!(recommended(16, 12, Task::Photos), "siglip2-large-patch16-256");
         assert_eq!(recommended(1, 2, Task::Photos), "clip-vit-b-32-256x256-datacomp-s34b-b86k");
