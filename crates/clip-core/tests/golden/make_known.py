@@ -6,7 +6,7 @@
 Each is laid out as its repository is, imported, and its vectors compared by the test `full_size` of model_parity.rs, an executable that
 --test names: `cargo test --profile tests -p clip-core --test model_parity --no-run` tells its path. Models of one shape are compared
 once, and what has a line in KNOWN.md is not compared again, so the script can be stopped. The largest need more memory than
-24 GiB: `--layers` compares their first ones.
+24 GiB; `--layers` compares the first ones of those that are not of timm.
 """
 import argparse
 import os
@@ -257,8 +257,8 @@ def write(models, lines):
 Written by `make_known.py`. Each has the layout of its repository and its full width, with seeded random weights.
 The largest error of a component and the smallest cosine over 4 or 7 images and 9 to 14 texts, in each precision.
 Models of one shape have the same figures. The column of layers says where only the first ones were compared.
-Of {len(models)} models {len(lines)} have been compared. The others have an empty line: they are large, or differ from one that was by the size
-of images alone.
+Of {len(models)} models {len(lines)} have been compared. Others have an empty line: with those of 5 billion parameters the reference
+and what it is compared by do not fit into 24 GiB.
 
 Libraries: {libraries}.
 
