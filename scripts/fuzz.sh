@@ -54,6 +54,12 @@ for target in "${targets[@]}"; do
 	runs=$(sed -nE 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
 	covered=$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$log" | tail -1)
 	memory=$(sed -nE 's/^stat::peak_rss_mb: *//p' "$log" | tail -1)
+	# As under a limit of address space (ulimit -v), of which AddressSanitizer wants more than there is memory.
+	if grep -qa 'ReserveShadowMemoryRange failed' "$log"; then
+		echo "$target did not start:" >&2
+		tail -3 "$log" >&2
+		exit 1
+	fi
 	if [ "$findings" = 0 ]; then status=ok; else status=FINDING; fi
 	echo "$target: ${runs:-0} executions, ${covered:-0} edges covered, ${memory:-?} MB at most: $status"
 	if [ "$record" = yes ]; then fuzz/runs.py "$target" "$used" "${runs:-0}" "${covered:-0}" $findings "$commit"; fi
