@@ -130,15 +130,21 @@ fn wanted_frame(tile: &Tile<'_>, operating_point: u16) -> Wanted {
 
 fn planes(frame: SpecFrame, header: Option<Header>, tile: &Tile<'_>) -> Result<(Planes, Header)> {
     let header = header.ok_or(Error::Av1("no sequence header"))?;
-    if (frame.width, frame.height) != (tile.width, tile.height) {
-        let larger = frame.width > tile.width || frame.height > tile.height;
-        return Err(if larger { LARGER } else { Error::Unsupported(Unsupported::Scaled) });
-    }
+    fits((frame.width, frame.height), tile)?;
     let mut planes = frame.planes.into_iter();
     let mut next = || planes.next().unwrap_or_default();
     let planes = [next(), next(), next()];
     let planes = Planes::new(frame.width as usize, frame.height as usize, header.kind, planes);
     Ok((planes.ok_or(Error::Av1("a frame is not what its header says"))?, header))
+}
+
+/// A frame has the tile's size.
+pub fn fits((width, height): (u32, u32), tile: &Tile<'_>) -> Result<()> {
+    if (width, height) == (tile.width, tile.height) {
+        return Ok(());
+    }
+    let larger = width > tile.width || height > tile.height;
+    Err(if larger { LARGER } else { Error::Unsupported(Unsupported::Scaled) })
 }
 
 pub const LARGER: Error = Error::Damaged("a frame is larger than the picture");

@@ -9,7 +9,7 @@ use crate::av1::{self, Header};
 use crate::error::{Error, Result};
 use crate::planes::Planes;
 use crate::tile::Tile;
-use crate::units::{Steps, Units, kind};
+use crate::units::{Steps, kind};
 
 /// A picture's headers, and the bytes of its tiles.
 struct Still<'t> {
@@ -33,15 +33,7 @@ fn with_still<T>(tile: &Tile<'_>, then: impl FnOnce(&Still<'_>, &Frame<'_>) -> R
             return Ok(None);
         }
         let Ok(frame) = parse_frame_header(step.first.payload, &sequence) else { return Ok(None) };
-        let mut groups = Vec::new();
-        for unit in Units(&step.bytes) {
-            let unit = unit?;
-            match unit.kind {
-                kind::FRAME => groups.push(unit.payload.get(frame.bits_consumed.div_ceil(8)..).unwrap_or_default()),
-                kind::TILE_GROUP => groups.push(unit.payload),
-                _ => {}
-            }
-        }
+        let groups = step.groups(frame.bits_consumed)?;
         let size = frame.frame_size.map(|size| (size.frame_width, size.frame_height));
         let still = Still { sequence, frame, groups };
         let frame = Frame::new(&still.sequence, &still.frame).filter(|_| size == Some((tile.width, tile.height)));

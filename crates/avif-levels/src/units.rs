@@ -99,6 +99,22 @@ pub struct Step<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
+impl Step<'_> {
+    /// Tile groups, in their order, of a frame whose header has so many bits.
+    pub fn groups(&self, header: usize) -> Result<Vec<&[u8]>> {
+        let mut groups = Vec::new();
+        for unit in Units(&self.bytes) {
+            let unit = unit?;
+            match unit.kind {
+                kind::FRAME => groups.push(unit.payload.get(header.div_ceil(8)..).unwrap_or_default()),
+                kind::TILE_GROUP => groups.push(unit.payload),
+                _ => {}
+            }
+        }
+        Ok(groups)
+    }
+}
+
 /// Sequence headers, and frames: a unit that holds all of one, or its header with the tiles that follow.
 #[derive(Debug)]
 pub struct Steps<'a> {

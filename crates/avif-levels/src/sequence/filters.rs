@@ -31,7 +31,7 @@ impl Raw {
     }
 
     /// The part that is shown.
-    pub fn crop(&self, width: u32, height: u32) -> Result<Samples> {
+    pub fn crop(&self, (width, height): (u32, u32)) -> Result<Samples> {
         let len = width as usize * height as usize;
         let mut data = Vec::new();
         data.try_reserve_exact(len).map_err(|_| Error::OutOfMemory(2 * len))?;
@@ -133,9 +133,8 @@ fn enlarge(walk: &Walk<'_>, planes: &mut Vec<Raw>) -> Result<()> {
     };
     let mut larger = Vec::new();
     for plane in 0..planes.len() {
-        let (x, y) = walk.subsampling(plane);
-        let half = |side: u32, by: u8| (side + u32::from(by)) >> by;
-        larger.push(Raw::zeroed(half(size.upscaled_width, x), half(size.frame_height, y))?);
+        let (width, height) = walk.shown(plane);
+        larger.push(Raw::zeroed(width, height)?);
     }
     upscale_frame(&context, &lend(planes), &mut lend(&mut larger)).map_err(|_| SHORT)?;
     *planes = larger;

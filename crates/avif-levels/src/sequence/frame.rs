@@ -40,11 +40,7 @@ pub fn decode(walk: &Walk<'_>, groups: &[&[u8]], references: &References, env: &
         }
         None => {
             let planes = filters::filter(walk, walker)?;
-            let shown = planes.iter().enumerate().map(|(i, raw)| {
-                let (x, y) = walk.subsampling(i);
-                let half = |side: u32, by: u8| (side + u32::from(by)) >> by;
-                raw.crop(half(walk.size.upscaled_width, x), half(walk.size.frame_height, y))
-            });
+            let shown = planes.iter().enumerate().map(|(plane, raw)| raw.crop(walk.shown(plane)));
             shown.collect::<Result<_>>()?
         }
     };

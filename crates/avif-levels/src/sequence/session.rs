@@ -14,11 +14,11 @@ use super::frame;
 use super::references::{References, SLOTS, Stored};
 use super::walk::Walk;
 use crate::Env;
-use crate::av1::{Header, LARGER, MOST_FRAMES, fault};
-use crate::error::{Error, Result, Unsupported, look};
+use crate::av1::{Header, LARGER, MOST_FRAMES, fault, fits};
+use crate::error::{Error, Result, look};
 use crate::planes::{Kind, Planes};
 use crate::tile::Tile;
-use crate::units::{Step, Steps, Units, kind};
+use crate::units::{Step, Steps, kind};
 
 #[derive(Default)]
 pub struct Session {
@@ -67,15 +67,7 @@ impl Session {
         if pixels(walk.size.upscaled_width, walk.size.frame_height) > pixels(tile.width, tile.height) {
             return Err(LARGER);
         }
-        let mut groups = Vec::new();
-        for unit in Units(&step.bytes) {
-            let unit = unit?;
-            match unit.kind {
-                kind::FRAME => groups.push(unit.payload.get(header.bits_consumed.div_ceil(8)..).unwrap_or_default()),
-                kind::TILE_GROUP => groups.push(unit.payload),
-                _ => {}
-            }
-        }
+        let groups = step.groups(header.bits_consumed)?;
         let stored = Arc::new(frame::decode(&walk, &groups, &self.references, env)?);
         self.references.store(&header, &stored);
         Ok(header.show_frame.then_some(stored))
@@ -95,10 +87,7 @@ impl Session {
 /// Levels as they are shown, with their grain.
 fn planes(frame: &Stored, seq: &SequenceHeader, kind: Kind, tile: &Tile<'_>) -> Result<Planes> {
     let size = frame.planes.first().map(|luma| (luma.width, luma.height)).unwrap_or_default();
-    if size != (tile.width, tile.height) {
-        let larger = size.0 > tile.width || size.1 > tile.height;
-        return Err(if larger { LARGER } else { Error::Unsupported(Unsupported::Scaled) });
-    }
+    fits(size, tile)?;
     let mut raw = Vec::new();
     if let Some(grain) = &frame.grain {
         for plane in &frame.planes {

@@ -63,6 +63,13 @@ impl<'h> Walk<'h> {
         if plane == 0 { (0, 0) } else { (u8::from(colour.subsampling_x), u8::from(colour.subsampling_y)) }
     }
 
+    /// Columns and rows of a plane, as shown.
+    pub fn shown(&self, plane: usize) -> (u32, u32) {
+        let (x, y) = self.subsampling(plane);
+        let half = |side: u32, by: u8| (side + u32::from(by)) >> by;
+        (half(self.size.upscaled_width, x), half(self.size.frame_height, y))
+    }
+
     pub fn coded_lossless(&self) -> bool {
         self.lossless == [true; SEGMENTS]
     }
