@@ -4,6 +4,7 @@ use oxideav_av1::cdef::{CDEF_DIRECTIONS, CDEF_UV_DIR, DIV_TABLE};
 
 use crate::error::{Result, filled};
 use crate::frame::{Frame, Plane};
+use crate::lanes::each;
 use crate::setup::Setup;
 
 /// Rows and columns around a block that are looked at.
@@ -127,8 +128,8 @@ fn direction(band: &Band, (row, col): (usize, usize), scale: u32) -> (usize, u32
     for i in 0..8 {
         let start = (row + AROUND + i) * band.stride + BEFORE + col;
         let Some(line) = band.data.get(start..).and_then(|line| line.first_chunk::<8>()) else { return (0, 0) };
-        let line = line.map(|level| i32::from(level >> scale) - 128);
-        let pairs: [i32; 4] = std::array::from_fn(|k| line[2 * k] + line[2 * k + 1]);
+        let line: [i32; 8] = each(|k| i32::from(line[k] >> scale) - 128);
+        let pairs: [i32; 4] = each(|k| line[2 * k] + line[2 * k + 1]);
         sums[2][i] = pairs.iter().sum();
         // Whole lines at once, each shifted as its direction is inclined.
         for k in 0..8 {
@@ -207,7 +208,7 @@ impl Filter {
                 let start = start.wrapping_add_signed(offset);
                 for (i, lines) in lines.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                     let from = band.data.get(start + i * band.stride..).and_then(|line| line.first_chunk::<8>());
-                    *lines = from.map_or([0; 8], |from| from.map(|level| level as i16));
+                    *lines = from.map_or([0; 8], |from| each(|i| from[i] as i16));
                 }
                 lines
             };
@@ -235,7 +236,7 @@ impl Filter {
                     }
                 }
             }
-            let filtered: [u16; LINES] = std::array::from_fn(|i| {
+            let filtered: [u16; LINES] = each(|i| {
                 let change = (8 + sum[i] - i16::from(sum[i] < 0)) >> 4;
                 (here[i] + change).clamp(least[i], most[i]) as u16
             });

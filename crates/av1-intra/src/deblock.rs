@@ -1,12 +1,16 @@
 //! The filter of edges between transforms (section 7.14). In pictures that are predicted from no other every one is filtered.
 
 use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
+use pulp::{Simd, WithSimd};
 
 use crate::frame::Frame;
+use crate::lanes::{each, transposed};
 use crate::setup::Setup;
 
-/// Samples of a line on each side of an edge that may be looked at.
-const SIDE: usize = 7;
+/// Samples of a line on each side of an edge that there is room for. Of luma seven, four or two are looked at, of chroma three or two.
+const SIDE: usize = 8;
+/// Samples of so many lines become lines of samples at once.
+const SQUARE: usize = 8;
 
 /// Rows of blocks between looks, an even number.
 const BAND: usize = 16;
@@ -47,8 +51,8 @@ pub fn deblock(setup: &Setup<'_>, frame: &mut Frame, go_on: &dyn Fn() -> bool) -
 /// Edges of a plane that samples are filtered `across`, or down, of a band of rows.
 #[pulp::with_simd(edges = pulp::Arch::new())]
 #[inline(always)]
-fn edges_with<S: pulp::Simd>(
-    _: S,
+fn edges_with<S: Simd>(
+    simd: S,
     setup: &Setup<'_>,
     frame: &mut Frame,
     plane: usize,
@@ -68,7 +72,6 @@ fn edges_with<S: pulp::Simd>(
     let shown = (setup.size.frame_width as usize).div_ceil(4).div_ceil(1 << x).min(cols);
     let target = &mut frame.planes[plane];
     let stride = target.stride;
-    let (step, next) = if across { (1, stride) } else { (stride, 1) };
     let level_at = |row: usize, col: usize| {
         let at = ((row << y) | y) * setup.cols + ((col << x) | x);
         usize::from(frame.levels.get(at).map_or(0, |levels| levels[which]))
@@ -79,7 +82,7 @@ fn edges_with<S: pulp::Simd>(
     // The transforms' smaller side and the level, where there is an edge.
     let edge_at = |row: usize, col: usize| {
         let tx = tx_at(row, col);
-        if row >= rows || col >= shown || (if across { col } else { row }) * 4 % tx != 0 {
+        if row >= rows || col >= shown || (if across { col } else { row }) * 4 & (tx - 1) != 0 {
             return None;
         }
         let before = if across { (row, col - 1) } else { (row - 1, col) };
@@ -96,14 +99,21 @@ fn edges_with<S: pulp::Simd>(
             let at = row * 4 * stride + col * 4;
             let edge = edge_at(row, col);
             let other = edge_at(row + row_step - 1, col + col_step - 1);
+            let next = if across { stride } else { 1 };
             let parts = if edge == other {
                 [(edge, at, LINES), (None, at, 0)]
             } else {
                 [(edge, at, LINES / 2), (other, at + 4 * next, LINES / 2)]
             };
             for (edge, at, many) in parts {
-                if let Some((size, level)) = edge {
-                    lines(&mut target.data, at, step, (next, many), (size, chroma == 1), &strengths[level.min(63)]);
+                let Some((size, level)) = edge else { continue };
+                let (data, strength) = (&mut *target.data, &strengths[level.min(63)]);
+                let place = Place { at, stride, across, many };
+                match size {
+                    4 => simd.vectorize(Edge::<2> { data, place, strength }),
+                    _ if chroma == 1 => simd.vectorize(Edge::<3> { data, place, strength }),
+                    8 => simd.vectorize(Edge::<4> { data, place, strength }),
+                    _ => simd.vectorize(Edge::<7> { data, place, strength }),
                 }
             }
         }
@@ -124,66 +134,91 @@ fn strength(setup: &Setup<'_>, level: i32) -> Strength {
     }
 }
 
-/// Samples on both sides of an edge, of `many` lines that are `next` apart: `at` is the first one's first sample after the edge.
-#[inline(always)]
-fn lines(
-    data: &mut [u16],
+/// Where lines are filtered: the first one's first sample after the edge, whether they lie across rows, and how many there are.
+#[derive(Clone, Copy)]
+struct Place {
     at: usize,
-    step: usize,
-    (next, many): (usize, usize),
-    (size, chroma): (usize, bool),
-    strength: &Strength,
-) {
-    // Samples on a side that are looked at.
-    let reach = match size {
-        4 => 2,
-        _ if chroma => 3,
-        8 => 4,
-        _ => SIDE,
-    };
-    let Some(first) = at.checked_sub(reach * step) else { return };
-    let mut s = [[0i16; LINES]; 2 * SIDE];
-    if next == 1 {
-        for (i, to) in s.iter_mut().skip(SIDE - reach).take(2 * reach).enumerate() {
-            let Some(from) = data.get(first + i * step..first + i * step + many) else { return };
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = from as i16;
+    stride: usize,
+    across: bool,
+    many: usize,
+}
+
+impl Place {
+    /// Samples of all lines, `REACH` on each side of the edge, from the middle of `s` on. Of a few lines, those that follow are anything.
+    #[inline(always)]
+    fn load<const REACH: usize>(self, data: &[u16], s: &mut [Lines; 2 * SIDE]) -> Option<()> {
+        if !self.across {
+            for (i, to) in s.iter_mut().skip(SIDE - REACH).take(2 * REACH).enumerate() {
+                let from = data.get(self.at.checked_sub(REACH * self.stride)? + i * self.stride..)?;
+                match from.first_chunk::<LINES>() {
+                    Some(from) => *to = each(|i| from[i] as i16),
+                    None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from as i16),
+                }
             }
+            return Some(());
         }
-    } else {
-        for line in 0..many {
-            let Some(from) = data.get(first + line * next..first + line * next + 2 * reach) else { return };
-            for (to, &from) in s.iter_mut().skip(SIDE - reach).zip(from) {
-                to[line] = from as i16;
+        // Transforms have four samples at least, and eight or more on each side where more than four are looked at.
+        let squares = if REACH > SQUARE / 2 { 2 } else { 1 };
+        for part in 0..squares {
+            let first = self.at.checked_sub(squares * SQUARE / 2)? + part * SQUARE;
+            let mut square = [[0i16; SQUARE]; SQUARE];
+            for (line, to) in square.iter_mut().enumerate().take(self.many) {
+                let from = data.get(first + line * self.stride..)?.first_chunk::<SQUARE>()?;
+                *to = each(|i| from[i] as i16);
             }
+            s[SIDE - squares * SQUARE / 2 + part * SQUARE..][..SQUARE].copy_from_slice(&transposed(square));
         }
+        Some(())
     }
-    let Some(changed) = filter(&mut s, reach, chroma, strength) else { return };
-    let first = first + (reach - changed) * step;
-    if next == 1 {
-        for (i, from) in s.iter().skip(SIDE - changed).take(2 * changed).enumerate() {
-            let Some(to) = data.get_mut(first + i * step..first + i * step + many) else { return };
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = from as u16;
+
+    /// Puts back `changed` samples on each side of the edge.
+    #[inline(always)]
+    fn store(self, data: &mut [u16], s: &[Lines; 2 * SIDE], changed: usize) -> Option<()> {
+        if !self.across {
+            for (i, from) in s.iter().skip(SIDE - changed).take(2 * changed).enumerate() {
+                let to = data.get_mut(self.at.checked_sub(changed * self.stride)? + i * self.stride..)?;
+                match to.first_chunk_mut::<LINES>() {
+                    Some(to) if self.many == LINES => *to = each(|i| from[i] as u16),
+                    _ => to.iter_mut().zip(from).take(self.many).for_each(|(to, &from)| *to = from as u16),
+                }
+            }
+            return Some(());
+        }
+        let squares = if changed > SQUARE / 2 { 2 } else { 1 };
+        for part in 0..squares {
+            let first = self.at.checked_sub(squares * SQUARE / 2)? + part * SQUARE;
+            let square = s[SIDE - squares * SQUARE / 2 + part * SQUARE..].first_chunk::<SQUARE>()?;
+            for (line, from) in transposed(*square).iter().enumerate().take(self.many) {
+                let to = data.get_mut(first + line * self.stride..)?.first_chunk_mut::<SQUARE>()?;
+                *to = each(|i| from[i] as u16);
             }
         }
-    } else {
-        for line in 0..many {
-            let Some(to) = data.get_mut(first + line * next..first + line * next + 2 * changed) else { return };
-            for (to, from) in to.iter_mut().zip(s.iter().skip(SIDE - changed)) {
-                *to = from[line] as u16;
-            }
+        Some(())
+    }
+}
+
+/// Filters the edge between samples of which `REACH` on each side are looked at.
+struct Edge<'a, const REACH: usize> {
+    data: &'a mut [u16],
+    place: Place,
+    strength: &'a Strength,
+}
+
+impl<const REACH: usize> WithSimd for Edge<'_, REACH> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut s = [[0; LINES]; 2 * SIDE];
+        if self.place.load::<REACH>(self.data, &mut s).is_some()
+            && let Some(changed) = filter::<REACH>(&mut s, self.strength)
+        {
+            self.place.store(self.data, &s, changed);
         }
     }
 }
 
 type Lines = [i16; LINES];
-
-/// Each number that follows from one or more others.
-#[inline(always)]
-fn each(of: impl Fn(usize) -> i16) -> Lines {
-    std::array::from_fn(of)
-}
 
 /// Where `mask` is set (all bits) the one, else the other.
 #[inline(always)]
@@ -197,18 +232,18 @@ fn any(mask: &Lines) -> bool {
 
 /// How many samples on each side may have changed.
 #[inline(always)]
-fn filter(s: &mut [Lines; 2 * SIDE], reach: usize, chroma: bool, strength: &Strength) -> Option<usize> {
+fn filter<const REACH: usize>(s: &mut [Lines; 2 * SIDE], strength: &Strength) -> Option<usize> {
     let far = |one: usize, other: usize, i: usize, limit: i16| (s[one][i] - s[other][i]).abs() > limit;
     let (p, q) = (|i: usize| SIDE - 1 - i, |i: usize| SIDE + i);
     let limit = strength.limit;
-    let filtered = each(|i| {
+    let filtered: Lines = each(|i| {
         let mut skip = far(p(1), p(0), i, limit) | far(q(1), q(0), i, limit);
         let across = (s[p(0)][i] - s[q(0)][i]).abs() * 2 + (s[p(1)][i] - s[q(1)][i]).abs() / 2;
         skip |= across > strength.edge_limit;
-        if reach >= 3 {
+        if REACH >= 3 {
             skip |= far(p(2), p(1), i, limit) | far(q(2), q(1), i, limit);
         }
-        if reach >= 4 {
+        if REACH >= 4 {
             skip |= far(p(3), p(2), i, limit) | far(q(3), q(2), i, limit);
         }
         i16::from(skip) - 1
@@ -224,14 +259,14 @@ fn filter(s: &mut [Lines; 2 * SIDE], reach: usize, chroma: bool, strength: &Stre
         }
         mask
     };
-    let is_flat = if reach == 2 { [0; LINES] } else { flat(1, reach.min(4), &filtered) };
-    let is_wide = if reach == SIDE && any(&is_flat) { flat(4, SIDE, &is_flat) } else { [0; LINES] };
+    let is_flat = if REACH == 2 { [0; LINES] } else { flat(1, REACH.min(4), &filtered) };
+    let is_wide = if REACH == 7 && any(&is_flat) { flat(4, REACH, &is_flat) } else { [0; LINES] };
     let before = *s;
     narrow(s, &before, &filtered, strength);
     if !any(&is_flat) {
         return Some(2);
     }
-    if chroma {
+    if REACH == 3 {
         wide::<2>(s, &before, &is_flat, 1, 3);
         return Some(2);
     }
@@ -249,16 +284,16 @@ fn narrow(s: &mut [Lines; 2 * SIDE], before: &[Lines; 2 * SIDE], mask: &Lines, s
     let clamp = |value: i16| value.clamp(-middle, middle - 1);
     let [p1, p0, q0, q1] = [before[SIDE - 2], before[SIDE - 1], before[SIDE], before[SIDE + 1]];
     let threshold = strength.threshold;
-    let uneven = each(|i| -i16::from(((p1[i] - p0[i]).abs() > threshold) | ((q1[i] - q0[i]).abs() > threshold)));
-    let base = each(|i| clamp((clamp(p1[i] - q1[i]) & uneven[i]) + 3 * (q0[i] - p0[i])));
-    let one = base.map(|base| clamp(base + 4) >> 3);
-    let other = base.map(|base| clamp(base + 3) >> 3);
-    let half = each(|i| ((one[i] + 1) >> 1) & !uneven[i]);
-    let moved = |from: &Lines, by: &dyn Fn(usize) -> i16| each(|i| clamp(from[i] - middle + by(i)) + middle);
-    s[SIDE - 2] = choose(mask, &moved(&p1, &|i| half[i]), &p1);
-    s[SIDE - 1] = choose(mask, &moved(&p0, &|i| other[i]), &p0);
-    s[SIDE] = choose(mask, &moved(&q0, &|i| -one[i]), &q0);
-    s[SIDE + 1] = choose(mask, &moved(&q1, &|i| -half[i]), &q1);
+    let uneven: Lines = each(|i| -i16::from(((p1[i] - p0[i]).abs() > threshold) | ((q1[i] - q0[i]).abs() > threshold)));
+    let base: Lines = each(|i| clamp((clamp(p1[i] - q1[i]) & uneven[i]) + 3 * (q0[i] - p0[i])));
+    let one: Lines = each(|i| clamp(base[i] + 4) >> 3);
+    let other: Lines = each(|i| clamp(base[i] + 3) >> 3);
+    let half: Lines = each(|i| ((one[i] + 1) >> 1) & !uneven[i]);
+    let moved = |from: &Lines, by: Lines| -> Lines { each(|i| clamp(from[i] - middle + by[i]) + middle) };
+    s[SIDE - 2] = choose(mask, &moved(&p1, half), &p1);
+    s[SIDE - 1] = choose(mask, &moved(&p0, other), &p0);
+    s[SIDE] = choose(mask, &moved(&q0, each(|i| -one[i])), &q0);
+    s[SIDE + 1] = choose(mask, &moved(&q1, each(|i| -half[i])), &q1);
 }
 
 /// Means of `2 * N + 1` samples, of which those up to `twice` from the middle count twice.
@@ -274,6 +309,6 @@ fn wide<const N: usize>(s: &mut [Lines; 2 * SIDE], before: &[Lines; 2 * SIDE], m
                 *sum = sum.wrapping_add((from as u16) << weight);
             }
         }
-        s[at] = choose(mask, &sum.map(|sum| (sum >> log2) as i16), &s[at]);
+        s[at] = choose(mask, &each(|i| (sum[i] >> log2) as i16), &s[at]);
     }
 }

@@ -23,6 +23,7 @@ mod directional;
 mod edges;
 mod error;
 mod frame;
+mod lanes;
 mod modes;
 mod names;
 mod palette;

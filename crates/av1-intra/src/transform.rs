@@ -2,12 +2,13 @@
 
 use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
 use oxideav_av1::transform::TRANSFORM_ROW_SHIFT;
-use pulp::{Arch, Simd};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::coefficients::{DCT_DCT, Place, Read};
 use crate::frame::Plane;
+use crate::lanes::{each, transposed};
 use crate::scratch::Scratch;
-use crate::waves::{LANES, Lane, adst, dct, identity, place_of, walsh};
+use crate::waves::{LANES, Lane, PLACES, adst, dct, identity, walsh};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wave {
@@ -31,27 +32,85 @@ struct Pass {
 
 impl Pass {
     #[inline(always)]
-    fn run(self, lanes: &mut [Lane; 64]) {
-        match self.wave {
-            Wave::Cosine => dct(lanes, self.log2, self.bits),
-            Wave::Sine => adst(lanes, self.log2, self.bits),
-            Wave::Identity => identity(lanes, self.log2),
-            Wave::Walsh(shift) => walsh(lanes, shift),
+    fn run<S: Simd>(self, simd: S, lanes: &mut [Lane; 64]) {
+        let bits = self.bits;
+        match (self.wave, self.log2) {
+            (Wave::Cosine, 2) => simd.vectorize(Cosine::<2> { lanes, bits }),
+            (Wave::Cosine, 3) => simd.vectorize(Cosine::<3> { lanes, bits }),
+            (Wave::Cosine, 4) => simd.vectorize(Cosine::<4> { lanes, bits }),
+            (Wave::Cosine, 5) => simd.vectorize(Cosine::<5> { lanes, bits }),
+            (Wave::Cosine, _) => simd.vectorize(Cosine::<6> { lanes, bits }),
+            (Wave::Sine, 2) => simd.vectorize(Sine::<2> { lanes, bits }),
+            (Wave::Sine, 3) => simd.vectorize(Sine::<3> { lanes, bits }),
+            (Wave::Sine, _) => simd.vectorize(Sine::<4> { lanes, bits }),
+            (Wave::Identity, log2) => identity(lanes, log2),
+            (Wave::Walsh(shift), _) => walsh(lanes, shift),
         }
     }
 
     /// Where the sample of a number is before the transform.
     #[inline(always)]
     fn place(self, i: usize) -> usize {
-        if self.wave == Wave::Cosine { place_of(i, self.log2) } else { i }
+        if self.wave == Wave::Cosine { usize::from(PLACES[self.log2][i & 63]) } else { i }
+    }
+}
+
+/// Each length is a function of its own: as parts of one, the addresses of all are computed before any of it.
+struct Cosine<'a, const LOG2: usize> {
+    lanes: &'a mut [Lane; 64],
+    bits: u32,
+}
+
+impl<const LOG2: usize> WithSimd for Cosine<'_, LOG2> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        dct(self.lanes, LOG2, self.bits);
+    }
+}
+
+struct Sine<'a, const LOG2: usize> {
+    lanes: &'a mut [Lane; 64],
+    bits: u32,
+}
+
+impl<const LOG2: usize> WithSimd for Sine<'_, LOG2> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        adst(self.lanes, LOG2, self.bits);
+    }
+}
+
+/// Between the passes: as many bits as columns may have, and rows become columns.
+struct Turn<'a> {
+    square: &'a [Lane; LANES],
+    shift: u32,
+    bits: u32,
+    mirrored: bool,
+    to: &'a mut [Lane; LANES],
+}
+
+impl WithSimd for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let square: [Lane; LANES] = each(|i| {
+            let lane = self.square[if self.mirrored { LANES - 1 - i } else { i }];
+            each(|c| clamp(round(lane[c], self.shift), self.bits))
+        });
+        *self.to = transposed(square);
     }
 }
 
 #[pulp::with_simd(transform = Arch::new())]
 #[inline(always)]
-fn transform_with<S: Simd>(_: S, work: &Work<'_>, scratch: &mut Scratch, plane: &mut Plane) {
-    work.transform_rows(scratch);
-    work.transform_columns(scratch, plane);
+fn transform_with<S: Simd>(simd: S, work: &Work<'_>, scratch: &mut Scratch, plane: &mut Plane) {
+    work.transform_rows(simd, scratch);
+    work.transform_columns(simd, scratch, plane);
 }
 
 #[pulp::with_simd(add_constant = Arch::new())]
@@ -92,9 +151,7 @@ pub fn add(scratch: &mut Scratch, read: &Read, lossless: bool, depth: u32, place
     } else {
         transform(&work, scratch, plane);
         let stride = high.min(32);
-        for column in scratch.coefficients.chunks_exact_mut(stride).take(read.columns) {
-            column[..read.rows.min(stride)].fill(0);
-        }
+        scratch.coefficients[..stride * read.columns].fill(0);
     }
 }
 
@@ -112,7 +169,7 @@ struct Work<'w> {
 
 #[inline(always)]
 fn round(value: i32, bits: u32) -> i32 {
-    if bits == 0 { value } else { value.wrapping_add(1 << (bits - 1)) >> bits }
+    value.wrapping_add((1 << bits) >> 1) >> bits
 }
 
 #[inline(always)]
@@ -141,32 +198,51 @@ impl Work<'_> {
     }
 
     #[inline(always)]
-    fn transform_rows(&self, scratch: &mut Scratch) {
+    fn transform_rows<S: Simd>(&self, simd: S, scratch: &mut Scratch) {
         let stride = self.high.min(32);
         let lanes = &mut scratch.lanes;
         let mirrored = matches!(self.read.kind, 5 | 6 | 7 | 15);
         for first in (0..self.read.rows).step_by(LANES) {
-            let many = LANES.min(stride - first);
             lanes[..self.wide].fill([0; LANES]);
             let columns = scratch.coefficients.chunks_exact(stride).take(self.read.columns);
             for (i, column) in columns.enumerate() {
                 let lane = &mut lanes[self.rows.place(i)];
-                for (to, &from) in lane.iter_mut().zip(&column[first..first + many]) {
-                    *to = if self.scaled { round(from.wrapping_mul(2896), 12) } else { from };
+                match column.get(first..).and_then(|column| column.first_chunk()) {
+                    Some(column) => *lane = *column,
+                    None => lane[..4].copy_from_slice(&column[..4]),
+                }
+                if self.scaled {
+                    lane.iter_mut().for_each(|value| *value = round(value.wrapping_mul(2896), 12));
                 }
             }
-            self.rows.run(lanes);
-            for (i, lane) in lanes.iter().take(self.wide).enumerate() {
-                let i = if mirrored { self.wide - 1 - i } else { i };
-                for (row, &value) in lane.iter().take(many).enumerate() {
-                    scratch.rows[(first + row) * 64 + i] = clamp(round(value, self.rows.shift), self.columns.bits);
+            self.rows.run(simd, lanes);
+            for (i, square) in lanes[..self.wide.max(LANES)].as_chunks::<LANES>().0.iter().enumerate() {
+                let mut turned = [[0; LANES]; LANES];
+                simd.vectorize(Turn {
+                    square,
+                    shift: self.rows.shift,
+                    bits: self.columns.bits,
+                    mirrored,
+                    to: &mut turned,
+                });
+                // Where four columns are shown, those that follow hold anything.
+                let (from, begin) = match mirrored {
+                    true if self.wide < LANES => (0, 4),
+                    true => (self.wide - LANES * (i + 1), 0),
+                    false => (LANES * i, 0),
+                };
+                for (row, lane) in scratch.rows.chunks_exact_mut(64).skip(first).zip(&turned) {
+                    match begin {
+                        0 => row[from..from + LANES].copy_from_slice(lane),
+                        _ => row[..4].copy_from_slice(&lane[4..]),
+                    }
                 }
             }
         }
     }
 
     #[inline(always)]
-    fn transform_columns(&self, scratch: &mut Scratch, plane: &mut Plane) {
+    fn transform_columns<S: Simd>(&self, simd: S, scratch: &mut Scratch, plane: &mut Plane) {
         let most = (1 << self.depth) - 1;
         let lanes = &mut scratch.lanes;
         let shift = self.columns.shift;
@@ -176,7 +252,7 @@ impl Work<'_> {
             for (i, row) in scratch.rows.chunks_exact(64).take(self.read.rows).enumerate() {
                 lanes[self.columns.place(i)].copy_from_slice(&row[first..first + LANES]);
             }
-            self.columns.run(lanes);
+            self.columns.run(simd, lanes);
             for (i, lane) in lanes.iter().take(self.high).enumerate() {
                 let i = if upside_down { self.high - 1 - i } else { i };
                 let to = plane.row_mut(self.place.row * 4 + i, self.place.col * 4 + first);
@@ -193,8 +269,7 @@ impl Work<'_> {
 #[inline(always)]
 fn add_to<const N: usize>(to: &mut [u16], lane: &Lane, shift: u32, most: i32) {
     if let Some(to) = to.first_chunk_mut::<N>() {
-        for (to, &value) in to.iter_mut().zip(lane) {
-            *to = (i32::from(*to) + round(value, shift)).clamp(0, most) as u16;
-        }
+        // All before any is put back, as the compiler makes vectors of that alone.
+        *to = each(|i| (i32::from(to[i]) + round(lane[i], shift)).clamp(0, most) as u16);
     }
 }

@@ -10,13 +10,28 @@ const SINES: [i32; 5] = [0, 1321, 2482, 3344, 3803];
 
 /// `brev`: where the standard puts a sample before a cosine transform.
 #[inline(always)]
-pub fn place_of(i: usize, log2: usize) -> usize {
+pub const fn place_of(i: usize, log2: usize) -> usize {
     i.reverse_bits() >> (usize::BITS as usize - log2)
 }
 
 fn reversed(bits: usize, number: usize) -> usize {
     place_of(number, bits)
 }
+
+/// The same of all samples, by the transform's length: processors have no instruction for it.
+pub const PLACES: [[u8; 64]; 7] = {
+    let mut places = [[0; 64]; 7];
+    let mut log2 = 1;
+    while log2 < 7 {
+        let mut i = 0;
+        while i < 1 << log2 {
+            places[log2][i] = place_of(i, log2) as u8;
+            i += 1;
+        }
+        log2 += 1;
+    }
+    places
+};
 
 fn cosine(angle: usize) -> i32 {
     match angle & 255 {

@@ -1,0 +1,45 @@
+//! Numbers that are computed at once.
+
+/// Each number that follows from its place.
+///
+/// As `std::array::from_fn`, which is not always inlined: what a function with more instructions calls, without being one, has no vectors.
+#[inline(always)]
+pub fn each<T: Copy + Default, const N: usize>(of: impl Fn(usize) -> T) -> [T; N] {
+    let mut all = [T::default(); N];
+    for (i, one) in all.iter_mut().enumerate() {
+        *one = of(i);
+    }
+    all
+}
+
+/// Rows become columns.
+#[inline(always)]
+pub fn transposed<T: Copy + Default>(square: [[T; 8]; 8]) -> [[T; 8]; 8] {
+    crossed::<T, 1>(crossed::<T, 2>(crossed::<T, 4>(square)))
+}
+
+/// Of each two rows that are so far apart, the corners off the diagonal change places: shuffles of vectors, where all three steps at
+/// once would be loads of single numbers.
+#[inline(always)]
+fn crossed<T: Copy + Default, const FAR: usize>(square: [[T; 8]; 8]) -> [[T; 8]; 8] {
+    each(|i| {
+        let (one, other) = (square[i & !FAR], square[i | FAR]);
+        each(|c| match (i & FAR == 0, c & FAR == 0) {
+            (true, true) => one[c],
+            (true, false) => other[c & !FAR],
+            (false, true) => one[c | FAR],
+            (false, false) => other[c],
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let square: [[i32; 8]; 8] = each(|y| each(|x| (10 * y + x) as i32));
+        assert_eq!(transposed(square), each(|y| each(|x| square[x][y])));
+    }
+}
