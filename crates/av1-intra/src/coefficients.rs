@@ -54,7 +54,6 @@ impl Block {
         let (wide, high) = (TX_WIDTH[tx] >> 2, TX_HEIGHT[tx] >> 2);
         let line = row - (tile.top >> y);
         let size = (tx_size_sqr_index(tx) + TX_SIZE_SQR_UP[tx] + 1) >> 1;
-        let chroma = usize::from(plane > 0);
         let context = self.all_zero_context(tile, place, line);
         let mut read = Read::default();
         let (mut level, mut dc) = (0, 0);
@@ -65,14 +64,7 @@ impl Block {
                 H_DCT | 13 | 15 => ROWS,
                 _ => BOTH,
             };
-            read.end = read_end(tile, tx, size, chroma, class);
-            let found = match class {
-                COLUMNS => read_levels::<COLUMNS>(tile, &read, tx, size, chroma),
-                ROWS => read_levels::<ROWS>(tile, &read, tx, size, chroma),
-                _ => read_levels::<BOTH>(tile, &read, tx, size, chroma),
-            };
-            let sign = self.dc_sign_context(tile, place, line);
-            (level, dc) = self.read_rests(tile, &mut read, place, (found, sign));
+            (level, dc) = read_some(self, tile, &mut read, place, line, (size, class));
         }
         if plane == 0 && self.copy.is_some() {
             let at = tile.block_of(row, col);
@@ -200,6 +192,7 @@ impl Block {
     }
 
     /// Signs and what levels are beyond 14. Gives the sum of levels, and the sign of the first.
+    #[inline(always)]
     fn read_rests(
         &self,
         tile: &mut Tile<'_, '_>,
@@ -220,7 +213,7 @@ impl Block {
         };
         let most = 1i64 << (7 + tile.setup.depth);
         let (mut sum, mut first, mut last_row, mut last_col) = (0u32, 0, 0, 0);
-        let scratch = &mut *tile.scratch;
+        let (mut symbols, scratch) = (tile.symbols, &mut *tile.scratch);
         for &(position, level) in scratch.found.iter().take(found).rev() {
             let position = usize::from(position);
             let (row, col) = (position >> bits, position & ((1 << bits) - 1));
@@ -229,13 +222,13 @@ impl Block {
             }
             let mut level = u32::from(level);
             let negative = if position == 0 {
-                tile.symbols.symbol(&mut tile.cdfs.dc_sign[usize::from(plane > 0)][context]) == 1
+                symbols.symbol(&mut tile.cdfs.dc_sign[usize::from(plane > 0)][context]) == 1
             } else {
-                tile.symbols.bit()
+                symbols.bit()
             };
             if level > 14 {
-                let length = (1..=LONGEST).find(|_| tile.symbols.bit()).unwrap_or(LONGEST);
-                level = ((1 << (length - 1)) | tile.symbols.literal(length - 1)) + 14;
+                let length = (1..=LONGEST).find(|_| symbols.bit()).unwrap_or(LONGEST);
+                level = ((1 << (length - 1)) | symbols.literal(length - 1)) + 14;
             }
             if position == 0 {
                 first = if negative { 1 } else { 2 };
@@ -253,12 +246,34 @@ impl Block {
                 *coefficient = value as i32;
             }
         }
+        tile.symbols = symbols;
         (read.rows, read.columns) = (last_row + 1, last_col + 1);
         (sum.min(63) as u8, first)
     }
 }
 
+/// All but whether there are any.
+fn read_some(
+    block: &Block,
+    tile: &mut Tile<'_, '_>,
+    read: &mut Read,
+    place: Place,
+    line: usize,
+    (size, class): (usize, usize),
+) -> (u8, u8) {
+    let chroma = usize::from(place.plane > 0);
+    read.end = read_end(tile, place.tx, size, chroma, class);
+    let found = match class {
+        COLUMNS => read_levels::<COLUMNS>(tile, read, place.tx, size, chroma),
+        ROWS => read_levels::<ROWS>(tile, read, place.tx, size, chroma),
+        _ => read_levels::<BOTH>(tile, read, place.tx, size, chroma),
+    };
+    let sign = block.dc_sign_context(tile, place, line);
+    block.read_rests(tile, read, place, (found, sign))
+}
+
 /// How many coefficients there are.
+#[inline(always)]
 fn read_end(tile: &mut Tile<'_, '_>, tx: usize, size: usize, chroma: usize, class: usize) -> usize {
     let (symbols, cdfs) = (&mut tile.symbols, &mut *tile.cdfs);
     let way = usize::from(class != BOTH);
@@ -297,7 +312,7 @@ fn read_levels<const CLASS: usize>(
     let area = TX_HEIGHT[adjusted] << bits;
     let scan = get_scan(tx, read.kind);
     let Some(scan) = scan.get(..read.end) else { return 0 };
-    let (symbols, cdfs, scratch) = (&mut tile.symbols, &mut *tile.cdfs, &mut *tile.scratch);
+    let (mut symbols, cdfs, scratch) = (tile.symbols, &mut *tile.cdfs, &mut *tile.scratch);
     let base = &mut cdfs.base[size][chroma];
     let range = &mut cdfs.range[size.min(3)][chroma];
     let offsets = &COEFF_BASE_CTX_OFFSET[tx];
@@ -341,9 +356,6 @@ fn read_levels<const CLASS: usize>(
             };
             symbols.symbol(&mut base[context.min(41)])
         };
-        if level == 0 {
-            continue;
-        }
         if level > 2 {
             let sum = usize::from((((nearest >> 8) + 1) >> 1).min(6));
             let begin = match CLASS {
@@ -370,9 +382,11 @@ fn read_levels<const CLASS: usize>(
         }
         near[0] = (level as u16) << 8 | level.min(3) as u16;
         if let Some(found) = scratch.found.get_mut(count) {
+            // Zeros are overwritten by what follows, as they are too many and too few to be guessed.
             *found = (position, level as u16);
-            count += 1;
+            count += usize::from(level > 0);
         }
     }
+    tile.symbols = symbols;
     count
 }

@@ -1,10 +1,14 @@
 //! The decoder of symbols whose probabilities adapt (section 8.2).
 
+use crate::lanes::each;
+
 /// Bits that are looked at for a symbol.
 const LOOK: u32 = 16;
 /// So many bits may be read beyond the data (section 8.2.4).
 const BEYOND: i32 = -14;
 
+/// Copied while many symbols are read: what lies in a structure of others is loaded and stored for each.
+#[derive(Clone, Copy)]
 pub struct Symbols<'a> {
     data: &'a [u8],
     /// What the standard calls SymbolValue, at the top, with the bits that follow.
@@ -17,12 +21,13 @@ pub struct Symbols<'a> {
 
 impl<'a> Symbols<'a> {
     pub fn new(data: &'a [u8], adapt: bool) -> Self {
-        let mut symbols = Self { data, window: (1 << 63) - 1, range: 1 << 15, bits: -15, adapt };
-        symbols.refill();
-        symbols
+        Self { data, window: (1 << 63) - 1, range: 1 << 15, bits: -15, adapt }.refilled()
     }
 
-    fn refill(&mut self) {
+    /// By value, so that no address keeps the numbers out of registers.
+    #[cold]
+    #[inline(never)]
+    fn refilled(mut self) -> Self {
         // Where the next byte's last bit goes.
         let mut shift = 64 - 24 - self.bits;
         if let Some((bytes, _)) = self.data.split_first_chunk::<8>()
@@ -33,7 +38,7 @@ impl<'a> Symbols<'a> {
             self.window ^= word >> (56 - shift);
             self.data = self.data.get(many as usize..).unwrap_or_default();
             self.bits += 8 * many;
-            return;
+            return self;
         }
         while shift >= 0
             && let Some((&byte, rest)) = self.data.split_first()
@@ -44,6 +49,7 @@ impl<'a> Symbols<'a> {
         }
         // At the end of the data zeros follow, of which a few are lawful.
         self.bits = if self.data.is_empty() { (64 - 24 - shift).max(-0x4000) } else { 64 - 24 - shift };
+        self
     }
 
     /// More has been read than there was.
@@ -59,7 +65,7 @@ impl<'a> Symbols<'a> {
         self.range = range << shift;
         self.bits -= shift as i32;
         if self.bits < 0 {
-            self.refill();
+            *self = self.refilled();
         }
     }
 
@@ -72,7 +78,7 @@ impl<'a> Symbols<'a> {
         // Four kinds, which most symbols have: counted, as none is likely enough to be guessed.
         let value = (self.window >> (64 - LOOK)) as u32;
         let scale = self.range >> 8;
-        let ends: [u32; 3] = std::array::from_fn(|i| ((scale * u32::from(odds[i] >> 6)) >> 1) + 12 - 4 * i as u32);
+        let ends: [u32; 3] = each(|i| ((scale * u32::from(odds[i] >> 6)) >> 1) + 12 - 4 * i as u32);
         let found = ends.iter().map(|&end| usize::from(value < end)).sum::<usize>();
         let bounds = [self.range, ends[0], ends[1], ends[2], 0];
         let (above, below) = (bounds[found & 3], bounds[(found & 3) + 1]);
@@ -122,13 +128,10 @@ impl<'a> Symbols<'a> {
     pub fn fixed(&mut self, odds: u16) -> bool {
         let value = (self.window >> (64 - LOOK)) as u32;
         let below = (((self.range >> 8) * u32::from(odds >> 6)) >> 1) + 4;
-        if value >= below {
-            self.narrow(below, self.range - below);
-            false
-        } else {
-            self.narrow(0, below);
-            true
-        }
+        // Signs are as often one as the other: a mask costs less than a branch that is guessed wrong.
+        let mask = u32::from(value >= below).wrapping_neg();
+        self.narrow(below & mask, below.wrapping_add(mask & self.range.wrapping_sub(2 * below)));
+        mask == 0
     }
 
     #[inline(always)]
@@ -137,8 +140,13 @@ impl<'a> Symbols<'a> {
     }
 
     /// `L(n)`, at most 32.
+    #[inline(always)]
     pub fn literal(&mut self, bits: u32) -> u32 {
-        (0..bits).fold(0, |number, _| number << 1 | u32::from(self.bit()))
+        let mut number = 0;
+        for _ in 0..bits {
+            number = number << 1 | u32::from(self.bit());
+        }
+        number
     }
 
     /// `NS(n)`: one of so many numbers.
