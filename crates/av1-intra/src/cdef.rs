@@ -1,15 +1,16 @@
 //! The filter along the direction of what a block shows (section 7.15).
 
 use oxideav_av1::cdef::{CDEF_DIRECTIONS, CDEF_UV_DIR, DIV_TABLE};
+use pulp::{Simd, WithSimd};
 
 use crate::error::{Result, filled};
 use crate::frame::{Frame, Plane};
-use crate::lanes::each;
+use crate::lanes::{each, within};
 use crate::setup::Setup;
 
 /// Rows and columns around a block that are looked at.
 const AROUND: usize = 2;
-/// Samples that are filtered at once, eight of each row.
+/// Samples that are filtered at once, of two rows or of four.
 const LINES: usize = 16;
 /// Columns before the first one, for what is around.
 const BEFORE: usize = 8;
@@ -73,7 +74,7 @@ pub fn filter(setup: &Setup<'_>, frame: &mut Frame, go_on: &dyn Fn() -> bool) ->
 
 #[pulp::with_simd(filter_band = pulp::Arch::new())]
 #[inline(always)]
-fn filter_band_with<S: pulp::Simd>(_: S, setup: &Setup<'_>, frame: &mut Frame, bands: &[Band], top: usize) {
+fn filter_band_with<S: Simd>(simd: S, setup: &Setup<'_>, frame: &mut Frame, bands: &[Band], top: usize) {
     let params = setup.cdef;
     let scale = setup.depth - 8;
     let (x, y) = setup.subsampling(1);
@@ -96,7 +97,7 @@ fn filter_band_with<S: pulp::Simd>(_: S, setup: &Setup<'_>, frame: &mut Frame, b
             }
             let (direction, variance) = match (luma.0, chroma.0) {
                 (0, 0) => (0, 0),
-                _ => direction(&bands[0], place(0, 0), scale),
+                _ => simd.vectorize(Direction { band: &bands[0], place: place(0, 0), scale }),
             };
             let damping = u32::from(params.cdef_damping) + scale;
             let first = match variance {
@@ -108,68 +109,97 @@ fn filter_band_with<S: pulp::Simd>(_: S, setup: &Setup<'_>, frame: &mut Frame, b
             };
             let along = if luma.0 == 0 { 0 } else { direction };
             let filter = Filter { first, second: luma.1, damping, along, scale };
-            filter.block(&bands[0], &mut frame.planes[0], place(0, 0), row * 4, (8, 8));
+            filter.run(simd, &bands[0], &mut frame.planes[0], place(0, 0), row * 4, (8, 8));
             if setup.planes == 1 {
                 continue;
             }
             let along = if chroma.0 == 0 { 0 } else { usize::from(CDEF_UV_DIR[x][y][direction]) };
             let filter = Filter { first: chroma.0, second: chroma.1, damping: damping - 1, along, scale };
             for (band, plane) in bands.iter().zip(&mut frame.planes).skip(1) {
-                filter.block(band, plane, place(x, y), (row * 4) >> y, (8 >> x, 8 >> y));
+                filter.run(simd, band, plane, place(x, y), (row * 4) >> y, (8 >> x, 8 >> y));
             }
         }
     }
 }
 
 /// In which of eight directions a block of 8 x 8 luma samples varies least, and how much less than across it.
+struct Direction<'a> {
+    band: &'a Band,
+    place: (usize, usize),
+    scale: u32,
+}
+
+/// Of each direction, the sums along its lines.
+type Sums = [[i16; 16]; 8];
+
+/// Adds numbers, moved by a count of places.
 #[inline(always)]
-fn direction(band: &Band, (row, col): (usize, usize), scale: u32) -> (usize, u32) {
-    let mut sums = [[0i32; 16]; 8];
-    for i in 0..8 {
-        let start = (row + AROUND + i) * band.stride + BEFORE + col;
-        let Some(line) = band.data.get(start..).and_then(|line| line.first_chunk::<8>()) else { return (0, 0) };
-        let line: [i32; 8] = each(|k| i32::from(line[k] >> scale) - 128);
-        let pairs: [i32; 4] = each(|k| line[2 * k] + line[2 * k + 1]);
-        sums[2][i] = pairs.iter().sum();
-        // Whole lines at once, each shifted as its direction is inclined.
-        for k in 0..8 {
-            sums[0][i + k] += line[k];
-            sums[4][i + k] += line[7 - k];
-            sums[5][3 - i / 2 + k] += line[k];
-            sums[6][k] += line[k];
-            sums[7][i / 2 + k] += line[k];
+fn add_moved<const N: usize>(sums: &mut [i16; 16], by: usize, numbers: [i16; N]) {
+    let moved: [i16; 16] = each(|k| if k >= by && k - by < N { numbers[k - by] } else { 0 });
+    *sums = each(|k| sums[k] + moved[k]);
+}
+
+/// Adds a block's row to the sums of all directions, each moved as its lines are inclined.
+#[inline(always)]
+fn add_row<const ROW: usize>(sums: &mut Sums, line: [i16; 8]) {
+    let pairs: [i16; 4] = each(|k| line[2 * k] + line[2 * k + 1]);
+    add_moved(&mut sums[0], ROW, line);
+    add_moved::<4>(&mut sums[1], ROW, pairs);
+    sums[2][ROW] = pairs[0] + pairs[1] + pairs[2] + pairs[3];
+    add_moved::<4>(&mut sums[3], ROW, each(|k| pairs[3 - k]));
+    add_moved::<8>(&mut sums[4], ROW, each(|k| line[7 - k]));
+    add_moved(&mut sums[5], 3 - ROW / 2, line);
+    add_moved(&mut sums[6], 0, line);
+    add_moved(&mut sums[7], ROW / 2, line);
+}
+
+impl WithSimd for Direction<'_> {
+    type Output = (usize, u32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let start = (self.place.0 + AROUND) * self.band.stride + BEFORE + self.place.1;
+        let line = |row: usize| {
+            let line = self.band.data.get(start + row * self.band.stride..).and_then(|line| line.first_chunk::<8>());
+            line.map_or([0; 8], |line| each(|k| (line[k] >> self.scale) as i16 - 128))
+        };
+        let mut sums = [[0; 16]; 8];
+        add_row::<0>(&mut sums, line(0));
+        add_row::<1>(&mut sums, line(1));
+        add_row::<2>(&mut sums, line(2));
+        add_row::<3>(&mut sums, line(3));
+        add_row::<4>(&mut sums, line(4));
+        add_row::<5>(&mut sums, line(5));
+        add_row::<6>(&mut sums, line(6));
+        add_row::<7>(&mut sums, line(7));
+        let mut costs = [0i32; 8];
+        let square = |number: i16| i32::from(number) * i32::from(number);
+        for direction in [2, 6] {
+            costs[direction] = sums[direction].iter().take(8).map(|&sum| square(sum) * DIV_TABLE[8]).sum();
         }
-        for k in 0..4 {
-            sums[1][i + k] += pairs[k];
-            sums[3][i + k] += pairs[3 - k];
+        for direction in [0, 4] {
+            for i in 0..7 {
+                costs[direction] += (square(sums[direction][i]) + square(sums[direction][14 - i])) * DIV_TABLE[i + 1];
+            }
+            costs[direction] += square(sums[direction][7]) * DIV_TABLE[8];
         }
+        for direction in [1, 3, 5, 7] {
+            for j in 0..5 {
+                costs[direction] += square(sums[direction][3 + j]) * DIV_TABLE[8];
+            }
+            for j in 0..3 {
+                costs[direction] +=
+                    (square(sums[direction][j]) + square(sums[direction][10 - j])) * DIV_TABLE[2 * j + 2];
+            }
+        }
+        let (mut best, mut most) = (0, 0);
+        for (i, &cost) in costs.iter().enumerate() {
+            if cost > most {
+                (best, most) = (i, cost);
+            }
+        }
+        (best, ((most - costs[(best + 4) & 7]) >> 10) as u32)
     }
-    let mut costs = [0i32; 8];
-    let square = |number: i32| number * number;
-    for direction in [2, 6] {
-        costs[direction] = sums[direction].iter().take(8).map(|&sum| square(sum) * DIV_TABLE[8]).sum();
-    }
-    for direction in [0, 4] {
-        for i in 0..7 {
-            costs[direction] += (square(sums[direction][i]) + square(sums[direction][14 - i])) * DIV_TABLE[i + 1];
-        }
-        costs[direction] += square(sums[direction][7]) * DIV_TABLE[8];
-    }
-    for direction in [1, 3, 5, 7] {
-        for j in 0..5 {
-            costs[direction] += square(sums[direction][3 + j]) * DIV_TABLE[8];
-        }
-        for j in 0..3 {
-            costs[direction] += (square(sums[direction][j]) + square(sums[direction][10 - j])) * DIV_TABLE[2 * j + 2];
-        }
-    }
-    let (mut best, mut most) = (0, 0);
-    for (i, &cost) in costs.iter().enumerate() {
-        if cost > most {
-            (best, most) = (i, cost);
-        }
-    }
-    (best, ((most - costs[(best + 4) & 7]) >> 10) as u32)
 }
 
 struct Filter {
@@ -183,66 +213,113 @@ struct Filter {
 impl Filter {
     /// From a place of the band to the same of the plane, whose first row is `top`.
     #[inline(always)]
-    fn block(
+    fn run<S: Simd>(
         &self,
+        simd: S,
         band: &Band,
         plane: &mut Plane,
-        (row, col): (usize, usize),
+        place: (usize, usize),
         top: usize,
         (wide, high): (usize, usize),
     ) {
         if self.first == 0 && self.second == 0 {
             return;
         }
+        if wide == 4 {
+            simd.vectorize(Block::<4> { filter: self, band, plane, place, top, high });
+        } else {
+            simd.vectorize(Block::<8> { filter: self, band, plane, place, top, high });
+        }
+    }
+}
+
+struct Block<'a, const WIDE: usize> {
+    filter: &'a Filter,
+    band: &'a Band,
+    plane: &'a mut Plane,
+    place: (usize, usize),
+    top: usize,
+    high: usize,
+}
+
+impl<const WIDE: usize> Block<'_, WIDE> {
+    /// As many rows as are filtered at once, from a place of the band on.
+    #[inline(always)]
+    fn read(&self, start: usize) -> [i16; LINES] {
+        let mut lines = [0; LINES];
+        for (i, lines) in lines.as_chunks_mut::<WIDE>().0.iter_mut().enumerate() {
+            let from = self.band.data.get(start + i * self.band.stride..).and_then(|line| line.first_chunk::<WIDE>());
+            *lines = from.map_or([0; WIDE], |from| each(|i| from[i] as i16));
+        }
+        lines
+    }
+}
+
+/// What the samples around one have brought together.
+struct Around {
+    here: [i16; LINES],
+    sum: [i16; LINES],
+    most: [i16; LINES],
+    least: [i16; LINES],
+}
+
+impl Around {
+    #[inline(always)]
+    fn add(&mut self, there: &[i16; LINES], weight: i16, strength: i16, shift: u32) {
+        for i in 0..LINES {
+            let far = there[i] - self.here[i];
+            let size = far.abs();
+            let part = (strength - (size >> shift)).max(0).min(size);
+            self.sum[i] += weight * if far < 0 { -part } else { part };
+            self.least[i] = self.least[i].min(there[i]);
+            self.most[i] = self.most[i].max(if there[i] == NONE as i16 { self.here[i] } else { there[i] });
+        }
+    }
+}
+
+impl<const WIDE: usize> WithSimd for Block<'_, WIDE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Filter { first, second, damping, along, scale } = *self.filter;
+        let stride = self.band.stride as isize;
         let offsets = |direction: usize| {
-            CDEF_DIRECTIONS[direction & 7].map(|[down, right]| down as isize * band.stride as isize + right as isize)
+            each(|k| {
+                let [down, right] = CDEF_DIRECTIONS[direction & 7][k];
+                down as isize * stride + right as isize
+            })
         };
-        let taps = if (self.first >> self.scale) & 1 == 1 { [3, 3] } else { [4, 2] };
-        let along = offsets(self.along);
-        let beside = [offsets(self.along + 2), offsets(self.along + 6)];
-        // Two rows at once.
-        for y in (0..high).step_by(2) {
-            let start = (row + AROUND + y) * band.stride + BEFORE + col;
-            let read = |offset: isize| {
-                let mut lines = [0i16; LINES];
-                let start = start.wrapping_add_signed(offset);
-                for (i, lines) in lines.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                    let from = band.data.get(start + i * band.stride..).and_then(|line| line.first_chunk::<8>());
-                    *lines = from.map_or([0; 8], |from| each(|i| from[i] as i16));
-                }
-                lines
-            };
-            let here = read(0);
-            let (mut sum, mut most, mut least) = ([0i16; LINES], here, here);
-            for k in 0..2 {
-                let secondary = [beside[0][k], -beside[0][k], beside[1][k], -beside[1][k]];
-                let primary = [along[k], -along[k]];
-                let offsets = primary.into_iter().map(|offset| (offset, taps[k], self.first));
-                let offsets = offsets.chain(secondary.into_iter().map(|offset| (offset, 2 - k as i16, self.second)));
-                for (offset, weight, strength) in offsets {
-                    if strength == 0 {
-                        continue;
-                    }
-                    let there = read(offset);
-                    let shift = self.damping.saturating_sub(strength.ilog2()).min(15);
-                    let strength = strength as i16;
-                    for i in 0..LINES {
-                        let far = there[i] - here[i];
-                        let size = far.abs();
-                        let part = (strength - (size >> shift)).max(0).min(size);
-                        sum[i] += weight * if far < 0 { -part } else { part };
-                        least[i] = least[i].min(there[i]);
-                        most[i] = most[i].max(if there[i] == NONE as i16 { here[i] } else { there[i] });
+        let (along, beside): ([isize; 2], [[isize; 2]; 2]) = (offsets(along), [offsets(along + 2), offsets(along + 6)]);
+        let taps = if (first >> scale) & 1 == 1 { [3, 3] } else { [4, 2] };
+        let shift = |strength: i32| damping.saturating_sub(strength.max(1).ilog2()).min(15);
+        for y in (0..self.high).step_by(LINES / WIDE) {
+            let start = (self.place.0 + AROUND + y) * self.band.stride + BEFORE + self.place.1;
+            let here = self.read(start);
+            let mut around = Around { here, sum: [0; LINES], most: here, least: here };
+            if first > 0 {
+                for k in 0..2 {
+                    for offset in [along[k], -along[k]] {
+                        around.add(&self.read(start.wrapping_add_signed(offset)), taps[k], first as i16, shift(first));
                     }
                 }
             }
+            if second > 0 {
+                for k in 0..2 {
+                    for offset in [beside[0][k], -beside[0][k], beside[1][k], -beside[1][k]] {
+                        let there = self.read(start.wrapping_add_signed(offset));
+                        around.add(&there, 2 - k as i16, second as i16, shift(second));
+                    }
+                }
+            }
+            let Around { sum, most, least, .. } = around;
             let filtered: [u16; LINES] = each(|i| {
                 let change = (8 + sum[i] - i16::from(sum[i] < 0)) >> 4;
-                (here[i] + change).clamp(least[i], most[i]) as u16
+                within(here[i] + change, least[i], most[i]) as u16
             });
-            for (i, line) in filtered.as_chunks::<8>().0.iter().enumerate().take(high - y) {
-                for (to, &from) in plane.row_mut(top + y + i, col).iter_mut().zip(line.iter().take(wide)) {
-                    *to = from;
+            for (i, line) in filtered.as_chunks::<WIDE>().0.iter().enumerate().take(self.high - y) {
+                if let Some(to) = self.plane.row_mut(self.top + y + i, self.place.1).first_chunk_mut() {
+                    *to = *line;
                 }
             }
         }

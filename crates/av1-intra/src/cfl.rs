@@ -4,6 +4,7 @@ use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
 
 use crate::coefficients::Place;
 use crate::frame::Frame;
+use crate::lanes::within;
 
 /// Adds to what is predicted already how luma differs from its mean, times `alpha`.
 pub fn predict(
@@ -44,7 +45,7 @@ pub fn predict(
         for (to, &level) in plane.row_mut(top + row, left).iter_mut().zip(line.iter().take(wide)) {
             let scaled = alpha * (level - mean);
             let scaled = if scaled < 0 { -((32 - scaled) >> 6) } else { (scaled + 32) >> 6 };
-            *to = (i32::from(*to) + scaled).clamp(0, most) as u16;
+            *to = within(i32::from(*to) + scaled, 0, most) as u16;
         }
     }
 }

@@ -4,7 +4,7 @@ use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
 use pulp::{Simd, WithSimd};
 
 use crate::frame::Frame;
-use crate::lanes::{each, transposed};
+use crate::lanes::{each, transposed, within};
 use crate::setup::Setup;
 
 /// Samples of a line on each side of an edge that there is room for. Of luma seven, four or two are looked at, of chroma three or two.
@@ -281,7 +281,7 @@ fn filter<const REACH: usize>(s: &mut [Lines; 2 * SIDE], strength: &Strength) ->
 #[inline(always)]
 fn narrow(s: &mut [Lines; 2 * SIDE], before: &[Lines; 2 * SIDE], mask: &Lines, strength: &Strength) {
     let middle = 0x80 << (strength.depth - 8);
-    let clamp = |value: i16| value.clamp(-middle, middle - 1);
+    let clamp = |value: i16| within(value, -middle, middle - 1);
     let [p1, p0, q0, q1] = [before[SIDE - 2], before[SIDE - 1], before[SIDE], before[SIDE + 1]];
     let threshold = strength.threshold;
     let uneven: Lines = each(|i| -i16::from(((p1[i] - p0[i]).abs() > threshold) | ((q1[i] - q0[i]).abs() > threshold)));

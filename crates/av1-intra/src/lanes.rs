@@ -12,6 +12,12 @@ pub fn each<T: Copy + Default, const N: usize>(of: impl Fn(usize) -> T) -> [T; N
     all
 }
 
+/// As `clamp`, which panics where `least` is more than `most`: a loop that may panic has no vectors.
+#[inline(always)]
+pub fn within<T: Ord>(value: T, least: T, most: T) -> T {
+    value.max(least).min(most)
+}
+
 /// Rows become columns.
 #[inline(always)]
 pub fn transposed<T: Copy + Default>(square: [[T; 8]; 8]) -> [[T; 8]; 8] {

@@ -8,6 +8,7 @@ use oxideav_av1::cdf::{
 use crate::directional;
 use crate::edges::{Edges, FIRST, Prediction, row};
 use crate::frame::Plane;
+use crate::lanes::within;
 use crate::names::{D67_PRED, DC_PRED, V_PRED};
 
 pub fn predict(plane: &mut Plane, edges: &mut Edges, p: &Prediction) {
@@ -165,7 +166,7 @@ fn recursive(plane: &mut Plane, edges: &Edges, p: &Prediction, mode: usize) {
                 let sum: i32 = taps.iter().zip(around).map(|(tap, level)| tap * level).sum();
                 let level = if sum < 0 { -((8 - sum) >> 4) } else { (sum + 8) >> 4 };
                 if let Some(to) = row(plane, p, y + i / 4).get_mut(x + i % 4) {
-                    *to = level.clamp(0, most) as u16;
+                    *to = within(level, 0, most) as u16;
                 }
             }
         }

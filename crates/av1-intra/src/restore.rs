@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, filled};
 use crate::frame::{Frame, Plane};
+use crate::lanes::within;
 use crate::self_guided::{self, SelfGuided};
 use crate::setup::Setup;
 use crate::stripe::{AROUND, Place, Stripe};
@@ -144,7 +145,7 @@ fn wiener_with<S: pulp::Simd>(
             for (i, tap) in across.iter().enumerate() {
                 sum += tap * i32::from(from[x + i]);
             }
-            *to = ((sum + (1 << (first - 1))) >> first).clamp(-offset, limit - offset);
+            *to = within((sum + (1 << (first - 1))) >> first, -offset, limit - offset);
         }
     }
     let most = (1 << depth) - 1;
@@ -156,7 +157,7 @@ fn wiener_with<S: pulp::Simd>(
             for (i, tap) in down.iter().enumerate() {
                 sum += tap * rows[i * wide + x];
             }
-            *to = ((sum + (1 << (second - 1))) >> second).clamp(0, most) as u16;
+            *to = within((sum + (1 << (second - 1))) >> second, 0, most) as u16;
         }
     }
 }

@@ -4,6 +4,7 @@ use oxideav_av1::loop_restoration::SGR_PARAMS;
 
 use crate::error::{Result, filled};
 use crate::frame::Plane;
+use crate::lanes::within;
 use crate::stripe::{AROUND, Place, Stripe};
 
 const HIGH: usize = 64;
@@ -65,7 +66,7 @@ impl SelfGuided {
                 let of = |used: i32, pass: &[i32]| if used != 0 { pass[y * wide + x] } else { level };
                 let sum =
                     weights[1] * level + weights[0] * of(first, &self.passes[0]) + last * of(second, &self.passes[1]);
-                *to = ((sum + (1 << 10)) >> 11).clamp(0, most) as u16;
+                *to = within((sum + (1 << 10)) >> 11, 0, most) as u16;
             }
         }
     }

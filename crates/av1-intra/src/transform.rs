@@ -6,7 +6,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::coefficients::{DCT_DCT, Place, Read};
 use crate::frame::Plane;
-use crate::lanes::{each, transposed};
+use crate::lanes::{each, transposed, within};
 use crate::scratch::Scratch;
 use crate::waves::{LANES, Lane, PLACES, adst, dct, identity, walsh};
 
@@ -174,7 +174,7 @@ fn round(value: i32, bits: u32) -> i32 {
 
 #[inline(always)]
 fn clamp(value: i32, bits: u32) -> i32 {
-    value.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    within(value, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 }
 
 impl Work<'_> {
@@ -192,7 +192,7 @@ impl Work<'_> {
         for y in 0..self.high {
             let to = plane.row_mut(self.place.row * 4 + y, self.place.col * 4);
             for to in to.iter_mut().take(self.wide) {
-                *to = (i32::from(*to) + mean).clamp(0, most) as u16;
+                *to = within(i32::from(*to) + mean, 0, most) as u16;
             }
         }
     }
@@ -270,6 +270,6 @@ impl Work<'_> {
 fn add_to<const N: usize>(to: &mut [u16], lane: &Lane, shift: u32, most: i32) {
     if let Some(to) = to.first_chunk_mut::<N>() {
         // All before any is put back, as the compiler makes vectors of that alone.
-        *to = each(|i| (i32::from(to[i]) + round(lane[i], shift)).clamp(0, most) as u16);
+        *to = each(|i| within(i32::from(to[i]) + round(lane[i], shift), 0, most) as u16);
     }
 }

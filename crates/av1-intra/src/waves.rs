@@ -2,6 +2,8 @@
 
 use oxideav_av1::transform::COS128_LOOKUP;
 
+use crate::lanes::within;
+
 /// Rows or columns that are transformed at once.
 pub const LANES: usize = 8;
 pub type Lane = [i32; LANES];
@@ -73,8 +75,8 @@ fn both(t: &mut [Lane; 64], a: usize, b: usize, over: bool, bits: u32) {
     let (least, most) = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1);
     let (one, other) = (t[a], t[b]);
     for i in 0..LANES {
-        t[a][i] = one[i].wrapping_add(other[i]).clamp(least, most);
-        t[b][i] = one[i].wrapping_sub(other[i]).clamp(least, most);
+        t[a][i] = within(one[i].wrapping_add(other[i]), least, most);
+        t[b][i] = within(one[i].wrapping_sub(other[i]), least, most);
     }
 }
 
