@@ -13,7 +13,7 @@ pub fn read<'d>(info: &TileInfo, data: &'d [u8], tiles: &mut Vec<&'d [u8]>) -> R
     if many > 1 {
         let bits = info.tile_cols_log2 + info.tile_rows_log2;
         let number = data.iter().take(8).fold(0u64, |number, &byte| number << 8 | u64::from(byte));
-        let number = number << (8 * (8 - data.len().min(8)));
+        let number = number.checked_shl(8 * (8 - data.len().min(8) as u32)).unwrap_or(0);
         header = 1;
         if number >> 63 == 1 && bits <= 24 {
             let part = |from: u32| ((number << from) >> (64 - bits.max(1))) as usize;
@@ -41,4 +41,26 @@ pub fn read<'d>(info: &TileInfo, data: &'d [u8], tiles: &mut Vec<&'d [u8]>) -> R
         rest = after;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_without_all_of_their_bytes() {
+        let info = TileInfo::uniform_layout(64, 64, false, 1, 1).expect("four tiles");
+        // Of tiles two to three, and of all of them.
+        for group in [&[0b1_10_11_000][..], &[0], &[]] {
+            for len in 0..=group.len() {
+                let mut tiles = vec![];
+                assert!(read(&info, &group[..len], &mut tiles).is_err(), "{group:?} {len}");
+            }
+        }
+        // A flag, three times a size less one, of four bytes, and a tile, then the last one.
+        let data = [0, 1, 0, 0, 0, 7, 7, 0, 0, 0, 0, 8, 0, 0, 0, 0, 9, 1];
+        let mut tiles = vec![];
+        read(&info, &data, &mut tiles).expect("four tiles");
+        assert_eq!(tiles, [&[7, 7][..], &[8], &[9], &[1]]);
+    }
 }

@@ -219,6 +219,7 @@ fn below(what: &str, value: f32, limit: f32) -> Checked {
 mod tests {
     use super::*;
     use crate::calibrate::Means;
+    use crate::installed::parameters;
 
     fn good() -> ModelSpec {
         crate::spec::tests::spec(TowerSpec {
@@ -294,6 +295,9 @@ mod tests {
                 let mut spec = good();
                 edit(&mut spec, *value);
                 let error = spec.check().expect_err(&format!("{what} = {value}"));
+                // What is no model can be asked for its size.
+                assert_eq!(parameters(&spec).is_none(), spec.check_sizes().is_err(), "{what} = {value}");
+                spec.positions();
                 assert!(error.contains(what.split(' ').next_back().unwrap()), "{what} = {value}: {error}");
             }
         }
@@ -360,6 +364,9 @@ mod tests {
                 let mut spec = good();
                 edit(&mut spec, *value);
                 let error = spec.check().expect_err(&format!("{what} = {value}"));
+                // What is no model can be asked for its size.
+                assert_eq!(parameters(&spec).is_none(), spec.check_sizes().is_err(), "{what} = {value}");
+                spec.positions();
                 assert!(error.contains(what), "{what} = {value}: {error}");
             }
         }

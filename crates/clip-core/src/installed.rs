@@ -89,8 +89,10 @@ pub fn fingerprint(spec: &ModelSpec, tokenizer_sha256: &str, tensors: &str) -> R
     Ok(hex(&Sha256::digest(format!("pg_clip 1\n{spec}\n{tokenizer_sha256}\n{tensors}\n"))))
 }
 
-/// Values of all tensors, the scale's and the bias's among them. `None` where that is no 64-bit number.
+/// Values of all tensors, the scale's and the bias's among them. `None` where the sizes are not those of a model
+/// ([`ModelSpec::check_sizes`]).
 pub fn parameters(spec: &ModelSpec) -> Option<u64> {
+    spec.check_sizes().ok()?;
     layout::values(spec)?.checked_add(if spec.scoring == Scoring::Softmax { 1 } else { 2 })
 }
 

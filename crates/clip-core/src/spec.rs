@@ -150,7 +150,7 @@ pub struct ModelSpec {
 impl ModelSpec {
     /// Rows of the vision tower's table of positions: one a patch, and one for the class where there is a class token.
     pub fn positions(&self) -> usize {
-        self.vision.patches() + usize::from(self.vision_parts().class_token)
+        self.vision.patches().saturating_add(usize::from(self.vision_parts().class_token))
     }
 
     /// The family as listings spell it: that of the vision tower, where towers are of two.
@@ -335,14 +335,14 @@ pub struct VisionSpec {
 }
 
 impl VisionSpec {
-    /// Whole patches of a side of an image.
+    /// Whole patches of a side of an image; none where the sizes are not those of a model.
     pub fn side(&self) -> usize {
-        self.image_size / self.patch_size
+        self.image_size.checked_div(self.patch_size).unwrap_or(0)
     }
 
     /// Whole patches of an image, all rows of them together.
     pub fn patches(&self) -> usize {
-        self.side().pow(2)
+        self.side().saturating_pow(2)
     }
 }
 
