@@ -134,7 +134,8 @@ fn strength(setup: &Setup<'_>, level: i32) -> Strength {
     }
 }
 
-/// Where lines are filtered: the first one's first sample after the edge, whether they lie across rows, and how many there are.
+/// Where lines are filtered: the first one's first sample after the edge, and how many lines there are, eight or four. `across`: of an
+/// edge between columns, so that lines are parts of rows.
 #[derive(Clone, Copy)]
 struct Place {
     at: usize,
@@ -144,7 +145,7 @@ struct Place {
 }
 
 impl Place {
-    /// Samples of all lines, `REACH` on each side of the edge, from the middle of `s` on. Of a few lines, those that follow are anything.
+    /// Samples of all lines, `REACH` on each side of the edge, from the middle of `s` on. Of four lines, those that follow are anything.
     #[inline(always)]
     fn load<const REACH: usize>(self, data: &[u16], s: &mut [Lines; 2 * SIDE]) -> Option<()> {
         if !self.across {
@@ -162,8 +163,9 @@ impl Place {
         for part in 0..squares {
             let first = self.at.checked_sub(squares * SQUARE / 2)? + part * SQUARE;
             let mut square = [[0i16; SQUARE]; SQUARE];
-            for (line, to) in square.iter_mut().enumerate().take(self.many) {
-                let from = data.get(first + line * self.stride..)?.first_chunk::<SQUARE>()?;
+            for (line, to) in square.iter_mut().enumerate() {
+                // Of four lines each twice, as lines of zeros would be filtered furthest.
+                let from = data.get(first + (line & (self.many - 1)) * self.stride..)?.first_chunk::<SQUARE>()?;
                 *to = each(|i| from[i] as i16);
             }
             s[SIDE - squares * SQUARE / 2 + part * SQUARE..][..SQUARE].copy_from_slice(&transposed(square));
