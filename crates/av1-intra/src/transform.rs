@@ -35,14 +35,14 @@ impl Pass {
     fn run<S: Simd>(self, simd: S, lanes: &mut [Lane; 64]) {
         let bits = self.bits;
         match (self.wave, self.log2) {
-            (Wave::Cosine, 2) => simd.vectorize(Cosine::<2> { lanes, bits }),
-            (Wave::Cosine, 3) => simd.vectorize(Cosine::<3> { lanes, bits }),
-            (Wave::Cosine, 4) => simd.vectorize(Cosine::<4> { lanes, bits }),
-            (Wave::Cosine, 5) => simd.vectorize(Cosine::<5> { lanes, bits }),
-            (Wave::Cosine, _) => simd.vectorize(Cosine::<6> { lanes, bits }),
-            (Wave::Sine, 2) => simd.vectorize(Sine::<2> { lanes, bits }),
-            (Wave::Sine, 3) => simd.vectorize(Sine::<3> { lanes, bits }),
-            (Wave::Sine, _) => simd.vectorize(Sine::<4> { lanes, bits }),
+            (Wave::Cosine, 2) => simd.vectorize(Trigonometric::<false, 2> { lanes, bits }),
+            (Wave::Cosine, 3) => simd.vectorize(Trigonometric::<false, 3> { lanes, bits }),
+            (Wave::Cosine, 4) => simd.vectorize(Trigonometric::<false, 4> { lanes, bits }),
+            (Wave::Cosine, 5) => simd.vectorize(Trigonometric::<false, 5> { lanes, bits }),
+            (Wave::Cosine, _) => simd.vectorize(Trigonometric::<false, 6> { lanes, bits }),
+            (Wave::Sine, 2) => simd.vectorize(Trigonometric::<true, 2> { lanes, bits }),
+            (Wave::Sine, 3) => simd.vectorize(Trigonometric::<true, 3> { lanes, bits }),
+            (Wave::Sine, _) => simd.vectorize(Trigonometric::<true, 4> { lanes, bits }),
             (Wave::Identity, log2) => identity(lanes, log2),
             (Wave::Walsh(shift), _) => walsh(lanes, shift),
         }
@@ -56,31 +56,17 @@ impl Pass {
 }
 
 /// Each length is a function of its own: as parts of one, the addresses of all are computed before any of it.
-struct Cosine<'a, const LOG2: usize> {
+struct Trigonometric<'a, const SINE: bool, const LOG2: usize> {
     lanes: &'a mut [Lane; 64],
     bits: u32,
 }
 
-impl<const LOG2: usize> WithSimd for Cosine<'_, LOG2> {
+impl<const SINE: bool, const LOG2: usize> WithSimd for Trigonometric<'_, SINE, LOG2> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        dct(self.lanes, LOG2, self.bits);
-    }
-}
-
-struct Sine<'a, const LOG2: usize> {
-    lanes: &'a mut [Lane; 64],
-    bits: u32,
-}
-
-impl<const LOG2: usize> WithSimd for Sine<'_, LOG2> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        adst(self.lanes, LOG2, self.bits);
+        if SINE { adst(self.lanes, LOG2, self.bits) } else { dct(self.lanes, LOG2, self.bits) }
     }
 }
 
