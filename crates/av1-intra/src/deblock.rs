@@ -82,7 +82,7 @@ fn edges_with<S: Simd>(
     // The transforms' smaller side and the level, where there is an edge.
     let edge_at = |row: usize, col: usize| {
         let tx = tx_at(row, col);
-        if row >= rows || col >= shown || (if across { col } else { row }) * 4 & (tx - 1) != 0 {
+        if row >= rows || col >= shown || ((if across { col } else { row }) * 4) & (tx - 1) != 0 {
             return None;
         }
         let before = if across { (row, col - 1) } else { (row - 1, col) };

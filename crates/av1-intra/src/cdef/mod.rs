@@ -189,13 +189,13 @@ struct Around {
 impl Around {
     #[inline(always)]
     fn add(&mut self, there: &[i16; LINES], weight: i16, strength: i16, shift: u32) {
-        for i in 0..LINES {
-            let far = there[i] - self.here[i];
+        for (i, &there) in there.iter().enumerate() {
+            let far = there - self.here[i];
             let size = far.abs();
             let part = (strength - (size >> shift)).max(0).min(size);
             self.sum[i] += weight * if far < 0 { -part } else { part };
-            self.least[i] = self.least[i].min(there[i]);
-            self.most[i] = self.most[i].max(if there[i] == NONE as i16 { self.here[i] } else { there[i] });
+            self.least[i] = self.least[i].min(there);
+            self.most[i] = self.most[i].max(if there == NONE as i16 { self.here[i] } else { there });
         }
     }
 }
@@ -221,17 +221,17 @@ impl<const WIDE: usize> WithSimd for Block<'_, WIDE> {
             let here = self.read(start);
             let mut around = Around { here, sum: [0; LINES], most: here, least: here };
             if first > 0 {
-                for k in 0..2 {
-                    for offset in [along[k], -along[k]] {
-                        around.add(&self.read(start.wrapping_add_signed(offset)), taps[k], first as i16, shift(first));
+                for (along, weight) in along.into_iter().zip(taps) {
+                    for offset in [along, -along] {
+                        around.add(&self.read(start.wrapping_add_signed(offset)), weight, first as i16, shift(first));
                     }
                 }
             }
             if second > 0 {
-                for k in 0..2 {
+                for (k, weight) in [2, 1].into_iter().enumerate() {
                     for offset in [beside[0][k], -beside[0][k], beside[1][k], -beside[1][k]] {
                         let there = self.read(start.wrapping_add_signed(offset));
-                        around.add(&there, 2 - k as i16, second as i16, shift(second));
+                        around.add(&there, weight, second as i16, shift(second));
                     }
                 }
             }
