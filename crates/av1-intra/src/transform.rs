@@ -75,7 +75,8 @@ struct Turn<'a> {
     square: &'a [Lane; LANES],
     shift: u32,
     bits: u32,
-    mirrored: bool,
+    /// The last of the lanes, where they are put the other way round.
+    mirror: Option<usize>,
     to: &'a mut [Lane; LANES],
 }
 
@@ -85,7 +86,7 @@ impl WithSimd for Turn<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let square: [Lane; LANES] = each(|i| {
-            let lane = self.square[if self.mirrored { LANES - 1 - i } else { i }];
+            let lane = self.square[self.mirror.map_or(i, |last| last.wrapping_sub(i)) % LANES];
             each(|c| clamp(round(lane[c], self.shift), self.bits))
         });
         *self.to = transposed(square);
@@ -208,20 +209,13 @@ impl Work<'_> {
                     square,
                     shift: self.rows.shift,
                     bits: self.columns.bits,
-                    mirrored,
+                    mirror: mirrored.then_some(self.wide.min(LANES) - 1),
                     to: &mut turned,
                 });
-                // Where four columns are shown, those that follow hold anything.
-                let (from, begin) = match mirrored {
-                    true if self.wide < LANES => (0, 4),
-                    true => (self.wide - LANES * (i + 1), 0),
-                    false => (LANES * i, 0),
-                };
+                // Of four columns, those that follow hold anything.
+                let from = if mirrored { self.wide.max(LANES) - LANES * (i + 1) } else { LANES * i };
                 for (row, lane) in scratch.rows.chunks_exact_mut(64).skip(first).zip(&turned) {
-                    match begin {
-                        0 => row[from..from + LANES].copy_from_slice(lane),
-                        _ => row[..4].copy_from_slice(&lane[4..]),
-                    }
+                    row[from..from + LANES].copy_from_slice(lane);
                 }
             }
         }
