@@ -1,10 +1,10 @@
 //! Chroma predicted from luma (section 7.11.5).
 
+use lanes::within;
 use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
 
 use crate::coefficients::Place;
 use crate::frame::Frame;
-use crate::lanes::within;
 
 /// Adds to what is predicted already how luma differs from its mean, times `alpha`.
 pub fn predict(

@@ -1,10 +1,10 @@
 //! The filter of edges between transforms (section 7.14). In pictures that are predicted from no other every one is filtered.
 
+use lanes::{each, transposed, within};
 use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
 use pulp::{Simd, WithSimd};
 
 use crate::frame::Frame;
-use crate::lanes::{each, transposed, within};
 use crate::setup::Setup;
 
 /// Samples of a line on each side of an edge that there is room for. Of luma seven, four or two are looked at, of chroma three or two.

@@ -23,7 +23,6 @@ mod directional;
 mod edges;
 mod error;
 mod frame;
-mod lanes;
 mod modes;
 mod names;
 mod palette;

@@ -1,5 +1,6 @@
 //! Samples of a transform, predicted from those above and to the left (section 7.11.2).
 
+use lanes::within;
 use oxideav_av1::cdf::{
     INTRA_FILTER_TAPS, SM_WEIGHTS_TX_4X4, SM_WEIGHTS_TX_8X8, SM_WEIGHTS_TX_16X16, SM_WEIGHTS_TX_32X32,
     SM_WEIGHTS_TX_64X64,
@@ -8,7 +9,6 @@ use oxideav_av1::cdf::{
 use crate::directional;
 use crate::edges::{Edges, FIRST, Prediction, row};
 use crate::frame::Plane;
-use crate::lanes::within;
 use crate::names::{D67_PRED, DC_PRED, V_PRED};
 
 pub fn predict(plane: &mut Plane, edges: &mut Edges, p: &Prediction) {

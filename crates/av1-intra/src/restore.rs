@@ -1,8 +1,9 @@
 //! Loop restoration (section 7.17), of stripes of 64 luma rows that begin 8 rows above those of superblocks.
 
+use lanes::within;
+
 use crate::error::{Error, Result, filled};
 use crate::frame::{Frame, Plane};
-use crate::lanes::within;
 use crate::self_guided::{self, SelfGuided};
 use crate::setup::Setup;
 use crate::stripe::{AROUND, Place, Stripe};

@@ -1,10 +1,10 @@
 //! The self-guided filter (sections 7.17.2 and 7.17.3).
 
+use lanes::within;
 use oxideav_av1::loop_restoration::SGR_PARAMS;
 
 use crate::error::{Result, filled};
 use crate::frame::Plane;
-use crate::lanes::within;
 use crate::stripe::{AROUND, Place, Stripe};
 
 const HIGH: usize = 64;

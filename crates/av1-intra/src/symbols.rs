@@ -1,8 +1,8 @@
 //! The decoder of symbols whose probabilities adapt (section 8.2).
 
-use crate::lanes::each;
-
 /// Bits that are looked at for a symbol.
+use lanes::each;
+
 const LOOK: u32 = 16;
 /// So many bits may be read beyond the data (section 8.2.4).
 const BEYOND: i32 = -14;

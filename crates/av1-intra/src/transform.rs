@@ -1,12 +1,12 @@
 //! From coefficients to samples (sections 7.12.3 and 7.13.3).
 
+use lanes::{each, transposed, within};
 use oxideav_av1::cdf::{TX_HEIGHT, TX_WIDTH};
 use oxideav_av1::transform::TRANSFORM_ROW_SHIFT;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::coefficients::{DCT_DCT, Place, Read};
 use crate::frame::Plane;
-use crate::lanes::{each, transposed, within};
 use crate::scratch::Scratch;
 use crate::waves::{LANES, Lane, PLACES, adst, dct, identity, walsh};
 

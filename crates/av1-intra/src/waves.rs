@@ -1,8 +1,7 @@
 //! Transforms of one dimension, of several rows or columns at once (section 7.13.2).
 
+use lanes::within;
 use oxideav_av1::transform::COS128_LOOKUP;
-
-use crate::lanes::within;
 
 /// Rows or columns that are transformed at once.
 pub const LANES: usize = 8;

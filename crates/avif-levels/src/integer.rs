@@ -1,5 +1,8 @@
 //! libyuv's conversion: chroma filtered to whole size with one rounding, then a matrix of integers.
 
+use lanes::pixels::{self, BLOCK, Block, Blocks, samples};
+use lanes::{NullaryFnOnce, run, within};
+
 use crate::colour::Integers;
 use crate::error::{Result, row};
 use crate::planes::{Planes, Subsampling};
@@ -36,53 +39,85 @@ impl<'p> Rows<'p> {
     }
 
     pub fn row(&mut self, y: usize, out: &mut [[u8; 3]]) {
-        let Self { planes, way, chroma, .. } = *self;
+        run(Chroma { rows: self, y });
+        pixels::convert(self, out);
+    }
+}
+
+/// Fills the rows of all three planes.
+struct Chroma<'r, 'p> {
+    rows: &'r mut Rows<'p>,
+    y: usize,
+}
+
+impl NullaryFnOnce for Chroma<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { rows, y } = self;
+        let Rows { planes, way, chroma, .. } = *rows;
         let shift = planes.kind.depth - way.depth;
-        load(planes, 0, y, shift, &mut self.luma);
+        load(planes, 0, y, shift, &mut rows.luma);
         let (low, high) = (16 - way.depth, 2 * way.depth - 16);
-        for level in &mut self.luma {
+        for level in &mut rows.luma {
             *level = (*level << low) | (*level >> high);
         }
         for plane in [1, 2] {
-            let whole = if plane == 1 { &mut self.u } else { &mut self.v };
+            let whole = if plane == 1 { &mut rows.u } else { &mut rows.v };
             let near = if chroma.down { y / 2 } else { y };
-            load(planes, plane, near, shift, &mut self.near);
+            load(planes, plane, near, shift, &mut rows.near);
             if way.nearest {
-                spread(&self.near, whole, chroma.across);
+                spread(&rows.near, whole, chroma.across);
             } else if chroma.down {
-                let rows = planes.height.div_ceil(2);
-                let far = if y % 2 == 1 { (near + 1).min(rows - 1) } else { near.saturating_sub(1) };
-                load(planes, plane, far, shift, &mut self.far);
-                for (near, far) in self.near.iter_mut().zip(&self.far) {
+                let last = planes.height.div_ceil(2) - 1;
+                let far = if y % 2 == 1 { (near + 1).min(last) } else { near.saturating_sub(1) };
+                load(planes, plane, far, shift, &mut rows.far);
+                for (near, far) in rows.near.iter_mut().zip(&rows.far) {
                     *near = 3 * *near + *far;
                 }
-                widen::<4>(&self.near, whole);
+                widen::<4>(&rows.near, whole);
             } else if chroma.across {
-                widen::<2>(&self.near, whole);
+                widen::<2>(&rows.near, whole);
             } else {
-                whole.copy_from_slice(&self.near);
+                whole.copy_from_slice(&rows.near);
             }
             for level in whole {
                 *level >>= way.depth - 8;
             }
         }
-        let Integers { luma, offset, blue_by_u, green_by_u, green_by_v, red_by_v } = self.integers;
-        for (((out, &y), &u), &v) in out.iter_mut().zip(&self.luma).zip(&self.u).zip(&self.v) {
-            let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-            let y = ((u32::from(y) * luma) >> 16) as i32 + offset;
-            let level = |sum: i32| (sum >> 6).clamp(0, 255) as u8;
-            *out = [level(y + red_by_v * v), level(y - green_by_u * u - green_by_v * v), level(y + blue_by_u * u)];
-        }
     }
+}
+
+impl Blocks for Rows<'_> {
+    #[inline(always)]
+    fn block(&self, from: usize) -> [Block<u8>; 3] {
+        let Integers { luma, offset, blue_by_u, green_by_u, green_by_v, red_by_v } = self.integers;
+        let [ys, us, vs]: [Block<u16>; 3] = [samples(&self.luma, from), samples(&self.u, from), samples(&self.v, from)];
+        let (mut red, mut green, mut blue) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        for i in 0..BLOCK {
+            let (u, v) = (i32::from(us[i]) - 128, i32::from(vs[i]) - 128);
+            let y = ((u32::from(ys[i]) * luma) >> 16) as i32 + offset;
+            red[i] = level(y + red_by_v * v);
+            green[i] = level(y - green_by_u * u - green_by_v * v);
+            blue[i] = level(y + blue_by_u * u);
+        }
+        [red, green, blue]
+    }
+}
+
+#[inline(always)]
+fn level(sum: i32) -> u8 {
+    within(sum >> 6, 0, 255) as u8
 }
 
 /// Grey by the part of the matrix that is luma's.
 pub fn grey_row(planes: &Planes, integers: Integers, y: usize, out: &mut [[u8; 3]]) {
     let levels = planes.row(0, y);
     let shift = planes.kind.depth - 8;
-    let grey = |level: u16| {
-        let luma = ((u32::from(level >> shift) * 0x101 * integers.luma) >> 16) as i32 + integers.offset;
-        [(luma >> 6).clamp(0, 255) as u8; 3]
+    let grey = |sample: u16| {
+        let luma = ((u32::from(sample >> shift) * 0x101 * integers.luma) >> 16) as i32 + integers.offset;
+        [level(luma); 3]
     };
     if shift == 0 {
         out.iter_mut().zip(levels).for_each(|(out, &level)| *out = grey(level.into()));
@@ -93,6 +128,7 @@ pub fn grey_row(planes: &Planes, integers: Integers, y: usize, out: &mut [[u8; 3
 }
 
 /// A row of a plane, cut by `shift` bits.
+#[inline(always)]
 fn load(planes: &Planes, plane: usize, y: usize, shift: u8, to: &mut [u16]) {
     let bytes = planes.row(plane, y);
     if planes.kind.bytes() == 1 {
@@ -102,6 +138,7 @@ fn load(planes: &Planes, plane: usize, y: usize, shift: u8, to: &mut [u16]) {
     }
 }
 
+#[inline(always)]
 fn spread(half: &[u16], whole: &mut [u16], across: bool) {
     if across {
         for (pair, &level) in whole.chunks_mut(2).zip(half) {
@@ -114,23 +151,29 @@ fn spread(half: &[u16], whole: &mut [u16], across: bool) {
 
 /// To whole width: three parts of the near level, one of the far one, without the `SHIFT` bits behind the point. At both ends there
 /// is no far one, at odd widths, too.
+#[inline(always)]
 fn widen<const SHIFT: u32>(half: &[u16], whole: &mut [u16]) {
-    let blend = |near: u16, far: u16| ((3 * u32::from(near) + u32::from(far) + (1 << (SHIFT - 1))) >> SHIFT) as u16;
     let Some((&first, &last)) = half.first().zip(half.last()) else { return };
     if let Some(level) = whole.first_mut() {
-        *level = blend(first, first);
+        *level = blend::<SHIFT>(first, first);
     }
     let inner = whole.get_mut(1..).unwrap_or_default();
     let pairs = inner.as_chunks_mut::<2>().0;
     for ([left, right], pair) in pairs.iter_mut().zip(half.array_windows::<2>()) {
         let [a, b] = *pair;
-        *left = blend(a, b);
-        *right = blend(b, a);
+        *left = blend::<SHIFT>(a, b);
+        *right = blend::<SHIFT>(b, a);
     }
     // Of an even width the last level, of an odd one that of a pair has a far one in libyuv's loop, and then none.
     if let Some(level) = whole.last_mut() {
-        *level = blend(last, last);
+        *level = blend::<SHIFT>(last, last);
     }
+}
+
+/// Sums of 10 bits and their halves on both sides fit.
+#[inline(always)]
+fn blend<const SHIFT: u32>(near: u16, far: u16) -> u16 {
+    (3 * near + far + (1 << (SHIFT - 1))) >> SHIFT
 }
 
 #[cfg(test)]

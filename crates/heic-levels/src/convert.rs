@@ -2,6 +2,8 @@
 
 use hevc_decoder::{Chroma, Format, Row};
 use isobmff::Nclx;
+use lanes::pixels::{self, BLOCK, Block, Blocks, doubled, samples};
+use lanes::within;
 
 use crate::error::{Error, Result};
 
@@ -74,56 +76,15 @@ impl Converter {
 
     /// Three bytes a pixel.
     pub fn row(&self, row: &Row, out: &mut [u8]) {
-        let pixels = out.as_chunks_mut::<3>().0;
-        let shift = self.depth - 8;
-        match self.way {
-            Way::Grey => {
-                for (pixel, &luma) in pixels.iter_mut().zip(row.luma) {
-                    *pixel = [(luma >> shift) as u8; 3];
-                }
-            }
-            Way::Integers([r_cr, g_cb, g_cr, b_cb]) => {
-                let chroma = row.cb.iter().zip(row.cr);
-                for ((pixels, lumas), (&cb, &cr)) in pixels.chunks_mut(2).zip(row.luma.chunks(2)).zip(chroma) {
-                    let (cb, cr) = (i32::from(cb >> shift) - 128, i32::from(cr >> shift) - 128);
-                    let offsets = [(r_cr * cr + 128) >> 8, (g_cb * cb + g_cr * cr + 128) >> 8, (b_cb * cb + 128) >> 8];
-                    for (pixel, &luma) in pixels.iter_mut().zip(lumas) {
-                        let luma = i32::from(luma >> shift);
-                        *pixel = offsets.map(|offset| (luma + offset).clamp(0, 255) as u8);
-                    }
-                }
-            }
-            Way::Floats { coefficients, full_range } => {
-                each(self.chroma, pixels, row, |luma, cb, cr| {
-                    self.floats(luma, cb, cr, coefficients, full_range).map(|level| (level >> shift) as u8)
-                });
-            }
-            Way::Twice { first, back, second } => {
-                let half = 1i32 << (self.depth - 1);
-                each(self.chroma, pixels, row, |luma, cb, cr| {
-                    let [r, g, b] = self.floats(luma, cb, cr, first, false).map(|level| level as f32);
-                    let [luma, cb, cr] = back.map(|[red, green, blue]| r * red + g * green + b * blue);
-                    let [luma, cb, cr] =
-                        [luma, cb + half as f32, cr + half as f32].map(|level| self.clip(level) as u16);
-                    self.floats(luma, cb, cr, second, true).map(|level| (level >> shift) as u8)
-                });
-            }
-            Way::Gbr { full_range: true } => {
-                each(self.chroma, pixels, row, |g, b, r| [r, g, b].map(|level| (level >> shift) as u8));
-            }
-            Way::Gbr { full_range: false } => {
-                let offset = (16i32 << shift) as f32;
-                let wide = |level: u16, factor: f32| (self.clip((f32::from(level) - offset) * factor) >> shift) as u8;
-                each(self.chroma, pixels, row, |g, b, r| [wide(r, CHROMA), wide(g, LUMA), wide(b, CHROMA)]);
-            }
-        }
+        pixels::convert(&Work { converter: self, row }, out.as_chunks_mut().0);
     }
-}
 
-impl Converter {
+    /// The nearest level, halves upwards.
     #[inline(always)]
     fn clip(&self, level: f32) -> i32 {
-        ((level + 0.5) as i32).clamp(0, (1 << self.depth) - 1)
+        let (level, most) = (level + 0.5, ((1u32 << self.depth) - 1) as f32);
+        let level = if level > 0.0 { level } else { 0.0 };
+        truncated(if level < most { level } else { most })
     }
 
     /// At the coded depth.
@@ -136,19 +97,107 @@ impl Converter {
             let offset = (16i32 << (self.depth - 8)) as f32;
             (luma, cb, cr) = ((luma - offset) * LUMA, cb * CHROMA, cr * CHROMA);
         }
-        [luma + r_cr * cr, luma + g_cb * cb + g_cr * cr, luma + b_cb * cb].map(|level| self.clip(level))
+        [self.clip(luma + r_cr * cr), self.clip(luma + g_cb * cb + g_cr * cr), self.clip(luma + b_cb * cb)]
+    }
+
+    /// To RGB, back to all levels, and to RGB again.
+    #[inline(always)]
+    fn twice(&self, luma: u16, cb: u16, cr: u16, first: [f32; 4], back: &[[f32; 3]; 3], second: [f32; 4]) -> [i32; 3] {
+        let [r, g, b] = self.floats(luma, cb, cr, first, false);
+        let rgb = [r as f32, g as f32, b as f32];
+        let half = (1i32 << (self.depth - 1)) as f32;
+        let luma = self.clip(sum(rgb, back[0]));
+        let (cb, cr) = (self.clip(sum(rgb, back[1]) + half), self.clip(sum(rgb, back[2]) + half));
+        self.floats(luma as u16, cb as u16, cr as u16, second, true)
+    }
+
+    /// Of a range that is not full to all levels.
+    #[inline(always)]
+    fn widened(&self, level: u16, factor: f32) -> i32 {
+        self.clip((f32::from(level) - (16i32 << (self.depth - 8)) as f32) * factor)
     }
 }
 
-/// Chroma samples are repeated.
 #[inline(always)]
-fn each(chroma: Chroma, pixels: &mut [[u8; 3]], row: &Row, convert: impl Fn(u16, u16, u16) -> [u8; 3]) {
-    let wide = if chroma.shifts().0 == 0 { 1 } else { 2 };
-    let samples = row.cb.iter().zip(row.cr);
-    for ((pixels, lumas), (&cb, &cr)) in pixels.chunks_mut(wide).zip(row.luma.chunks(wide)).zip(samples) {
-        for (pixel, &luma) in pixels.iter_mut().zip(lumas) {
-            *pixel = convert(luma, cb, cr);
+fn sum([r, g, b]: [f32; 3], [red, green, blue]: [f32; 3]) -> f32 {
+    r * red + g * green + b * blue
+}
+
+/// As a cast to an integer does it, which has no vectors, as it also knows what to do with infinity. From zero to 2^22.
+#[inline(always)]
+fn truncated(level: f32) -> i32 {
+    const ONES: f32 = (1 << 23) as f32;
+    let nearest = (level + ONES) - ONES;
+    let below = if nearest > level { nearest - 1.0 } else { nearest };
+    ((below + ONES).to_bits() - ONES.to_bits()) as i32
+}
+
+/// In integers.
+#[inline(always)]
+fn byte(luma: i32, offset: i32) -> i32 {
+    within(luma + ((offset + 128) >> 8), 0, 255)
+}
+
+/// A row that is converted.
+struct Work<'a> {
+    converter: &'a Converter,
+    row: &'a Row<'a>,
+}
+
+impl Work<'_> {
+    /// Chroma samples are repeated.
+    #[inline(always)]
+    fn chroma(&self, plane: &[u16], from: usize) -> Block<u16> {
+        if self.converter.chroma.shifts().0 > 0 { doubled(samples(plane, from / 2)) } else { samples(plane, from) }
+    }
+}
+
+impl Blocks for Work<'_> {
+    #[inline(always)]
+    fn block(&self, from: usize) -> [Block<u8>; 3] {
+        let converter = self.converter;
+        let shift = converter.depth - 8;
+        let luma: Block<u16> = samples(self.row.luma, from);
+        let (cb, cr) = (self.chroma(self.row.cb, from), self.chroma(self.row.cr, from));
+        let mut levels = [[0i32; BLOCK]; 3];
+        macro_rules! each_pixel {
+            (|$luma:ident, $cb:ident, $cr:ident| $levels:expr) => {
+                for i in 0..BLOCK {
+                    let ($luma, $cb, $cr) = (luma[i], cb[i], cr[i]);
+                    let [red, green, blue] = $levels;
+                    (levels[0][i], levels[1][i], levels[2][i]) = (red, green, blue);
+                }
+            };
         }
+        match &converter.way {
+            Way::Grey => each_pixel!(|luma, _cb, _cr| [i32::from(luma); 3]),
+            Way::Integers([r_cr, g_cb, g_cr, b_cb]) => each_pixel!(|luma, cb, cr| {
+                let (cb, cr) = (i32::from(cb >> shift) - 128, i32::from(cr >> shift) - 128);
+                let luma = i32::from(luma >> shift);
+                [byte(luma, r_cr * cr), byte(luma, g_cb * cb + g_cr * cr), byte(luma, b_cb * cb)]
+            }),
+            Way::Floats { coefficients, full_range: true } => {
+                each_pixel!(|luma, cb, cr| converter.floats(luma, cb, cr, *coefficients, true));
+            }
+            Way::Floats { coefficients, full_range: false } => {
+                each_pixel!(|luma, cb, cr| converter.floats(luma, cb, cr, *coefficients, false));
+            }
+            Way::Twice { first, back, second } => {
+                each_pixel!(|luma, cb, cr| converter.twice(luma, cb, cr, *first, back, *second));
+            }
+            Way::Gbr { full_range: true } => each_pixel!(|g, b, r| [i32::from(r), i32::from(g), i32::from(b)]),
+            Way::Gbr { full_range: false } => each_pixel!(|g, b, r| {
+                [converter.widened(r, CHROMA), converter.widened(g, LUMA), converter.widened(b, CHROMA)]
+            }),
+        }
+        let shift = if matches!(converter.way, Way::Integers(_)) { 0 } else { shift };
+        let mut bytes = [[0; BLOCK]; 3];
+        for (bytes, levels) in bytes.iter_mut().zip(&levels) {
+            for (byte, level) in bytes.iter_mut().zip(levels) {
+                *byte = (level >> shift) as u8;
+            }
+        }
+        bytes
     }
 }
 
@@ -211,4 +260,19 @@ fn by_primaries(primaries: u16) -> Option<(f32, f32)> {
     let red = ry * (wx * (gy * bz - by * gz) + wy * (bx * gz - gx * bz) + wz * (gx * by - bx * gy));
     let blue = by * (wx * (ry * gz - gy * rz) + wy * (gx * rz - rx * gz) + wz * (rx * gy - gx * ry));
     Some((red / whole, blue / whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncated_as_by_a_cast() {
+        for whole in 0..1 << 14 {
+            let whole = whole as f32;
+            for level in [whole, whole.next_up(), whole + 0.5, (whole + 0.5).next_down(), (whole + 1.0).next_down()] {
+                assert_eq!(truncated(level), level as i32, "{level}");
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! A block predicted from other pictures: its samples (clause 8.5.3.3).
 
+use lanes::run;
+
 use crate::coder::{Coder, Picture};
 use crate::error::Result;
 use crate::interpolate::{Place, SIDE};
@@ -7,7 +9,6 @@ use crate::motion::Motion;
 use crate::parts::Block;
 use crate::references::Prediction;
 use crate::sps::Chroma;
-use crate::transform::run;
 use crate::weigh::{Row, Way};
 use crate::weights::Weight;
 

@@ -1,9 +1,8 @@
 //! Blocks of other pictures, between their samples too (clause 8.5.3.3.3).
 
-use pulp::NullaryFnOnce;
+use lanes::{NullaryFnOnce, each, run};
 
 use crate::frame::Samples;
-use crate::transform::run;
 
 /// Samples from row to row: the largest block, with those beside it, in whole lanes.
 const STRIDE: usize = 80;
@@ -178,42 +177,49 @@ impl<const TAPS: usize> Filter<'_, TAPS> {
     #[inline(always)]
     fn lanes<const LANES: usize>(self) {
         let Self { source, step, taps, shift, exact, width, rows, out, stride } = self;
-        let none = [0i16; LANES];
         for (y, out) in out.chunks_exact_mut(stride).take(rows).enumerate() {
             for x in (0..width).step_by(LANES) {
                 let Some(out) = out.get_mut(x..).and_then(|out| out.first_chunk_mut::<LANES>()) else { continue };
-                let sources: [&[i16; LANES]; TAPS] = std::array::from_fn(|k| {
-                    let start = y * STRIDE + x + k * step;
-                    source.get(start..).and_then(|source| source.first_chunk()).unwrap_or(&none)
-                });
-                *out = if exact { narrow(&sources, taps) } else { wide(&sources, taps, shift) };
+                let from = y * STRIDE + x;
+                *out = if exact { narrow(source, from, step, taps) } else { wide(source, from, step, taps, shift) };
             }
         }
     }
 }
 
+/// Samples from a place on.
 #[inline(always)]
-fn narrow<const LANES: usize, const TAPS: usize>(sources: &[&[i16; LANES]; TAPS], taps: &[i16; TAPS]) -> [i16; LANES] {
+fn samples<const LANES: usize>(source: &Buffer, from: usize) -> [i16; LANES] {
+    source.get(from..).and_then(|source| source.first_chunk()).copied().unwrap_or([0; LANES])
+}
+
+#[inline(always)]
+fn narrow<const LANES: usize, const TAPS: usize>(
+    source: &Buffer,
+    from: usize,
+    step: usize,
+    taps: &[i16; TAPS],
+) -> [i16; LANES] {
     let mut sums = [0i16; LANES];
-    for (source, tap) in sources.iter().zip(taps) {
-        for (sum, &sample) in sums.iter_mut().zip(*source) {
-            *sum = sum.wrapping_add(sample.wrapping_mul(*tap));
-        }
+    for (k, &tap) in taps.iter().enumerate() {
+        let samples: [i16; LANES] = samples(source, from + k * step);
+        sums = each(|i| sums[i].wrapping_add(samples[i].wrapping_mul(tap)));
     }
     sums
 }
 
 #[inline(always)]
 fn wide<const LANES: usize, const TAPS: usize>(
-    sources: &[&[i16; LANES]; TAPS],
+    source: &Buffer,
+    from: usize,
+    step: usize,
     taps: &[i16; TAPS],
     shift: u32,
 ) -> [i16; LANES] {
     let mut sums = [0i32; LANES];
-    for (source, tap) in sources.iter().zip(taps) {
-        for (sum, &sample) in sums.iter_mut().zip(*source) {
-            *sum += i32::from(sample) * i32::from(*tap);
-        }
+    for (k, &tap) in taps.iter().enumerate() {
+        let samples: [i16; LANES] = samples(source, from + k * step);
+        sums = each(|i| sums[i] + i32::from(samples[i]) * i32::from(tap));
     }
-    sums.map(|sum| (sum >> shift) as i16)
+    each(|i| (sums[i] >> shift) as i16)
 }

@@ -1,6 +1,6 @@
 //! From coefficients to residuals (clause 8.6.4).
 
-use pulp::NullaryFnOnce;
+use lanes::{NullaryFnOnce, run};
 
 use crate::residual::LARGEST;
 
@@ -165,15 +165,6 @@ pub fn skip(coefficients: &Coefficients, depth: u32, out: &mut [i32; LARGEST]) {
     for (out, &level) in out.iter_mut().zip(&coefficients.levels).take(16) {
         *out = ((i32::from(level) << 7) + (1 << (shift - 1))) >> shift;
     }
-}
-
-/// With the instructions of x86-64-v3 where they are there.
-pub fn run<F: NullaryFnOnce>(work: F) -> F::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return simd.vectorize(work);
-    }
-    work.call()
 }
 
 #[cfg(test)]

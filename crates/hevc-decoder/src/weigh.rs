@@ -1,6 +1,6 @@
 //! From predictions of 14 bits to samples: means and weights (clause 8.5.3.3.4).
 
-use pulp::NullaryFnOnce;
+use lanes::NullaryFnOnce;
 
 use crate::weights::Weight;
 

@@ -1,10 +1,10 @@
 //! Where to a block's lines are inclined (section 7.15.2).
 
+use lanes::each;
 use oxideav_av1::cdef::DIV_TABLE;
 use pulp::{Simd, WithSimd};
 
 use super::{AROUND, BEFORE, Band};
-use crate::lanes::each;
 
 /// In which of eight directions a block of 8 x 8 luma samples varies least, and how much less than across it.
 pub struct Direction<'a> {

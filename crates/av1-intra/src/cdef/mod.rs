@@ -3,12 +3,12 @@
 mod direction;
 
 use direction::Direction;
+use lanes::{each, within};
 use oxideav_av1::cdef::{CDEF_DIRECTIONS, CDEF_UV_DIR};
 use pulp::{Simd, WithSimd};
 
 use crate::error::{Result, filled};
 use crate::frame::{Frame, Plane};
-use crate::lanes::{each, within};
 use crate::setup::Setup;
 
 /// Rows and columns around a block that are looked at.

@@ -1,8 +1,24 @@
-//! Numbers that are computed at once.
+//! Numbers that are computed at once: loops that become vector instructions, of any processor.
+//!
+//! What a function with more instructions calls, without being one of them, has no vectors: all of this is inlined.
+
+pub mod pixels;
+
+pub use pulp::NullaryFnOnce;
+
+/// With the instructions of x86-64-v3 where they are there. What is to use them has to be inlined into `call`.
+#[inline]
+pub fn run<F: NullaryFnOnce>(work: F) -> F::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return simd.vectorize(work);
+    }
+    work.call()
+}
 
 /// Each number that follows from its place.
 ///
-/// As `std::array::from_fn`, which is not always inlined: what a function with more instructions calls, without being one, has no vectors.
+/// As `std::array::from_fn`, which is not always inlined.
 #[inline(always)]
 pub fn each<T: Copy + Default, const N: usize>(of: impl Fn(usize) -> T) -> [T; N] {
     let mut all = [T::default(); N];
