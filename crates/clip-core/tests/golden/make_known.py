@@ -5,8 +5,8 @@
 
 Each is laid out as its repository is, imported, and its vectors compared by the test `full_size` of model_parity.rs, an executable that
 --test names: `cargo test --profile tests -p clip-core --test model_parity --no-run` tells its path. Models of one shape are compared
-once, and what has a line in KNOWN.md is not compared again, so the script can be stopped. The largest need more memory than
-24 GiB; `--layers` compares the first ones of those that are not of timm.
+once, and what has a line in KNOWN.md is not compared again, so the script can be stopped. The largest need 24 GiB of memory and 50 GB
+of disk. `--layers` compares the first ones of those that are not of timm.
 """
 import argparse
 import os
@@ -34,11 +34,12 @@ FULL = "full "
 TABLE = HERE / "KNOWN.md"
 VECTORS = ("noise", "blocks", "ramp", "checkerboard")
 # width, layers, heads, width of the MLP of vision towers
-VISION = {"B": (768, 12, 12, 3072), "B+": (896, 12, 14, 3584), "L": (1024, 24, 16, 4096), "H": (1280, 32, 16, 5120), "g": (1408, 40, 16, 6144),
+VISION = {"S": (384, 12, 6, 1536), "M": (512, 12, 8, 2048), "B": (768, 12, 12, 3072), "B+": (896, 12, 14, 3584),
+          "L": (1024, 24, 16, 4096), "H": (1280, 32, 16, 5120), "g": (1408, 40, 16, 6144),
           "bigG": (1664, 48, 16, 8192), "8M": (256, 10, 4, 1024), "39M": (512, 12, 8, 2048), "40M": (512, 12, 8, 2048), "61M": (640, 12, 10, 2560),
           "So": (1152, 27, 16, 4304), "g-opt": (1536, 40, 16, 6144)}
 # width, layers, heads of text towers, by the vectors' dimensions
-TEXT = {512: (512, 12, 8), 640: (640, 12, 10), 768: (768, 12, 12), 1024: (1024, 24, 16), 1280: (1280, 32, 20)}
+TEXT = {384: (384, 12, 6), 512: (512, 12, 8), 640: (640, 12, 10), 768: (768, 12, 12), 1024: (1024, 24, 16), 1280: (1280, 32, 20)}
 TINYCLIP_TEXT = {"8M": (256, 3, 4), "39M": (512, 6, 8), "40M": (512, 6, 8), "61M": (512, 9, 8)}
 # names of open_clip, by repository
 OPEN_CLIP = {
@@ -88,9 +89,16 @@ def patched(known):
     return kind, int(patch.rstrip("+"))
 
 
+def rounded(model):
+    """With weights that a file of half the size holds."""
+    for p in model.parameters():
+        p.data = p.data.half().float()
+    return model
+
+
 def save(model, d):
     if families.parameters(model) > families.LARGE:
-        families.rounded(model).half().save_pretrained(d)
+        rounded(model).half().save_pretrained(d)
         model.float()
     else:
         model.save_pretrained(d)
@@ -134,14 +142,23 @@ def siglip(known):
 
 
 def metaclip2(known):
+    """With the vocabulary of XLM-V or of mT5."""
+    kind, patch = patched(known)
+    proj, size, mt5 = known["dimensions"], known["image_size"], "mt5" in known["name"]
+    own = dict(vocab_size=250000, eos_token_id=1, pad_token_id=0) if mt5 else dict(vocab_size=901629, eos_token_id=2, bos_token_id=0, pad_token_id=1)
+
     def write(d, layers):
-        text = tower(TEXT[1024], layers, vocab_size=901629, max_position_embeddings=77, hidden_act="gelu", eos_token_id=2, bos_token_id=0, pad_token_id=1, projection_dim=1024)
-        vision = tower(VISION["H"], layers, patch_size=14, image_size=known["image_size"], hidden_act="gelu", projection_dim=1024)
-        model = families.randomised(MetaClip2Model(MetaClip2Config(text_config=text, vision_config=vision, projection_dim=1024)).eval(), tiny.SEED, 4.1)
-        roberta_tokenizer.write(d, 77)
-        tiny.preprocessor(d, known["image_size"])
+        text = tower(TEXT[proj], layers, max_position_embeddings=77, hidden_act="gelu", projection_dim=proj, **own)
+        vision = tower(VISION[kind], layers, patch_size=patch, image_size=size, hidden_act="gelu", projection_dim=proj)
+        model = families.randomised(MetaClip2Model(MetaClip2Config(text_config=text, vision_config=vision, projection_dim=proj)).eval(), tiny.SEED, 4.1)
+        # any tokenizer within the vocabulary: texts are compared by their ids
+        if mt5:
+            (d / "tokenizer.json").write_text(siglip_tokenizers.siglip().json + "\n", encoding="utf-8")
+        else:
+            roberta_tokenizer.write(d, 77)
+        tiny.preprocessor(d, size)
         return save(model, d)
-    return f"MetaCLIP 2 {known['image_size']}", write
+    return f"MetaCLIP 2 {kind}/{patch} {proj} {size} {own['vocab_size']}", write
 
 
 def chinese(known):
@@ -183,7 +200,7 @@ class Encoder:
             self.ids = make_embeddings.bert_texts(200, known["context"])
         else:
             config = families.roberta_config(1024, 24, 4096, 514, 250002)
-            self.model = families.rounded(make_encoders.save_m_clip(d, config, known["context"], known["dimensions"]))
+            self.model = rounded(make_encoders.save_m_clip(d, config, known["context"], known["dimensions"]))
             self.ids = make_embeddings.roberta_texts(config.vocab_size, known["context"])
 
     @torch.no_grad()
@@ -257,8 +274,7 @@ def write(models, lines):
 Written by `make_known.py`. Each has the layout of its repository and its full width, with seeded random weights.
 The largest error of a component and the smallest cosine over 4 or 7 images and 9 to 14 texts, in each precision.
 Models of one shape have the same figures. The column of layers says where only the first ones were compared.
-Of {len(models)} models {len(lines)} have been compared. Others have an empty line: with those of 5 billion parameters the reference
-and what it is compared by do not fit into 24 GiB.
+Of {len(models)} models {len(lines)} have been compared. Others have an empty line.
 
 Libraries: {libraries}.
 
