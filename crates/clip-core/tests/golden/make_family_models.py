@@ -47,7 +47,7 @@ import nllb_tokenizer
 import roberta_tokenizer
 import siglip_tokenizers
 import timm_mobile
-import timm_towers  # noqa: F401, names towers
+import timm_towers
 import tiny_tokenizer
 from make_tiny_models import MEAN, SEED, STD, preprocessor, randomise, tower, write_json
 from versions import HERE, record
@@ -153,7 +153,6 @@ def save_open_clip_encoder(d, text_cfg, seed, dim, config, vision, bias=None):
     with contextlib.chdir(d):
         cfg = dict(embed_dim=dim, vision_cfg=vision, text_cfg=text_cfg, custom_text=True) | (dict(init_logit_bias=-10) if siglip else {})
         model, cfg = open_clip_model(cfg, seed, 4.3, bias=bias)
-    rounded(model)
     preprocess = CLIP_LEVELS | dict(interpolation="bicubic", resize_mode="shortest")
     save_open_clip(model, cfg, siglip_levels(vision["image_size"]) if siglip else preprocess, d, half=True)
     return model
@@ -172,13 +171,20 @@ def open_clip_model(cfg, seed, scale, layers=None, bias=None):
 
 
 def save_open_clip(model, cfg, preprocess, d, torch_file=False, half=False):
+    """`half`: of half the size, and the model has the weights that it holds. The largest is not to be in memory twice."""
     write_json(d / "open_clip_config.json", dict(model_cfg=cfg, preprocess_cfg=preprocess))
+    if half:
+        for p in model.parameters():
+            p.data = p.data.half()
     tensors = {k: (v.half() if half and v.is_floating_point() else v).detach().contiguous()
                for k, v in model.state_dict().items()}
     if torch_file:
         torch.save(tensors, d / "open_clip_pytorch_model.bin")
     else:
         save_file(tensors, d / "open_clip_model.safetensors", metadata={"format": "pt"})
+    del tensors
+    for p in model.parameters():
+        p.data = p.data.float()
 
 
 CLIP_LEVELS = dict(mean=list(open_clip.OPENAI_DATASET_MEAN), std=list(open_clip.OPENAI_DATASET_STD))
@@ -402,8 +408,8 @@ def make_full(name, out, layers):
         if "Mobile" in name:
             levels = timm_mobile.levels(name)
             timm_mobile.randomise_norms(model, SEED, gain=1.0, scale=0.1)
-        half = parameters(model) > LARGE
-        save_open_clip(rounded(model) if half else model, cfg, levels, d, half=half)
+        timm_towers.calm_norms(model)
+        save_open_clip(model, cfg, levels, d, half=parameters(model) > LARGE)
         write_tokenizer(name, d)
     print(f"{name}: {parameters(model)} parameters")
     return model
@@ -415,13 +421,6 @@ LARGE = 700e6
 
 def parameters(model):
     return sum(p.numel() for p in model.parameters())
-
-
-def rounded(model):
-    """With weights that a file of half the size holds."""
-    for p in model.parameters():
-        p.data = p.data.half().float()
-    return model
 
 
 def make_full_encoder(name, d):
