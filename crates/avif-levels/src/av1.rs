@@ -1,51 +1,18 @@
 //! The frame that is to be shown of an item's or a sample's data.
 
 use oxideav_av1::decoder::{SpecDecodeSession, SpecFrame};
-use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
+use oxideav_av1::sequence_header::parse_sequence_header;
 
 use crate::Env;
-use crate::colour::Colour;
-use crate::error::{Error, Result, Unsupported, look};
+use crate::error::{Error, Result, look};
+use crate::header::{Header, fault, fits};
 use crate::intra;
-use crate::planes::{Kind, Planes, Subsampling};
+use crate::planes::Planes;
 use crate::tile::Tile;
-use crate::units::{Step, Steps, Units, kind};
+use crate::units::{Step, Steps, kind};
 
 /// Frames that the one to be shown may need before it.
 pub const MOST_FRAMES: usize = 32;
-
-/// What the first sequence header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub kind: Kind,
-    pub colour: Colour,
-    /// There may be film grain.
-    pub grain: bool,
-}
-
-impl Header {
-    pub fn read(data: &[u8]) -> Result<Self> {
-        for unit in Units(data) {
-            let unit = unit?;
-            if unit.kind == kind::SEQUENCE_HEADER {
-                return Ok(Self::of(&parse_sequence_header(unit.payload).map_err(fault)?));
-            }
-        }
-        Err(Error::Av1("no sequence header"))
-    }
-
-    pub fn of(header: &SequenceHeader) -> Self {
-        let config = &header.color_config;
-        let subsampling = Subsampling { across: config.subsampling_x, down: config.subsampling_y };
-        let kind = Kind { depth: config.bit_depth, chroma: (!config.mono_chrome).then_some(subsampling) };
-        let colour = Colour {
-            primaries: config.color_primaries.into(),
-            matrix: config.matrix_coefficients.into(),
-            full_range: config.color_range,
-        };
-        Self { kind, colour, grain: header.film_grain_params_present }
-    }
-}
 
 /// Which of the frames is the one.
 #[derive(Clone, Copy)]
@@ -136,23 +103,4 @@ fn planes(frame: SpecFrame, header: Option<Header>, tile: &Tile<'_>) -> Result<(
     let planes = [next(), next(), next()];
     let planes = Planes::new(frame.width as usize, frame.height as usize, header.kind, planes);
     Ok((planes.ok_or(Error::Av1("a frame is not what its header says"))?, header))
-}
-
-/// A frame has the tile's size.
-pub fn fits((width, height): (u32, u32), tile: &Tile<'_>) -> Result<()> {
-    if (width, height) == (tile.width, tile.height) {
-        return Ok(());
-    }
-    let larger = width > tile.width || height > tile.height;
-    Err(if larger { LARGER } else { Error::Unsupported(Unsupported::Scaled) })
-}
-
-pub const LARGER: Error = Error::Damaged("a frame is larger than the picture");
-
-pub fn fault(error: oxideav_av1::Error) -> Error {
-    match error {
-        oxideav_av1::Error::PictureSizeExceedsLimit => LARGER,
-        oxideav_av1::Error::UnexpectedEnd => Error::Av1("a unit ends early"),
-        _ => Error::Av1("the data are damaged"),
-    }
 }

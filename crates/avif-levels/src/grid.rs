@@ -4,6 +4,7 @@ use crate::Env;
 use crate::av1;
 use crate::colour::Colour;
 use crate::error::{Error, Result};
+use crate::header::Header;
 use crate::picture::Picture;
 use crate::planes::{Planes, Subsampling};
 
@@ -14,7 +15,7 @@ pub fn decode(picture: &Picture<'_>, env: &Env<'_>) -> Result<(Planes, Colour)> 
         let (planes, header) = av1::decode(first, env)?;
         return Ok((planes, picture.colour.unwrap_or(header.colour)));
     }
-    let header = av1::Header::read(&first.data)?;
+    let header = Header::read(&first.data)?;
     check_chroma(picture, header.kind.chroma)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let mut canvas = Planes::zeroed(width, height, header.kind, env)?;

@@ -5,8 +5,8 @@ use oxideav_av1::frame_header::{FrameHeader, parse_frame_header};
 use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
 
 use crate::Env;
-use crate::av1::{self, Header};
 use crate::error::{Error, Result};
+use crate::header::{self, Header};
 use crate::planes::Planes;
 use crate::tile::Tile;
 use crate::units::{Steps, kind};
@@ -24,7 +24,7 @@ fn with_still<T>(tile: &Tile<'_>, then: impl FnOnce(&Still<'_>, &Frame<'_>) -> R
     for step in Steps::new(&tile.data) {
         let Ok(step) = step else { return Ok(None) };
         if step.first.kind == kind::SEQUENCE_HEADER {
-            sequence = Some(parse_sequence_header(step.first.payload).map_err(av1::fault)?);
+            sequence = Some(parse_sequence_header(step.first.payload).map_err(header::fault)?);
             continue;
         }
         let Some(sequence) = sequence else { return Ok(None) };

@@ -28,6 +28,7 @@ mod colour;
 mod error;
 mod float;
 mod grid;
+mod header;
 mod integer;
 mod intra;
 mod memory;

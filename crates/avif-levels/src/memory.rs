@@ -1,7 +1,7 @@
 //! What decoding takes.
 
-use crate::av1::Header;
 use crate::error::Result;
+use crate::header::Header;
 use crate::intra;
 use crate::picture::Picture;
 use crate::planes::Kind;

@@ -13,8 +13,8 @@ use super::inter::{Referred, primary, specs, stores};
 use super::references::{References, SLOTS, Samples, Stored};
 use super::walk::Walk;
 use crate::Env;
-use crate::av1::fault;
 use crate::error::{Error, Result, look};
+use crate::header::fault;
 use crate::intra;
 
 /// The largest part of a vector that is kept (`REFMVS_LIMIT`).
