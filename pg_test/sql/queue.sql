@@ -124,6 +124,20 @@ UPDATE clip.queue SET claimed_by = 1, claimer_start = now(), not_before = 'infin
 CALL clip_drain('waiting');
 SELECT embedding = clip_embed_text('killer') AS embedded FROM waiting WHERE content_ref = 'killer';
 
+-- that the whole server was killed, too, is seldom a row's doing
+UPDATE waiting SET content_ref = 'power is lost' WHERE content_ref = 'killer';
+UPDATE clip.queue SET claimed_by = 1, claimer_start = pg_postmaster_start_time() - interval '1 s', not_before = 'infinity', crashes = 2,
+	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database());
+CALL clip_drain('waiting');
+SELECT embedding = clip_embed_text('power is lost') AS embedded FROM waiting WHERE content_ref = 'power is lost';
+UPDATE waiting SET content_ref = 'killer of servers' WHERE content_ref = 'power is lost';
+UPDATE clip.queue SET claimed_by = 1, claimer_start = pg_postmaster_start_time() - interval '1 s', not_before = 'infinity', crashes = 3,
+	claimed_in = (SELECT oid FROM pg_database WHERE datname = current_database());
+CALL clip_drain('waiting');
+SELECT sqlstate, message, state FROM clip_failures WHERE sqlstate = '57P02';
+SELECT clip_retry('waiting', sqlstate => '57P02');
+CALL clip_drain('waiting');
+
 -- modes can change; what waits is embedded all the same
 INSERT INTO waiting (modality, content_ref) VALUES ('text', 'waits across the change');
 SELECT clip_set_mode('waiting', 'sync');

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const MAX_ATTEMPTS: i32 = 6;
 /// A job whose process died so often is given up: the first time others were worked on with it, the second time it alone.
 pub const MAX_CRASHES: i32 = 2;
+/// The same where the whole server was killed, or its machine: a row may be the reason of it, where memory runs out, but seldom is.
+pub const MAX_KILLED_SERVERS: i32 = 4;
 
 /// The longest pause after something that is not the row's fault.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -58,9 +60,13 @@ pub fn is_of_environment(cause: Cause, sqlstate: &str) -> bool {
     cause == Cause::Environment || is_environment(sqlstate)
 }
 
-/// `crashes`: this one included.
-pub fn after_crash(crashes: i32) -> Verdict {
-    if crashes >= MAX_CRASHES { Verdict::Dead } else { Verdict::Retry { after: Duration::ZERO, counted: true } }
+/// `crashes`: this one included. `of_server`: no process was left of the server.
+pub fn after_crash(crashes: i32, of_server: bool) -> Verdict {
+    if crashes >= if of_server { MAX_KILLED_SERVERS } else { MAX_CRASHES } {
+        Verdict::Dead
+    } else {
+        Verdict::Retry { after: Duration::ZERO, counted: true }
+    }
 }
 
 /// Before a row that somebody has locked, or is changing, is looked at again: a quarter of the time that it has waited, so that
@@ -143,8 +149,10 @@ mod tests {
 
     #[test]
     fn a_process_may_die_twice_of_a_row() {
-        assert_eq!(pause(after_crash(1)), (0, true));
-        assert_eq!(after_crash(2), Verdict::Dead);
+        assert_eq!(pause(after_crash(1, false)), (0, true));
+        assert_eq!(after_crash(2, false), Verdict::Dead);
+        assert_eq!(pause(after_crash(3, true)), (0, true));
+        assert_eq!(after_crash(4, true), Verdict::Dead);
     }
 
     #[test]

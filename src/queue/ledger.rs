@@ -52,7 +52,8 @@ pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
          q.claimed_in OPERATOR(pg_catalog.=) $2, q.claimed_by OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid(), \
          (SELECT coalesce(a.state OPERATOR(pg_catalog.=) ANY ('{active,disabled}'::pg_catalog.text[]), false) \
           FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid OPERATOR(pg_catalog.=) q.claimed_by \
-          AND a.backend_start OPERATOR(pg_catalog.=) q.claimer_start) \
+          AND a.backend_start OPERATOR(pg_catalog.=) q.claimer_start), \
+         q.claimer_start OPERATOR(pg_catalog.<) pg_catalog.pg_postmaster_start_time() \
          FROM clip.queue q WHERE q.relation OPERATOR(pg_catalog.=) $1 \
          AND q.not_before OPERATOR(pg_catalog.=) 'infinity'::pg_catalog.timestamptz \
          AND q.claimed_by IS NOT NULL FOR UPDATE SKIP LOCKED";
@@ -65,12 +66,13 @@ pub fn free_abandoned(client: &mut SpiClient<'_>) -> spi::Result<usize> {
             };
             let crashes = row.get::<i32>(4)?.unwrap_or(0).saturating_add(1);
             let (is_here, is_mine) = (row.get(5)?.unwrap_or(false), row.get(6)?.unwrap_or(false));
+            let of_server = row.get(8)?.unwrap_or(false);
             match row.get::<bool>(7)? {
                 Some(true) if !is_mine => {}
                 // No crash: the process is there, or the claim was copied, or others' crash took the process along.
                 Some(_) => free.push(id),
                 None if is_mine || !is_here || was_taken_along(pid, start) => free.push(id),
-                None if retry_policy::after_crash(crashes) == Verdict::Dead => dead.push(id),
+                None if retry_policy::after_crash(crashes, of_server) == Verdict::Dead => dead.push(id),
                 None => suspect.push(id),
             }
         }
