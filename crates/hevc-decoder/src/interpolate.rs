@@ -1,5 +1,6 @@
 //! Blocks of other pictures, between their samples too (clause 8.5.3.3.3).
 
+use lanes::pixels::samples;
 use lanes::{NullaryFnOnce, each, run};
 
 use crate::frame::Samples;
@@ -185,12 +186,6 @@ impl<const TAPS: usize> Filter<'_, TAPS> {
             }
         }
     }
-}
-
-/// Samples from a place on.
-#[inline(always)]
-fn samples<const LANES: usize>(source: &Buffer, from: usize) -> [i16; LANES] {
-    source.get(from..).and_then(|source| source.first_chunk()).copied().unwrap_or([0; LANES])
 }
 
 #[inline(always)]
