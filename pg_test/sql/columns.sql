@@ -40,6 +40,25 @@ SELECT key FROM clip.queue ORDER BY 1;
 CALL clip_drain();
 SELECT id, embedding = clip_embed_text(content)::halfvec AS is_right FROM later ORDER BY id;
 
+-- values of an expression: rows that wait have other keys, also those of partitions; vectors may be of other words
+CREATE TABLE retyped (id int, region text, content text, price int, embedding vector, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+CREATE TABLE retyped_x PARTITION OF retyped FOR VALUES IN ('x');
+CREATE TABLE retyped_y PARTITION OF retyped FOR VALUES IN ('y');
+SELECT clip_attach('retyped', text_column => 'content', mode => 'async');
+INSERT INTO retyped VALUES (1, 'x', 'a dog', 1, NULL);
+CALL clip_drain('retyped');
+INSERT INTO retyped VALUES (2, 'x', 'a cat', 1, NULL), (2, 'y', 'a horse', 1, NULL);
+ALTER TABLE retyped ALTER price TYPE bigint USING price + 1;
+SELECT relation::regclass, key FROM clip.queue ORDER BY 1;
+ALTER TABLE retyped ALTER id TYPE text USING 'no. ' || id, ALTER content TYPE varchar(50) USING content || ' runs';
+SELECT relation::regclass, key FROM clip.queue ORDER BY 1;
+CALL clip_drain('retyped');
+SELECT id, region, embedding = clip_embed_text(content) AS is_right FROM retyped ORDER BY id, region;
+UPDATE public.retyped SET embedding = NULL WHERE content IS NOT NULL;
+CALL clip_backfill('public.retyped');
+SELECT bool_and(embedding = clip_embed_text(content)) AS are_right FROM retyped;
+DROP TABLE retyped;
+
 -- one that fails leaves all as it was, and so does one of somebody else
 ALTER TABLE later ALTER content TYPE int USING content::int;
 BEGIN;

@@ -48,6 +48,7 @@ INSERT INTO entries VALUES
 	('clip.follow_detached(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.follow_joined(clip.tables)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.follow_renamed(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.follow_retyped(regclass, name[], name[])', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_dropped()', 'everybody', 'pinned', 'superuser, by an event trigger', 'nothing'),
 	('clip.forget_keys(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.forget_source(clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),

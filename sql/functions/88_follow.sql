@@ -249,6 +249,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION clip.name_columns(regclass) IS 'internal: after a column''s type was changed, or it was dropped';
 
+-- PostgreSQL writes rows with another type anew, and no trigger sees it. Rows that wait may have other keys than before: they are looked
+-- for again. Sources may say something else than what vectors were made of, which nobody but the user can tell.
+CREATE OR REPLACE FUNCTION clip.follow_retyped(altered regclass, columns name[], computed name[]) RETURNS void LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t clip.tables;
+	col name;
+BEGIN
+	PERFORM clip.forget_keys(w.relation) FROM (SELECT q.relation FROM clip.queue q UNION SELECT f.relation FROM clip.failures f) w
+	WHERE (w.relation = altered OR altered IN (SELECT clip.parents_of(w.relation)))
+		AND EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+			WHERE i.indrelid = w.relation AND i.indisprimary AND a.attname = ANY (columns));
+	FOR t IN SELECT k.* FROM clip.tables k
+		WHERE (k.relation = altered OR altered IN (SELECT clip.parents_of(k.relation))) AND NOT clip.is_ours(k.relation)
+	LOOP
+		FOREACH col IN ARRAY computed LOOP
+			CONTINUE WHEN array_position(ARRAY[t.text_column, t.image_column, t.modality_column], col) IS NULL;
+			RAISE WARNING 'vectors of relation "%" were made of column "%" as it was before', clip.name_of(t.relation), col
+				USING HINT = format('If values changed, embed the rows anew: UPDATE %s SET %I = NULL WHERE %I IS NOT NULL, then CALL clip_backfill(%L).',
+					t.relation, t.embedding_column, col, t.relation);
+		END LOOP;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION clip.follow_retyped(regclass, name[], name[]) IS 'internal: after a column''s type was changed';
+
 CREATE OR REPLACE FUNCTION clip.follow_columns() RETURNS event_trigger AS 'MODULE_PATHNAME', 'clip_follow_columns' LANGUAGE C;
 COMMENT ON FUNCTION clip.follow_columns() IS 'internal: lets columns be changed and dropped that triggers name';
 DO $$ BEGIN
