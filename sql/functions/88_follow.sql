@@ -257,13 +257,12 @@ DECLARE
 	t clip.tables;
 	col name;
 BEGIN
-	PERFORM clip.forget_keys(w.relation) FROM (SELECT q.relation FROM clip.queue q UNION SELECT f.relation FROM clip.failures f) w
-	WHERE (w.relation = altered OR altered IN (SELECT clip.parents_of(w.relation)))
-		AND EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-			WHERE i.indrelid = w.relation AND i.indisprimary AND a.attname = ANY (columns));
 	FOR t IN SELECT k.* FROM clip.tables k
 		WHERE (k.relation = altered OR altered IN (SELECT clip.parents_of(k.relation))) AND NOT clip.is_ours(k.relation)
 	LOOP
+		PERFORM clip.forget_keys(i.indrelid) FROM pg_index i
+		WHERE i.indisprimary AND (i.indrelid = t.relation OR i.indrelid IN (SELECT relid FROM pg_partition_tree(t.relation)))
+			AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) AND a.attname = ANY (columns));
 		FOREACH col IN ARRAY computed LOOP
 			CONTINUE WHEN array_position(ARRAY[t.text_column, t.image_column, t.modality_column], col) IS NULL;
 			RAISE WARNING 'vectors of relation "%" were made of column "%" as it was before', clip.name_of(t.relation), col
