@@ -266,8 +266,8 @@ BEGIN
 		FOREACH col IN ARRAY computed LOOP
 			CONTINUE WHEN array_position(ARRAY[t.text_column, t.image_column, t.modality_column], col) IS NULL;
 			RAISE WARNING 'vectors of relation "%" were made of column "%" as it was before', clip.name_of(t.relation), col
-				USING HINT = format('If values changed, embed the rows anew: UPDATE %s SET %I = NULL WHERE %I IS NOT NULL, then CALL clip_backfill(%L).',
-					t.relation, t.embedding_column, col, t.relation);
+				USING HINT = format('If values changed, set "%s" to NULL in rows whose sources are still there, then CALL clip_backfill(%L).',
+					t.embedding_column, t.relation);
 		END LOOP;
 	END LOOP;
 END $$;
