@@ -66,3 +66,11 @@ fn what_the_library_asserts_is_an_error() {
     let expected = (ErrorKind::InvalidImage, "damaged JPEG XL image: its parts do not fit together");
     assert_eq!((e.kind, e.message.as_str()), expected);
 }
+
+/// Of 298 bytes, which would take 30 MB.
+#[test]
+fn thousands_of_splines_are_too_much() {
+    let e = decode(&file("../damaged/splines.jxl"), &Limits::default()).unwrap_err();
+    let expected = (ErrorKind::LimitExceeded, "JPEG XL image is too much work: too many splines");
+    assert_eq!((e.kind, e.message.as_str()), expected);
+}

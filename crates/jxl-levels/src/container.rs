@@ -1,15 +1,16 @@
 //! The boxes around a codestream (ISO/IEC 18181-2). A file may also be the codestream alone.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
-use crate::header::LONGEST;
 
 const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
 
 /// What a file has in its boxes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Container<'a> {
-    /// The first bytes of the codestream, and how many there are of them.
-    head: ([u8; LONGEST], usize),
+    /// The codestream, put together where it is in parts.
+    pub codestream: Cow<'a, [u8]>,
     /// The metadata, without the offset before them.
     pub exif: Option<&'a [u8]>,
     pub xmp: Option<&'a [u8]>,
@@ -19,9 +20,9 @@ pub struct Container<'a> {
 
 impl<'a> Container<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
-        let mut container = Self { head: ([0; LONGEST], 0), exif: None, xmp: None, jpeg: None };
+        let mut container = Self { codestream: Cow::default(), exif: None, xmp: None, jpeg: None };
         if bytes.starts_with(b"\xff\x0a") {
-            container.add(bytes);
+            container.add(bytes)?;
             return Ok(container);
         }
         if !bytes.starts_with(SIGNATURE) {
@@ -29,9 +30,9 @@ impl<'a> Container<'a> {
         }
         for (kind, body) in Boxes(bytes) {
             match &kind {
-                b"jxlc" => container.add(body),
+                b"jxlc" => container.add(body)?,
                 // Behind a number.
-                b"jxlp" => container.add(body.get(4..).unwrap_or_default()),
+                b"jxlp" => container.add(body.get(4..).unwrap_or_default())?,
                 b"Exif" if container.exif.is_none() => container.exif = behind_offset(body),
                 b"xml " if container.xmp.is_none() => container.xmp = Some(body),
                 b"jbrd" if container.jpeg.is_none() => container.jpeg = Some(body),
@@ -41,17 +42,23 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
-    fn add(&mut self, codestream: &[u8]) {
-        let (head, len) = &mut self.head;
-        for (to, from) in head.iter_mut().skip(*len).zip(codestream) {
-            *to = *from;
-            *len += 1;
+    fn add(&mut self, part: &'a [u8]) -> Result<()> {
+        if self.codestream.is_empty() {
+            self.codestream = Cow::Borrowed(part);
+            return Ok(());
         }
-    }
-
-    /// The first bytes of the codestream.
-    pub fn head(&self) -> &[u8] {
-        self.head.0.get(..self.head.1).unwrap_or_default()
+        let mut whole = std::mem::take(&mut self.codestream);
+        if let Cow::Borrowed(first) = whole {
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(first.len() + part.len()).map_err(|_| Error::OutOfMemory(first.len()))?;
+            copy.extend_from_slice(first);
+            whole = Cow::Owned(copy);
+        }
+        let parts = whole.to_mut();
+        parts.try_reserve(part.len()).map_err(|_| Error::OutOfMemory(part.len()))?;
+        parts.extend_from_slice(part);
+        self.codestream = whole;
+        Ok(())
     }
 }
 

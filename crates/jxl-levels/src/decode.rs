@@ -10,16 +10,14 @@ use jxl::error::{Error as Fault, Result as JxlResult};
 
 use crate::dither::Noise;
 use crate::error::{Error, Result, look, zeroed};
-use crate::header::{Header, Samples};
+use crate::frames::{Needs, most_groups, most_samples, rows};
+use crate::header::Header;
 use crate::{Env, Levels, Picture};
-
-/// Groups of pixels are no larger than this in both directions, and no smaller than a half of it in most files.
-const GROUP: usize = 256;
 
 /// The picture in the rows of the file. Where it may be `incomplete`, what is missing is what `jxl` makes of it.
 /// `is_jpeg`: the coefficients are those of a JPEG, of which the reference makes that again. Its levels are the nearest, without noise.
 pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, env: &Env<'_>) -> Result<Picture> {
-    let (width, height) = (header.width as usize, header.height as usize);
+    let (width, height) = (header.width(), header.height());
     let mut options = JxlDecoderOptions::default();
     options.adjust_orientation = false;
     options.max_profile_level = ProfileLevel::Main10;
@@ -56,7 +54,7 @@ pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, en
         height,
         channels: if grey { 1 } else { 3 },
         bytes: if floats { 4 } else { 2 },
-        mirrored: (matches!(header.orientation, 2 | 3 | 7 | 8), matches!(header.orientation, 3 | 4 | 6 | 7)),
+        mirrored: (matches!(header.orientation(), 2 | 3 | 7 | 8), matches!(header.orientation(), 3 | 4 | 6 | 7)),
         plain: is_jpeg,
     };
     // Rows have to lie at multiples of a sample's size.
@@ -94,26 +92,12 @@ pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, en
     Ok(Picture { levels, is_cut })
 }
 
-/// Bytes that [`decode`] takes at most, where no frame is kept for others.
-pub fn needs(header: &Header) -> usize {
-    let area = header.width as usize * header.height as usize;
-    let each = if header.samples == Samples::Floats { 12 } else { 6 };
-    // Some rows of groups of floats, and tables.
-    let rows = (4 * GROUP).saturating_mul(header.width as usize).saturating_mul(4 + header.extra as usize);
-    area.saturating_mul(each).saturating_add(rows).saturating_add(8 << 20)
-}
-
-/// Samples that a frame may have: those of frames which others are made of may be more than the picture's.
-fn most_samples(header: &Header) -> usize {
-    let area = header.width as usize * header.height as usize;
-    area.saturating_mul(4).saturating_add(1 << 20).saturating_mul(3 + header.extra as usize)
-}
-
-/// Groups that are decoded for a picture, all passes and frames together.
-fn most_groups(header: &Header) -> usize {
-    let across = (header.width as usize).div_ceil(GROUP / 2);
-    let down = (header.height as usize).div_ceil(GROUP / 2);
-    across.saturating_mul(down).saturating_add(64).saturating_mul(64)
+/// Bytes that [`decode`] takes at most. `frames`: what they take beside the picture.
+pub fn needs(header: &Header, frames: Needs) -> usize {
+    let each = if header.is_float() { 12 } else { 6 };
+    // Some rows of groups, and tables.
+    let rows = rows(header.width(), header.channels());
+    header.area().saturating_mul(each).saturating_add(rows).saturating_add(8 << 20).saturating_add(frames.bytes)
 }
 
 /// How samples lie in memory.

@@ -54,6 +54,36 @@ impl From<Fault> for Error {
     }
 }
 
+impl From<jxl_bitstream::Error> for Error {
+    fn from(fault: jxl_bitstream::Error) -> Self {
+        match fault {
+            fault if fault.unexpected_eof() => Self::Truncated,
+            jxl_bitstream::Error::ProfileConformance(what) => Self::TooMuch(what),
+            fault => Self::Damaged(fault.to_string()),
+        }
+    }
+}
+
+impl From<jxl_coding::Error> for Error {
+    fn from(fault: jxl_coding::Error) -> Self {
+        match fault {
+            jxl_coding::Error::Bitstream(fault) => fault.into(),
+            fault => Self::Damaged(fault.to_string()),
+        }
+    }
+}
+
+impl From<jxl_frame::Error> for Error {
+    fn from(fault: jxl_frame::Error) -> Self {
+        match fault {
+            jxl_frame::Error::Bitstream(fault) => fault.into(),
+            jxl_frame::Error::Decoder(fault) => fault.into(),
+            jxl_frame::Error::OutOfMemory => Self::OutOfMemory(0),
+            fault => Self::Damaged(fault.to_string()),
+        }
+    }
+}
+
 pub fn look(env: &Env<'_>) -> Result<()> {
     if (env.go_on)() { Ok(()) } else { Err(Error::Stopped) }
 }

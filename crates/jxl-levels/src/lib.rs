@@ -17,27 +17,31 @@
 //! **Hostile bytes.** Everything here is safe Rust. What of `jxl` is unsafe are intrinsics
 //! that load and store at lengths asserted before, the memory of its images, whose places are asserted against their sizes, casts between
 //! numbers, and a table of the weighted predictor that is read at places proven from the arithmetic on coded values. So strangers' bytes reach
-//! unsafe code as values, and as sizes that are checked at the time of use. [`Decoder::needs`] tells the memory by the header; [`Env`] may end the work between groups of pixels. Frames much
-//! larger than the picture, and far more groups than it has, are refused. `jxl` asserts what it believes, so that damaged files may end in a
-//! panic: whoever decodes strangers' files has to catch it.
+//! unsafe code as values, and as sizes that are checked at the time of use. [`Decoder::needs`] tells the memory by the headers of frames, which
+//! jxl-oxide's parsers read; [`Env`] may end the work between groups of pixels. Frames much larger than the picture, far more groups than it
+//! has, and thousands of splines or patches are refused. Both libraries assert what they believe, so that damaged files may end in a panic:
+//! whoever decodes strangers' files has to catch it.
 
 #![forbid(unsafe_code)]
 
-mod bits;
 mod container;
 mod decode;
 mod dither;
 mod error;
+mod features;
+mod frames;
 mod header;
+mod profile;
 
 pub use error::{Error, Result};
 pub use jpeg_levels::Env;
 
 use container::Container;
+use frames::Needs;
 use header::Header;
 
 /// A file whose header is read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Decoder<'a> {
     bytes: &'a [u8],
     container: Container<'a>,
@@ -64,22 +68,22 @@ pub enum Levels {
 impl<'a> Decoder<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let container = Container::read(bytes)?;
-        let header = Header::read(container.head()).ok_or(Error::Truncated)?;
+        let header = Header::read(&container.codestream)?;
         Ok(Self { bytes, container, header })
     }
 
     /// As stored: the orientation is not applied.
     pub fn width(&self) -> usize {
-        self.header.width as usize
+        self.header.width()
     }
 
     pub fn height(&self) -> usize {
-        self.header.height as usize
+        self.header.height()
     }
 
     /// EXIF's number from 1 to 8, of the codestream.
     pub fn orientation(&self) -> u8 {
-        self.header.orientation
+        self.header.orientation()
     }
 
     pub fn exif(&self) -> Option<&'a [u8]> {
@@ -90,18 +94,29 @@ impl<'a> Decoder<'a> {
         self.container.xmp
     }
 
-    /// Bytes that [`decode`](Self::decode) will take, the picture among them. What frames need that are kept for others is not among
-    /// them: the header does not tell of those.
+    /// Bytes that [`decode`](Self::decode) will take, the picture among them. It reads the headers of all frames that are needed for the
+    /// picture, and counts what is kept of them. Of a damaged file it tells what was found before the damage.
     pub fn needs(&self) -> usize {
-        decode::needs(&self.header)
+        let mut needs = Needs::default();
+        let _told_by_decode = frames::read(&self.container.codestream, &mut needs, &Env::default());
+        // Sections are copied as a whole.
+        decode::needs(&self.header, needs).saturating_add(self.container.codestream.len())
     }
 
     pub fn decode(&self, env: &Env<'_>) -> Result<Picture> {
-        decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), false, env)
+        self.decode_as(false, env)
     }
 
     /// As [`decode`](Self::decode); of a picture whose data end early, what there is.
     pub fn decode_incomplete(&self, env: &Env<'_>) -> Result<Picture> {
-        decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), true, env)
+        self.decode_as(true, env)
+    }
+
+    fn decode_as(&self, incomplete: bool, env: &Env<'_>) -> Result<Picture> {
+        match frames::read(&self.container.codestream, &mut Needs::default(), env) {
+            Ok(()) | Err(Error::Truncated) => {}
+            Err(fault) => return Err(fault),
+        }
+        decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), incomplete, env)
     }
 }

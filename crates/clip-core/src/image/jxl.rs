@@ -16,16 +16,16 @@ use crate::{Error, Result};
 
 /// The first frame in RGB. Where the file is truncated and that is accepted, as far as it goes.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
-    let decoder = Decoder::new(bytes).map_err(refusal)?;
+    // The libraries assert what they believe of a file, which holds of some damaged ones no more.
+    let asserted = || damaged(Jxl, "its parts do not fit together");
+    let decoder = guarded(|| Decoder::new(bytes).map_err(refusal)).unwrap_or_else(|| Err(asserted()))?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);
     check_pixels(Jxl, width, height, &options.limits)?;
     let decode = |env: &Env| match options.truncated {
         Truncated::Refuse => decoder.decode(env),
         Truncated::Accept => decoder.decode_incomplete(env),
     };
-    // The library asserts what it believes of a file, which holds of some damaged ones no more.
-    let decoded = guarded(|| within(decode, refusal));
-    let picture = decoded.unwrap_or_else(|| Err(damaged(Jxl, "its parts do not fit together")))?;
+    let picture = guarded(|| within(decode, refusal)).unwrap_or_else(|| Err(asserted()))?;
     let mut remarks = Remarks { incomplete: picture.is_cut.then_some(Jxl), clipped: false };
     let pixels = match picture.levels {
         Levels::Rgb(pixels) => pixels,

@@ -1,0 +1,168 @@
+//! The frames that are decoded for a picture, by their headers (ISO/IEC 18181-1, annex F): what is kept of them for others, and what a few
+//! bytes of theirs can ask for.
+
+use std::mem::replace;
+use std::ops::Range;
+
+use jpeg_levels::Env;
+use jxl_bitstream::Bitstream;
+use jxl_frame::FrameHeader;
+use jxl_frame::data::{Toc, TocGroupKind};
+use jxl_frame::header::{Encoding, FrameType};
+use jxl_oxide_common::Bundle;
+
+use crate::error::{Error, Result, look};
+use crate::header::Header;
+use crate::{features, profile};
+
+/// Groups of pixels are no larger than this in both directions, and no smaller than a half of it in most files.
+pub const GROUP: usize = 256;
+
+/// What the frames take beside the picture.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// Bytes at most at a time.
+    pub bytes: usize,
+    /// Bytes of frames that are kept, by the slot that they are kept in.
+    kept: [usize; SLOTS],
+}
+
+/// Four for whole frames, and as many for averages of blocks.
+const SLOTS: usize = 8;
+
+/// Reads the headers up to the frame that is shown first.
+///
+/// # Errors
+///
+/// `Truncated` where the bytes end before that; `needs` has what was found until then.
+pub fn read(codestream: &[u8], needs: &mut Needs, env: &Env<'_>) -> Result<()> {
+    let mut header = Header::read(codestream)?;
+    let mut bits = Bitstream::new(codestream);
+    bits.skip_bits(header.bits)?;
+    if header.image.metadata.colour_encoding.want_icc() {
+        profile::skip(&mut bits, env)?;
+    }
+    bits.zero_pad_to_byte()?;
+    let mut rest = codestream.get(bits.num_read_bits() / 8..).ok_or(Error::Truncated)?;
+    let mut groups = most_groups(&header);
+    if let Some(preview) = &header.image.metadata.preview {
+        let (width, height) = (preview.width, preview.height);
+        // Its header counts in its own size.
+        let size = &mut header.image.size;
+        let picture = (replace(&mut size.width, width), replace(&mut size.height, height));
+        let len = Frame::read(&header, rest, &mut groups)?.len;
+        (header.image.size.width, header.image.size.height) = picture;
+        rest = rest.get(len..).ok_or(Error::Truncated)?;
+    }
+    loop {
+        look(env)?;
+        let frame = Frame::read(&header, rest, &mut groups)?;
+        needs.add(&frame, &header, rest, env)?;
+        if frame.header.is_keyframe() {
+            return Ok(());
+        }
+        rest = rest.get(frame.len..).ok_or(Error::Truncated)?;
+    }
+}
+
+/// Samples that a frame may have: those of frames which others are made of may be more than the picture's.
+pub fn most_samples(header: &Header) -> usize {
+    most_pixels(header).saturating_mul(header.channels())
+}
+
+/// No frame has more than 2^40.
+fn most_pixels(header: &Header) -> usize {
+    header.area().saturating_mul(4).saturating_add(1 << 20).min(1 << 40)
+}
+
+/// Groups that are decoded for a picture, all passes and frames together.
+pub fn most_groups(header: &Header) -> usize {
+    let across = header.width().div_ceil(GROUP / 2);
+    let down = header.height().div_ceil(GROUP / 2);
+    across.saturating_mul(down).saturating_add(64).saturating_mul(64)
+}
+
+/// Bytes of rows that are on their way through a frame: numbers of four bytes.
+pub fn rows(width: usize, channels: usize) -> usize {
+    (4 * GROUP).saturating_mul(width).saturating_mul(channels + 1)
+}
+
+struct Frame {
+    header: FrameHeader,
+    /// Where its first section is.
+    first: Range<usize>,
+    /// Bytes to the next one.
+    len: usize,
+}
+
+impl Frame {
+    fn read(header: &Header, bytes: &[u8], groups: &mut usize) -> Result<Self> {
+        const LARGE: Error = Error::TooMuch("frames are much larger than the picture");
+        let mut bits = Bitstream::new(bytes);
+        let frame = FrameHeader::parse(&mut bits, &header.image)?;
+        if area(&frame) > most_pixels(header) {
+            return Err(LARGE);
+        }
+        if area(&frame) == 0 {
+            return Err(Error::Damaged("a frame without pixels".to_owned()));
+        }
+        let passes = frame.passes.num_passes as usize;
+        let count = (frame.num_groups() as usize).saturating_mul(passes);
+        *groups = groups.checked_sub(count).ok_or(Error::TooMuch("too many groups of pixels"))?;
+        let toc = Toc::parse(&mut bits, &frame)?;
+        let is_first = |kind| matches!(kind, TocGroupKind::All | TocGroupKind::LfGlobal);
+        let first = toc.iter_bitstream_order().find(|section| is_first(section.kind));
+        let first = first.map_or(0..0, |section| section.offset..section.offset.saturating_add(section.size as usize));
+        Ok(Self { header: frame, first, len: toc.bookmark().saturating_add(toc.total_byte_size()) })
+    }
+}
+
+fn area(frame: &FrameHeader) -> usize {
+    (frame.width as usize).saturating_mul(frame.height as usize)
+}
+
+impl Needs {
+    fn add(&mut self, frame: &Frame, header: &Header, bytes: &[u8], env: &Env<'_>) -> Result<()> {
+        let Frame { header: frame, first, .. } = frame;
+        let channels = header.channels();
+        // What is cut off is the decoder's to tell.
+        let section = bytes.get(first.start..first.end.min(bytes.len())).unwrap_or_default();
+        let mut own = features::needs(frame, channels, section, env)?;
+        // Coefficients of all passes, of three channels.
+        if frame.encoding == Encoding::VarDct && frame.passes.num_passes > 1 {
+            own = own.saturating_add(area(frame).saturating_mul(12));
+        }
+        let kept = kept(frame, header);
+        // Whole, as one of numbers is in the worst case: the picture's room holds none of it.
+        if !frame.is_keyframe() {
+            let whole = area(frame).saturating_mul(4 * channels);
+            own = own.saturating_add(whole).saturating_add(rows(frame.width as usize, channels));
+        }
+        let others: usize = self.kept.iter().sum();
+        self.bytes = self.bytes.max(others.saturating_add(own).saturating_add(kept));
+        let slot = match frame.frame_type {
+            FrameType::LfFrame => 3 + frame.lf_level as usize,
+            _ => frame.save_as_reference as usize,
+        };
+        if kept > 0
+            && let Some(slot) = self.kept.get_mut(slot)
+        {
+            *slot = kept;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a frame that others are made of: numbers of four bytes.
+fn kept(frame: &FrameHeader, header: &Header) -> usize {
+    let (width, height) = (frame.sample_width(1) as usize, frame.sample_height(1) as usize);
+    if frame.frame_type == FrameType::LfFrame {
+        return width.saturating_mul(height).saturating_mul(12);
+    }
+    if !frame.can_reference() {
+        return 0;
+    }
+    // What is kept with its colours made has the picture's size.
+    let area = if frame.save_before_ct { width.saturating_mul(height) } else { header.area() };
+    area.saturating_mul(4 * header.channels())
+}
