@@ -44,19 +44,19 @@ pub fn read(codestream: &[u8], needs: &mut Needs, env: &Env<'_>) -> Result<()> {
     }
     bits.zero_pad_to_byte()?;
     let mut rest = codestream.get(bits.num_read_bits() / 8..).ok_or(Error::Truncated)?;
-    let mut groups = most_groups(&header);
+    let mut left = Left { groups: most_groups(&header), pixels: most_pixels_of_all(&header) };
     if let Some(preview) = &header.image.metadata.preview {
         let (width, height) = (preview.width, preview.height);
         // Its header counts in its own size.
         let size = &mut header.image.size;
         let picture = (replace(&mut size.width, width), replace(&mut size.height, height));
-        let len = Frame::read(&header, rest, &mut groups)?.len;
+        let len = Frame::read(&header, rest, &mut left)?.len;
         (header.image.size.width, header.image.size.height) = picture;
         rest = rest.get(len..).ok_or(Error::Truncated)?;
     }
     loop {
         look(env)?;
-        let frame = Frame::read(&header, rest, &mut groups)?;
+        let frame = Frame::read(&header, rest, &mut left)?;
         needs.add(&frame, &header, rest, env)?;
         if frame.header.is_keyframe() {
             return Ok(());
@@ -87,6 +87,25 @@ pub fn rows(width: usize, channels: usize) -> usize {
     (4 * GROUP).saturating_mul(width).saturating_mul(channels + 1)
 }
 
+/// Of all frames together.
+fn most_pixels_of_all(header: &Header) -> usize {
+    header.area().saturating_mul(32).saturating_add(1 << 24)
+}
+
+/// Work that the frames may still be.
+struct Left {
+    groups: usize,
+    pixels: usize,
+}
+
+impl Left {
+    fn take(&mut self, groups: usize, pixels: usize) -> Result<()> {
+        let left = self.groups.checked_sub(groups).zip(self.pixels.checked_sub(pixels));
+        (self.groups, self.pixels) = left.ok_or(Error::TooMuch("too many frames before the first that is shown"))?;
+        Ok(())
+    }
+}
+
 struct Frame {
     header: FrameHeader,
     /// Where its first section is.
@@ -96,7 +115,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn read(header: &Header, bytes: &[u8], groups: &mut usize) -> Result<Self> {
+    fn read(header: &Header, bytes: &[u8], left: &mut Left) -> Result<Self> {
         const LARGE: Error = Error::TooMuch("frames are much larger than the picture");
         let mut bits = Bitstream::new(bytes);
         let frame = FrameHeader::parse(&mut bits, &header.image)?;
@@ -108,7 +127,7 @@ impl Frame {
         }
         let passes = frame.passes.num_passes as usize;
         let count = (frame.num_groups() as usize).saturating_mul(passes);
-        *groups = groups.checked_sub(count).ok_or(Error::TooMuch("too many groups of pixels"))?;
+        left.take(count, area(&frame))?;
         let toc = Toc::parse(&mut bits, &frame)?;
         let is_first = |kind| matches!(kind, TocGroupKind::All | TocGroupKind::LfGlobal);
         let first = toc.iter_bitstream_order().find(|section| is_first(section.kind));

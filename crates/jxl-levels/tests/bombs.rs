@@ -220,6 +220,14 @@ fn kept_frames() {
     assert!(most >= kept && most <= told, "{most}, {told} told");
 }
 
+/// A few bytes each, and ten milliseconds.
+#[test]
+fn hundreds_of_frames() {
+    let frames = (0..400).flat_map(|_| kept_frame(1024, 0));
+    let bytes: Vec<u8> = header().into_iter().chain(frames).collect();
+    refused(&bytes, "too many frames before the first that is shown");
+}
+
 /// A profile that says it is 256 MB long.
 #[test]
 fn profile() {
