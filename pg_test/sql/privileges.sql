@@ -88,6 +88,7 @@ INSERT INTO entries VALUES
 	('clip.number_of(regclass, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.only_vector_column(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.parents_of(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
+	('clip.parts_of(regclass)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.register(regclass, name, name, name, name, boolean, text, text, integer)', 'everybody', 'c', 'caller, an owner; one fixed statement as superuser', 'nothing'),
 	('clip.rows_without(regclass, clip.tables, name)', 'everybody', 'pinned', 'caller', 'nothing'),
 	('clip.rows_wait(regclass, name)', 'everybody', 'c', 'caller; one fixed query as superuser', 'nothing'),

@@ -29,6 +29,11 @@ CREATE OR REPLACE FUNCTION clip.has_one_cone(model text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clip_has_one_cone_wrapper' LANGUAGE C STABLE;
 COMMENT ON FUNCTION clip.has_one_cone(text) IS 'internal: do texts and images of a model, or of the session''s where the name is NULL, lie in one cone of the space?';
 
+CREATE OR REPLACE FUNCTION clip.parts_of(relation regclass) RETURNS SETOF regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT relation UNION SELECT p.relid FROM pg_partition_tree(relation) p
+$$;
+COMMENT ON FUNCTION clip.parts_of(regclass) IS 'internal: a table, also one that is dropped, and its partitions';
+
 CREATE OR REPLACE FUNCTION clip.schema_of(extension text) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension
 $$;

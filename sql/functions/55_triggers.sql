@@ -95,7 +95,7 @@ COMMENT ON FUNCTION clip.create_triggers(clip.tables, name, boolean) IS 'interna
 CREATE OR REPLACE FUNCTION clip.last_other_trigger(relation regclass, event integer) RETURNS text LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT max(g.tgname::text COLLATE "C") FROM pg_trigger g
-	WHERE (g.tgrelid = relation OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(relation)))
+	WHERE g.tgrelid IN (SELECT clip.parts_of(relation))
 		AND g.tgtype & 3 = 3 AND g.tgtype & event <> 0 AND g.tgfoid <> to_regproc(format('%I.clip_embed_trigger', clip.schema_of('pg_clip')))
 $$;
 COMMENT ON FUNCTION clip.last_other_trigger(regclass, integer) IS 'internal: the last of the triggers that change a row before it is written, but for pg_clip''s';
@@ -111,7 +111,7 @@ CREATE OR REPLACE FUNCTION clip.fired_columns(t clip.tables, of_queue boolean) R
 		SELECT unnest(ARRAY[t.text_column, t.image_column, t.modality_column, CASE WHEN of_queue THEN t.embedding_column END])
 		UNION ALL
 		SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-		WHERE i.indisprimary AND (i.indrelid = t.relation OR i.indrelid IN (SELECT relid FROM pg_partition_tree(t.relation)))
+		WHERE i.indisprimary AND i.indrelid IN (SELECT clip.parts_of(t.relation))
 	) columns (c) WHERE c IS NOT NULL AND clip.last_other_trigger(t.relation, 16) IS NULL
 $$;
 COMMENT ON FUNCTION clip.fired_columns(clip.tables, boolean) IS 'internal: columns whose UPDATE fires a trigger, NULL where it is that of any';

@@ -37,7 +37,7 @@ COMMENT ON FUNCTION clip.attached(regclass, name) IS 'internal: an owner''s row 
 CREATE OR REPLACE FUNCTION clip.next_part(relation regclass, after oid) RETURNS regclass LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS $$
 	SELECT c.oid::regclass FROM pg_class c
-	WHERE (c.oid = relation OR c.oid IN (SELECT relid FROM pg_partition_tree(relation))) AND c.relkind = 'r' AND c.oid > after
+	WHERE c.oid IN (SELECT clip.parts_of(relation)) AND c.relkind = 'r' AND c.oid > after
 	ORDER BY c.oid LIMIT 1
 $$;
 COMMENT ON FUNCTION clip.next_part(regclass, oid) IS 'internal: the parts of a table that a backfill walks';

@@ -38,7 +38,7 @@ BEGIN
 		RETURNING t.relation, t.embedding_column, d.objsubid
 	LOOP
 		DELETE FROM clip.queue q WHERE q.embedding_column = gone.embedding_column
-			AND (q.relation = gone.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(gone.relation)));
+			AND q.relation IN (SELECT clip.parts_of(gone.relation));
 		DELETE FROM clip.model_changes c WHERE c.relation = gone.relation AND c.embedding_column = gone.embedding_column;
 		DELETE FROM clip.index_failures f WHERE f.relation = gone.relation AND gone.objsubid = 0;
 		IF gone.objsubid <> 0 THEN  -- the table lives on, and its rows are not to fail for want of the column
@@ -126,9 +126,9 @@ BEGIN
 		WHERE k.relation = found.relation AND k.embedding_column = found.embedding_column RETURNING k.* INTO t;
 		IF found.old_name = found.embedding_column THEN
 			UPDATE clip.queue q SET embedding_column = new_name WHERE q.embedding_column = found.old_name
-				AND (q.relation = found.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(found.relation)));
+				AND q.relation IN (SELECT clip.parts_of(found.relation));
 			UPDATE clip.failures f SET embedding_column = new_name WHERE f.embedding_column = found.old_name
-				AND (f.relation = found.relation OR f.relation IN (SELECT relid FROM pg_partition_tree(found.relation)));
+				AND f.relation IN (SELECT clip.parts_of(found.relation));
 			UPDATE clip.model_changes c SET embedding_column = new_name WHERE c.relation = found.relation AND c.embedding_column = found.old_name;
 			UPDATE clip.model_changes c SET new_column = new_name WHERE c.relation = found.relation AND c.new_column = found.old_name;
 		END IF;
@@ -213,7 +213,7 @@ BEGIN
 			END IF;
 			PERFORM clip.fire_last(t.relation);
 			PERFORM clip.enqueue_again(q.relation, q.embedding_column) FROM clip.queue q WHERE q.key = '{}'
-				AND (q.relation = altered.relation OR q.relation IN (SELECT relid FROM pg_partition_tree(altered.relation)));
+				AND q.relation IN (SELECT clip.parts_of(altered.relation));
 			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation AND c.relkind = 'p') THEN
 				PERFORM clip.follow_detached(t);
 				PERFORM clip.follow_joined(t);
@@ -261,7 +261,7 @@ BEGIN
 		WHERE (k.relation = altered OR altered IN (SELECT clip.parents_of(k.relation))) AND NOT clip.is_ours(k.relation)
 	LOOP
 		PERFORM clip.forget_keys(i.indrelid) FROM pg_index i
-		WHERE i.indisprimary AND (i.indrelid = t.relation OR i.indrelid IN (SELECT relid FROM pg_partition_tree(t.relation)))
+		WHERE i.indisprimary AND i.indrelid IN (SELECT clip.parts_of(t.relation))
 			AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) AND a.attname = ANY (columns));
 		FOREACH col IN ARRAY computed LOOP
 			CONTINUE WHEN array_position(ARRAY[t.text_column, t.image_column, t.modality_column], col) IS NULL;
