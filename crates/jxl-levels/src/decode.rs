@@ -32,7 +32,11 @@ pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, en
         _ => return Err(Error::Damaged("no header".to_owned())),
     }
     let info = decoder.basic_info().ok_or(Error::Truncated)?;
-    if info.size != (width, height) {
+    let is_same = info.size == (width, height)
+        && info.extra_channels.len() + 3 == header.channels()
+        && info.orientation as u8 == header.orientation()
+        && matches!(info.bit_depth, JxlBitDepth::Float { .. }) == header.is_float();
+    if !is_same {
         return Err(Error::Damaged("headers disagree".to_owned()));
     }
     let extra = info.extra_channels.len();

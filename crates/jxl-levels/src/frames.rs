@@ -1,7 +1,6 @@
 //! The frames that are decoded for a picture, by their headers (ISO/IEC 18181-1, annex F): what is kept of them for others, and what a few
 //! bytes of theirs can ask for.
 
-use std::mem::replace;
 use std::ops::Range;
 
 use jpeg_levels::Env;
@@ -30,39 +29,42 @@ pub struct Needs {
 /// Four for whole frames, and as many for averages of blocks.
 const SLOTS: usize = 8;
 
-/// Reads the headers up to the frame that is shown first.
+/// Reads the headers up to the frame that is shown first, or to the end of the bytes: more is what the decoder misses, too.
 ///
 /// # Errors
 ///
-/// `Truncated` where the bytes end before that; `needs` has what was found until then.
+/// What of patches and splines does not end in its section is an error: `jxl` reads zeros behind it, and may find any number of them.
 pub fn read(codestream: &[u8], needs: &mut Needs, env: &Env<'_>) -> Result<()> {
-    let mut header = Header::read(codestream)?;
+    let header = Header::read(codestream)?;
+    let mut rest = match behind_profile(&header, codestream, env) {
+        Err(Error::Truncated) => return Ok(()),
+        rest => rest?,
+    };
+    let mut left = Left { groups: most_groups(&header), pixels: most_pixels_of_all(&header) };
+    loop {
+        look(env)?;
+        let frame = match Frame::read(&header, rest, &mut left) {
+            Err(Error::Truncated) => return Ok(()),
+            frame => frame?,
+        };
+        needs.add(&frame, &header, rest, env)?;
+        if frame.header.is_keyframe() {
+            return Ok(());
+        }
+        let Some(next) = rest.get(frame.len..) else { return Ok(()) };
+        rest = next;
+    }
+}
+
+/// The first frame, and what follows it.
+fn behind_profile<'a>(header: &Header, codestream: &'a [u8], env: &Env<'_>) -> Result<&'a [u8]> {
     let mut bits = Bitstream::new(codestream);
     bits.skip_bits(header.bits)?;
     if header.image.metadata.colour_encoding.want_icc() {
         profile::skip(&mut bits, env)?;
     }
     bits.zero_pad_to_byte()?;
-    let mut rest = codestream.get(bits.num_read_bits() / 8..).ok_or(Error::Truncated)?;
-    let mut left = Left { groups: most_groups(&header), pixels: most_pixels_of_all(&header) };
-    if let Some(preview) = &header.image.metadata.preview {
-        let (width, height) = (preview.width, preview.height);
-        // Its header counts in its own size.
-        let size = &mut header.image.size;
-        let picture = (replace(&mut size.width, width), replace(&mut size.height, height));
-        let len = Frame::read(&header, rest, &mut left)?.len;
-        (header.image.size.width, header.image.size.height) = picture;
-        rest = rest.get(len..).ok_or(Error::Truncated)?;
-    }
-    loop {
-        look(env)?;
-        let frame = Frame::read(&header, rest, &mut left)?;
-        needs.add(&frame, &header, rest, env)?;
-        if frame.header.is_keyframe() {
-            return Ok(());
-        }
-        rest = rest.get(frame.len..).ok_or(Error::Truncated)?;
-    }
+    codestream.get(bits.num_read_bits() / 8..).ok_or(Error::Truncated)
 }
 
 /// Samples that a frame may have: those of frames which others are made of may be more than the picture's.
@@ -144,9 +146,13 @@ impl Needs {
     fn add(&mut self, frame: &Frame, header: &Header, bytes: &[u8], env: &Env<'_>) -> Result<()> {
         let Frame { header: frame, first, .. } = frame;
         let channels = header.channels();
-        // What is cut off is the decoder's to tell.
         let section = bytes.get(first.start..first.end.min(bytes.len())).unwrap_or_default();
-        let mut own = features::needs(frame, channels, section, env)?;
+        let mut own = match features::needs(frame, channels, section, env) {
+            Err(Error::Truncated) if first.end <= bytes.len() => {
+                return Err(Error::Damaged("its patches or splines are not whole".to_owned()));
+            }
+            own => own?,
+        };
         // Coefficients of all passes, of three channels.
         if frame.encoding == Encoding::VarDct && frame.passes.num_passes > 1 {
             own = own.saturating_add(area(frame).saturating_mul(12));

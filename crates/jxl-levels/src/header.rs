@@ -4,7 +4,7 @@ use jxl_bitstream::Bitstream;
 use jxl_image::{BitDepth, ImageHeader};
 use jxl_oxide_common::Bundle;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The header, and where it ends.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ impl Header {
     pub fn read(codestream: &[u8]) -> Result<Self> {
         let mut bits = Bitstream::new(codestream);
         let image = ImageHeader::parse(&mut bits, ())?;
+        // `jxl-image` reads the width of some where there is none. No encoder makes them.
+        if image.metadata.preview.is_some() {
+            return Err(Error::Unsupported("a preview before the picture"));
+        }
         Ok(Self { image, bits: bits.num_read_bits() })
     }
 

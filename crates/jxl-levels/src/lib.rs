@@ -113,10 +113,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn decode_as(&self, incomplete: bool, env: &Env<'_>) -> Result<Picture> {
-        match frames::read(&self.container.codestream, &mut Needs::default(), env) {
-            Ok(()) | Err(Error::Truncated) => {}
-            Err(fault) => return Err(fault),
-        }
+        frames::read(&self.container.codestream, &mut Needs::default(), env)?;
         decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), incomplete, env)
     }
 }

@@ -160,6 +160,17 @@ fn splines() {
     let mut section = Bits::default();
     section.constants(6, Some((&[2], 32_766)));
     refused(&[header(), last_frame(SPLINES, &section)].concat(), "too many splines");
+    // `jxl` would read more of them behind the end of the section.
+    let mut section = Bits::default();
+    section.constants(6, Some((&[2], 8_000)));
+    section.0.truncate(section.0.len() - 8);
+    let bytes = [header(), last_frame(SPLINES, &section)].concat();
+    for incomplete in [false, true] {
+        let decoder = Decoder::new(&bytes).unwrap();
+        let picture =
+            if incomplete { decoder.decode_incomplete(&Env::default()) } else { decoder.decode(&Env::default()) };
+        assert!(matches!(picture, Err(Error::Damaged(_))), "{picture:?}");
+    }
     // One of many points.
     let mut section = Bits::default();
     section.constants(6, Some((&[3], 32_766))).put(64, 0);

@@ -134,6 +134,15 @@ fn the_environment_counts() {
     assert!(matches!(decoder.decode(&none), Err(Error::OutOfMemory(_))));
 }
 
+/// Two parsers that took its size for different ones told different memory.
+#[test]
+fn a_preview_is_refused() {
+    // 256 x 256; more than the usual, among it a preview whose width is 16 ninths of its height.
+    let bytes = [0xff, 0x0a, 0x7f, 0x84, 0x3a, 0x2c, 0x00, 0xc0, 0x04, 0x00, 0x00, 0x00, 0x00];
+    let unsupported = Decoder::new(&bytes).map(|_| ()).unwrap_err();
+    assert_eq!(unsupported, Error::Unsupported("a preview before the picture"));
+}
+
 /// A few bytes that say a large picture cost a header.
 #[test]
 fn a_large_header_alone() {
