@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
 
 /// What a file has in its boxes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Container<'a> {
     /// The codestream, put together where it is in parts.
     pub codestream: Cow<'a, [u8]>,
@@ -47,17 +47,19 @@ impl<'a> Container<'a> {
             self.codestream = Cow::Borrowed(part);
             return Ok(());
         }
-        let mut whole = std::mem::take(&mut self.codestream);
-        if let Cow::Borrowed(first) = whole {
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(first.len() + part.len()).map_err(|_| Error::OutOfMemory(first.len()))?;
-            copy.extend_from_slice(first);
-            whole = Cow::Owned(copy);
-        }
-        let parts = whole.to_mut();
-        parts.try_reserve(part.len()).map_err(|_| Error::OutOfMemory(part.len()))?;
-        parts.extend_from_slice(part);
-        self.codestream = whole;
+        let refused = |_| Error::OutOfMemory(part.len());
+        let mut whole = match std::mem::take(&mut self.codestream) {
+            Cow::Owned(whole) => whole,
+            Cow::Borrowed(first) => {
+                let mut copy = Vec::new();
+                copy.try_reserve_exact(first.len() + part.len()).map_err(refused)?;
+                copy.extend_from_slice(first);
+                copy
+            }
+        };
+        whole.try_reserve(part.len()).map_err(refused)?;
+        whole.extend_from_slice(part);
+        self.codestream = Cow::Owned(whole);
         Ok(())
     }
 }

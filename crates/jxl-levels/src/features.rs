@@ -35,7 +35,8 @@ pub fn needs(frame: &FrameHeader, channels: usize, section: &[u8], env: &Env<'_>
     Ok(bytes)
 }
 
-fn area(frame: &FrameHeader) -> usize {
+/// Pixels of a frame.
+pub fn area(frame: &FrameHeader) -> usize {
     (frame.width as usize).saturating_mul(frame.height as usize)
 }
 

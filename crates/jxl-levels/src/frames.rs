@@ -11,6 +11,7 @@ use jxl_frame::header::{Encoding, FrameType};
 use jxl_oxide_common::Bundle;
 
 use crate::error::{Error, Result, look};
+use crate::features::area;
 use crate::header::Header;
 use crate::{features, profile};
 
@@ -34,20 +35,19 @@ const SLOTS: usize = 8;
 /// # Errors
 ///
 /// What of patches and splines does not end in its section is an error: `jxl` reads zeros behind it, and may find any number of them.
-pub fn read(codestream: &[u8], needs: &mut Needs, env: &Env<'_>) -> Result<()> {
-    let header = Header::read(codestream)?;
-    let mut rest = match behind_profile(&header, codestream, env) {
+pub fn read(header: &Header, codestream: &[u8], needs: &mut Needs, env: &Env<'_>) -> Result<()> {
+    let mut rest = match behind_profile(header, codestream, env) {
         Err(Error::Truncated) => return Ok(()),
         rest => rest?,
     };
-    let mut left = Left { groups: most_groups(&header), pixels: most_pixels_of_all(&header) };
+    let mut left = Left { groups: most_groups(header), pixels: most_pixels_of_all(header) };
     loop {
         look(env)?;
-        let frame = match Frame::read(&header, rest, &mut left) {
+        let frame = match Frame::read(header, rest, &mut left) {
             Err(Error::Truncated) => return Ok(()),
             frame => frame?,
         };
-        needs.add(&frame, &header, rest, env)?;
+        needs.add(&frame, header, rest, env)?;
         if frame.header.is_keyframe() {
             return Ok(());
         }
@@ -136,10 +136,6 @@ impl Frame {
         let first = first.map_or(0..0, |section| section.offset..section.offset.saturating_add(section.size as usize));
         Ok(Self { header: frame, first, len: toc.bookmark().saturating_add(toc.total_byte_size()) })
     }
-}
-
-fn area(frame: &FrameHeader) -> usize {
-    (frame.width as usize).saturating_mul(frame.height as usize)
 }
 
 impl Needs {

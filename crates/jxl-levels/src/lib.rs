@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
     /// picture, and counts what is kept of them. Of a damaged file it tells what was found before the damage.
     pub fn needs(&self) -> usize {
         let mut needs = Needs::default();
-        let _told_by_decode = frames::read(&self.container.codestream, &mut needs, &Env::default());
+        let _told_by_decode = frames::read(&self.header, &self.container.codestream, &mut needs, &Env::default());
         // Sections are copied as a whole.
         decode::needs(&self.header, needs).saturating_add(self.container.codestream.len())
     }
@@ -113,7 +113,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn decode_as(&self, incomplete: bool, env: &Env<'_>) -> Result<Picture> {
-        frames::read(&self.container.codestream, &mut Needs::default(), env)?;
+        frames::read(&self.header, &self.container.codestream, &mut Needs::default(), env)?;
         decode::decode(self.bytes, &self.header, self.container.jpeg.is_some(), incomplete, env)
     }
 }

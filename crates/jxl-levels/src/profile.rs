@@ -14,13 +14,13 @@ const LOOK: u64 = 1 << 16;
 /// Moves behind the profile. `jxl` makes room for all bytes that it declares, so they are counted first.
 pub fn skip(bits: &mut Bitstream, env: &Env<'_>) -> Result<()> {
     let len = bits.read_u64()?;
+    if len > LONGEST {
+        return Err(Error::TooMuch("its colour profile is too long"));
+    }
     let mut coded = Decoder::parse(bits, 41)?;
     coded.begin(bits)?;
     let mut declared = Some(Declared::default());
     let (mut last, mut before) = (0, 0);
-    if len > LONGEST {
-        return Err(Error::TooMuch("its colour profile is too long"));
-    }
     for i in 0..len {
         if i % LOOK == 0 {
             look(env)?;
