@@ -10,7 +10,7 @@ use jxl::error::{Error as Fault, Result as JxlResult};
 
 use crate::dither::Noise;
 use crate::error::{Error, Result, look, zeroed};
-use crate::frames::{Needs, most_groups, most_samples, rows};
+use crate::frames::{Needs, most_groups, most_samples};
 use crate::header::Header;
 use crate::{Env, Levels, Picture};
 
@@ -20,7 +20,8 @@ pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, en
     let (width, height) = (header.width(), header.height());
     let mut options = JxlDecoderOptions::default();
     options.adjust_orientation = false;
-    options.max_profile_level = ProfileLevel::Main10;
+    // What level 10 allows beyond it are channels and transforms by the thousands.
+    options.max_profile_level = ProfileLevel::Main5;
     options.sample_limit = Some(most_samples(header));
     let mut decoder = JxlDecoder::new(options);
     let mut input = Input { bytes, env };
@@ -99,9 +100,8 @@ pub fn decode(bytes: &[u8], header: &Header, is_jpeg: bool, incomplete: bool, en
 /// Bytes that [`decode`] takes at most. `frames`: what they take beside the picture.
 pub fn needs(header: &Header, frames: Needs) -> usize {
     let each = if header.is_float() { 12 } else { 6 };
-    // Some rows of groups, and tables.
-    let rows = rows(header.width(), header.channels());
-    header.area().saturating_mul(each).saturating_add(rows).saturating_add(8 << 20).saturating_add(frames.bytes)
+    // And some tables.
+    header.area().saturating_mul(each).saturating_add(8 << 20).saturating_add(frames.bytes)
 }
 
 /// How samples lie in memory.

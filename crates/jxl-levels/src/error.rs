@@ -46,6 +46,7 @@ impl From<Fault> for Error {
         match fault {
             Fault::OutOfBounds(_) | Fault::SectionTooShort => Self::Truncated,
             Fault::ImageSizeTooLarge(..) => Self::TooMuch("frames are much larger than the picture"),
+            Fault::LevelLimitExceeded { .. } => Self::TooMuch("it has more than level 5 of JPEG XL allows"),
             Fault::ImageOutOfMemory(row, rows) => Self::OutOfMemory(row.saturating_mul(rows)),
             Fault::OutOfMemory(_) => Self::OutOfMemory(0),
             Fault::IOError(_) => Self::Stopped,
@@ -79,6 +80,16 @@ impl From<jxl_frame::Error> for Error {
             jxl_frame::Error::Bitstream(fault) => fault.into(),
             jxl_frame::Error::Decoder(fault) => fault.into(),
             jxl_frame::Error::OutOfMemory => Self::OutOfMemory(0),
+            fault => Self::Damaged(fault.to_string()),
+        }
+    }
+}
+
+impl From<jxl_vardct::Error> for Error {
+    fn from(fault: jxl_vardct::Error) -> Self {
+        match fault {
+            jxl_vardct::Error::Bitstream(fault) => fault.into(),
+            jxl_vardct::Error::Decoder(fault) => fault.into(),
             fault => Self::Damaged(fault.to_string()),
         }
     }

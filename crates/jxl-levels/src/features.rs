@@ -3,9 +3,9 @@
 
 use jpeg_levels::Env;
 use jxl_bitstream::{Bitstream, unpack_signed};
-use jxl_coding::Decoder;
 use jxl_frame::FrameHeader;
 
+use crate::codes;
 use crate::error::{Error, Result, look};
 
 /// Patches and splines that are read between two looks.
@@ -22,22 +22,26 @@ const ROW: usize = 3 * 24;
 const MOST_SPLINES: usize = 1 << 14;
 const MOST_POINTS: usize = 1 << 16;
 
-/// Bytes that the frame's patches and splines take at most. `section`: its first one.
-pub fn needs(frame: &FrameHeader, channels: usize, section: &[u8], env: &Env<'_>) -> Result<usize> {
-    let mut bits = Bitstream::new(section);
-    let mut bytes = 0_usize;
+/// Reads the frame's patches and splines, with which its first section begins, and adds to `bytes` what they take at most.
+pub fn read(
+    bytes: &mut usize,
+    frame: &FrameHeader,
+    channels: usize,
+    bits: &mut Bitstream,
+    env: &Env<'_>,
+) -> Result<()> {
     if frame.flags.patches() {
-        bytes = bytes.saturating_add(patches(frame, channels, &mut bits, env)?.saturating_mul(PATCH));
+        *bytes = bytes.saturating_add(patches(frame, channels, bits, env)?.saturating_mul(PATCH));
     }
     if frame.flags.splines() {
-        bytes = bytes.saturating_add(splines(frame, &mut bits, env)?);
+        *bytes = bytes.saturating_add(splines(frame, bits, env)?);
     }
-    Ok(bytes)
+    Ok(())
 }
 
-/// Pixels of a frame.
+/// Pixels of a frame; of one that has averages of blocks, those.
 pub fn area(frame: &FrameHeader) -> usize {
-    (frame.width as usize).saturating_mul(frame.height as usize)
+    (frame.sample_width(1) as usize).saturating_mul(frame.sample_height(1) as usize)
 }
 
 /// How many there are.
@@ -46,7 +50,7 @@ fn patches(frame: &FrameHeader, channels: usize, bits: &mut Bitstream, env: &Env
     let area = area(frame);
     let most = (1 << 16) + area / 64;
     let most_pixels = (1 << 20) + 8 * area as u64;
-    let mut coded = Decoder::parse(bits, 10)?;
+    let (mut coded, _) = codes::read(bits, 10)?;
     coded.begin(bits)?;
     let mut next = |bits: &mut Bitstream, context| coded.read_varint(bits, context).map(|n| n as usize);
     // All channels but those of colour blend on their own.
@@ -92,7 +96,7 @@ fn patches(frame: &FrameHeader, channels: usize, bits: &mut Bitstream, env: &Env
 /// Bytes that they take.
 fn splines(frame: &FrameHeader, bits: &mut Bitstream, env: &Env<'_>) -> Result<usize> {
     const MANY: Error = Error::TooMuch("too many splines");
-    let mut coded = Decoder::parse(bits, 6)?;
+    let (mut coded, _) = codes::read(bits, 6)?;
     coded.begin(bits)?;
     let mut next = |bits: &mut Bitstream, context| coded.read_varint(bits, context);
     let count = (next(bits, 2)? as usize).saturating_add(1);

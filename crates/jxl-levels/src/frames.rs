@@ -12,11 +12,12 @@ use jxl_oxide_common::Bundle;
 
 use crate::error::{Error, Result, look};
 use crate::features::area;
+use crate::global::{self, Global};
 use crate::header::Header;
-use crate::{features, profile};
+use crate::profile;
 
-/// Groups of pixels are no larger than this in both directions, and no smaller than a half of it in most files.
-pub const GROUP: usize = 256;
+/// Groups of pixels are no smaller than this in both directions.
+const GROUP: usize = 128;
 
 /// What the frames take beside the picture.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +35,7 @@ const SLOTS: usize = 8;
 ///
 /// # Errors
 ///
-/// What of patches and splines does not end in its section is an error: `jxl` reads zeros behind it, and may find any number of them.
+/// What does not end in its section is an error: `jxl` reads zeros behind it, and may find any number of them.
 pub fn read(header: &Header, codestream: &[u8], needs: &mut Needs, env: &Env<'_>) -> Result<()> {
     let mut rest = match behind_profile(header, codestream, env) {
         Err(Error::Truncated) => return Ok(()),
@@ -79,14 +80,15 @@ fn most_pixels(header: &Header) -> usize {
 
 /// Groups that are decoded for a picture, all passes and frames together.
 pub fn most_groups(header: &Header) -> usize {
-    let across = header.width().div_ceil(GROUP / 2);
-    let down = header.height().div_ceil(GROUP / 2);
+    let across = header.width().div_ceil(GROUP);
+    let down = header.height().div_ceil(GROUP);
     across.saturating_mul(down).saturating_add(64).saturating_mul(64)
 }
 
-/// Bytes of rows that are on their way through a frame: numbers of four bytes.
-pub fn rows(width: usize, channels: usize) -> usize {
-    (4 * GROUP).saturating_mul(width).saturating_mul(channels + 1)
+/// Bytes of a row of groups that is on its way through a frame: numbers of four bytes.
+fn rows(frame: &FrameHeader, channels: usize) -> usize {
+    let rows = frame.group_dim().min(frame.height) as usize;
+    (4 * rows).saturating_mul(frame.width as usize).saturating_mul(channels + 1)
 }
 
 /// Of all frames together.
@@ -110,8 +112,9 @@ impl Left {
 
 struct Frame {
     header: FrameHeader,
-    /// Where its first section is.
+    /// Where its first section is, and that of all coefficients.
     first: Range<usize>,
+    coefficients: Range<usize>,
     /// Bytes to the next one.
     len: usize,
 }
@@ -131,24 +134,38 @@ impl Frame {
         let count = (frame.num_groups() as usize).saturating_mul(passes);
         left.take(count, area(&frame))?;
         let toc = Toc::parse(&mut bits, &frame)?;
-        let is_first = |kind| matches!(kind, TocGroupKind::All | TocGroupKind::LfGlobal);
-        let first = toc.iter_bitstream_order().find(|section| is_first(section.kind));
-        let first = first.map_or(0..0, |section| section.offset..section.offset.saturating_add(section.size as usize));
-        Ok(Self { header: frame, first, len: toc.bookmark().saturating_add(toc.total_byte_size()) })
+        let (mut first, mut coefficients) = (0..0, 0..0);
+        for section in toc.iter_bitstream_order() {
+            let place = section.offset..section.offset.saturating_add(section.size as usize);
+            match section.kind {
+                TocGroupKind::All | TocGroupKind::LfGlobal => first = place,
+                TocGroupKind::HfGlobal => coefficients = place,
+                _ => {}
+            }
+        }
+        Ok(Self { header: frame, first, coefficients, len: toc.bookmark().saturating_add(toc.total_byte_size()) })
     }
 }
 
 impl Needs {
     fn add(&mut self, frame: &Frame, header: &Header, bytes: &[u8], env: &Env<'_>) -> Result<()> {
-        let Frame { header: frame, first, .. } = frame;
+        let Frame { header: frame, first, coefficients, .. } = frame;
         let channels = header.channels();
-        let section = bytes.get(first.start..first.end.min(bytes.len())).unwrap_or_default();
-        let mut own = match features::needs(frame, channels, section, env) {
-            Err(Error::Truncated) if first.end <= bytes.len() => {
-                return Err(Error::Damaged("its patches or splines are not whole".to_owned()));
+        let section = |place: &Range<usize>| bytes.get(place.start..place.end.min(bytes.len())).unwrap_or_default();
+        // What the bytes do not have is what the decoder misses, too.
+        let whole = |place: &Range<usize>, read| match read {
+            Err(Error::Truncated) if place.end <= bytes.len() => {
+                Err(Error::Damaged("a frame's section ends too early".to_owned()))
             }
-            own => own?,
+            Err(Error::Truncated) => Ok(()),
+            read => read,
         };
+        let mut global = Global::default();
+        whole(first, global::read_first(&mut global, frame, header, section(first), env))?;
+        if !coefficients.is_empty() {
+            whole(coefficients, global::read_coefficients(&mut global, frame, section(coefficients), env))?;
+        }
+        let mut own = global.bytes.saturating_add(rows(frame, channels));
         // Coefficients of all passes, of three channels.
         if frame.encoding == Encoding::VarDct && frame.passes.num_passes > 1 {
             own = own.saturating_add(area(frame).saturating_mul(12));
@@ -157,7 +174,7 @@ impl Needs {
         // Whole, as one of numbers is in the worst case: the picture's room holds none of it.
         if !frame.is_keyframe() {
             let whole = area(frame).saturating_mul(4 * channels);
-            own = own.saturating_add(whole).saturating_add(rows(frame.width as usize, channels));
+            own = own.saturating_add(whole);
         }
         let others: usize = self.kept.iter().sum();
         self.bytes = self.bytes.max(others.saturating_add(own).saturating_add(kept));

@@ -24,14 +24,17 @@
 
 #![forbid(unsafe_code)]
 
+mod codes;
 mod container;
 mod decode;
 mod dither;
 mod error;
 mod features;
 mod frames;
+mod global;
 mod header;
 mod profile;
+mod transforms;
 
 pub use error::{Error, Result};
 pub use jpeg_levels::Env;

@@ -1,8 +1,8 @@
 //! Where an ICC profile ends that is coded before the first frame (ISO/IEC 18181-1, annex E.4).
 
 use jxl_bitstream::Bitstream;
-use jxl_coding::Decoder;
 
+use crate::codes;
 use crate::error::{Error, Result, look};
 use jpeg_levels::Env;
 
@@ -17,7 +17,7 @@ pub fn skip(bits: &mut Bitstream, env: &Env<'_>) -> Result<()> {
     if len > LONGEST {
         return Err(Error::TooMuch("its colour profile is too long"));
     }
-    let mut coded = Decoder::parse(bits, 41)?;
+    let (mut coded, _) = codes::read(bits, 41)?;
     coded.begin(bits)?;
     let mut declared = Some(Declared::default());
     let (mut last, mut before) = (0, 0);

@@ -4,9 +4,14 @@
 // the allocator below cannot be written without
 #![allow(unsafe_code)]
 
+mod bits;
+mod codes;
+mod transforms;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use bits::{Bits, PATCHES, SPLINES, header, kept_frame, last_frame};
 use jxl_levels::{Decoder, Env, Error, Levels};
 
 thread_local! {
@@ -55,93 +60,6 @@ fn refused(bytes: &[u8], why: &str) {
     let (result, most, _) = measured(bytes);
     assert_eq!(result.map(|_| ()), Err(Error::TooMuch(why.to_owned().leak())));
     assert!(most < 1 << 20, "{why}: {most} bytes");
-}
-
-/// Bits, the lowest of a byte first.
-#[derive(Default)]
-struct Bits(Vec<bool>);
-
-impl Bits {
-    fn put(&mut self, count: u32, value: u64) -> &mut Self {
-        self.0.extend((0..count).map(|i| value >> i & 1 == 1));
-        self
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.0.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit))).collect()
-    }
-
-    /// Contexts whose numbers are always the same: without bits. `large`: some that are not 0.
-    fn constants(&mut self, contexts: u32, large: Option<(&[u32], u64)>) -> &mut Self {
-        // No repetitions; each context's cluster in one bit; prefix codes; no bits behind a symbol.
-        self.put(1, 0);
-        if contexts > 1 {
-            self.put(1, 1).put(2, 1);
-            for context in 0..contexts {
-                self.put(1, u64::from(large.is_some_and(|(others, _)| others.contains(&context))));
-            }
-        }
-        self.put(1, 1).put(4, 15);
-        match large {
-            None => self.put(1, 0),
-            // Another alphabet, of nearly 2^15, and of a single symbol.
-            Some((_, value)) => {
-                self.put(4, 15).put(1, 0).put(1, 1).put(4, 14).put(14, 16382).put(2, 1).put(2, 0).put(15, value)
-            }
-        }
-    }
-
-    /// A modular image of zeros.
-    fn zeros(&mut self) -> &mut Self {
-        // Quantizers of the average, no tree for all groups.
-        self.put(1, 1).put(1, 0);
-        // A tree of its own, the usual predictor, no transforms.
-        self.put(1, 0).put(1, 1).put(2, 0);
-        self.constants(6, None).constants(1, None)
-    }
-}
-
-/// A picture of 256 x 256, with all that is usual.
-fn header() -> Vec<u8> {
-    Bits::default().put(16, 0x0aff).put(1, 1).put(5, 31).put(3, 1).put(1, 1).put(1, 1).bytes()
-}
-
-/// Flags of a frame.
-const PATCHES: u64 = 2;
-const SPLINES: u64 = 16;
-
-/// The one that is shown.
-fn last_frame(flags: u64, section: &Bits) -> Vec<u8> {
-    let mut bits = Bits::default();
-    // Modular, in groups of 1024.
-    bits.put(1, 0).put(2, 0).put(1, 1).put(2, 1).put(4, flags - 1).put(2, 0).put(2, 3);
-    // One pass, no crop, in the place of what was there, the last one, no name, the usual filters.
-    bits.put(2, 0).put(1, 0).put(2, 0).put(1, 1).put(2, 0).put(1, 1).put(2, 0);
-    with_section(&bits, section)
-}
-
-/// One for others, in a slot from 0 to 3.
-fn kept_frame(side: u64, slot: u64) -> Vec<u8> {
-    let mut bits = Bits::default();
-    bits.put(1, 0).put(2, 2).put(1, 1).put(2, 0).put(2, 0).put(2, 3);
-    // A crop.
-    bits.put(1, 1);
-    for _ in 0..2 {
-        bits.put(2, 1).put(11, side - 256);
-    }
-    bits.put(2, slot).put(1, 1).put(2, 0).put(1, 1).put(2, 0);
-    let mut section = Bits::default();
-    with_section(&bits, section.zeros())
-}
-
-fn with_section(frame: &Bits, section: &Bits) -> Vec<u8> {
-    let section = section.bytes();
-    let mut head = Bits(frame.0.clone());
-    head.put(1, 0);
-    let mut bytes = head.bytes();
-    bytes.extend(Bits::default().put(2, 0).put(10, section.len() as u64).bytes());
-    bytes.extend(section);
-    bytes
 }
 
 #[test]
@@ -198,17 +116,17 @@ fn drawn_splines() {
 /// The found file: it has more splines than a half of its pixels.
 #[test]
 fn found_splines() {
-    refused(include_bytes!("damaged/splines.jxl"), "too many splines");
+    refused(include_bytes!("../damaged/splines.jxl"), "too many splines");
 }
 
 #[test]
 fn patches() {
     // 180 sources, and one place more of each.
     let mut section = Bits::default();
-    section.constants(10, Some((&[0, 7], 180))).put(64, 0);
+    section.constants(10, Some((&[0, 7], 180))).zeros();
     let bytes = [header(), kept_frame(256, 0), last_frame(PATCHES, &section)].concat();
     let (picture, most, told) = measured(&bytes);
-    assert!(picture.is_err(), "no picture behind its patches");
+    assert!(picture.is_ok(), "{picture:?}");
     assert!(most >= 180 * 181 * 100 && most <= told, "{most}, {told} told");
     let mut section = Bits::default();
     section.constants(10, Some((&[0, 7], 300))).put(64, 0);
