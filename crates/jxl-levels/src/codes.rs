@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// Bytes of the tables of one code at most: encoders need less than a tenth.
 const MOST: usize = 16 << 20;
+/// Bytes of the tables that a code may have without being seen.
+pub const LARGEST: usize = 256 * (FIRST + 128 * FIRST) * 2 * 4;
 /// Contexts of one code. Encoders have some thousands; a node of a tree for each 32 samples is more.
 const MOST_CONTEXTS: usize = 1 << 22;
 /// Bytes of an entry of a table, and of the vector that grows to its double.

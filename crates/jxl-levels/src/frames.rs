@@ -1,12 +1,10 @@
 //! The frames that are decoded for a picture, by their headers (ISO/IEC 18181-1, annex F): what is kept of them for others, and what a few
 //! bytes of theirs can ask for.
 
-use std::ops::Range;
-
 use jpeg_levels::Env;
 use jxl_bitstream::Bitstream;
 use jxl_frame::FrameHeader;
-use jxl_frame::data::{Toc, TocGroupKind};
+use jxl_frame::data::{Toc, TocGroup, TocGroupKind};
 use jxl_frame::header::{Encoding, FrameType};
 use jxl_oxide_common::Bundle;
 
@@ -14,7 +12,7 @@ use crate::error::{Error, Result, look};
 use crate::features::area;
 use crate::global::{self, Global};
 use crate::header::Header;
-use crate::profile;
+use crate::{groups, profile};
 
 /// Groups of pixels are no smaller than this in both directions.
 const GROUP: usize = 128;
@@ -112,9 +110,7 @@ impl Left {
 
 struct Frame {
     header: FrameHeader,
-    /// Where its first section is, and that of all coefficients.
-    first: Range<usize>,
-    coefficients: Range<usize>,
+    sections: Vec<TocGroup>,
     /// Bytes to the next one.
     len: usize,
 }
@@ -134,38 +130,66 @@ impl Frame {
         let count = (frame.num_groups() as usize).saturating_mul(passes);
         left.take(count, area(&frame))?;
         let toc = Toc::parse(&mut bits, &frame)?;
-        let (mut first, mut coefficients) = (0..0, 0..0);
-        for section in toc.iter_bitstream_order() {
-            let place = section.offset..section.offset.saturating_add(section.size as usize);
-            match section.kind {
-                TocGroupKind::All | TocGroupKind::LfGlobal => first = place,
-                TocGroupKind::HfGlobal => coefficients = place,
-                _ => {}
+        let len = toc.bookmark().saturating_add(toc.total_byte_size());
+        Ok(Self { header: frame, sections: toc.iter_bitstream_order().collect(), len })
+    }
+
+    /// Bytes that all its groups have in common.
+    fn global(&self, header: &Header, bytes: &[u8], env: &Env<'_>) -> Result<usize> {
+        let mut global = Global::default();
+        for kind in [TocGroupKind::All, TocGroupKind::LfGlobal, TocGroupKind::HfGlobal] {
+            let Some(section) = self.sections.iter().find(|section| section.kind == kind) else { continue };
+            let (section, is_whole) = part(bytes, section);
+            let read = match kind {
+                TocGroupKind::HfGlobal if section.is_empty() => Ok(()),
+                TocGroupKind::HfGlobal => global::read_coefficients(&mut global, &self.header, section, env),
+                _ => {
+                    let is_all = kind == TocGroupKind::All;
+                    global::read_first(&mut global, &self.header, header, section, is_all, env)
+                }
+            };
+            match read {
+                Err(Error::Truncated) if is_whole => {
+                    return Err(Error::Damaged("a frame's section ends too early".to_owned()));
+                }
+                // What the bytes do not have is what the decoder misses, too.
+                Err(Error::Truncated) => break,
+                read => read?,
             }
         }
-        Ok(Self { header: frame, first, coefficients, len: toc.bookmark().saturating_add(toc.total_byte_size()) })
+        Ok(global.bytes)
     }
+
+    /// Bytes of that group that takes the most.
+    fn groups(&self, header: &Header, bytes: &[u8], env: &Env<'_>) -> Result<usize> {
+        let mut most = 0;
+        for section in &self.sections {
+            let is_lf = match section.kind {
+                TocGroupKind::LfGroup(_) => true,
+                TocGroupKind::GroupPass { .. } => false,
+                _ => continue,
+            };
+            look(env)?;
+            let mut bits = Bitstream::new(part(bytes, section).0);
+            most = most.max(groups::needs(&self.header, header, is_lf, &mut bits, env)?);
+        }
+        Ok(most)
+    }
+}
+
+/// The bytes that there are of a section, and whether those are all.
+fn part<'a>(bytes: &'a [u8], section: &TocGroup) -> (&'a [u8], bool) {
+    let end = section.offset.saturating_add(section.size as usize);
+    (bytes.get(section.offset..end.min(bytes.len())).unwrap_or_default(), end <= bytes.len())
 }
 
 impl Needs {
     fn add(&mut self, frame: &Frame, header: &Header, bytes: &[u8], env: &Env<'_>) -> Result<()> {
-        let Frame { header: frame, first, coefficients, .. } = frame;
         let channels = header.channels();
-        let section = |place: &Range<usize>| bytes.get(place.start..place.end.min(bytes.len())).unwrap_or_default();
-        // What the bytes do not have is what the decoder misses, too.
-        let whole = |place: &Range<usize>, read| match read {
-            Err(Error::Truncated) if place.end <= bytes.len() => {
-                Err(Error::Damaged("a frame's section ends too early".to_owned()))
-            }
-            Err(Error::Truncated) => Ok(()),
-            read => read,
-        };
-        let mut global = Global::default();
-        whole(first, global::read_first(&mut global, frame, header, section(first), env))?;
-        if !coefficients.is_empty() {
-            whole(coefficients, global::read_coefficients(&mut global, frame, section(coefficients), env))?;
-        }
-        let mut own = global.bytes.saturating_add(rows(frame, channels));
+        let global = frame.global(header, bytes, env)?;
+        let groups = frame.groups(header, bytes, env)?;
+        let frame = &frame.header;
+        let mut own = global.saturating_add(groups).saturating_add(rows(frame, channels));
         // Coefficients of all passes, of three channels.
         if frame.encoding == Encoding::VarDct && frame.passes.num_passes > 1 {
             own = own.saturating_add(area(frame).saturating_mul(12));

@@ -3,7 +3,6 @@
 
 use jpeg_levels::Env;
 use jxl_bitstream::{Bitstream, U};
-use jxl_coding::Decoder;
 use jxl_frame::FrameHeader;
 use jxl_frame::data::NoiseParameters;
 use jxl_frame::header::Encoding;
@@ -12,12 +11,8 @@ use jxl_vardct::{HfBlockContext, LfChannelCorrelation, LfChannelDequantization, 
 
 use crate::error::{Error, Result, look};
 use crate::header::Header;
-use crate::{codes, features, transforms};
-
-/// Nodes that are read between two looks.
-const LOOK: usize = 1 << 12;
-/// Bytes of a node as the tree grows, and of the copies that are made of it for a channel.
-const NODE: usize = 4 * 16 + 3 * 16 + 2 * 28 + 2 * 8;
+use crate::transforms::{Image, Transforms};
+use crate::{codes, features, groups, tree};
 
 /// What is known when the first section is read.
 #[derive(Debug, Default)]
@@ -34,12 +29,13 @@ impl Global {
     }
 }
 
-/// Reads the frame's first section up to the pixels in it. What it found before an error is in `global`.
+/// Reads the frame's first section up to the pixels in it. `is_all`: there is no other. What it found before an error is in `global`.
 pub fn read_first(
     global: &mut Global,
     frame: &FrameHeader,
     header: &Header,
     section: &[u8],
+    is_all: bool,
     env: &Env<'_>,
 ) -> Result<()> {
     let channels = header.channels();
@@ -55,15 +51,17 @@ pub fn read_first(
         LfChannelCorrelation::parse(&mut bits, ())?;
     }
     if bits.read_bool()? {
-        let nodes = nodes(most_nodes(frame, channels), &mut bits, env)?;
-        global.add(nodes * NODE);
-        global.add(codes::needs(&bits, nodes.div_ceil(2))?);
-        Decoder::parse(&mut bits, nodes.div_ceil(2) as u32)?;
+        tree::read(&mut global.bytes, most_nodes(frame, channels), &mut bits, env)?;
     }
+    let mut image = Image::of(frame, header);
     // Colours are cosines, and other channels are not.
-    let modular = if frame.encoding == Encoding::VarDct { channels - 3 } else { channels };
-    if modular > 0 {
-        global.add(transforms::needs(frame, header, modular, &mut bits)?);
+    if frame.encoding == Encoding::VarDct {
+        image.channels -= 3;
+    }
+    if image.channels > 0 {
+        global.add(Transforms::read(&image, &mut bits)?.needs(&image));
+    } else if is_all {
+        global.add(groups::needs(frame, header, true, &mut bits, env)?);
     }
     Ok(())
 }
@@ -74,40 +72,13 @@ fn most_nodes(frame: &FrameHeader, channels: usize) -> usize {
     (1024 + area.saturating_mul(channels) / 16).min(1 << 22)
 }
 
-/// Nodes of a tree: the inner ones have two others below them.
-fn nodes(most: usize, bits: &mut Bitstream, env: &Env<'_>) -> Result<usize> {
-    let (mut coded, _) = codes::read(bits, 6)?;
-    coded.begin(bits)?;
-    let mut next = |bits: &mut Bitstream, context| coded.read_varint(bits, context);
-    let (mut count, mut left) = (0, 1);
-    while left > 0 {
-        if count % LOOK == 0 {
-            look(env)?;
-        }
-        if count > most {
-            return Err(Error::TooMuch("the tree of its pixels is too large"));
-        }
-        count += 1;
-        left -= 1;
-        if next(bits, 1)? > 0 {
-            next(bits, 0)?;
-            left += 2;
-        } else {
-            for context in 2..6 {
-                next(bits, context)?;
-            }
-        }
-    }
-    coded.finalize()?;
-    Ok(count)
-}
-
 /// Reads the section of what all coefficients have in common: orders and codes of each pass.
 pub fn read_coefficients(global: &mut Global, frame: &FrameHeader, section: &[u8], env: &Env<'_>) -> Result<()> {
     let Some(block_contexts) = global.block_contexts else { return Ok(()) };
     let mut bits = Bitstream::new(section);
     if !bits.read_bool()? && !skip_quantizers(&mut bits)? {
-        // They are a picture, as in what was a JPEG, and nobody knows where they end but who decodes them.
+        // They are a picture, as in what was a JPEG, and nobody knows where they end but who decodes them. Encoders write one pass then.
+        global.add((frame.passes.num_passes as usize - 1).saturating_mul(codes::LARGEST));
         return Ok(());
     }
     let presets = bits.read_bits(frame.num_groups().next_power_of_two().trailing_zeros() as usize)? as usize + 1;

@@ -17,9 +17,10 @@
 //! **Hostile bytes.** Everything here is safe Rust. What of `jxl` is unsafe are intrinsics
 //! that load and store at lengths asserted before, the memory of its images, whose places are asserted against their sizes, casts between
 //! numbers, and a table of the weighted predictor that is read at places proven from the arithmetic on coded values. So strangers' bytes reach
-//! unsafe code as values, and as sizes that are checked at the time of use. [`Decoder::needs`] tells the memory by the headers of frames, which
-//! jxl-oxide's parsers read; [`Env`] may end the work between groups of pixels. Frames much larger than the picture, far more groups than it
-//! has, and thousands of splines or patches are refused. Both libraries assert what they believe, so that damaged files may end in a panic:
+//! unsafe code as values, and as sizes that are checked at the time of use. [`Decoder::needs`] tells the memory by the headers of frames and of
+//! their groups, which jxl-oxide's parsers read; [`Env`] may end the work between groups of pixels. Frames much larger than the picture, far more
+//! groups than it has, thousands of splines or patches, and tables of codes above 16 MB are refused. Not seen before decoding are codes behind
+//! coded pixels in the same section, whose tables take up to 68 MB for a time. Both libraries assert what they believe, so that damaged files may end in a panic:
 //! whoever decodes strangers' files has to catch it.
 
 #![forbid(unsafe_code)]
@@ -32,9 +33,11 @@ mod error;
 mod features;
 mod frames;
 mod global;
+mod groups;
 mod header;
 mod profile;
 mod transforms;
+mod tree;
 
 pub use error::{Error, Result};
 pub use jpeg_levels::Env;

@@ -13,23 +13,48 @@ const NOTE: usize = 192;
 const MOST: u32 = 8;
 const MOST_CHANNELS: usize = 256;
 
-/// Bytes that the image takes until its groups are put together. The bits are at its header. `channels`: those that it has.
-pub fn needs(frame: &FrameHeader, header: &Header, channels: usize, bits: &mut Bitstream) -> Result<usize> {
-    let sample = if header.image.metadata.modular_16bit_buffers { 2 } else { 4 };
-    let halvings = (frame.width.max(1).ilog2() + frame.height.max(1).ilog2() + 2) as usize;
-    let mut found = Found { channels, notes: channels, ..Found::default() };
-    found.read(halvings, bits)?;
-    let groups = frame.num_groups() as usize + 1;
-    let notes = found.notes.saturating_mul(groups).saturating_mul(NOTE);
-    // Squeezed groups wait for those that are coded last, and one is there in several sizes.
-    let group = (frame.group_dim() as usize).pow(2).min(area(frame));
-    let pixels = if found.squeezed { area(frame).saturating_add(4 * group) } else { 0 };
-    let waiting = pixels.saturating_mul(channels * sample);
-    Ok(notes.saturating_add(waiting).saturating_add(found.colors.saturating_mul(2 * sample)))
+/// A modular image: a frame's, or what a group has of one.
+pub struct Image {
+    pixels: usize,
+    /// Before transforms.
+    pub channels: usize,
+    groups: usize,
+    /// Pixels of a group.
+    group: usize,
+    /// Bytes of a sample.
+    sample: usize,
+    /// How often it may become half as large.
+    halvings: usize,
 }
 
+impl Image {
+    pub fn of(frame: &FrameHeader, header: &Header) -> Self {
+        Self {
+            pixels: area(frame),
+            channels: header.channels(),
+            groups: frame.num_groups() as usize + 1,
+            group: (frame.group_dim() as usize).pow(2),
+            sample: if header.image.metadata.modular_16bit_buffers { 2 } else { 4 },
+            halvings: (frame.width.max(1).ilog2() + frame.height.max(1).ilog2() + 2) as usize,
+        }
+    }
+
+    /// What one group has at most.
+    pub fn of_group(frame: &FrameHeader, header: &Header, channels: usize) -> Self {
+        let of_all = Self::of(frame, header);
+        Self { pixels: of_all.group, channels, groups: 1, ..of_all }
+    }
+
+    pub fn samples(&self) -> usize {
+        self.pixels.saturating_mul(self.channels)
+    }
+}
+
+/// An image's header.
 #[derive(Default)]
-struct Found {
+pub struct Transforms {
+    /// It has the frame's tree, and none of its own.
+    pub global_tree: bool,
     channels: usize,
     /// Channels, and what becomes of them on the way.
     notes: usize,
@@ -38,9 +63,25 @@ struct Found {
     squeezed: bool,
 }
 
-impl Found {
-    fn read(&mut self, halvings: usize, bits: &mut Bitstream) -> Result<()> {
-        let _tree_of_all = bits.read_bool()?;
+impl Transforms {
+    pub fn read(image: &Image, bits: &mut Bitstream) -> Result<Self> {
+        let mut transforms = Self { channels: image.channels, notes: image.channels, ..Self::default() };
+        transforms.read_all(image.halvings, bits)?;
+        Ok(transforms)
+    }
+
+    /// Bytes that the image takes until its groups are put together.
+    pub fn needs(&self, image: &Image) -> usize {
+        let notes = self.notes.saturating_mul(image.groups).saturating_mul(NOTE);
+        // Squeezed groups wait for those that are coded last, and one is there in several sizes.
+        let several = 4 * image.group.min(image.pixels);
+        let pixels = if self.squeezed { image.pixels.saturating_add(several) } else { 0 };
+        let waiting = pixels.saturating_mul(image.channels * image.sample);
+        notes.saturating_add(waiting).saturating_add(self.colors.saturating_mul(2 * image.sample))
+    }
+
+    fn read_all(&mut self, halvings: usize, bits: &mut Bitstream) -> Result<()> {
+        self.global_tree = bits.read_bool()?;
         // Weights of a predictor.
         if !bits.read_bool()? {
             for len in [5, 5, 5, 5, 5, 5, 5, 4, 4, 4, 4] {

@@ -127,13 +127,16 @@ pub fn sections_frame(flags: u64, group: u64, sections: &[Bits]) -> Vec<u8> {
     with_sections(bits.end(), sections)
 }
 
-/// One of cosines, with this many passes from 4 to 11.
+/// One of cosines, with one pass, or 4 to 11.
 pub fn passes_frame(passes: u64, sections: &[Bits]) -> Vec<u8> {
     let mut bits = Bits::default();
     bits.put(1, 0).put(2, 0).put(1, 0).put(2, 1).put(4, NOISE - 1).put(2, 0).put(3, 3).put(3, 2);
-    bits.put(2, 3).put(3, passes - 4).put(2, 0);
-    for _ in 1..passes {
+    if passes == 1 {
         bits.put(2, 0);
+    } else {
+        // None for smaller pictures, and no shifts.
+        bits.put(2, 3).put(3, passes - 4).put(2, 0);
+        bits.0.extend(vec![false; 2 * (passes as usize - 1)]);
     }
     with_sections(bits.end(), sections)
 }
