@@ -22,7 +22,7 @@ impl<'a> Container<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let mut container = Self { codestream: Cow::default(), exif: None, xmp: None, jpeg: None };
         if bytes.starts_with(b"\xff\x0a") {
-            container.add(bytes)?;
+            container.codestream = Cow::Borrowed(bytes);
             return Ok(container);
         }
         if !bytes.starts_with(SIGNATURE) {
@@ -30,37 +30,37 @@ impl<'a> Container<'a> {
         }
         for (kind, body) in Boxes(bytes) {
             match &kind {
-                b"jxlc" => container.add(body)?,
-                // Behind a number.
-                b"jxlp" => container.add(body.get(4..).unwrap_or_default())?,
                 b"Exif" if container.exif.is_none() => container.exif = behind_offset(body),
                 b"xml " if container.xmp.is_none() => container.xmp = Some(body),
                 b"jbrd" if container.jpeg.is_none() => container.jpeg = Some(body),
                 _ => {}
             }
         }
+        container.codestream = codestream(bytes)?;
         Ok(container)
     }
+}
 
-    fn add(&mut self, part: &'a [u8]) -> Result<()> {
-        if self.codestream.is_empty() {
-            self.codestream = Cow::Borrowed(part);
-            return Ok(());
+/// The codestream of a file's boxes.
+fn codestream(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    let parts = || {
+        Boxes(bytes).filter_map(|(kind, body)| match &kind {
+            b"jxlc" => Some(body),
+            // Behind a number.
+            b"jxlp" => Some(body.get(4..).unwrap_or_default()),
+            _ => None,
+        })
+    };
+    let len = parts().map(<[u8]>::len).sum();
+    match parts().find(|part| !part.is_empty()) {
+        None => Ok(Cow::default()),
+        Some(part) if part.len() == len => Ok(Cow::Borrowed(part)),
+        Some(_) => {
+            let mut whole = Vec::new();
+            whole.try_reserve_exact(len).map_err(|_| Error::OutOfMemory(len))?;
+            parts().for_each(|part| whole.extend_from_slice(part));
+            Ok(Cow::Owned(whole))
         }
-        let refused = |_| Error::OutOfMemory(part.len());
-        let mut whole = match std::mem::take(&mut self.codestream) {
-            Cow::Owned(whole) => whole,
-            Cow::Borrowed(first) => {
-                let mut copy = Vec::new();
-                copy.try_reserve_exact(first.len() + part.len()).map_err(refused)?;
-                copy.extend_from_slice(first);
-                copy
-            }
-        };
-        whole.try_reserve(part.len()).map_err(refused)?;
-        whole.extend_from_slice(part);
-        self.codestream = Cow::Owned(whole);
-        Ok(())
     }
 }
 

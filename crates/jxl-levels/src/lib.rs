@@ -39,6 +39,8 @@ mod profile;
 mod transforms;
 mod tree;
 
+use std::borrow::Cow;
+
 pub use error::{Error, Result};
 pub use jpeg_levels::Env;
 
@@ -105,8 +107,9 @@ impl<'a> Decoder<'a> {
     pub fn needs(&self) -> usize {
         let mut needs = Needs::default();
         let _told_by_decode = frames::read(&self.header, &self.container.codestream, &mut needs, &Env::default());
-        // Sections are copied as a whole.
-        decode::needs(&self.header, needs).saturating_add(self.container.codestream.len())
+        // Sections are copied as a whole, and so are parts of a codestream.
+        let copies = if matches!(self.container.codestream, Cow::Owned(_)) { 2 } else { 1 };
+        decode::needs(&self.header, needs).saturating_add(copies * self.container.codestream.len())
     }
 
     pub fn decode(&self, env: &Env<'_>) -> Result<Picture> {

@@ -155,6 +155,17 @@ pub fn kept_frame(side: u64, slot: u64) -> Vec<u8> {
     with_sections(&bits, &[section.zeros().clone()])
 }
 
+/// A file in boxes.
+pub fn in_boxes(boxes: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for (kind, bytes) in [(b"JXL ", &b"\r\n\x87\n"[..]), (b"ftyp", b"jxl \0\0\0\0jxl ")].iter().chain(boxes) {
+        file.extend((bytes.len() as u32 + 8).to_be_bytes());
+        file.extend_from_slice(*kind);
+        file.extend_from_slice(bytes);
+    }
+    file
+}
+
 fn with_sections(frame: &Bits, sections: &[Bits]) -> Vec<u8> {
     let mut bytes = frame.clone().put(1, 0).bytes();
     let sections: Vec<_> = sections.iter().map(Bits::bytes).collect();
@@ -163,7 +174,8 @@ fn with_sections(frame: &Bits, sections: &[Bits]) -> Vec<u8> {
         match section.len() as u64 {
             len @ ..1024 => sizes.put(2, 0).put(10, len),
             len @ 1024..17408 => sizes.put(2, 1).put(14, len - 1024),
-            len => sizes.put(2, 2).put(22, len - 17408),
+            len @ 17408..4211712 => sizes.put(2, 2).put(22, len - 17408),
+            len => sizes.put(2, 3).put(30, len - 4211712),
         };
     }
     bytes.extend(sizes.bytes());

@@ -11,7 +11,7 @@ mod transforms;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use bits::{Bits, PATCHES, SPLINES, header, kept_frame, last_frame};
+use bits::{Bits, PATCHES, SPLINES, header, in_boxes, kept_frame, last_frame};
 use jxl_levels::{Decoder, Env, Error, Levels};
 
 thread_local! {
@@ -70,6 +70,21 @@ fn a_picture_of_zeros() {
     let bytes = [header(), last_frame(SPLINES, &section)].concat();
     let (picture, most, told) = measured(&bytes);
     assert!(matches!(picture, Ok(Levels::Rgb(levels)) if levels.len() == 3 << 16));
+    assert!(most <= told, "{most}, {told} told");
+}
+
+/// The parts of its codestream are put together, and its section is copied.
+#[test]
+fn a_picture_in_parts() {
+    let mut section = Bits::default();
+    section.constants(6, None).zeros();
+    section.0.resize(8 * (12 << 20), false);
+    let codestream = [header(), last_frame(SPLINES, &section)].concat();
+    let (first, second) = codestream.split_at(1 << 20);
+    let parts = [[&[0; 4], first].concat(), [&[0x80, 0, 0, 1], second].concat()];
+    let (picture, most, told) = measured(&in_boxes(&[(b"jxlp", &parts[0]), (b"jxlp", &parts[1])]));
+    assert!(picture.is_ok(), "{picture:?}");
+    assert!(most > 2 * codestream.len(), "{most}");
     assert!(most <= told, "{most}, {told} told");
 }
 

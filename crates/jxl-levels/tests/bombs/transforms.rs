@@ -2,7 +2,7 @@
 
 use jxl_levels::{Error, Levels};
 
-use crate::bits::{Bits, NOISE, header, large_header, last_frame, sections_frame};
+use crate::bits::{Bits, NOISE, header, in_boxes, large_header, last_frame, sections_frame};
 use crate::{measured, refused};
 
 fn first_section(transforms: &[Bits]) -> Bits {
@@ -12,14 +12,7 @@ fn first_section(transforms: &[Bits]) -> Bits {
 
 /// In a box that declares level 10, which allows 512 transforms and 65,536 channels.
 fn at_level_10(codestream: &[u8]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for (kind, bytes) in
-        [(b"JXL ", &b"\r\n\x87\n"[..]), (b"ftyp", b"jxl \0\0\0\0jxl "), (b"jxll", &[10]), (b"jxlc", codestream)]
-    {
-        file.extend((bytes.len() as u32 + 8).to_be_bytes());
-        file.extend([kind, bytes].concat());
-    }
-    file
+    in_boxes(&[(b"jxll", &[10]), (b"jxlc", codestream)])
 }
 
 /// Of all channels, until they are small.
