@@ -1,64 +1,19 @@
 //! Limits hold before anything large is allocated: measured by an allocator that notes the largest request.
 
-// the allocator below cannot be written without
-#![allow(unsafe_code)]
-
+#[path = "common/allocator.rs"]
+mod allocator;
 #[path = "common/images.rs"]
 mod images;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use clip_core::ErrorKind::{self, InvalidImage, LimitExceeded, Unsupported};
 use clip_core::Result;
 use clip_core::image::{Limits, Rgb8, decode};
 use images::{case, index, refusal};
 
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Noting;
-
-// SAFETY: every call goes to the system's allocator unchanged; noting a size allocates nothing.
-unsafe impl GlobalAlloc for Noting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(size);
-        // SAFETY: as above.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Noting = Noting;
-
-fn note(size: usize) {
-    // no thread-local storage any more while the thread ends
-    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
-}
-
 /// Decodes, and says how large the largest allocation was.
 fn measured(bytes: &[u8], limits: &Limits) -> (Result<Rgb8>, usize) {
-    LARGEST.set(0);
-    let result = decode(bytes, limits);
-    (result, LARGEST.get())
+    let (result, memory) = allocator::measured(|| decode(bytes, limits));
+    (result, memory.largest)
 }
 
 /// Refused, and without allocating more than the file's length and a little.

@@ -47,6 +47,7 @@ mod signatures;
 mod textual;
 mod tiff;
 mod vp8;
+mod vp8l;
 mod webp;
 mod ycc;
 

@@ -11,7 +11,7 @@ use super::estimate::Need;
 use super::format::Format::WebP;
 use super::options::{ReadOptions, Remarks, Truncated};
 use super::reader::{Pieces, array, slice, u16_le, u24_le, u32_le};
-use super::{Rgb8, exif, vp8};
+use super::{Rgb8, exif, vp8, vp8l};
 use crate::Result;
 use crate::guarded::look;
 use crate::memory::{with_capacity, zeroed};
@@ -37,8 +37,8 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels }, orientation) })
 }
 
-/// Four bytes a pixel and the transforms' data, or the planes of a lossy picture and three. The decoder reads a picture as a whole
-/// first.
+/// Four bytes a pixel, the transforms' data and the tables of codes, or the planes of a lossy picture and three. The decoder reads a
+/// picture as a whole first.
 pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let file = Container::read(bytes, Truncated::Accept).ok()?;
     let picture = file.picture?;
@@ -46,8 +46,9 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
     let area = |(width, height): (u32, u32)| (width as usize).checked_mul(height as usize);
     let canvas = if (width, height) == picture.size { 0 } else { area((width, height))?.checked_mul(3)? };
     let pixels = area(picture.size)?.checked_mul(5)?.checked_add(1 << 20)?;
-    let bytes =
-        pixels.checked_add(canvas)?.checked_add(picture.data.len().checked_add(picture.missing)?.checked_mul(3)?)?;
+    let tables = if &picture.kind == b"VP8L" { vp8l::needs(picture.data) } else { 0 };
+    let copies = picture.data.len().checked_add(picture.missing)?.checked_mul(3)?;
+    let bytes = pixels.checked_add(canvas)?.checked_add(copies)?.checked_add(tables)?;
     Some(Need { width, height, bytes, deaf: true })
 }
 

@@ -97,6 +97,7 @@ fn held(bytes: &[u8]) -> (usize, usize) {
         Ok(Format::Avif) => (avif::HELD, 0),
         #[cfg(feature = "heic")]
         Ok(Format::Heic) => (0, heic::held(bytes)),
+        Ok(Format::WebP) => (0, webp_file::tables(bytes)),
         _ => (0, 0),
     }
 }

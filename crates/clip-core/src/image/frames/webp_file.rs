@@ -7,8 +7,8 @@ use crate::guarded::look;
 use crate::image::decode::{damaged, truncated};
 use crate::image::format::Format::WebP;
 use crate::image::reader::{Pieces, slice, u8_at, u24_le, u32_le};
-use crate::image::vp8;
 use crate::image::webp::{Chunks, coded_size, webp_error};
+use crate::image::{vp8, vp8l};
 use crate::memory::{with_capacity, zeroed};
 
 /// One frame of an animation.
@@ -98,7 +98,24 @@ fn frame(data: &[u8]) -> Result<Frame<'_>> {
     Err(damaged(WebP, "no picture in a frame"))
 }
 
+/// Bytes that the tables of codes take of that frame which takes the most.
+pub fn tables(bytes: &[u8]) -> usize {
+    let mut most = 0;
+    let _told_when_it_is_drawn = read(bytes, |frame| {
+        most = most.max(frame.tables());
+        Ok(())
+    });
+    most
+}
+
 impl Frame<'_> {
+    fn tables(&self) -> usize {
+        match &self.kind {
+            b"VP8L" => vp8l::needs(self.data),
+            _ => vp8l::opacity_needs(self.opacity.unwrap_or_default(), self.size),
+        }
+    }
+
     /// The bitstream says the same size.
     fn checked(self) -> Result<Self> {
         match coded_size(self.kind, self.data) {
