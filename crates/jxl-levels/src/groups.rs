@@ -47,7 +47,6 @@ fn read(bytes: &mut usize, frame: &FrameHeader, image: &Image, bits: &mut Bitstr
     let transforms = Transforms::read(image, bits)?;
     *bytes = transforms.needs(image);
     if !transforms.global_tree {
-        // Behind the colours of palettes, which are pixels.
         tree::read(bytes, MOST_NODES, bits, env)?;
     }
     Ok(())

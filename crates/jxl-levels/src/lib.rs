@@ -20,8 +20,8 @@
 //! unsafe code as values, and as sizes that are checked at the time of use. [`Decoder::needs`] tells the memory by the headers of frames and of
 //! their groups, which jxl-oxide's parsers read; [`Env`] may end the work between groups of pixels. Frames much larger than the picture, far more
 //! groups than it has, thousands of splines or patches, and tables of codes above 16 MB are refused. Not seen before decoding are codes behind
-//! coded pixels in the same section, whose tables take up to 68 MB for a time. Both libraries assert what they believe, so that damaged files may end in a panic:
-//! whoever decodes strangers' files has to catch it.
+//! coded pixels in the same section, whose tables take up to 68 MB for a time. Both libraries assert what they believe, so that damaged files
+//! may end in a panic: whoever decodes strangers' files has to catch it.
 
 #![forbid(unsafe_code)]
 

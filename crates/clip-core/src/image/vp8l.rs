@@ -15,13 +15,11 @@ const GROUP: usize = 3 * 5 * 64;
 
 /// Bytes of the tables of a bitstream that begins with its size, as far as it can be read.
 pub(super) fn needs(data: &[u8]) -> usize {
-    let mut reader = Reader { bits: Bits { data, at: 8 }, bytes: 0 };
-    let side = |reader: &mut Reader<'_>| reader.bits.read(14).map(|side| side + 1);
-    if let (Some(width), Some(height)) = (side(&mut reader), side(&mut reader)) {
-        // Opacity and version.
-        let _ends_early = reader.bits.read(4).and_then(|_| reader.picture(width, height));
-    }
-    reader.bytes
+    tables(data, |reader| {
+        let (width, height) = (reader.bits.read(14)? + 1, reader.bits.read(14)? + 1);
+        let _opacity_and_version = reader.bits.read(4)?;
+        reader.picture(width, height)
+    })
 }
 
 /// The same of a chunk of opacity (`ALPH`), whose size is the frame's.
@@ -30,8 +28,13 @@ pub(super) fn opacity_needs(chunk: &[u8], (width, height): (u32, u32)) -> usize 
     if u8_at(chunk, 0).is_none_or(|flags| flags & 3 != LOSSLESS) {
         return 0;
     }
-    let mut reader = Reader { bits: Bits { data: chunk, at: 8 }, bytes: 0 };
-    let _ends_early = reader.picture(width, height);
+    tables(chunk, |reader| reader.picture(width, height))
+}
+
+/// Bytes that were found when `read` ends, or cannot go on. A byte comes before the bits of both.
+fn tables<'a>(data: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> Option<()>) -> usize {
+    let mut reader = Reader { bits: Bits { data, at: 8 }, bytes: 0 };
+    let _ends_early = read(&mut reader);
     reader.bytes
 }
 
