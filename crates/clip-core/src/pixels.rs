@@ -65,8 +65,8 @@ pub fn image_hash(image: &[u8], limits: &Limits, ctx: &Context) -> Result<u64> {
 /// Those of [`frames`], `LimitExceeded` where the image needs more memory than the budget has, and `Cancelled`.
 pub fn image_frames(image: &[u8], at_most: usize, limits: &Limits, ctx: &Context) -> Result<Vec<Vec<u8>>> {
     let (room, limits) = (ctx.compute.memory().limit(), *limits);
-    let estimate = estimate_frames(image, &limits);
-    ctx.attend(|| make(image, room, estimate, ctx, move |bytes| frames(bytes, at_most, &limits)))
+    let work = move |bytes: &[u8]| frames(bytes, at_most, &limits);
+    ctx.attend(|| make(image, room, estimate_frames(image, &limits), ctx, work))
 }
 
 /// One image to pixel values, charged with what its header says that it takes.

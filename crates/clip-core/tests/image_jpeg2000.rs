@@ -95,6 +95,20 @@ fn trees_of_flat_pictures() {
     assert!(decode(&grey([64; 2], [64; 2], &PLAIN, &few), &Limits::default()).is_ok());
 }
 
+/// Any part of a file may say how a component is coded. The same again takes nothing, and what differs has an end.
+#[test]
+fn many_ways_of_coding() {
+    let with = |ways: u16, times: usize| {
+        // Sides of blocks, passes, and sides of precincts.
+        let way = |i: u16| segment(0x53, &[0, 1, 0, i as u8 % 7, 0, 0, 1, 0x80 | (i / 7) as u8]);
+        let more: Vec<u8> = (0..ways).flat_map(way).collect();
+        grey([64; 2], [64; 2], &PLAIN, &more.repeat(times))
+    };
+    assert!(memory(&with(7, 5_000)) < memory(&with(7, 1)) + (1 << 20));
+    assert!(decode(&with(7, 5_000), &Limits::default()).is_ok());
+    assert_eq!(refused(&with(65, 1)), ErrorKind::LimitExceeded);
+}
+
 #[test]
 fn lengths_and_places_are_checked() {
     for (at, value, what) in [(5, 0x2a, "size"), (8, 0x7f, "place"), (48, 13, "style")] {

@@ -211,6 +211,20 @@ fn other_images_have_none() {
     }
 }
 
+/// Boxes that all have the same part of the file: it is not read for each of them.
+#[test]
+fn more_jpegs_than_a_camera_makes() {
+    let [small, large] = jpegs();
+    let canon = |jpeg: &[u8]| boxed(b"PRVW", &[&[0; 16], jpeg].concat());
+    let file = |small_ones: usize| {
+        let boxes = [canon(&small).repeat(small_ones), canon(&large)].concat();
+        [boxed(b"ftyp", b"crx \0\0\0\x01crx isom"), boxed(b"moov", &boxes)].concat()
+    };
+    let found = |file: &[u8]| preview(file, &Limits::default()).unwrap().map(<[u8]>::len);
+    assert_eq!(found(&file(31)), Some(large.len()));
+    assert_eq!(found(&file(32)), Some(small.len()));
+}
+
 /// Whatever is damaged: an end, and nothing but parts of the file.
 #[test]
 fn damage() {

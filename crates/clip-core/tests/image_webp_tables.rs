@@ -156,3 +156,28 @@ fn frames_with_many_groups() {
         assert!(memory.most <= told, "{} bytes, {told} told", memory.most);
     }
 }
+
+/// Blocks of four for the largest sides, whose codes take no bits: sixteen million of them are not gone through for each of some
+/// thousand frames, nor for each of as many transforms.
+#[test]
+fn blocks_without_bits() {
+    let blocks = |transform: u32| {
+        let mut bits = Bits::default();
+        bits.put(1, 1).put(2, transform).put(3, 0).put(1, 0);
+        bits.one(0).one(0).one(0).one(255).one(0).clone()
+    };
+    let picture = |transforms: &[u32]| {
+        let mut bits = Bits::default();
+        bits.put(8, 0x2f).put(14, 16_383).put(14, 16_383).put(4, 0);
+        transforms.iter().for_each(|transform| bits.0.extend(blocks(*transform).0));
+        bits.put(1, 0).put(1, 0).put(1, 0).one(0).one(0).one(0).one(255).one(0).bytes()
+    };
+    let limits = Limits { max_pixels: 1 << 28, ..Limits::default() };
+    let side = &16_383u32.to_le_bytes()[..3];
+    let frame = [&[0; 6], side, side, &[0; 4], &chunk(b"VP8L", &picture(&[0, 1]))[..]].concat();
+    let canvas = chunk(b"VP8X", &[&[2, 0, 0, 0], side, side].concat());
+    let animation = [canvas, chunk(b"ANIM", &[0; 6]), chunk(b"ANMF", &frame).repeat(20_000)];
+    assert!(estimate_frames(&file(&animation), &limits).bytes > 1 << 30);
+    let repeated = file(&[chunk(b"VP8L", &picture(&[0; 20_000]))]);
+    assert!(estimate_hash(&repeated, &limits).bytes > 1 << 30);
+}

@@ -119,12 +119,16 @@ fn with_tables(tables: &[u8], coded: &[u8], env: &Env<'_>) -> Result<Option<Vec<
 /// What the largest of the pictures takes, beside its pixels where these are handed on row by row.
 pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
     let tables = source.directory.bytes(tag::JPEG_TABLES).unwrap_or_default().len();
-    let mut most = 0;
-    for chunk in source.layout.chunks() {
+    let (mut most, mut work) = (0, Work::new(source.directory));
+    for chunk in source.layout.chunks().take(source.layout.given()) {
         look(env)?;
         for plane in 0..source.planes() {
             // Headers are read without the tables. What cannot be read takes nothing.
             let Ok(coded) = source.coded(&chunk, plane) else { continue };
+            // Nor is more decoded.
+            if work.spend(coded.len()).is_err() {
+                return Ok(most);
+            }
             let Ok(decoder) = Decoder::new(coded) else { continue };
             let copy = if tables > 0 { tables + 2 + coded.len() } else { 0 };
             most = most.max(needs_of(&decoder).saturating_add(copy));

@@ -135,6 +135,11 @@ impl Layout {
         })
     }
 
+    /// Chunks of a plane that have data of their own: a header may tell of billions.
+    pub fn given(&self) -> usize {
+        if self.last_counts { 1 } else { self.offsets.count }
+    }
+
     /// Where a chunk's data begin, and how long they are at most.
     pub fn place(&self, directory: &Directory<'_>, chunk: &Chunk, plane: usize) -> Result<(usize, usize)> {
         let index = plane.checked_mul(self.across * self.down).and_then(|first| first.checked_add(chunk.index));

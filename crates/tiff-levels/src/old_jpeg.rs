@@ -50,8 +50,9 @@ fn picture(source: Source<'_, '_>, chunk: &Chunk, stream: &[u8], canvas: &mut Ca
 
 /// Bytes that a stream takes at most, with a copy of it. A file whose streams cannot be read takes nothing.
 pub fn needs(source: Source<'_, '_>, env: &Env<'_>) -> Result<usize> {
-    let mut most = 0;
+    let (mut most, mut work) = (0, Work::new(source.directory));
     let walked = each(source, env, &mut |_, stream| {
+        work.spend(stream.len())?;
         let needs = Decoder::new(stream).map_or(0, |decoder| needs_of(&decoder));
         most = most.max(needs.saturating_add(stream.len()));
         Ok(())

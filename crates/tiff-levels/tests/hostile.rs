@@ -182,6 +182,22 @@ fn strips_that_lie_over_each_other() {
     assert!(matches!(file.decode(), Err(Error::TooMuch(_))));
 }
 
+/// Billions of strips of which one is there: it is looked at once.
+#[test]
+fn strips_that_are_not_there() {
+    let looks = Cell::new(0);
+    let go_on = || {
+        looks.set(looks.get() + 1);
+        true
+    };
+    for compression in [6, 7] {
+        let file = File::new(101, 0xf700_0000, 1, 1).chunks(&[&[9; 24]]);
+        let bytes = file.tag(COMPRESSION, &[compression]).tag(278, &[1]).build();
+        let told = Decoder::new(&bytes).map(|decoder| decoder.needs(&Env { go_on: &go_on, ..Env::default() }).is_ok());
+        assert!(looks.get() < 100, "{compression}: {told:?} after {} looks", looks.get());
+    }
+}
+
 #[test]
 fn absurd_sizes() {
     let grey = |tags: &[(u16, u64)]| {

@@ -10,6 +10,9 @@ fn patience(format: Format) -> u64 {
     if format.name() == "AVIF" { 300_000 } else { 3_000_000 }
 }
 
+/// Bytes that it may have there: of chunks and segments that are no pixels.
+const PATIENCE: usize = 4 << 20;
+
 /// What [`super::pixel_values`] or [`super::perceptual_hash`] will take, before it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Estimate {
@@ -82,7 +85,7 @@ fn estimated(
     }
     // Whatever follows has the picture, which is three bytes a pixel by then.
     let (picture, rest) = (3 * area as usize, needed(width, height));
-    let deaf = deaf && area > patience(format);
+    let deaf = deaf && (area > patience(format) || bytes.len() > PATIENCE);
     let copy = if deaf { bytes.len() } else { 0 };
     Estimate {
         what: format!("{} image of {width} x {height} pixels", format.name()),

@@ -6,6 +6,7 @@ use super::decode::damaged;
 use super::format::Format::Png;
 use super::reader::{array, slice, u32_be};
 use crate::Result;
+use crate::guarded::look;
 
 /// Bytes of a text that is deflated, as in Pillow.
 const LONGEST_TEXT: usize = 1 << 20;
@@ -51,6 +52,7 @@ fn crc32(parts: &[&[u8]]) -> u32 {
 pub(super) fn metadata(bytes: &[u8]) -> (Block<'_>, Block<'_>) {
     let (mut exif, mut profile, mut xmp) = (None, None, None);
     for (kind, _, data) in chunks(bytes).take_while(|(kind, ..)| kind != b"IEND") {
+        look();
         if &kind == b"eXIf" {
             exif = Some(Cow::Borrowed(data));
         } else if let Some((keyword, text)) = text(&kind, data) {

@@ -2,6 +2,7 @@
 //! decoder makes them all before it looks at a pixel, so they are counted first. After RFC 9649, sections 4 to 6.
 
 use super::reader::u8_at;
+use crate::guarded::look;
 
 /// Lengths of codes, in the order that they are coded in.
 const ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -47,8 +48,15 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Up to the pixels. `None` where it ends, or is damaged, before.
     fn picture(&mut self, mut width: u32, height: u32) -> Option<()> {
+        let mut before = 0_u32;
         while self.bits.flag()? {
-            match self.bits.read(2)? {
+            let transform = self.bits.read(2)?;
+            // Once each, or a file of few bytes would be read for as long as it likes.
+            if before >> transform & 1 == 1 {
+                return None;
+            }
+            before |= 1 << transform;
+            match transform {
                 // Predictors, and colours that follow from green: one for each block.
                 0 | 1 => {
                     let size = self.bits.read(3)? + 2;
@@ -71,6 +79,7 @@ impl Reader<'_> {
             groups = self.small(blocks(width, size), blocks(height, size))? + 1;
         }
         for _ in 0..groups {
+            look();
             self.bytes = self.bytes.saturating_add(GROUP);
             for symbols in with_cache(cache) {
                 self.bytes = self.bytes.saturating_add(self.bits.code(symbols)?.needs());
@@ -92,16 +101,20 @@ impl Reader<'_> {
             tables.push(self.bits.code(symbols)?.table()?);
         }
         let [greens, reds, blues, opacities, distances] = tables.as_slice() else { return None };
-        let takes_bits = [greens, reds, blues, opacities].iter().any(|table| table.longest > 0);
         let bits = &mut self.bits;
-        let (mut left, mut largest) = (width as usize * height as usize, 0);
+        let (mut left, mut largest, mut turns) = (width as usize * height as usize, 0, 0_u16);
         while left > 0 {
+            if turns == 0 {
+                look();
+            }
+            turns = turns.wrapping_add(1);
+            let at = bits.at;
             match bits.symbol(greens)? {
                 green @ ..256 => {
                     largest = largest.max(bits.symbol(reds)? << 8 | green);
                     bits.symbol(blues)?;
                     bits.symbol(opacities)?;
-                    left = if takes_bits { left - 1 } else { 0 };
+                    left -= 1;
                 }
                 length @ ..280 => {
                     let length = bits.prefixed(length - 256)?;
@@ -111,6 +124,10 @@ impl Reader<'_> {
                 }
                 // One of the colours before.
                 _ => left -= 1,
+            }
+            // What takes no bits comes again until the end.
+            if bits.at == at {
+                break;
             }
         }
         Some(largest)

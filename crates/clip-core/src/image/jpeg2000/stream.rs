@@ -10,6 +10,8 @@ const MOST_COMPONENTS: usize = 5;
 const MOST_LEVELS: u32 = 32;
 /// Changes of the progression: each goes through all packets.
 const MOST_CHANGES: usize = 32;
+/// Ways of coding that differ: a file has one for all of its components, or one for each.
+const MOST_STYLES: usize = 64;
 /// Steps of a quantization: one for each band of all levels.
 const MOST_STEPS: usize = 97;
 /// Of a place, and of a precinct's side on the reference grid: the library computes both with 32 bits.
@@ -61,7 +63,10 @@ impl Stream {
         let [width, height] = size.image;
         let samples = size.subsampling.len().saturating_mul(width as usize).saturating_mul(height as usize);
         let most = samples.saturating_mul(MOST_NODES).saturating_add(NODES);
-        if counts.nodes.saturating_mul(size.tiles) > most || headers.changes > MOST_CHANGES {
+        if counts.nodes.saturating_mul(size.tiles) > most
+            || headers.changes > MOST_CHANGES
+            || headers.styles.len() > MOST_STYLES
+        {
             return Err(Fault::TooMuch);
         }
         let structures = size.structures(&headers, &counts, stream.len()).ok_or(Fault::TooMuch)?;
@@ -170,6 +175,7 @@ impl Counts {
 }
 
 /// How components are coded, by one of the headers.
+#[derive(PartialEq, Eq)]
 struct Style {
     levels: u32,
     /// Powers of two, as the others.
@@ -224,6 +230,7 @@ fn halved(side: u32, times: u32) -> u32 {
 /// What the main header and those of all parts say.
 #[derive(Default)]
 struct Headers {
+    /// Each once, as any part of a file may say the same again.
     styles: Vec<Style>,
     layers: usize,
     changes: usize,
@@ -236,7 +243,6 @@ impl Headers {
         let mut reader = Reader { stream, at: 2 };
         headers.segments(&mut reader, 0x90)?;
         while reader.marker()? == 0x90 {
-            look();
             let start = reader.at;
             let part = reader.segment().filter(|part| part.len() == 8)?;
             let end = match u32_be(part, 2)? as usize {
@@ -258,9 +264,16 @@ impl Headers {
         (!headers.styles.is_empty()).then_some(headers)
     }
 
+    fn add(&mut self, style: Style) {
+        if self.styles.len() <= MOST_STYLES && !self.styles.contains(&style) {
+            self.styles.push(style);
+        }
+    }
+
     /// Up to a marker. Lengths are as they have to be: the decoder does not look at all of them.
     fn segments(&mut self, reader: &mut Reader, last: u8) -> Option<()> {
         loop {
+            look();
             let marker = reader.marker()?;
             if marker == last {
                 return Some(());
@@ -279,9 +292,9 @@ impl Headers {
                 0x52 => {
                     let layers = usize::from(u16_be(body, 2)?);
                     self.layers = self.layers.max(layers);
-                    self.styles.push(style(body, 0, 5)?);
+                    self.add(style(body, 0, 5)?);
                 }
-                0x53 => self.styles.push(style(body, 1, 2)?),
+                0x53 => self.add(style(body, 1, 2)?),
                 0x5c => steps(body)?,
                 0x5d => steps(body.get(1..)?)?,
                 0x5e if body.len() == 3 => {}

@@ -15,6 +15,9 @@ use crate::guarded::{guarded, look};
 use crate::{Error, Result};
 use directories::Directories;
 
+/// JPEGs of a file whose headers are read. Real ones have up to five.
+const MOST_JPEGS: usize = 32;
+
 /// What to do with a raw file.
 pub(super) const HINT: &str = "Embed the camera's own picture of it, which clip_image_preview gives.";
 
@@ -33,9 +36,12 @@ pub fn preview<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<&'a [u8]>>
         return Ok(None);
     }
     let mut largest = None;
-    let mut most = 0;
+    let (mut most, mut left) = (0, MOST_JPEGS);
     let searched = guarded(|| {
         each(bytes, &mut |jpeg| {
+            // Another one may begin anywhere in what was read before.
+            let Some(fewer) = left.checked_sub(1).filter(|_| jpeg.starts_with(JPEG)) else { return };
+            left = fewer;
             look();
             let area = area(jpeg).unwrap_or(0);
             if area > most {
@@ -57,6 +63,7 @@ pub(super) fn kind(bytes: &[u8]) -> Option<&'static str> {
     Directories::new(bytes)?.raw_kind()
 }
 
+const JPEG: &[u8] = b"\xff\xd8\xff";
 const FUJIFILM: &[u8] = b"FUJIFILMCCD-RAW";
 
 /// Parts of the file that may be JPEGs.
@@ -75,9 +82,6 @@ fn each<'a>(bytes: &'a [u8], found: &mut dyn FnMut(&'a [u8])) {
 
 /// Pixels of a JPEG that can be read: raw data are JPEGs, too, of a kind that cannot.
 fn area(jpeg: &[u8]) -> Option<usize> {
-    if !jpeg.starts_with(b"\xff\xd8\xff") {
-        return None;
-    }
     let decoder = Decoder::new(jpeg).ok()?;
     Some(decoder.width().saturating_mul(decoder.height()))
 }
