@@ -53,17 +53,22 @@ impl Plane {
     }
 }
 
+/// Bytes of the samples.
+pub fn kept(setup: &Setup<'_>) -> usize {
+    let of = |plane| Plane::sides(setup, plane);
+    (0..setup.planes).map(of).map(|(stride, rows)| 2 * stride * rows).sum()
+}
+
 /// Bytes that decoding takes at most: samples and what is kept of blocks, the bands of filters, and what has one size.
 pub fn needs(setup: &Setup<'_>) -> usize {
     const TABLES: usize = 1 << 20;
     let blocks = setup.cols * setup.rows;
     // A transform's size in luma and in chroma, four levels, a flag and a segment, a vector and a size; edges along a row.
-    let mut bytes = TABLES + blocks * 13 + setup.cols * 128;
+    let mut bytes = kept(setup) + TABLES + blocks * 13 + setup.cols * 128;
     for plane in 0..setup.planes {
         let (stride, rows) = Plane::sides(setup, plane);
         // Bands and stripes of at most 70 rows, and four rows at each of the stripes' borders.
-        let filters = stride * (2 * 72 + 4 + rows / 16) + (1 << 19);
-        bytes += 2 * (stride * rows + filters);
+        bytes += 2 * (stride * (2 * 72 + 4 + rows / 16) + (1 << 19));
     }
     bytes
 }

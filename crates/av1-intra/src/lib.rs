@@ -64,6 +64,19 @@ impl Plane {
     pub fn row(&self, y: usize) -> &[u16] {
         self.0.row(y, 0).get(..self.0.width).unwrap_or_default()
     }
+
+    /// All rows without gaps, where they were.
+    pub fn into_samples(self) -> Vec<u16> {
+        let frame::Plane { mut data, stride, width, height } = self.0;
+        for y in 1..height {
+            let start = y * stride;
+            if start + width <= data.len() {
+                data.copy_within(start..start + width, y * width);
+            }
+        }
+        data.truncate(width * height);
+        data
+    }
 }
 
 /// A frame that is of the kind that is decoded here.
@@ -78,6 +91,11 @@ impl<'h> Frame<'h> {
     /// Bytes that decoding takes at most.
     pub fn needs(&self) -> usize {
         frame::needs(&self.0)
+    }
+
+    /// Bytes of what it gives.
+    pub fn kept(&self) -> usize {
+        frame::kept(&self.0)
     }
 
     /// Luma and chroma samples. `groups`: tile groups, in their order. `go_on` is asked before each superblock.

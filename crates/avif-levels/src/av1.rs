@@ -1,5 +1,7 @@
 //! The frame that is to be shown of an item's or a sample's data.
 
+use std::iter::once;
+
 use oxideav_av1::decoder::{SpecDecodeSession, SpecFrame};
 use oxideav_av1::sequence_header::parse_sequence_header;
 
@@ -7,7 +9,7 @@ use crate::Env;
 use crate::error::{Error, Result, look};
 use crate::header::{Header, fault, fits};
 use crate::intra;
-use crate::planes::Planes;
+use crate::planes::{Plane, Planes};
 use crate::tile::Tile;
 use crate::units::{Step, Steps, kind};
 
@@ -48,6 +50,11 @@ impl Session {
         }
         Ok(frames.into_iter().next())
     }
+
+    /// Frees what the decoder keeps.
+    fn into_header(self) -> Option<Header> {
+        self.header
+    }
 }
 
 /// The planes of a tile, whose frame has at most the tile's own size.
@@ -77,11 +84,11 @@ pub fn decode_any(tile: &Tile<'_>, env: &Env<'_>) -> Result<(Planes, Header)> {
         let layer = step.first.spatial_layer;
         match wanted {
             Wanted::Layer { layer: wanted, .. } if layer != wanted => best = Some(frame),
-            _ => return planes(frame, session.header, tile),
+            _ => return planes(frame, session.into_header(), tile),
         }
     }
     match (wanted, best) {
-        (Wanted::Layer { or_lower: true, .. }, Some(frame)) => planes(frame, session.header, tile),
+        (Wanted::Layer { or_lower: true, .. }, Some(frame)) => planes(frame, session.into_header(), tile),
         _ => Err(Error::Av1("no frame to be shown")),
     }
 }
@@ -98,9 +105,15 @@ fn wanted_frame(tile: &Tile<'_>, operating_point: u16) -> Wanted {
 fn planes(frame: SpecFrame, header: Option<Header>, tile: &Tile<'_>) -> Result<(Planes, Header)> {
     let header = header.ok_or(Error::Av1("no sequence header"))?;
     fits((frame.width, frame.height), tile)?;
-    let mut planes = frame.planes.into_iter();
-    let mut next = || planes.next().unwrap_or_default();
-    let planes = [next(), next(), next()];
-    let planes = Planes::new(frame.width as usize, frame.height as usize, header.kind, planes);
+    let mut all = [Plane::NONE; 3];
+    for (to, plane) in all.iter_mut().zip(frame.planes) {
+        *to = if header.kind.bytes() == 1 {
+            Plane::Bytes(plane)
+        } else {
+            let levels = plane.as_chunks().0;
+            Plane::new(header.kind, levels.len(), once(levels.iter().map(|&level| u16::from_le_bytes(level))))?
+        };
+    }
+    let planes = Planes::new(frame.width as usize, frame.height as usize, header.kind, all);
     Ok((planes.ok_or(Error::Av1("a frame is not what its header says"))?, header))
 }

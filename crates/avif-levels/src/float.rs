@@ -2,19 +2,18 @@
 
 use crate::colour::{Colour, Matrix};
 use crate::error::{Result, row};
-use crate::planes::{Planes, Subsampling};
+use crate::planes::{Planes, Row, Subsampling};
 
 /// Rows of RGB.
-pub struct Rows<'p> {
-    planes: &'p Planes,
+pub struct Rows {
     matrix: Matrix,
     /// By level.
     luma: Vec<f32>,
     chroma: Vec<f32>,
 }
 
-impl<'p> Rows<'p> {
-    pub fn new(planes: &'p Planes, colour: Colour, matrix: Matrix) -> Result<Self> {
+impl Rows {
+    pub fn new(planes: &Planes, colour: Colour, matrix: Matrix) -> Result<Self> {
         let depth = u32::from(planes.kind.depth);
         let most = (1u32 << depth) - 1;
         let scaled = |number: u32| (number << (depth - 8)) as f32;
@@ -28,43 +27,34 @@ impl<'p> Rows<'p> {
         let luma = table(bias, range)?;
         let middle = (1u32 << (depth - 1)) as f32;
         let chroma = if matrix == Matrix::Identity { table(bias, range)? } else { table(middle, chroma_range)? };
-        Ok(Self { planes, matrix, luma, chroma })
+        Ok(Self { matrix, luma, chroma })
     }
 
-    pub fn row(&self, y: usize, out: &mut [[u8; 3]]) {
-        let Some(chroma) = self.planes.kind.chroma else {
-            for (x, out) in out.iter_mut().enumerate() {
-                *out = [to_level(of(&self.luma, self.level(0, x, y))); 3];
-            }
+    pub fn row(&self, planes: &Planes, y: usize, out: &mut [[u8; 3]]) {
+        let luma = planes.row(0, y);
+        let Some(chroma) = planes.kind.chroma else {
+            luma.with(out, |out, level| *out = [to_level(of(&self.luma, level)); 3]);
             return;
         };
+        let (near_y, far_y) = if chroma.down { nearest(y, planes.height) } else { (y, y) };
+        let rows = [1, 2].map(|plane| [planes.row(plane, near_y), planes.row(plane, far_y)]);
         for (x, out) in out.iter_mut().enumerate() {
-            let luma = self.level(0, x, y);
-            let (u, v) = (self.upsampled(1, x, y, chroma), self.upsampled(2, x, y, chroma));
-            *out = self.rgb(luma, u, v);
+            let across = if chroma.across { nearest(x, planes.width) } else { (x, x) };
+            let [u, v] = rows.map(|rows| self.upsampled(rows, across, chroma));
+            *out = self.rgb(luma.level(x), u, v);
         }
     }
 
-    fn level(&self, plane: usize, x: usize, y: usize) -> u16 {
-        let row = self.planes.row(plane, y);
-        if self.planes.kind.bytes() == 1 {
-            row.get(x).copied().unwrap_or_default().into()
-        } else {
-            row.as_chunks().0.get(x).map_or(0, |&level| u16::from_le_bytes(level))
+    /// From the nearest row, and the one next to it.
+    fn upsampled(&self, [near, far]: [Row<'_>; 2], (near_x, far_x): (usize, usize), of_chroma: Subsampling) -> f32 {
+        let at = |row: Row<'_>, x| of(&self.chroma, row.level(x));
+        if of_chroma == (Subsampling { across: false, down: false }) {
+            return at(near, near_x);
         }
-    }
-
-    fn upsampled(&self, plane: usize, x: usize, y: usize, Subsampling { across, down }: Subsampling) -> f32 {
-        let at = |x, y| of(&self.chroma, self.level(plane, x, y));
-        if !across && !down {
-            return at(x, y);
-        }
-        let (near_x, far_x) = if across { nearest(x, self.planes.width) } else { (x, x) };
-        let (near_y, far_y) = if down { nearest(y, self.planes.height) } else { (y, y) };
-        at(near_x, near_y) * (9.0 / 16.0)
-            + at(far_x, near_y) * (3.0 / 16.0)
-            + at(near_x, far_y) * (3.0 / 16.0)
-            + at(far_x, far_y) * (1.0 / 16.0)
+        at(near, near_x) * (9.0 / 16.0)
+            + at(near, far_x) * (3.0 / 16.0)
+            + at(far, near_x) * (3.0 / 16.0)
+            + at(far, far_x) * (1.0 / 16.0)
     }
 
     fn rgb(&self, level: u16, u: f32, v: f32) -> [u8; 3] {

@@ -16,8 +16,7 @@ pub struct Way {
 }
 
 /// Rows of RGB, and what they need in between.
-pub struct Rows<'p> {
-    planes: &'p Planes,
+pub struct Rows {
     integers: Integers,
     way: Way,
     chroma: Subsampling,
@@ -30,35 +29,36 @@ pub struct Rows<'p> {
     v: Vec<u16>,
 }
 
-impl<'p> Rows<'p> {
-    pub fn new(planes: &'p Planes, integers: Integers, way: Way) -> Result<Self> {
+impl Rows {
+    pub fn new(planes: &Planes, integers: Integers, way: Way) -> Result<Self> {
         let chroma = planes.kind.chroma.unwrap_or(Subsampling { across: false, down: false });
         let (width, half) = (planes.width, planes.kind.size(1, planes.width, 1).0);
         let (luma, u, v) = (row(width)?, row(width)?, row(width)?);
-        Ok(Self { planes, integers, way, chroma, luma, near: row(half)?, far: row(half)?, u, v })
+        Ok(Self { integers, way, chroma, luma, near: row(half)?, far: row(half)?, u, v })
     }
 
-    pub fn row(&mut self, y: usize, out: &mut [[u8; 3]]) {
-        run(Chroma { rows: self, y });
+    pub fn row(&mut self, planes: &Planes, y: usize, out: &mut [[u8; 3]]) {
+        run(Chroma { rows: self, planes, y });
         pixels::convert(self, out);
     }
 }
 
 /// Fills the rows of all three planes.
-struct Chroma<'r, 'p> {
-    rows: &'r mut Rows<'p>,
+struct Chroma<'r> {
+    rows: &'r mut Rows,
+    planes: &'r Planes,
     y: usize,
 }
 
-impl NullaryFnOnce for Chroma<'_, '_> {
+impl NullaryFnOnce for Chroma<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { rows, y } = self;
-        let Rows { planes, way, chroma, .. } = *rows;
+        let Self { rows, planes, y } = self;
+        let Rows { way, chroma, .. } = *rows;
         let shift = planes.kind.depth - way.depth;
-        load(planes, 0, y, shift, &mut rows.luma);
+        planes.row(0, y).with(&mut rows.luma, |to, level| *to = level >> shift);
         let (low, high) = (16 - way.depth, 2 * way.depth - 16);
         for level in &mut rows.luma {
             *level = (*level << low) | (*level >> high);
@@ -66,13 +66,13 @@ impl NullaryFnOnce for Chroma<'_, '_> {
         for plane in [1, 2] {
             let whole = if plane == 1 { &mut rows.u } else { &mut rows.v };
             let near = if chroma.down { y / 2 } else { y };
-            load(planes, plane, near, shift, &mut rows.near);
+            planes.row(plane, near).with(&mut rows.near, |to, level| *to = level >> shift);
             if way.nearest {
                 spread(&rows.near, whole, chroma.across);
             } else if chroma.down {
                 let last = planes.height.div_ceil(2) - 1;
                 let far = if y % 2 == 1 { (near + 1).min(last) } else { near.saturating_sub(1) };
-                load(planes, plane, far, shift, &mut rows.far);
+                planes.row(plane, far).with(&mut rows.far, |to, level| *to = level >> shift);
                 for (near, far) in rows.near.iter_mut().zip(&rows.far) {
                     *near = 3 * *near + *far;
                 }
@@ -89,7 +89,7 @@ impl NullaryFnOnce for Chroma<'_, '_> {
     }
 }
 
-impl Blocks for Rows<'_> {
+impl Blocks for Rows {
     #[inline(always)]
     fn block(&self, from: usize) -> [Block<u8>; 3] {
         let Integers { luma, offset, blue_by_u, green_by_u, green_by_v, red_by_v } = self.integers;
@@ -113,29 +113,11 @@ fn level(sum: i32) -> u8 {
 
 /// Grey by the part of the matrix that is luma's.
 pub fn grey_row(planes: &Planes, integers: Integers, y: usize, out: &mut [[u8; 3]]) {
-    let levels = planes.row(0, y);
     let shift = planes.kind.depth - 8;
-    let grey = |sample: u16| {
+    planes.row(0, y).with(out, |out, sample| {
         let luma = ((u32::from(sample >> shift) * 0x101 * integers.luma) >> 16) as i32 + integers.offset;
-        [level(luma); 3]
-    };
-    if shift == 0 {
-        out.iter_mut().zip(levels).for_each(|(out, &level)| *out = grey(level.into()));
-    } else {
-        let levels = levels.as_chunks().0;
-        out.iter_mut().zip(levels).for_each(|(out, &level)| *out = grey(u16::from_le_bytes(level)));
-    }
-}
-
-/// A row of a plane, cut by `shift` bits.
-#[inline(always)]
-fn load(planes: &Planes, plane: usize, y: usize, shift: u8, to: &mut [u16]) {
-    let bytes = planes.row(plane, y);
-    if planes.kind.bytes() == 1 {
-        to.iter_mut().zip(bytes).for_each(|(to, &level)| *to = level.into());
-    } else {
-        to.iter_mut().zip(bytes.as_chunks().0).for_each(|(to, &level)| *to = u16::from_le_bytes(level) >> shift);
-    }
+        *out = [level(luma); 3];
+    });
 }
 
 #[inline(always)]

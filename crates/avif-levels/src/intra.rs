@@ -7,7 +7,7 @@ use oxideav_av1::sequence_header::{SequenceHeader, parse_sequence_header};
 use crate::Env;
 use crate::error::{Error, Result};
 use crate::header::{self, Header};
-use crate::planes::Planes;
+use crate::planes::{Plane, Planes};
 use crate::tile::Tile;
 use crate::units::{Steps, kind};
 
@@ -44,7 +44,12 @@ fn with_still<T>(tile: &Tile<'_>, then: impl FnOnce(&Still<'_>, &Frame<'_>) -> R
 
 /// Bytes that [`decode`] takes at most until the planes are there. `None` as there.
 pub fn needs(tile: &Tile<'_>) -> Result<Option<usize>> {
-    with_still(tile, |_, frame| Ok(frame.needs()))
+    with_still(tile, |still, frame| {
+        // Levels of one byte are copied plane by plane, and luma first.
+        let one_byte = Header::of(&still.sequence).kind.bytes() == 1;
+        let luma = if one_byte { tile.width as usize * tile.height as usize } else { 0 };
+        Ok(frame.needs().max(frame.kept().saturating_add(luma)))
+    })
 }
 
 /// `None` where the picture is of another kind, or damaged before its first tile.
@@ -52,7 +57,7 @@ pub fn decode(tile: &Tile<'_>, env: &Env<'_>) -> Result<Option<(Planes, Header)>
     with_still(tile, |still, frame| {
         let planes = frame.decode(&still.groups, env.go_on).map_err(fault)?;
         let header = Header::of(&still.sequence);
-        Ok((bytes(planes, &header, tile)?, header))
+        Ok((levels(planes, &header, tile)?, header))
     })
 }
 
@@ -65,19 +70,16 @@ pub fn fault(error: av1_intra::Error) -> Error {
     }
 }
 
-/// The same as bytes, plane by plane.
-fn bytes(planes: Vec<av1_intra::Plane>, header: &Header, tile: &Tile<'_>) -> Result<Planes> {
-    let mut all = [vec![], vec![], vec![]];
+/// The same in as many bytes a level as it needs, plane by plane.
+fn levels(planes: Vec<av1_intra::Plane>, header: &Header, tile: &Tile<'_>) -> Result<Planes> {
+    let mut all = [Plane::NONE; 3];
     for (to, plane) in all.iter_mut().zip(planes) {
-        let len = plane.width() * plane.height() * header.kind.bytes();
-        to.try_reserve_exact(len).map_err(|_| Error::OutOfMemory(len))?;
-        for y in 0..plane.height() {
-            if header.kind.bytes() == 1 {
-                to.extend(plane.row(y).iter().map(|&level| level as u8));
-            } else {
-                to.extend(plane.row(y).iter().flat_map(|level| level.to_le_bytes()));
-            }
-        }
+        *to = if header.kind.bytes() == 1 {
+            let rows = (0..plane.height()).map(|y| plane.row(y).iter().copied());
+            Plane::new(header.kind, plane.width() * plane.height(), rows)?
+        } else {
+            Plane::Words(plane.into_samples())
+        };
     }
     let planes = Planes::new(tile.width as usize, tile.height as usize, header.kind, all);
     planes.ok_or(Error::Av1("a frame is not what its header says"))

@@ -111,12 +111,13 @@ impl<'a> Decoder<'a> {
     pub fn decode(&self, env: &Env<'_>) -> Result<Vec<u8>> {
         let (planes, colour) = grid::decode(&self.picture, env)?;
         let Some(alpha) = &self.picture.multiplied else {
-            return rgb::convert(&planes, colour, self.picture.alpha, env);
+            return rgb::convert(planes, colour, self.picture.alpha, env);
         };
-        multiplied::check(planes.kind, colour)?;
+        let kind = planes.kind;
+        multiplied::check(kind, colour)?;
         let (alpha, range) = grid::decode(alpha, env)?;
-        let mut pixels = rgb::convert(&planes, colour, true, env)?;
-        multiplied::divide(&mut pixels, &alpha, range.full_range, planes.kind.depth, env)?;
+        let mut pixels = rgb::convert(planes, colour, true, env)?;
+        multiplied::divide(&mut pixels, &alpha, range.full_range, kind.depth, env)?;
         Ok(pixels)
     }
 }

@@ -28,29 +28,36 @@ fn halves(kind: Kind) -> usize {
 }
 
 pub fn needs(picture: &Picture<'_>) -> Result<usize> {
-    let (planes, decoding) = of_picture(picture)?;
-    let rgb = pixels(picture.width, picture.height).saturating_mul(3);
-    let (alpha, decoding_alpha) = picture.multiplied.as_deref().map_or(Ok((0, 0)), of_picture)?;
+    let Some((kind, decoding)) = of_picture(picture)? else { return Ok(0) };
+    let area = pixels(picture.width, picture.height);
+    let planes = of_planes(kind, area);
+    // Two of three planes have room for pixels, which are copied to where the third was.
+    let rgb = if kind.has_room() { area } else { area.saturating_mul(3) };
+    let (alpha, decoding_alpha) = match picture.multiplied.as_deref() {
+        Some(alpha) => of_picture(alpha)?.map_or((0, 0), |(kind, decoding)| (of_planes(kind, area), decoding)),
+        None => (0, 0),
+    };
     let most =
         decoding.max(planes.saturating_add(decoding_alpha)).max(planes.saturating_add(alpha).saturating_add(rgb));
     Ok(most.saturating_add(TABLES))
 }
 
-/// Of the planes, and at most until they are there.
-fn of_picture(picture: &Picture<'_>) -> Result<(usize, usize)> {
-    let Some(tile) = picture.tiles.first() else { return Ok((0, 0)) };
+/// What its levels are, and the bytes until they are there.
+fn of_picture(picture: &Picture<'_>) -> Result<Option<(Kind, usize)>> {
+    let Some(tile) = picture.tiles.first() else { return Ok(None) };
     let header = Header::read(&tile.data)?;
-    let whole = pixels(picture.width, picture.height);
-    let planes = whole.saturating_mul(halves(header.kind) * header.kind.bytes()).div_ceil(2);
+    let area = pixels(tile.width, tile.height);
     let decoding = match intra::needs(tile)? {
-        // Samples become bytes plane by plane.
-        Some(frame) => frame.saturating_add(
-            pixels(tile.width, tile.height).saturating_mul(halves(header.kind) * header.kind.bytes()).div_ceil(2),
-        ),
-        None => pixels(tile.width, tile.height).saturating_mul(of_frame(&header)),
+        Some(frame) => frame,
+        None => area.saturating_mul(of_frame(&header)),
     };
-    let canvas = if picture.grid == (1, 1) { 0 } else { planes };
-    Ok((planes, decoding.saturating_add(canvas)))
+    let whole = pixels(picture.width, picture.height);
+    let canvas = if picture.grid == (1, 1) { 0 } else { of_planes(header.kind, whole) };
+    Ok(Some((header.kind, decoding.saturating_add(canvas))))
+}
+
+fn of_planes(kind: Kind, area: usize) -> usize {
+    area.saturating_mul(halves(kind) * kind.bytes()).div_ceil(2)
 }
 
 fn pixels(width: u32, height: u32) -> usize {

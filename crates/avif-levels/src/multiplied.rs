@@ -18,15 +18,7 @@ pub fn divide(pixels: &mut [u8], alpha: &Planes, full_range: bool, depth: u8, en
     }
     for (y, row) in pixels.as_chunks_mut::<3>().0.chunks_exact_mut(alpha.width).enumerate() {
         look(env)?;
-        let levels = alpha.row(0, y);
-        if depth == 8 {
-            row.iter_mut()
-                .zip(levels)
-                .for_each(|(rgb, &level)| divide_pixel(rgb, whole(level.into(), full_range, depth)));
-        } else {
-            let levels = levels.as_chunks().0.iter().map(|&level| u16::from_le_bytes(level));
-            row.iter_mut().zip(levels).for_each(|(rgb, level)| divide_pixel(rgb, whole(level, full_range, depth)));
-        }
+        alpha.row(0, y).with(row, |rgb, level| divide_pixel(rgb, whole(level, full_range, depth)));
     }
     Ok(())
 }

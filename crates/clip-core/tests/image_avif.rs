@@ -1,6 +1,9 @@
 //! AVIF through the engine: the goldens of `avif-levels`, turned upright as Pillow's `ImageOps.exif_transpose` does it.
 #![cfg(feature = "avif")]
 
+#[path = "common/allocator.rs"]
+mod allocator;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +14,18 @@ use clip_core::spec::{AlphaRule, Centre, ImageSpec, Orientation, ResizeFilter, R
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../avif-levels/tests/golden").join(name)
 }
+
+const SPEC: ImageSpec = ImageSpec {
+    orientation: Orientation::Exif,
+    alpha: AlphaRule::Drop,
+    resize: ResizeRule::ShortestEdge(32),
+    filter: ResizeFilter::Bicubic,
+    crop: 32,
+    centre: Centre::Floor,
+    rescale: 1.0 / 255.0,
+    mean: [0.5; 3],
+    std: [0.5; 3],
+};
 
 /// FNV-1a.
 fn hash(bytes: &[u8]) -> String {
@@ -52,17 +67,6 @@ fn limits_hold() {
 
 #[test]
 fn larger_pictures_without_looks_are_decoded_on_a_thread_of_their_own() {
-    const SPEC: ImageSpec = ImageSpec {
-        orientation: Orientation::Exif,
-        alpha: AlphaRule::Drop,
-        resize: ResizeRule::ShortestEdge(32),
-        filter: ResizeFilter::Bicubic,
-        crop: 32,
-        centre: Centre::Floor,
-        rescale: 1.0 / 255.0,
-        mean: [0.5; 3],
-        std: [0.5; 3],
-    };
     let of = |name: &str| estimate(&fs::read(golden(name)).unwrap(), &Limits::default(), &SPEC);
     let (small, large, grain) = (of("grain.avif"), of("../large/flat.avif"), of("../large/grain.avif"));
     assert!(!small.deaf && !large.deaf && grain.deaf, "{small:?} {large:?} {grain:?}");
@@ -70,4 +74,19 @@ fn larger_pictures_without_looks_are_decoded_on_a_thread_of_their_own() {
     let pixels = 7000 * 6000;
     assert!((4 * pixels..8 * pixels).contains(&large.bytes), "{}", large.bytes);
     assert!(grain.bytes > 10 * 900 * 400, "{}", grain.bytes);
+}
+
+/// What is told is what is taken at most, and nearly that.
+#[test]
+fn memory_is_told() {
+    // Bytes a pixel by depth and chroma.
+    let expected = [("8-400", 4.5), ("8-420", 5.0), ("8-444", 8.0), ("10-420", 6.5), ("10-444", 7.5), ("12-422", 7.5)];
+    for (kind, most) in expected {
+        let bytes = fs::read(golden(&format!("../large/flat-{kind}.avif"))).unwrap();
+        let told = estimate(&bytes, &Limits::default(), &SPEC).bytes;
+        let (picture, taken) = allocator::measured(|| decode(&bytes, &Limits::default()).unwrap());
+        let each = |bytes: usize| bytes as f64 / (picture.width * picture.height) as f64;
+        let what = format!("{kind}: {:.2} bytes a pixel are told, {:.2} taken", each(told), each(taken.most));
+        assert!(taken.most <= told && each(taken.most) <= most && told < taken.most + taken.most / 4, "{what}");
+    }
 }

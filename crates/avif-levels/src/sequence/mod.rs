@@ -94,11 +94,12 @@ impl<'a> Sequence<'a> {
         };
         self.next += 1;
         let Some((alpha, of_alpha)) = alpha else {
-            return rgb::convert(&planes, colour, self.picture.alpha, env);
+            return rgb::convert(planes, colour, self.picture.alpha, env);
         };
-        multiplied::check(planes.kind, colour)?;
-        let mut pixels = rgb::convert(&planes, colour, true, env)?;
-        multiplied::divide(&mut pixels, &alpha, of_alpha.colour.full_range, planes.kind.depth, env)?;
+        let kind = planes.kind;
+        multiplied::check(kind, colour)?;
+        let mut pixels = rgb::convert(planes, colour, true, env)?;
+        multiplied::divide(&mut pixels, &alpha, of_alpha.colour.full_range, kind.depth, env)?;
         Ok(pixels)
     }
 }

@@ -3,6 +3,7 @@
 //! `oxideav-av1` reads the blocks. Its own sessions are not used, as they keep key frames that may have other levels than the standard's:
 //! here those of `av1-intra` are kept, and later frames are predicted from them.
 
+use std::iter::once;
 use std::sync::Arc;
 
 use oxideav_av1::film_grain::film_grain_synthesis;
@@ -17,7 +18,7 @@ use crate::Env;
 use crate::av1::MOST_FRAMES;
 use crate::error::{Error, Result, look};
 use crate::header::{Header, LARGER, fault, fits};
-use crate::planes::{Kind, Planes};
+use crate::planes::{Kind, Plane, Planes};
 use crate::tile::Tile;
 use crate::units::{Step, Steps, kind};
 
@@ -108,16 +109,17 @@ fn planes(frame: &Stored, seq: &SequenceHeader, kind: Kind, tile: &Tile<'_>) -> 
             &mut lend(&mut raw),
         );
     }
-    let most = (1i32 << kind.depth) - 1;
-    let mut all = [vec![], vec![], vec![]];
+    let most = (1u16 << kind.depth) - 1;
+    let mut all = [Plane::NONE; 3];
     for (i, (to, plane)) in all.iter_mut().zip(&frame.planes).enumerate() {
-        to.try_reserve_exact(plane.data.len() * kind.bytes())
-            .map_err(|_| Error::OutOfMemory(plane.data.len() * kind.bytes()))?;
-        let mut put = |sample: u16| to.extend_from_slice(sample.to_le_bytes().get(..kind.bytes()).unwrap_or_default());
-        match raw.get(i) {
-            Some(raw) => raw.samples.iter().for_each(|&sample| put(sample.clamp(0, most) as u16)),
-            None => plane.data.iter().for_each(|&sample| put(sample.min(most as u16))),
-        }
+        let len = plane.data.len();
+        *to = match raw.get(i) {
+            Some(raw) => {
+                let samples = raw.samples.iter().map(|&sample| sample.clamp(0, most.into()) as u16);
+                Plane::new(kind, len, once(samples))?
+            }
+            None => Plane::new(kind, len, once(plane.data.iter().map(|&sample| sample.min(most))))?,
+        };
     }
     Planes::new(tile.width as usize, tile.height as usize, kind, all)
         .ok_or(Error::Av1("a frame is not what its header says"))

@@ -190,6 +190,12 @@ def main():
     # A second of work in a kilobyte.
     Image.new("RGB", (7000, 6000), (200, 80, 30)).save(large / "flat.avif", quality=60, speed=8)
 
+    # What it takes in memory.
+    for depth, chroma in (8, 420), (8, 444), (10, 420), (10, 444), (12, 422), (8, 400):
+        name, image = f"flat-{depth}-{chroma}", Image.new("RGB", (4000, 3000), (200, 80, 30))
+        by_avifenc(name, image, "--depth", str(depth), "--yuv", str(chroma))
+        large.joinpath(f"{name}.avif").write_bytes(files.pop(name))
+
     grain = {"codec": "aom", "advanced": {"film-grain-test": "5"}}
     Image.new("RGB", (900, 400), (200, 80, 30)).save(large / "grain.avif", quality=60, speed=8, **grain)
 
