@@ -4,7 +4,7 @@ use avif_levels::{Decoder, Error as Fault};
 
 use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::env::within;
-use super::estimate::Need;
+use super::estimate::{Decoding, Need};
 use super::format::Format::Avif;
 use super::options::ReadOptions;
 use super::{Rgb8, exif};
@@ -26,10 +26,11 @@ fn orientation(decoder: &Decoder) -> u8 {
 }
 
 /// What planes and picture take, by the headers.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let decoder = Decoder::new(bytes).ok()?;
     let (width, height) = size(&decoder);
-    Some(Need { width, height, bytes: decoder.needs().ok()?, deaf: !decoder.looks_within_frames() })
+    let decoding = move || Some(Decoding { bytes: decoder.needs().ok()?, deaf: !decoder.looks_within_frames() });
+    Some(Need { width, height, decoding: Box::new(decoding) })
 }
 
 fn size(decoder: &Decoder) -> (u32, u32) {

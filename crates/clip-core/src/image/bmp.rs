@@ -80,11 +80,10 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 }
 
 /// The pixels, and of run lengths the indices that they are made of.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let Header { width, height, compression, .. } = Header::read(bytes).ok()?;
-    let area = (width as usize).checked_mul(height as usize)?;
     let each = if matches!(compression, RLE8 | RLE4) { 4 } else { 3 };
-    Some(Need { width, height, bytes: area.checked_mul(each)?, deaf: false })
+    Some(Need::new((width, height), move || (width as usize).checked_mul(height as usize)?.checked_mul(each)))
 }
 
 impl Header {

@@ -24,16 +24,36 @@ pub struct Estimate {
     pub deaf: bool,
 }
 
-/// What a format's decoder will take.
-pub(super) struct Need {
+/// What a header tells.
+pub(super) struct Need<'a> {
     /// Pixels of a row, as stored.
     pub width: u32,
     /// Rows, as stored.
     pub height: u32,
-    /// Bytes of memory, the decoded picture among it.
+    /// Asked for where the size is within the limits: some formats tell it only in the midst of their data. `None` where those are damaged.
+    pub decoding: Box<dyn FnOnce() -> Option<Decoding> + 'a>,
+}
+
+/// What a format's decoder will take.
+pub(super) struct Decoding {
+    /// Of memory, the decoded picture among it.
     pub bytes: usize,
     /// There are no looks in it.
     pub deaf: bool,
+}
+
+impl<'a> Need<'a> {
+    /// Of a decoder with looks.
+    pub(super) fn new((width, height): (u32, u32), bytes: impl FnOnce() -> Option<usize> + 'a) -> Self {
+        let decoding = || bytes().map(|bytes| Decoding { bytes, deaf: false });
+        Self { width, height, decoding: Box::new(decoding) }
+    }
+
+    /// Of one without.
+    pub(super) fn deaf((width, height): (u32, u32), bytes: impl FnOnce() -> Option<usize> + 'a) -> Self {
+        let decoding = || bytes().map(|bytes| Decoding { bytes, deaf: true });
+        Self { width, height, decoding: Box::new(decoding) }
+    }
 }
 
 /// What [`pixel_values`](super::pixel_values()) will take, by the header alone.
@@ -64,11 +84,11 @@ pub(super) fn estimate_with(bytes: &[u8], limits: &Limits, needed: impl FnOnce(u
     estimated(bytes, limits, |format| format.need(bytes), needed)
 }
 
-/// `need`: what the decoder takes.
-fn estimated(
-    bytes: &[u8],
+/// `need`: what the header tells.
+fn estimated<'a>(
+    bytes: &'a [u8],
     limits: &Limits,
-    need: impl FnOnce(Format) -> Option<Need>,
+    need: impl FnOnce(Format) -> Option<Need<'a>>,
     needed: impl FnOnce(u32, u32) -> usize,
 ) -> Estimate {
     let nothing = Estimate { what: "image".to_owned(), bytes: 0, deaf: false };
@@ -76,13 +96,15 @@ fn estimated(
         return nothing;
     }
     let Ok(format) = sniff(bytes) else { return nothing };
+    let told = || {
+        let Need { width, height, decoding } = need(format)?;
+        let area = u64::from(width) * u64::from(height);
+        let within = area > 0 && area <= limits.max_pixels;
+        within.then(decoding).flatten().map(|decoding| (width, height, area, decoding))
+    };
     // What makes a reader of headers panic is damaged, and the decoder's to refuse.
-    let need = guarded(|| need(format)).flatten();
-    let Some(Need { width, height, bytes: decoding, deaf }) = need else { return nothing };
-    let area = u64::from(width) * u64::from(height);
-    if area == 0 || area > limits.max_pixels {
-        return nothing;
-    }
+    let told = guarded(told).flatten();
+    let Some((width, height, area, Decoding { bytes: decoding, deaf })) = told else { return nothing };
     // Whatever follows has the picture, which is three bytes a pixel by then.
     let (picture, rest) = (3 * area as usize, needed(width, height));
     let deaf = deaf && (area > patience(format) || bytes.len() > PATIENCE);
@@ -91,5 +113,23 @@ fn estimated(
         what: format!("{} image of {width} x {height} pixels", format.name()),
         bytes: decoding.max(picture.saturating_add(rest)).saturating_add(copy),
         deaf,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_pictures_beyond_the_limit_take_is_not_asked() {
+        let asked = |max_pixels| {
+            let asked = Cell::new(0);
+            let need = |_| Some(Need::new((2, 2), || Some(asked.replace(asked.get() + 1))));
+            estimated(b"GIF89a", &Limits { max_pixels, ..Limits::default() }, need, |_, _| 0);
+            asked.get()
+        };
+        assert_eq!((asked(3), asked(4)), (0, 1));
     }
 }

@@ -70,7 +70,7 @@ struct Facts {
     is: fn(&[u8]) -> bool,
     decode: fn(&[u8], &ReadOptions) -> Result<Decoded>,
     /// By the header alone; `None` where it is damaged.
-    need: fn(&[u8]) -> Option<Need>,
+    need: for<'a> fn(&'a [u8]) -> Option<Need<'a>>,
 }
 
 /// In the order of [`Format`].
@@ -256,8 +256,8 @@ impl Format {
         (self.facts().decode)(bytes, options)
     }
 
-    /// What the decoder will take, by the header alone. `None` where that is damaged.
-    pub(super) fn need(self, bytes: &[u8]) -> Option<Need> {
+    /// What the header tells. `None` where it is damaged.
+    pub(super) fn need(self, bytes: &[u8]) -> Option<Need<'_>> {
         (self.facts().need)(bytes)
     }
 

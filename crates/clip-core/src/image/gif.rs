@@ -142,9 +142,10 @@ pub(super) fn order(height: usize, interlaced: bool) -> impl Iterator<Item = usi
 }
 
 /// The pixels, and the indices that they are made of: of a frame as large as the screen, as most are.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let (width, height) = (u32::from(u16_le(bytes, 6)?), u32::from(u16_le(bytes, 8)?));
-    Some(Need { width, height, bytes: 4 * width as usize * height as usize + bytes.len() + (1 << 17), deaf: false })
+    let all = move || Some(4 * width as usize * height as usize + bytes.len() + (1 << 17));
+    Some(Need::new((width, height), all))
 }
 
 /// All 256 colours: the file's, then black; levels of grey where the file has no palette, or just such a one.

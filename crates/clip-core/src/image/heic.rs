@@ -33,10 +33,9 @@ pub(super) fn within<T>(decode: impl FnOnce(&Env<'_>) -> std::result::Result<T, 
 }
 
 /// What planes and picture take, by the headers.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let decoder = Decoder::new(bytes).ok()?;
-    let (width, height) = size((decoder.width(), decoder.height()));
-    Some(Need { width, height, bytes: decoder.needs().ok()?, deaf: false })
+    Some(Need::new(size((decoder.width(), decoder.height())), move || decoder.needs().ok()))
 }
 
 pub(super) fn size((width, height): (usize, usize)) -> (u32, u32) {

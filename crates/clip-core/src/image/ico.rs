@@ -17,7 +17,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     }
 }
 
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     match picture(bytes)? {
         png if is_png(png) => png::need(png),
         _ => others::need(Ico, bytes),

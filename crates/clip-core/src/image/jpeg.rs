@@ -41,20 +41,16 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 }
 
 /// What coefficients and picture take, by the headers.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     need_with(bytes, &ReadOptions::default())
 }
 
 /// What they take where the picture may be decoded smaller.
-pub(super) fn need_with(bytes: &[u8], options: &ReadOptions) -> Option<Need> {
+pub(super) fn need_with<'a>(bytes: &'a [u8], options: &ReadOptions) -> Option<Need<'a>> {
     let decoder = Decoder::new(bytes).ok()?;
     let decoder = reduced(&decoder, options).map_or(decoder, |(smaller, _)| smaller);
-    Some(Need {
-        width: decoder.width() as u32,
-        height: decoder.height() as u32,
-        bytes: decoder.needs(output(&decoder).0),
-        deaf: false,
-    })
+    let size = (decoder.width() as u32, decoder.height() as u32);
+    Some(Need::new(size, move || Some(decoder.needs(output(&decoder).0))))
 }
 
 /// A decoder for the smallest picture that is large enough, where the whole one is not asked for.

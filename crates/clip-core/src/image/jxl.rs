@@ -40,10 +40,10 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 }
 
 /// Half again as much where grey of 16 bits becomes RGB: less than RGB of 16 bits takes.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let decoder = Decoder::new(bytes).ok()?;
-    let (width, height) = (decoder.width() as u32, decoder.height() as u32);
-    Some(Need { width, height, bytes: decoder.needs(), deaf: false })
+    let size = (decoder.width() as u32, decoder.height() as u32);
+    Some(Need::new(size, move || Some(decoder.needs())))
 }
 
 fn refusal(fault: Fault) -> Error {

@@ -37,10 +37,10 @@ pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Res
 }
 
 /// The samples and the picture.
-pub(super) fn need(format: Format, bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(format: Format, bytes: &[u8]) -> Option<Need<'_>> {
     let (width, height) = size(format, bytes)?;
-    let area = (width as usize).checked_mul(height as usize)?;
-    Some(Need { width, height, bytes: area.checked_mul(EACH + 3)?, deaf: true })
+    let all = move || (width as usize).checked_mul(height as usize)?.checked_mul(EACH + 3);
+    Some(Need::deaf((width, height), all))
 }
 
 fn size(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {

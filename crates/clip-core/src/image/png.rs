@@ -143,7 +143,7 @@ fn end() -> DecodingError {
 }
 
 /// The pixels; interlaced ones as the file has them, too. The decoder keeps some rows.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let (width, height) = header(bytes).ok()?;
     let samples = match u8_at(bytes, 25)? {
         2 => 3,
@@ -151,11 +151,14 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need> {
         6 => 4,
         _ => 1,
     };
-    let row = (width as usize).checked_mul(samples * usize::from(u8_at(bytes, 24)?))?.div_ceil(8);
-    let interlaced = u8_at(bytes, 28)? != 0;
-    let rows = if interlaced { row.checked_mul(height as usize)? } else { 0 };
-    let pixels = (width as usize).checked_mul(height as usize)?.checked_mul(3)?;
-    Some(Need { width, height, bytes: pixels.checked_add(rows)?.checked_add(14 * row + (1 << 20))?, deaf: false })
+    let (bits, interlaced) = (samples * usize::from(u8_at(bytes, 24)?), u8_at(bytes, 28)? != 0);
+    let all = move || {
+        let row = (width as usize).checked_mul(bits)?.div_ceil(8);
+        let rows = if interlaced { row.checked_mul(height as usize)? } else { 0 };
+        let pixels = (width as usize).checked_mul(height as usize)?.checked_mul(3)?;
+        pixels.checked_add(rows)?.checked_add(14 * row + (1 << 20))
+    };
+    Some(Need::new((width, height), all))
 }
 
 /// Width and height, from the chunk that has to come first.

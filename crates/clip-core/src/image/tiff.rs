@@ -39,11 +39,9 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 }
 
 /// What strips or tiles and picture take, by the directory.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let decoder = Decoder::new(bytes).ok()?;
-    let (width, height) = size(&decoder);
-    let bytes = decoder.needs(&Env { go_on: &go_on, ..Env::default() }).ok()?;
-    Some(Need { width, height, bytes, deaf: false })
+    Some(Need::new(size(&decoder), move || decoder.needs(&Env { go_on: &go_on, ..Env::default() }).ok()))
 }
 
 fn size(decoder: &Decoder) -> (u32, u32) {

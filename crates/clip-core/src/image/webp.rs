@@ -39,17 +39,19 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 
 /// Four bytes a pixel, the transforms' data and the tables of codes, or the planes of a lossy picture and three. The decoder reads a
 /// picture as a whole first.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let file = Container::read(bytes, Truncated::Accept).ok()?;
     let picture = file.picture?;
     let (width, height) = file.canvas.unwrap_or(picture.size);
-    let area = |(width, height): (u32, u32)| (width as usize).checked_mul(height as usize);
-    let canvas = if (width, height) == picture.size { 0 } else { area((width, height))?.checked_mul(3)? };
-    let pixels = area(picture.size)?.checked_mul(5)?.checked_add(1 << 20)?;
-    let tables = if &picture.kind == b"VP8L" { vp8l::needs(picture.data) } else { 0 };
-    let copies = picture.data.len().checked_add(picture.missing)?.checked_mul(3)?;
-    let bytes = pixels.checked_add(canvas)?.checked_add(copies)?.checked_add(tables)?;
-    Some(Need { width, height, bytes, deaf: true })
+    let all = move || {
+        let area = |(width, height): (u32, u32)| (width as usize).checked_mul(height as usize);
+        let canvas = if (width, height) == picture.size { 0 } else { area((width, height))?.checked_mul(3)? };
+        let pixels = area(picture.size)?.checked_mul(5)?.checked_add(1 << 20)?;
+        let tables = if &picture.kind == b"VP8L" { vp8l::needs(picture.data) } else { 0 };
+        let copies = picture.data.len().checked_add(picture.missing)?.checked_mul(3)?;
+        pixels.checked_add(canvas)?.checked_add(copies)?.checked_add(tables)
+    };
+    Some(Need::deaf((width, height), all))
 }
 
 /// The frame on its black canvas.

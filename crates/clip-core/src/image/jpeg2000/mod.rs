@@ -29,14 +29,15 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 /// The picture in RGB. Each component is brought to 8 bits.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let file = File::read(bytes).ok_or_else(|| damaged(Jpeg2000, "no size in it"))?;
-    let size = Stream::read(file.stream).map_err(refusal)?;
-    let area = check_pixels(Jpeg2000, size.width, size.height, &options.limits)?;
+    let (width, height) = Stream::size(file.stream).ok_or_else(|| refusal(Fault::Damaged))?;
+    let area = check_pixels(Jpeg2000, width, height, &options.limits)?;
+    Stream::read(file.stream).map_err(refusal)?;
     if let Some(mapped) = file.mapped.filter(|mapped| *mapped > MOST_MAPPED) {
         return Err(unsupported(Jpeg2000, format_args!("{mapped} colours of a palette's entry")));
     }
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let image = Image::new(file.bytes, &settings).map_err(jpeg2000_error)?;
-    if (image.width(), image.height()) != (size.width, size.height) {
+    if (image.width(), image.height()) != (width, height) {
         return Err(damaged(Jpeg2000, "headers disagree"));
     }
     let channels = match image.color_space() {
@@ -76,7 +77,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
             pixels
         }
     };
-    let image = Rgb8 { width: size.width, height: size.height, pixels };
+    let image = Rgb8 { width, height, pixels };
     Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
 }
 
@@ -89,15 +90,18 @@ fn level(sample: f32, depth: u8) -> u8 {
 
 /// Samples are floats, and so are coefficients, before and after they are transformed: of one component at a time. What a palette or an
 /// order makes of samples is there beside them. Then the picture, and grey of 16 bits.
-pub(super) fn need(bytes: &[u8]) -> Option<Need> {
+pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let file = File::read(bytes)?;
-    let Stream { width, height, components, structures } = Stream::read(file.stream).ok()?;
-    let area = (width as usize).checked_mul(height as usize)?;
-    let mapped = file.mapped.unwrap_or(0).min(MOST_MAPPED);
-    let sorted = if file.is_sorted { components.max(mapped) } else { 0 };
-    let each = 4 * (components + mapped + sorted) + 2 * 4 + 3 + 2;
-    let bytes = area.checked_mul(each)?.checked_add(structures)?.checked_add(4 << 20)?;
-    Some(Need { width, height, bytes, deaf: true })
+    let (width, height) = Stream::size(file.stream)?;
+    let all = move || {
+        let Stream { components, structures, .. } = Stream::read(file.stream).ok()?;
+        let area = (width as usize).checked_mul(height as usize)?;
+        let mapped = file.mapped.unwrap_or(0).min(MOST_MAPPED);
+        let sorted = if file.is_sorted { components.max(mapped) } else { 0 };
+        let each = 4 * (components + mapped + sorted) + 2 * 4 + 3 + 2;
+        area.checked_mul(each)?.checked_add(structures)?.checked_add(4 << 20)
+    };
+    Some(Need::deaf((width, height), all))
 }
 
 fn refusal(fault: Fault) -> Error {

@@ -45,14 +45,17 @@ pub enum Fault {
 
 /// What the headers say.
 pub struct Stream {
-    pub width: u32,
-    pub height: u32,
     pub components: usize,
     /// Bytes for tiles, precincts and blocks.
     pub structures: usize,
 }
 
 impl Stream {
+    /// Width and height, which come first.
+    pub fn size(stream: &[u8]) -> Option<(u32, u32)> {
+        Size::read(stream).map(|size| size.image.into())
+    }
+
     pub fn read(stream: &[u8]) -> Result<Self, Fault> {
         let size = Size::read(stream).ok_or(Fault::Damaged)?;
         if size.subsampling.len() > MOST_COMPONENTS {
@@ -70,7 +73,7 @@ impl Stream {
             return Err(Fault::TooMuch);
         }
         let structures = size.structures(&headers, &counts, stream.len()).ok_or(Fault::TooMuch)?;
-        Ok(Self { width, height, components: size.subsampling.len(), structures })
+        Ok(Self { components: size.subsampling.len(), structures })
     }
 }
 
