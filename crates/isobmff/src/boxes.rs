@@ -40,10 +40,15 @@ impl<'a> Atom<'a> {
     }
 }
 
+/// Boxes next to each other: a film has some for each of its parts. Empty ones would be gone through for long.
+const MOST_BOXES: u32 = 1 << 20;
+
 /// The boxes that follow each other in some bytes. After an error there are no more.
 #[derive(Clone, Copy, Debug)]
 pub struct Boxes<'a> {
     rest: &'a [u8],
+    /// How many there may still be.
+    left: u32,
     /// The bytes are the file's: the last box may be cut.
     file: bool,
 }
@@ -51,15 +56,16 @@ pub struct Boxes<'a> {
 impl<'a> Boxes<'a> {
     /// Those of a whole file, the last of which may be cut.
     pub fn of_file(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, file: true }
+        Self { rest: bytes, left: MOST_BOXES, file: true }
     }
 
     /// Those in a box, none of which may end after it.
     pub fn inside(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, file: false }
+        Self { rest: bytes, left: MOST_BOXES, file: false }
     }
 
     fn read(&mut self) -> Result<Atom<'a>> {
+        self.left = self.left.checked_sub(1).ok_or(Error::TooMuch("boxes next to each other"))?;
         let mut cursor = Cursor::new(self.rest);
         let size = cursor.u32()?;
         let kind = cursor.array()?;
@@ -144,6 +150,17 @@ mod tests {
                 [Err(Error::Damaged("a box ends after the one around it"))]
             );
         }
+    }
+
+    #[test]
+    fn more_boxes_than_a_film_has() {
+        let many = atom(b"free", b"").repeat((1 << 20) + 1);
+        assert!(Boxes::of_file(&many[8..]).last().unwrap().is_ok());
+        assert_eq!(Boxes::of_file(&many).last(), Some(Err(Error::TooMuch("boxes next to each other"))));
+    }
+
+    #[test]
+    fn sizes_that_lie() {
         for (size, large) in [(1u32, 15u64), (1, 0), (1, u64::MAX), (7, 0), (2, 0), (u32::MAX, 0)] {
             let bytes = [&size.to_be_bytes()[..], b"mdat", &large.to_be_bytes()].concat();
             let found: Vec<_> = Boxes::inside(&bytes).collect();

@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 
 const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
 
+/// Empty ones would be gone through for long.
+const MOST_BOXES: usize = 1 << 20;
+
 /// What a file has in its boxes.
 #[derive(Debug)]
 pub struct Container<'a> {
@@ -28,7 +31,10 @@ impl<'a> Container<'a> {
         if !bytes.starts_with(SIGNATURE) {
             return Err(Error::NotJxl);
         }
-        for (kind, body) in Boxes(bytes) {
+        for (count, (kind, body)) in Boxes(bytes).enumerate() {
+            if count >= MOST_BOXES {
+                return Err(Error::TooMuch("its boxes"));
+            }
             match &kind {
                 b"Exif" if container.exif.is_none() => container.exif = behind_offset(body),
                 b"xml " if container.xmp.is_none() => container.xmp = Some(body),
@@ -96,5 +102,18 @@ impl<'a> Iterator for Boxes<'a> {
         let (body, rest) = rest.split_at(body.min(rest.len()));
         self.0 = rest;
         Some((*kind, body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_boxes_than_a_picture_has() {
+        let of = |boxes: usize| [SIGNATURE, &b"\0\0\0\x08free".repeat(boxes)].concat();
+        // The signature is one of them.
+        assert!(Container::read(&of(MOST_BOXES - 1)).is_ok());
+        assert!(matches!(Container::read(&of(MOST_BOXES)), Err(Error::TooMuch(_))));
     }
 }
