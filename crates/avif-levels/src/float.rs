@@ -9,6 +9,8 @@ pub struct Rows {
     matrix: Matrix,
     /// By level.
     luma: Vec<f32>,
+    /// The same in 8 bits, of grey.
+    grey: Vec<u8>,
     chroma: Vec<f32>,
 }
 
@@ -27,13 +29,18 @@ impl Rows {
         let luma = table(bias, range)?;
         let middle = (1u32 << (depth - 1)) as f32;
         let chroma = if matrix == Matrix::Identity { table(bias, range)? } else { table(middle, chroma_range)? };
-        Ok(Self { matrix, luma, chroma })
+        let mut grey = Vec::new();
+        if planes.kind.chroma.is_none() {
+            grey = row(luma.len())?;
+            grey.iter_mut().zip(&luma).for_each(|(to, &level)| *to = to_level(level));
+        }
+        Ok(Self { matrix, luma, grey, chroma })
     }
 
     pub fn row(&self, planes: &Planes, y: usize, out: &mut [[u8; 3]]) {
         let luma = planes.row(0, y);
         let Some(chroma) = planes.kind.chroma else {
-            luma.with(out, |out, level| *out = [to_level(of(&self.luma, level)); 3]);
+            luma.with(out, |out, level| *out = [of(&self.grey, level); 3]);
             return;
         };
         let (near_y, far_y) = if chroma.down { nearest(y, planes.height) } else { (y, y) };
@@ -104,7 +111,7 @@ fn reversible(luma: u16, u: f32, v: f32) -> [u8; 3] {
 }
 
 /// AV1 gives no level beyond its depth.
-fn of(table: &[f32], level: u16) -> f32 {
+fn of<T: Copy + Default>(table: &[T], level: u16) -> T {
     table.get(usize::from(level)).copied().unwrap_or_default()
 }
 

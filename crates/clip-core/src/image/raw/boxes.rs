@@ -1,5 +1,6 @@
 //! CR3: boxes of the ISO base media file format. The JPEGs are a track, and boxes of Canon's own.
 
+use super::JPEG;
 use crate::guarded::look;
 use crate::image::reader::{array, slice, u32_be};
 
@@ -40,7 +41,7 @@ fn walk<'a>(file: &'a [u8], mut boxes: &'a [u8], depth: usize, left: &mut usize,
             }
             b"PRVW" | b"THMB" => {
                 let head = body.get(..BEFORE_JPEG).unwrap_or(body);
-                if let Some(at) = memchr::memmem::find(head, b"\xff\xd8\xff") {
+                if let Some(at) = memchr::memmem::find(head, JPEG) {
                     found(body.get(at..).unwrap_or_default());
                 }
             }
