@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clip_core::ErrorKind;
-use clip_core::image::{Grey16, Limits, ReadOptions, decode, decode_with, estimate_hash, sniff};
+use clip_core::image::{Grey16, Limits, ReadOptions, Truncated, decode, decode_with, estimate_hash, sniff};
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/others")
@@ -143,5 +143,50 @@ fn limits_and_damage() {
         let cut = decode(&bytes[..bytes.len() / 2], &Limits::default());
         // Plain text may end anywhere in a number.
         assert!(cut.is_err(), "{name}");
+    }
+}
+
+#[test]
+fn dds_of_other_kinds() {
+    let options = Limits::default();
+    let whole = file("dxt5.dds");
+    let with = |at: usize, number: u32| {
+        let mut other = whole.clone();
+        other[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        decode(&other, &options)
+    };
+    for (at, number, kind, message) in [
+        (4, 100, ErrorKind::InvalidImage, "its header has 100 bytes"),
+        (80, 0, ErrorKind::Unsupported, "pixels of the kind 0x0"),
+        (84, u32::from_le_bytes(*b"DXT2"), ErrorKind::Unsupported, "pixels of the kind DXT2"),
+        (80, 0x2_0000, ErrorKind::Unsupported, "grey of 32 bits"),
+    ] {
+        let e = with(at, number).unwrap_err();
+        assert!(e.kind == kind && e.message.contains(message), "{at}: {e}");
+    }
+    let mut few = file("masks-565.dds");
+    few[88] = 7;
+    let e = decode(&few, &options).unwrap_err();
+    assert!(e.kind == ErrorKind::InvalidImage && e.message.contains("pixels of 7 bits"), "{e}");
+    let mut bc7 = file("dxgi-77.dds");
+    bc7[128] = 98;
+    let e = decode(&bc7, &options).unwrap_err();
+    assert_eq!((e.kind, e.message.contains("BC7")), (ErrorKind::Unsupported, true), "{e}");
+}
+
+#[test]
+fn dds_that_are_cut() {
+    let accept = ReadOptions { truncated: Truncated::Accept, ..ReadOptions::default() };
+    for name in ["dxt1.dds", "masks-565.dds", "palette.dds", "grey-alpha.dds", "dxgi-83.dds"] {
+        let whole = file(name);
+        let (expected, _) = decode_with(&whole, ReadOptions::default()).unwrap();
+        for len in 0..whole.len() {
+            let e = decode_with(&whole[..len], ReadOptions::default()).unwrap_err();
+            assert_eq!(e.kind, ErrorKind::InvalidImage, "{name} of {len} bytes: {e}");
+        }
+        // The last row is not whole.
+        let (picture, remarks) = decode_with(&whole[..whole.len() - 1], accept).unwrap();
+        assert!(remarks.incomplete.is_some() && picture.pixels != expected.pixels, "{name}");
+        assert_eq!(picture.pixels[..66], expected.pixels[..66], "{name}");
     }
 }

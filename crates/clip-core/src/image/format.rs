@@ -12,7 +12,7 @@ use super::signatures::{Other, signature};
 use super::textual::describe;
 use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
 #[cfg(feature = "more-formats")]
-use super::{ico, jpeg2000, others};
+use super::{dds, ico, jpeg2000, others};
 use crate::{Error, Result};
 
 /// An image format that [`decode`](super::decode()) reads.
@@ -206,8 +206,8 @@ const FORMATS: &[Facts] = &[
         extensions: &["dds"],
         media_type: "image/vnd-ms.dds",
         is: |bytes| bytes.starts_with(b"DDS "),
-        decode: |bytes, options| others::decode(Format::Dds, bytes, options),
-        need: |bytes| others::need(Format::Dds, bytes),
+        decode: dds::decode,
+        need: dds::need,
     },
     #[cfg(feature = "more-formats")]
     Facts {

@@ -14,6 +14,8 @@
 #[cfg(feature = "avif")]
 mod avif;
 mod bmp;
+#[cfg(feature = "more-formats")]
+mod dds;
 mod decode;
 mod env;
 mod estimate;
@@ -80,12 +82,12 @@ pub struct Limits {
     /// | PNG | 3; interlaced 3 and those of the file |
     /// | WebP | 5, lossy or not |
     /// | GIF, BMP with run lengths | 4 |
-    /// | BMP | 3 |
+    /// | BMP, DDS | 3 |
     /// | HEIC | 3, and some rows; 7 where its chroma has to be enlarged before it is turned |
-    /// | AVIF | 13 of grey, 15 at 4:2:0, 17 at 4:2:2, 21 at 4:4:4; with film grain 21 to 45 |
+    /// | AVIF | 4 of grey, 5 at 4:2:0, 8 at 4:4:4; of 10 and 12 bits 7 at 4:2:0, 8 at 4:4:4; with film grain 21 to 45 |
     /// | JPEG XL | 6; of floats 12; and those of frames that others are made of |
     /// | JPEG 2000 | 25 of three components |
-    /// | PNM, TGA, QOI, DDS | 11 |
+    /// | PNM, TGA, QOI | 11 |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

@@ -1,18 +1,18 @@
-//! PNM, TGA, ICO, QOI and DDS, which Pillow opens by itself, through the `image` crate. Here are how they are told, the limits and the conversion.
+//! PNM, TGA, ICO and QOI, which Pillow opens by itself, through the `image` crate. Here are how they are told, the limits and the conversion.
 //!
 //! Radiance HDR and OpenEXR are left out: Pillow opens neither, and how light without bounds becomes 255 levels is nobody's rule.
 //! So is PAM (`P7`). What `image` refuses of a format that Pillow reads is an error that says so.
 
 use std::io;
 
-use image::codecs::{dds::DdsDecoder, ico::IcoDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder};
+use image::codecs::{ico::IcoDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder};
 use image::{ColorType, ImageDecoder, ImageError};
 
 use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format;
 use super::options::{ReadOptions, Remarks};
-use super::reader::{Pieces, u16_le, u32_be, u32_le};
+use super::reader::{Pieces, u16_le, u32_be};
 use super::{Rgb8, grey16, ico};
 use crate::guarded::look;
 use crate::memory::zeroed;
@@ -31,8 +31,7 @@ pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Res
         Format::Pnm => picture(format, size, PnmDecoder::new(file).map_err(failed)?, options),
         Format::Tga => picture(format, size, TgaDecoder::new(file).map_err(failed)?, options),
         Format::Ico => picture(format, size, IcoDecoder::new(file).map_err(failed)?, options),
-        Format::Qoi => picture(format, size, QoiDecoder::new(file).map_err(failed)?, options),
-        _ => picture(format, size, DdsDecoder::new(file).map_err(failed)?, options),
+        _ => picture(format, size, QoiDecoder::new(file).map_err(failed)?, options),
     }
 }
 
@@ -47,9 +46,8 @@ fn size(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
     match format {
         Format::Pnm => pnm_size(bytes),
         Format::Tga => Some((u16_le(bytes, 12)?.into(), u16_le(bytes, 14)?.into())),
-        Format::Qoi => Some((u32_be(bytes, 4)?, u32_be(bytes, 8)?)),
         Format::Ico => ico::size(bytes),
-        _ => Some((u32_le(bytes, 16)?, u32_le(bytes, 12)?)),
+        _ => Some((u32_be(bytes, 4)?, u32_be(bytes, 8)?)),
     }
 }
 

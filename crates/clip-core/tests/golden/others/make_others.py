@@ -6,6 +6,7 @@ Needs Pillow and numpy. Each line of `manifest.txt` has the name, the size, and 
 """
 
 import io
+import struct
 import pathlib
 import sys
 
@@ -38,6 +39,37 @@ def saved(array, kind, **options):
     return file.getvalue()
 
 
+def by_header(flags, code, bits, masks, data, width=22, height=13):
+    """A DDS of any pixels."""
+    pixels = struct.pack("<II4s5I", 32, flags, code, bits, *masks, *(0,) * (4 - len(masks)))
+    return b"DDS " + struct.pack("<5I", 124, 0x1007, height, width, 0) + bytes(52) + pixels + bytes(20) + data
+
+
+def dds():
+    rgb, rgba = scene(22, 13, 3), scene(22, 13, 4)
+    for kind in ["DXT1", "DXT3", "DXT5", "BC5"]:
+        of = rgb if kind == "BC5" else rgba
+        keep(f"{kind.lower()}.dds", saved(Image.fromarray(of), "DDS", pixel_format=kind))
+    for name, picture in {"rgb": rgb, "rgba": rgba, "grey": rgb[..., 0].copy(), "grey-alpha": Image.fromarray(rgba).convert("LA")}.items():
+        keep(f"{name}.dds", saved(picture, "DDS"))
+    # Noise has blocks of all kinds: of three colours and of four, of six levels and of eight.
+    random = numpy.random.default_rng(5)
+    noise = lambda count: random.integers(0, 256, count, numpy.uint8).tobytes()
+    blocks = 6 * 4
+    for code in [b"DXT1", b"ATI1", b"DXT3", b"DXT5", b"ATI2", b"BC5S"]:
+        keep(f"noise-{code.decode().lower()}.dds", by_header(4, code, 0, (), noise(blocks * (8 if code[3:] == b"1" else 16))))
+    for number, size in {71: 8, 77: 16, 80: 8, 83: 16, 84: 16}.items():
+        keep(f"dxgi-{number}.dds", by_header(4, b"DX10", 0, (), struct.pack("<5I", number, 3, 0, 1, 0) + noise(blocks * size)))
+    keep("dxgi-28.dds", by_header(4, b"DX10", 0, (), struct.pack("<5I", 28, 3, 0, 1, 0) + noise(22 * 13 * 4)))
+    for name, bits, masks in [
+        ("565", 16, (0xF800, 0x7E0, 0x1F)), ("555", 16, (0x7C00, 0x3E0, 0x1F)), ("444", 16, (0xF00, 0xF0, 0xF)),
+        ("332", 8, (0xE0, 0x1C, 3)), ("10", 32, (0x3FF, 0xFFC00, 0x3FF00000)), ("24", 24, (0xFF, 0xFF00, 0xFF0000)),
+        ("gaps", 32, (0xF0F, 0, 0xFFFF0000)),
+    ]:
+        keep(f"masks-{name}.dds", by_header(0x40, bytes(4), bits, masks, noise(22 * 13 * bits // 8)))
+    keep("palette.dds", by_header(0x20, bytes(4), 8, (), noise(1024) + noise(22 * 13)))
+
+
 rgb, rgba, grey = scene(21, 15, 3), scene(20, 16, 4), scene(19, 13, 1)[..., 0]
 bits = grey > 120
 
@@ -68,9 +100,7 @@ keep("rgb.qoi", b"qoif" + (6).to_bytes(4, "big") + (2).to_bytes(4, "big") + byte
 keep("rgba.qoi", saved(rgba, "QOI") if "QOI" in Image.SAVE else b"")
 keep("png.ico", saved(Image.fromarray(scene(32, 32, 4)), "ICO", sizes=[(32, 32), (16, 16)]))
 keep("bmp.ico", saved(Image.fromarray(scene(16, 16, 4)), "ICO", sizes=[(16, 16)], bitmap_format="bmp"))
-# Of 5 and 6 bits levels are made in another way, within one; colours between two are within two.
-for kind in ["DXT1", "DXT3", "DXT5"]:
-    keep(f"{kind.lower()}.dds", saved(Image.fromarray(scene(24, 16, 4)), "DDS", pixel_format=kind), 2)
+dds()
 large = scene(61, 47, 3, 2)
 # Lossy ones within a level: OpenJPEG's transform has other roundings.
 lossy = {"irreversible": True, "quality_mode": "dB", "quality_layers": [42]}
