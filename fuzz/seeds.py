@@ -47,11 +47,6 @@ def animations_and_others():
             put("jpeg2000", path.name, path.read_bytes())
         elif path.suffix not in (".raw", ".py", ".txt"):
             put("others", path.name, path.read_bytes())
-    # What Pillow does not write: a texture by its number, and a bitmap without opacity.
-    dds = (GOLDEN / "others/dxt1.dds").read_bytes()
-    put("others", "dx10.dds", dds[:84] + b"DX10" + dds[88:128] + struct.pack("<5I", 71, 3, 0, 1, 0) + dds[128:])
-    dib = struct.pack("<IiiHHIIiiII", 40, 4, 8, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(range(48)) + bytes(16)
-    put("others", "24.ico", struct.pack("<3H4B2H2I", 0, 1, 1, 4, 4, 0, 0, 1, 24, len(dib), 22) + dib)
 
 
 def raws():

@@ -271,6 +271,9 @@ pub unsafe trait Number: Copy {}
 unsafe impl Number for u8 {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
+unsafe impl Number for u16 {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
 unsafe impl Number for f32 {}
 
 /// A buffer of `len` zeros. An abort for want of memory would end the server, so there is an error.

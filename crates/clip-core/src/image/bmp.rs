@@ -38,7 +38,16 @@ const BITFIELDS: u32 = 3;
 
 /// The picture in RGB, the top row first, whichever row the file has first.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
-    let header = Header::read(bytes)?;
+    decode_after(&Header::read(bytes)?, bytes, options)
+}
+
+/// The same of one in an ICO, which begins without the file's own header, and is followed by a mask. That is opacity, and dropped.
+#[cfg(feature = "more-formats")]
+pub(super) fn decode_masked(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
+    decode_after(&Header::masked(bytes)?, bytes, options)
+}
+
+fn decode_after(header: &Header, bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let area = check_pixels(Bmp, header.width, header.height, &options.limits)?;
     let data = bytes.get(header.offset..).ok_or_else(|| truncated(Bmp))?;
     let width = header.width as usize;
@@ -65,7 +74,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
             }
             pixels
         }
-        _ => rows(data, &header, area, accept, &mut incomplete)?,
+        _ => rows(data, header, area, accept, &mut incomplete)?,
     };
     if header.bottom_up {
         let mut rows = pixels.chunks_exact_mut(3 * width);
@@ -81,20 +90,41 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
 
 /// The pixels, and of run lengths the indices that they are made of.
 pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
-    let Header { width, height, compression, .. } = Header::read(bytes).ok()?;
+    need_of(&Header::read(bytes).ok()?)
+}
+
+/// The same of one in an ICO.
+#[cfg(feature = "more-formats")]
+pub(super) fn need_masked(bytes: &[u8]) -> Option<Need<'_>> {
+    need_of(&Header::masked(bytes).ok()?)
+}
+
+fn need_of(&Header { width, height, compression, .. }: &Header) -> Option<Need<'static>> {
     let each = if matches!(compression, RLE8 | RLE4) { 4 } else { 3 };
     Some(Need::new((width, height), move || (width as usize).checked_mul(height as usize)?.checked_mul(each)))
 }
 
 impl Header {
     fn read(bytes: &[u8]) -> Result<Self> {
+        let offset = u32_le(bytes, 10).ok_or_else(|| truncated(Bmp))?;
+        Self::after(bytes, 14, offset as usize)
+    }
+
+    /// Its height is that of picture and mask together.
+    #[cfg(feature = "more-formats")]
+    fn masked(bytes: &[u8]) -> Result<Self> {
+        let header = Self::after(bytes, 0, 0)?;
+        Ok(Self { height: header.height / 2, ..header })
+    }
+
+    /// `start`: bytes of the file's own header, which says where the pixels are: 0 for behind the rest.
+    fn after(bytes: &[u8], start: usize, mut offset: usize) -> Result<Self> {
         let short = || truncated(Bmp);
-        let size = u32_le(bytes, 14).ok_or_else(short)?;
-        let body = slice(bytes, 14, size as usize).ok_or_else(short)?;
+        let size = u32_le(bytes, start).ok_or_else(short)?;
+        let body = slice(bytes, start, size as usize).ok_or_else(short)?;
         let u16_at = |at| u16_le(body, at).ok_or_else(short);
         let u32_at = |at| u32_le(body, at).ok_or_else(short);
-        let mut offset = u32_le(bytes, 10).ok_or_else(short)? as usize;
-        let mut end = 14 + size as usize;
+        let mut end = start + size as usize;
         // Entries of the palette are three bytes in the header of OS/2 1.x, elsewhere four.
         let (width, height, bottom_up, bits, compression, colours, entry) = match size {
             12 => (u16_at(4)?.into(), u16_at(6)?.into(), true, u16_at(10)?, RAW, 0, 3),
@@ -109,7 +139,7 @@ impl Header {
         };
         let mut masks = None;
         if compression == BITFIELDS {
-            let at = if size == 40 { end } else { 14 + 40 };
+            let at = if size == 40 { end } else { start + 40 };
             let mask = |i: usize| u32_le(bytes, at + 4 * i).ok_or_else(short);
             masks = Some([mask(0)?, mask(1)?, mask(2)?]);
             if size == 40 {

@@ -12,7 +12,7 @@ use super::signatures::{Other, signature};
 use super::textual::describe;
 use super::{ReadOptions, bmp, gif, jpeg, png, raw, tiff, webp};
 #[cfg(feature = "more-formats")]
-use super::{dds, ico, jpeg2000, others};
+use super::{dds, ico, jpeg2000, others, pnm};
 use crate::{Error, Result};
 
 /// An image format that [`decode`](super::decode()) reads.
@@ -173,11 +173,11 @@ const FORMATS: &[Facts] = &[
     Facts {
         format: Format::Pnm,
         name: "PNM",
-        extensions: &["ppm", "pgm", "pbm", "pnm"],
+        extensions: &["ppm", "pgm", "pbm", "pnm", "pfm"],
         media_type: "image/x-portable-anymap",
-        is: others::is_pnm,
-        decode: |bytes, options| others::decode(Format::Pnm, bytes, options),
-        need: |bytes| others::need(Format::Pnm, bytes),
+        is: pnm::is_pnm,
+        decode: pnm::decode,
+        need: pnm::need,
     },
     #[cfg(feature = "more-formats")]
     Facts {

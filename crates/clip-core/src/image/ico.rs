@@ -1,51 +1,48 @@
-//! ICO: the one of its pictures that the `image` crate takes. A PNG in it is this crate's to decode, within its limits; `image` has
-//! none while it reads one's header.
+//! ICO: the one of its pictures that Pillow takes, a PNG or a BMP. Both are this crate's to decode.
 
-use super::decode::Decoded;
+use super::decode::{Decoded, truncated};
 use super::estimate::Need;
 use super::format::Format::Ico;
 use super::options::ReadOptions;
-use super::reader::{array, slice, u16_le, u32_le};
-use super::{others, png};
+use super::reader::{slice, u16_le, u32_le};
+use super::{bmp, png};
 use crate::Result;
 
+/// The picture in RGB. It is upright, whatever its own metadata say.
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
-    match picture(bytes) {
-        // It is upright, whatever its own metadata say.
-        Some(png) if is_png(png) => Ok(Decoded { orientation: 1, ..png::decode(png, options)? }),
-        _ => others::decode(Ico, bytes, options),
+    match picture(bytes).ok_or_else(|| truncated(Ico))? {
+        png if is_png(png) => Ok(Decoded { orientation: 1, ..png::decode(png, options)? }),
+        bmp => bmp::decode_masked(bmp, options),
     }
 }
 
+/// What its picture takes.
 pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     match picture(bytes)? {
         png if is_png(png) => png::need(png),
-        _ => others::need(Ico, bytes),
+        bmp => bmp::need_masked(bmp),
     }
 }
 
-/// Of a BMP, whose height is that of its mask, too.
-pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let bmp = picture(bytes)?;
-    match u32_le(bmp, 0)? {
-        12 => Some((u16_le(bmp, 4)?.into(), u32::from(u16_le(bmp, 6)?) / 2)),
-        _ => Some((u32_le(bmp, 4)?, array(bmp, 8).map(i32::from_le_bytes)?.unsigned_abs() / 2)),
-    }
-}
-
-/// From the picture with the most colours, of those the largest: the last one, or the first of larger ones.
+/// The largest picture, of those the one of the least depth, and of those the first.
 fn picture(bytes: &[u8]) -> Option<&[u8]> {
     let count = usize::from(u16_le(bytes, 4)?);
     let entries = slice(bytes, 6, 16 * count)?.as_chunks::<16>().0;
     let side = |side: u8| if side == 0 { 256 } else { u32::from(side) };
-    let score = |entry: &[u8; 16]| (u16::from_le_bytes([entry[6], entry[7]]), side(entry[0]) * side(entry[1]));
-    let (mut best, rest) = entries.split_last()?;
-    for entry in rest {
-        if score(entry) > score(best) {
-            best = entry;
-        }
+    let rank = |entry: &&[u8; 16]| (u32::MAX - side(entry[0]) * side(entry[1]), depth(entry));
+    let entry = entries.iter().min_by_key(rank)?;
+    bytes.get(u32_le(entry, 12)? as usize..)
+}
+
+/// Bits a pixel, or those of the number of colours.
+fn depth(entry: &[u8; 16]) -> u32 {
+    const MANY: u32 = 256;
+    let (bits, colours) = (u16::from_le_bytes([entry[6], entry[7]]), entry[2]);
+    match (bits, colours) {
+        (0, 0 | 1) => MANY,
+        (0, _) => u32::from(colours).next_power_of_two().ilog2(),
+        _ => bits.into(),
     }
-    bytes.get(u32_le(best, 12)? as usize..)
 }
 
 fn is_png(picture: &[u8]) -> bool {

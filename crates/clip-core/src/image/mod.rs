@@ -41,6 +41,8 @@ mod others;
 mod phash;
 mod png;
 mod png_chunks;
+#[cfg(feature = "more-formats")]
+mod pnm;
 mod preprocess;
 mod raw;
 mod reader;
@@ -87,7 +89,8 @@ pub struct Limits {
     /// | AVIF | 4 of grey, 5 at 4:2:0, 8 at 4:4:4; of 10 and 12 bits 7 at 4:2:0, 8 at 4:4:4; with film grain 21 to 45 |
     /// | JPEG XL | 6; of floats 12; and those of frames that others are made of |
     /// | JPEG 2000 | 25 of three components |
-    /// | PNM, TGA, QOI | 11 |
+    /// | PNM | 3; 5 of grey of 16 bits |
+    /// | TGA, QOI | 11 |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

@@ -1,11 +1,11 @@
-//! PNM, TGA, ICO and QOI, which Pillow opens by itself, through the `image` crate. Here are how they are told, the limits and the conversion.
+//! TGA and QOI, which Pillow opens by itself, through the `image` crate. Here are how they are told, the limits and the conversion.
 //!
 //! Radiance HDR and OpenEXR are left out: Pillow opens neither, and how light without bounds becomes 255 levels is nobody's rule.
-//! So is PAM (`P7`). What `image` refuses of a format that Pillow reads is an error that says so.
+//! What `image` refuses of a format that Pillow reads is an error that says so.
 
 use std::io;
 
-use image::codecs::{ico::IcoDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder};
+use image::codecs::{qoi::QoiDecoder, tga::TgaDecoder};
 use image::{ColorType, ImageDecoder, ImageError};
 
 use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
@@ -13,7 +13,7 @@ use super::estimate::Need;
 use super::format::Format;
 use super::options::{ReadOptions, Remarks};
 use super::reader::{Pieces, u16_le, u32_be};
-use super::{Rgb8, grey16, ico};
+use super::{Rgb8, grey16};
 use crate::guarded::look;
 use crate::memory::zeroed;
 use crate::{Error, Result};
@@ -28,9 +28,7 @@ pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Res
     let file = Pieces::new(bytes);
     let failed = |e| refusal(format, e);
     match format {
-        Format::Pnm => picture(format, size, PnmDecoder::new(file).map_err(failed)?, options),
         Format::Tga => picture(format, size, TgaDecoder::new(file).map_err(failed)?, options),
-        Format::Ico => picture(format, size, IcoDecoder::new(file).map_err(failed)?, options),
         _ => picture(format, size, QoiDecoder::new(file).map_err(failed)?, options),
     }
 }
@@ -44,40 +42,9 @@ pub(super) fn need(format: Format, bytes: &[u8]) -> Option<Need<'_>> {
 
 fn size(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
     match format {
-        Format::Pnm => pnm_size(bytes),
         Format::Tga => Some((u16_le(bytes, 12)?.into(), u16_le(bytes, 14)?.into())),
-        Format::Ico => ico::size(bytes),
         _ => Some((u32_be(bytes, 4)?, u32_be(bytes, 8)?)),
     }
-}
-
-/// The first two numbers; `#` begins a comment.
-fn pnm_size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let mut rest = bytes.get(2..)?;
-    let mut number = || {
-        loop {
-            while let [b' ' | b'\t'..=b'\r', after @ ..] = rest {
-                rest = after;
-            }
-            match rest.strip_prefix(b"#") {
-                Some(comment) => rest = comment.get(memchr::memchr2(b'\n', b'\r', comment)?..)?,
-                None => break,
-            }
-        }
-        let len = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-        let (digits, after) = rest.split_at_checked(len)?;
-        rest = after;
-        std::str::from_utf8(digits).ok()?.parse().ok()
-    };
-    Some((number()?, number()?))
-}
-
-/// `P1` to `P6`, then white space or a comment, then the width. Text that begins with such letters is no picture.
-pub(super) fn is_pnm(bytes: &[u8]) -> bool {
-    matches!(
-        bytes,
-        [b'P', b'1'..=b'6', b'\n' | b'\r' | b' ' | b'\t' | b'#', b'0'..=b'9' | b'#' | b' ' | b'\n' | b'\r', ..]
-    )
 }
 
 /// The format has no mark of its own, so all that its header must be is looked at, more closely than Pillow does.

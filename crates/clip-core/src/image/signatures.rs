@@ -107,8 +107,13 @@ pub(super) fn signature(bytes: &[u8]) -> Option<Other> {
     if bytes.first() == Some(&0x47) && bytes.get(188) == Some(&0x47) && bytes.get(376) == Some(&0x47) {
         return Some(Other::File("an MPEG transport stream", FRAME));
     }
-    if let [b'P', b'1'..=b'7' | b'F' | b'f', b'\n' | b'\r' | b' ' | b'\t', b'0'..=b'9' | b'#' | b'W', ..] = bytes {
-        return Some(Other::Picture("PBM, PGM, PPM or PFM"));
+    if let [b'P', letter, b'\n' | b'\r' | b' ' | b'\t', b'0'..=b'9' | b'#' | b'W', ..] = bytes {
+        match letter {
+            b'1'..=b'6' | b'f' => return Some(Other::Picture("PBM, PGM, PPM or PFM")),
+            b'7' => return Some(Other::Picture("PAM")),
+            b'F' => return Some(Other::Picture("Coloured PFM")),
+            _ => {}
+        }
     }
     SIGNATURES.iter().find(|(at, magic, _)| is_at(*at, magic)).map(|(_, _, other)| *other)
 }

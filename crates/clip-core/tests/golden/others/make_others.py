@@ -45,6 +45,35 @@ def by_header(flags, code, bits, masks, data, width=22, height=13):
     return b"DDS " + struct.pack("<5I", 124, 0x1007, height, width, 0) + bytes(52) + pixels + bytes(20) + data
 
 
+def icon(width, height, bits, colours=0, seed=1):
+    """A BMP as it is in an ICO, with its mask."""
+    random = numpy.random.default_rng(seed)
+    noise = lambda count: random.integers(0, 256, count, numpy.uint8).tobytes()
+    palette = b"".join(noise(3) + b"\0" for _ in range(colours or 1 << bits)) if bits <= 8 else b""
+    head = struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, bits, 0, 0, 0, 0, colours, 0)
+    return head + palette + noise(-(-width * bits // 32) * 4 * height) + noise(-(-width // 32) * 4 * height)
+
+
+def in_ico(*pictures):
+    """Width, height, colours, bits and data of each."""
+    entries, body = b"", b""
+    for width, height, colours, bits, data in pictures:
+        entries += struct.pack("<BBBBHHII", width, height, colours, 0, 1, bits, len(data), 6 + 16 * len(pictures) + len(body))
+        body += data
+    return struct.pack("<HHH", 0, 1, len(pictures)) + entries + body
+
+
+def icons():
+    for bits in [1, 4, 8, 16, 24, 32]:
+        keep(f"bits-{bits}.ico", in_ico((17, 9, 0, bits, icon(17, 9, bits))))
+    keep("colours.ico", in_ico((16, 16, 0, 8, icon(16, 16, 8, 256 - 20))))
+    # The largest counts, and of those the one of the fewest colours, which may be told in two ways.
+    several = [(32, 32, 0, 32), (16, 16, 2, 1), (48, 48, 0, 8), (24, 24, 0, 24)]
+    keep("several.ico", in_ico(*((*of, icon(of[0], of[1], of[3])) for of in several)))
+    keep("depths.ico", in_ico((32, 32, 0, 32, icon(32, 32, 32)), (32, 32, 16, 0, icon(32, 32, 4)), (32, 32, 0, 8, icon(32, 32, 8))))
+    keep("other-size.ico", in_ico((32, 32, 0, 32, icon(16, 15, 32))))
+
+
 def dds():
     rgb, rgba = scene(22, 13, 3), scene(22, 13, 4)
     for kind in ["DXT1", "DXT3", "DXT5", "BC5"]:
@@ -80,12 +109,25 @@ keep("p6-comment.ppm", b"P6 # made by hand\n# twice\n21 15\n# once more\n255\n" 
 keep("p3.ppm", b"P3\n21 15\n255\n" + b" ".join(b"%d" % v for v in rgb.ravel()) + b"\n")
 keep("p2.pgm", b"P2\n19 13\n255\n" + b"\n".join(b"%d" % v for v in grey.ravel()) + b"\n")
 keep("p1.pbm", b"P1\n19 13\n" + b"\n".join(b" ".join(b"%d" % (not v) for v in row) for row in bits) + b"\n")
-# Halves go to the even level in Pillow, and up here.
-keep("p6-maxval.ppm", b"P6\n21 15\n100\n" + (rgb // 3).clip(0, 100).tobytes(), 1)
+keep("p6-maxval.ppm", b"P6\n21 15\n100\n" + (rgb // 3).clip(0, 100).tobytes())
 keep("p5-maxval.pgm", b"P5\n19 13\n31\n" + (grey // 8).tobytes())
 keep("p6-16.ppm", b"P6\n21 15\n65535\n" + (rgb.astype(">u2") * 257 + 90).clip(0, 65535).astype(">u2").tobytes())
 keep("p5-16.pgm", b"P5\n19 13\n65535\n" + (grey.astype(numpy.uint16) * 2).astype(">u2").tobytes())
 keep("p5-10.pgm", b"P5\n19 13\n1023\n" + (grey.astype(numpy.uint16) % 5).astype(">u2").tobytes())
+
+words = lambda array: b" ".join(b"%d" % v for v in array.ravel())
+keep("p1-tight.pbm", b"P1 19 13\n" + words(bits).replace(b" ", b""))
+keep("p1-comments.pbm", b"P1 #x\n#y\n 19\t13#z\n\r" + words(bits)[:60] + b"#u\n\n" + words(bits)[60:])
+keep("p2-comments.pgm", b"P2\n19 #w\n13\n 2#h\n55\n" + words(grey[:5]) + b" # 1 2 3\r" + words(grey[5:]))
+keep("p3-1000.ppm", b"P3\n21 15\n1000\n" + words(rgb.astype(int) * 3))
+keep("p2-1000.pgm", b"P2\n19 13\n1000\n" + words(grey.astype(int) * 3))
+keep("p5-over.pgm", b"P5\n19 13\n100\n" + grey.tobytes())
+keep("p6-300.ppm", b"P6\n21 15\n300\n" + (rgb.astype(">u2") + 45).tobytes())
+keep("p5-1.pgm", b"P5\n19 13\n1\n" + bits.tobytes())
+floats = grey.astype("f4") * 1.7 - 60
+floats[3, 4:7] = numpy.nan, numpy.inf, -numpy.inf
+keep("little.pfm", b"Pf\n19 13\n-1.0\n" + floats.astype("<f4").tobytes())
+keep("big.pfm", b"Pf\n19 13\n2\n" + floats.astype(">f4").tobytes())
 
 for rle in [False, True]:
     ending = "-rle" if rle else ""
@@ -99,6 +141,7 @@ keep("grey-alpha.tga", saved(Image.fromarray(rgba).convert("LA"), "TGA"))
 keep("rgb.qoi", b"qoif" + (6).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([3, 0, 0xFE, 10, 20, 30, 0xC2, 0x7A, 0x9F, 0x55, 0xFE, 200, 1, 77, 0x35, 0xC3, 0, 0, 0, 0, 0, 0, 0, 1]))
 keep("rgba.qoi", saved(rgba, "QOI") if "QOI" in Image.SAVE else b"")
 keep("png.ico", saved(Image.fromarray(scene(32, 32, 4)), "ICO", sizes=[(32, 32), (16, 16)]))
+icons()
 keep("bmp.ico", saved(Image.fromarray(scene(16, 16, 4)), "ICO", sizes=[(16, 16)], bitmap_format="bmp"))
 dds()
 large = scene(61, 47, 3, 2)
