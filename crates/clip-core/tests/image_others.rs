@@ -213,3 +213,12 @@ fn files_that_are_cut() {
         assert_eq!(picture.pixels[..3 * 19], expected.pixels[..3 * 19], "{name}");
     }
 }
+
+#[test]
+fn a_colour_space_that_is_not_known() {
+    let mut bytes = file("lossless.jp2");
+    let at = bytes.windows(4).position(|window| window == b"colr").unwrap() + 7;
+    bytes[at..at + 4].copy_from_slice(&15u32.to_be_bytes());
+    let e = decode(&bytes, &Limits::default()).unwrap_err();
+    assert_eq!(e.kind, ErrorKind::Unsupported, "{e}");
+}

@@ -18,6 +18,11 @@ pub struct File<'a> {
 }
 
 impl<'a> File<'a> {
+    /// There are no boxes.
+    pub fn is_bare(&self) -> bool {
+        self.bytes.starts_with(b"\xff\x4f")
+    }
+
     /// `None` where no codestream is found, or a palette that nobody makes.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut file = File { bytes, stream: bytes, mapped: None, is_sorted: false };

@@ -4,7 +4,7 @@
 mod file;
 mod stream;
 
-use hayro_jpeg2000::{ColorSpace, DecodeError, DecodeSettings, DecoderContext, Image};
+use hayro_jpeg2000::{ColorSpace, DecodeError, DecodeSettings, DecoderContext, FormatError, Image, MarkerError};
 
 use super::decode::{Decoded, check_pixels, damaged, unsupported};
 use super::estimate::Need;
@@ -31,7 +31,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let file = File::read(bytes).ok_or_else(|| damaged(Jpeg2000, "no size in it"))?;
     let (width, height) = Stream::size(file.stream).ok_or_else(|| refusal(Fault::Damaged))?;
     let area = check_pixels(Jpeg2000, width, height, &options.limits)?;
-    Stream::read(file.stream).map_err(refusal)?;
+    let Stream { components, .. } = Stream::read(file.stream).map_err(refusal)?;
     if let Some(mapped) = file.mapped.filter(|mapped| *mapped > MOST_MAPPED) {
         return Err(unsupported(Jpeg2000, format_args!("{mapped} colours of a palette's entry")));
     }
@@ -41,9 +41,17 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
         return Err(damaged(Jpeg2000, "headers disagree"));
     }
     let channels = match image.color_space() {
+        // Nothing says what they are: grey or RGB, and opacity behind them.
+        _ if file.is_bare() => {
+            if components < 3 {
+                1
+            } else {
+                3
+            }
+        }
         ColorSpace::Gray | ColorSpace::Icc { num_channels: 1, .. } => 1,
         ColorSpace::RGB | ColorSpace::Icc { num_channels: 3, .. } => 3,
-        ColorSpace::CMYK | ColorSpace::Icc { num_channels: 4, .. } => return Err(unsupported(Jpeg2000, "CMYK")),
+        ColorSpace::CMYK | ColorSpace::Icc { num_channels: 4, .. } => 4,
         _ => return Err(unsupported(Jpeg2000, "its colour space")),
     };
     let mut context = DecoderContext::default();
@@ -64,15 +72,24 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
         }
         planes => {
             let mut pixels = zeroed(3 * area)?;
-            for (channel, plane) in planes.iter().enumerate() {
+            let picture = pixels.as_chunks_mut::<3>().0;
+            let (colours, key) = planes.split_at(planes.len().min(3));
+            for (channel, plane) in colours.iter().enumerate() {
                 look();
                 let (samples, depth) = (plane.samples(), plane.bit_depth());
-                for (pixel, sample) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(samples) {
+                for (pixel, sample) in picture.iter_mut().zip(samples) {
                     pixel[channel] = level(*sample, depth);
                 }
             }
+            if let [key] = key {
+                look();
+                for (pixel, sample) in picture.iter_mut().zip(key.samples()) {
+                    let key = level(*sample, key.bit_depth());
+                    *pixel = pixel.map(|ink| without(ink, key));
+                }
+            }
             if channels == 1 {
-                pixels.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| *pixel = [pixel[0]; 3]);
+                picture.iter_mut().for_each(|pixel| *pixel = [pixel[0]; 3]);
             }
             pixels
         }
@@ -81,11 +98,22 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded { remarks, ..Decoded::rgb(image, 1) })
 }
 
-/// Deeper samples keep their high bits, and of less than 8 bits the others are zeros.
+/// Deeper samples are rounded to 8 bits, and of less than 8 bits the others are zeros. The whitest stay white: in Pillow they become black.
 fn level(sample: f32, depth: u8) -> u8 {
-    let value = sample.round_ties_even().clamp(0.0, 65535.0) as u32;
-    let most = (1u32 << depth.min(16)) - 1;
-    (value.min(most) << 8 >> depth.min(16)) as u8
+    let (value, depth) = (sample.round_ties_even().clamp(0.0, 65535.0) as u32, depth.min(16));
+    let value = value.min((1 << depth) - 1);
+    match depth.checked_sub(8) {
+        Some(0) => value as u8,
+        Some(more) => ((value + (1 << (more - 1))) >> more).min(255) as u8,
+        None => (value << (8 - depth)) as u8,
+    }
+}
+
+/// What is left of white paper with so much ink and so much black, as Pillow's `cmyk2rgb`.
+fn without(ink: u8, key: u8) -> u8 {
+    let light = 255 - u32::from(key);
+    let taken = u32::from(ink) * light + 128;
+    (light - (((taken >> 8) + taken) >> 8)) as u8
 }
 
 /// Samples are floats, and so are coefficients, before and after they are transformed: of one component at a time. What a palette or an
@@ -117,5 +145,10 @@ fn u16_be(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 fn jpeg2000_error(e: DecodeError) -> crate::Error {
-    damaged(Jpeg2000, e)
+    match e {
+        DecodeError::Format(FormatError::Unsupported) | DecodeError::Marker(MarkerError::Unsupported) => {
+            unsupported(Jpeg2000, "its colour space, or how it is coded")
+        }
+        e => damaged(Jpeg2000, e),
+    }
 }

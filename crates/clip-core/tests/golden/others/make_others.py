@@ -155,4 +155,16 @@ keep("grey-lossy.jp2", saved(large[..., 0].copy(), "JPEG2000", **lossy), 1)
 keep("alpha.jp2", saved(rgba, "JPEG2000"))
 keep("tiles.jp2", saved(large, "JPEG2000", tile_size=(32, 32), progression="RPCL", num_resolutions=3))
 keep("grey-16.jp2", saved(Image.fromarray(grey.astype(numpy.uint16) * 3), "JPEG2000"))
+keep("alpha.j2k", saved(rgba, "JPEG2000", no_jp2=True))
+keep("grey-alpha.j2k", saved(Image.fromarray(rgba).convert("LA"), "JPEG2000", no_jp2=True))
+# Four inks, none of which is opacity.
+inks = bytearray(saved(rgba, "JPEG2000"))
+at = inks.index(b"colr") + 7
+inks[at : at + 4] = struct.pack(">I", 12)
+at = inks.index(b"cdef") - 4
+length = struct.unpack_from(">I", inks, at)[0]
+del inks[at : at + length]
+at = inks.index(b"jp2h") - 4
+struct.pack_into(">I", inks, at, struct.unpack_from(">I", inks, at)[0] - length)
+keep("cmyk.jp2", bytes(inks))
 (out / "manifest.txt").write_text("\n".join(manifest) + "\n")
