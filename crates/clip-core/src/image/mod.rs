@@ -90,7 +90,7 @@ pub struct Limits {
     /// | JPEG XL | 6; of floats 12; and those of frames that others are made of |
     /// | JPEG 2000 | 25 of three components |
     /// | PNM | 3; 5 of grey of 16 bits |
-    /// | TGA, QOI | 11 |
+    /// | TGA, QOI | 7 |
     /// | TIFF | 3; compressed 3 and those of its largest strip or tile, or of the JPEG in it |
     ///
     /// To turn a picture upright takes nothing more.

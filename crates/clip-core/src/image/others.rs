@@ -8,18 +8,18 @@ use std::io;
 use image::codecs::{qoi::QoiDecoder, tga::TgaDecoder};
 use image::{ColorType, ImageDecoder, ImageError};
 
+use super::Rgb8;
 use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format;
-use super::options::{ReadOptions, Remarks};
+use super::options::ReadOptions;
 use super::reader::{Pieces, u16_le, u32_be};
-use super::{Rgb8, grey16};
 use crate::guarded::look;
 use crate::memory::zeroed;
 use crate::{Error, Result};
 
-/// Bytes that a sample of a decoder's may take, colours and opacity of 16 bits.
-const EACH: usize = 8;
+/// Bytes that a pixel of a decoder's may take: colours and opacity.
+const EACH: usize = 4;
 
 /// The picture in RGB, by the `image` crate's decoder for the format.
 pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
@@ -84,18 +84,12 @@ fn picture(format: Format, size: (u32, u32), mut decoder: impl ImageDecoder, opt
     let len = usize::try_from(decoder.total_bytes()).ok().filter(|len| *len <= EACH * area);
     let mut samples = zeroed(len.ok_or_else(|| damaged(format, "size overflows"))?)?;
     decoder.read_image(&mut samples).map_err(|e| refusal(format, e))?;
-    let mut remarks = Remarks::default();
-    let pixels = match colour {
-        ColorType::L16 => grey16::to_rgb(&samples, options.grey16, &mut remarks)?,
-        _ => to_rgb(format, colour, &samples, area)?,
-    };
-    Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels }, 1) })
+    Ok(Decoded::rgb(Rgb8 { width, height, pixels: to_rgb(format, colour, &samples, area)? }, 1))
 }
 
 fn to_rgb(format: Format, colour: ColorType, samples: &[u8], area: usize) -> Result<Vec<u8>> {
     /// Pixels between two looks.
     const PIECE: usize = 1 << 16;
-    let wide = |pair: [u8; 2]| u16::from_ne_bytes(pair);
     let bytes = usize::from(colour.bytes_per_pixel());
     let mut pixels = zeroed(3 * area)?;
     for (samples, pixels) in samples.chunks(bytes * PIECE).zip(pixels.chunks_mut(3 * PIECE)) {
@@ -104,10 +98,6 @@ fn to_rgb(format: Format, colour: ColorType, samples: &[u8], area: usize) -> Res
         match colour {
             ColorType::L8 | ColorType::La8 => out.for_each(|(o, s)| *o = [s[0]; 3]),
             ColorType::Rgb8 | ColorType::Rgba8 => out.for_each(|(o, s)| *o = [s[0], s[1], s[2]]),
-            // As Pillow: to the nearest of 256 levels.
-            ColorType::Rgb16 => out.for_each(|(o, s)| {
-                *o = std::array::from_fn(|i| ((u32::from(wide([s[2 * i], s[2 * i + 1]])) * 255 + 32767) / 65535) as u8);
-            }),
             other => return Err(unsupported(format, format_args!("samples of the kind {other:?}"))),
         }
     }
