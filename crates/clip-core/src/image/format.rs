@@ -183,9 +183,9 @@ const FORMATS: &[Facts] = &[
     Facts {
         format: Format::Ico,
         name: "ICO",
-        extensions: &["ico"],
+        extensions: &["ico", "cur"],
         media_type: "image/vnd.microsoft.icon",
-        is: |bytes| bytes.starts_with(b"\0\0\x01\0"),
+        is: ico::is,
         decode: ico::decode,
         need: ico::need,
     },

@@ -71,6 +71,8 @@ def icons():
     several = [(32, 32, 0, 32), (16, 16, 2, 1), (48, 48, 0, 8), (24, 24, 0, 24)]
     keep("several.ico", in_ico(*((*of, icon(of[0], of[1], of[3])) for of in several)))
     keep("depths.ico", in_ico((32, 32, 0, 32, icon(32, 32, 32)), (32, 32, 16, 0, icon(32, 32, 4)), (32, 32, 0, 8, icon(32, 32, 8))))
+    cursors = [(16, 16, 0, 4), (48, 8, 0, 8), (0, 0, 0, 24), (32, 32, 0, 32)]
+    keep("several.cur", b"\0\0\2" + in_ico(*((*of, icon(of[0] or 64, of[1] or 64, of[3])) for of in cursors))[3:])
     keep("other-size.ico", in_ico((32, 32, 0, 32, icon(16, 15, 32))))
 
 
