@@ -222,3 +222,21 @@ fn a_colour_space_that_is_not_known() {
     let e = decode(&bytes, &Limits::default()).unwrap_err();
     assert_eq!(e.kind, ErrorKind::Unsupported, "{e}");
 }
+
+/// Rows are read in pieces.
+#[test]
+fn wide_rows() {
+    const WIDTH: usize = 40_001;
+    let byte = |i: usize| (i * 37 + i / 251) as u8;
+    let data = |len: usize| (0..len).map(byte).collect::<Vec<_>>();
+    let stride = WIDTH.div_ceil(8);
+    let bits = [format!("P4 {WIDTH} 2\n").as_bytes(), &data(2 * stride)].concat();
+    let picture = decode(&bits, &Limits::default()).unwrap();
+    for (i, pixel) in picture.pixels.as_chunks::<3>().0.iter().enumerate() {
+        let (x, y) = (i % WIDTH, i / WIDTH);
+        let is_black = byte(y * stride + x / 8) >> (7 - x % 8) & 1 == 1;
+        assert_eq!(*pixel, [if is_black { 0 } else { 255 }; 3], "{x} {y}");
+    }
+    let colours = [format!("P6 {WIDTH} 2 255\n").as_bytes(), &data(6 * WIDTH)].concat();
+    assert_eq!(decode(&colours, &Limits::default()).unwrap().pixels, data(6 * WIDTH));
+}

@@ -25,6 +25,9 @@ const PALETTE: u32 = 0x20;
 const FOURCC: u32 = 4;
 const ALPHA: u32 = 1;
 
+/// Pixels between two looks.
+const PIECE: usize = 1 << 14;
+
 /// A colour; what a file has of opacity is dropped.
 type Pixel = [u8; 3];
 
@@ -125,14 +128,14 @@ impl<'a> File<'a> {
             Layout::Blocks(kind) => self.fill_blocks(kind, pixels),
             Layout::Masks(bytes, masks) => {
                 let scales = masks.map(Scale::new);
-                self.fill_rows(bytes, pixels, |bytes| {
+                self.fill_each(bytes, pixels, |bytes| {
                     let mut low = [0; 4];
                     low.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
                     scales.map(|scale| scale.level(u32::from_le_bytes(low)))
                 })
             }
-            Layout::Bytes(bytes, of) => self.fill_rows(bytes, pixels, |bytes| of.map(|i| bytes[i])),
-            Layout::Palette(colours) => self.fill_rows(1, pixels, |bytes| {
+            Layout::Bytes(bytes, of) => self.fill_each(bytes, pixels, |bytes| of.map(|i| bytes[i])),
+            Layout::Palette(colours) => self.fill_each(1, pixels, |bytes| {
                 let [red, green, blue, _] = colours.as_chunks::<4>().0[usize::from(bytes[0])];
                 [red, green, blue]
             }),
@@ -140,11 +143,11 @@ impl<'a> File<'a> {
     }
 
     /// `pixel` is handed as many bytes as a pixel has.
-    fn fill_rows(&self, bytes: usize, pixels: &mut [Pixel], pixel: impl Fn(&[u8]) -> Pixel) -> bool {
+    fn fill_each(&self, bytes: usize, pixels: &mut [Pixel], pixel: impl Fn(&[u8]) -> Pixel) -> bool {
         let mut data = self.data.chunks_exact(bytes);
-        for row in pixels.chunks_exact_mut(self.width as usize) {
+        for piece in pixels.chunks_mut(PIECE) {
             look();
-            for (to, from) in row.iter_mut().zip(&mut data) {
+            for (to, from) in piece.iter_mut().zip(&mut data) {
                 *to = pixel(from);
             }
         }
@@ -157,8 +160,10 @@ impl<'a> File<'a> {
         let (across, down) = (width.div_ceil(4), height.div_ceil(4));
         let mut data = self.data.chunks_exact(kind.bytes());
         for rows in pixels.chunks_mut(4 * width) {
-            look();
             for (left, from) in (0..across).map(|x| 4 * x).zip(&mut data) {
+                if left % PIECE == 0 {
+                    look();
+                }
                 let block = kind.pixels(from);
                 for (row, from) in rows.chunks_exact_mut(width).zip(block.as_chunks::<4>().0) {
                     row[left..].iter_mut().zip(from).for_each(|(to, from)| *to = *from);

@@ -11,6 +11,9 @@ use crate::Result;
 use crate::guarded::look;
 use crate::memory::zeroed;
 
+/// Pixels of a row between two looks: whole bytes of bits.
+const PIECE: usize = 1 << 14;
+
 /// What the letters at the beginning say.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -69,12 +72,12 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width: header.width, height: header.height, pixels }, 1) })
 }
 
-/// The picture, samples of 16 bits, and a row of samples.
+/// The picture, samples of 16 bits, and those of a piece.
 pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
     let header = Header::read(bytes).ok()?;
     let each = if header.kind == Kind::Grey && header.is_wide() { 5 } else { 3 };
     let (width, height) = (header.width as usize, header.height as usize);
-    let all = move || width.checked_mul(height)?.checked_mul(each)?.checked_add(6 * width + (1 << 16));
+    let all = move || width.checked_mul(height)?.checked_mul(each)?.checked_add(6 * PIECE + (1 << 16));
     Some(Need::new((header.width, header.height), all))
 }
 
@@ -124,7 +127,7 @@ impl<'a> Header<'a> {
         }
         let level = |sample: &u16| table.get(usize::from(*sample)).copied().unwrap_or_default();
         let each = if self.kind == Kind::Colour { 3 } else { 1 };
-        self.rows(each, pixels, |row, samples| {
+        self.pieces(each, pixels, |row, samples| {
             if each == 1 {
                 row.iter_mut().zip(samples).for_each(|(pixel, sample)| *pixel = [level(sample); 3]);
             } else {
@@ -135,7 +138,7 @@ impl<'a> Header<'a> {
 
     /// The same in 16 bits, in the machine's order.
     fn wide_grey(&self, pixels: &mut [[u8; 2]]) -> Result<bool> {
-        self.rows(1, pixels, |row, samples| {
+        self.pieces(1, pixels, |row, samples| {
             for (pixel, sample) in row.iter_mut().zip(samples) {
                 *pixel = (self.scaled(*sample, 65535.0) as u16).to_ne_bytes();
             }
@@ -147,23 +150,24 @@ impl<'a> Header<'a> {
         (f64::from(sample) / self.most * to).round_ties_even().min(to)
     }
 
-    /// Hands out rows, and the samples of each, which are fewer where the data end.
-    fn rows<P>(&self, each: usize, pixels: &mut [P], mut put: impl FnMut(&mut [P], &[u16])) -> Result<bool> {
+    /// Hands out pieces of rows, and the samples of each, which are fewer where the data end.
+    fn pieces<P>(&self, each: usize, pixels: &mut [P], mut put: impl FnMut(&mut [P], &[u16])) -> Result<bool> {
         let width = self.width as usize;
-        let (mut data, mut line) = (self.data, zeroed::<u16>(each * width)?);
-        for row in pixels.chunks_exact_mut(width) {
+        let (mut data, mut samples) = (self.data, zeroed::<u16>(each * width.min(PIECE))?);
+        for piece in pixels.chunks_exact_mut(width).flat_map(|row| row.chunks_mut(PIECE)) {
             look();
-            let count = self.row(&mut data, &mut line)?;
-            put(row, line.get(..count).unwrap_or_default());
-            if count < line.len() {
+            let samples = samples.get_mut(..each * piece.len()).unwrap_or_default();
+            let count = self.read_samples(&mut data, samples)?;
+            put(piece, samples.get(..count).unwrap_or_default());
+            if count < samples.len() {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// How many of a row's samples there were.
-    fn row(&self, data: &mut &[u8], line: &mut [u16]) -> Result<usize> {
+    /// How many of the samples there were.
+    fn read_samples(&self, data: &mut &[u8], line: &mut [u16]) -> Result<usize> {
         if self.plain {
             for (count, sample) in line.iter_mut().enumerate() {
                 match self.plain_sample(data)? {
