@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::block::{Block, ROWS, TILE, Tile, Two};
-use super::kernels::{HALF, Kernels, MAX_WEIGHTS, Pair, Paired, fit_halves, to_level};
+use super::kernels::{HALF, Kernels, MAX_WEIGHTS, PIECE, Pair, Paired, fit_halves, to_level};
 use super::portable::Portable;
 use super::{Axis, BAND, Code};
 use crate::Result;
@@ -137,9 +137,13 @@ impl Pass<'_> {
             let row = self.row(y).as_chunks::<3>().0;
             for ((start, weights), pixel) in self.kernels.taps.iter().zip(out[3 * self.from..].as_chunks_mut::<3>().0) {
                 let mut sums = [HALF; 3];
-                for (w, samples) in self.kernels.weights[weights.clone()].iter().zip(&row[*start - self.column..]) {
-                    for (sum, sample) in sums.iter_mut().zip(self.levels.rgb(*samples)) {
-                        *sum = sum.wrapping_add(w.wrapping_mul(i32::from(sample)));
+                let weights = self.kernels.weights[weights.clone()].chunks(PIECE);
+                for (weights, samples) in weights.zip(row[*start - self.column..].chunks(PIECE)) {
+                    look();
+                    for (w, samples) in weights.iter().zip(samples) {
+                        for (sum, sample) in sums.iter_mut().zip(self.levels.rgb(*samples)) {
+                            *sum = sum.wrapping_add(w.wrapping_mul(i32::from(sample)));
+                        }
                     }
                 }
                 *pixel = sums.map(to_level);

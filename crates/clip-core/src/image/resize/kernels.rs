@@ -12,6 +12,9 @@ pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
 /// Weights are made for as many output samples as fit in this many, at least for one. Only extreme pictures need several rounds.
 pub(super) const MAX_WEIGHTS: usize = 1 << 20;
 
+/// Weights between two looks.
+pub(super) const PIECE: usize = 1 << 16;
+
 /// Half a level: sums start here, so that dropping the fraction rounds.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
@@ -42,7 +45,13 @@ impl Kernels {
             if begin > 0 && begin + (end - start) > max_weights {
                 break;
             }
-            let weight = |x: usize| filter_at(filter, (x as f64 - center + 0.5) * inverse);
+            let weight = |x: usize| {
+                // A single row may be as long as a picture is large.
+                if x.is_multiple_of(PIECE) {
+                    look();
+                }
+                filter_at(filter, (x as f64 - center + 0.5) * inverse)
+            };
             let sum: f64 = (start..end).map(weight).sum();
             kernels.weights.extend((start..end).map(|x| {
                 let w = if sum == 0.0 { weight(x) } else { weight(x) / sum };
