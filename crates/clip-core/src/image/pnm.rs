@@ -113,7 +113,7 @@ impl<'a> Header<'a> {
     /// Says whether all of the picture was there.
     fn levels(&self, pixels: &mut [[u8; 3]]) -> Result<bool> {
         let mut table = zeroed::<u8>(if self.is_wide() { 1 << 16 } else { 1 << 8 })?;
-        for (level, sample) in table.iter_mut().zip(0..) {
+        for (level, sample) in table.iter_mut().zip(0..=u16::MAX) {
             *level = match self.kind {
                 Kind::Bits => {
                     if sample == 0 {
