@@ -42,6 +42,7 @@ mod ycbcr;
 
 pub use error::{Error, Result, Unsupported};
 pub use jpeg_levels::Env;
+pub use rgb::cmyk_to_rgb;
 pub use wide::{Range, Scale};
 
 use compression::Compression;

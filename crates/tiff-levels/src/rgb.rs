@@ -120,7 +120,7 @@ impl ToRgb {
                 let bytes = bits / 8;
                 let high = if little { bytes - 1 } else { 0 };
                 let at = |s: &[u8], i: usize| s[i * bytes + high];
-                each(row, count * bytes, out, |s| cmyk([at(s, 0), at(s, 1), at(s, 2), at(s, 3)]));
+                each(row, count * bytes, out, |s| cmyk_to_rgb([at(s, 0), at(s, 1), at(s, 2), at(s, 3)]));
             }
             Kind::YCbCr => {
                 let Some(tables) = &self.chroma else { return };
@@ -188,8 +188,8 @@ fn divided(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
     }
 }
 
-/// `cmyk2rgb`: level = (255 - k) - ink × (255 - k) / 255.
-fn cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+/// Inks and black to what is left of white, as Pillow's `cmyk2rgb`: level = (255 - k) - ink × (255 - k) / 255.
+pub fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     let white = 255 - i32::from(k);
     [c, m, y].map(|ink| {
         let product = i32::from(ink) * white + 128;

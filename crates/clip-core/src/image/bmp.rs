@@ -101,7 +101,7 @@ pub(super) fn need_masked(bytes: &[u8]) -> Option<Need<'_>> {
 
 fn need_of(&Header { width, height, compression, .. }: &Header) -> Option<Need<'static>> {
     let each = if matches!(compression, RLE8 | RLE4) { 4 } else { 3 };
-    Some(Need::new((width, height), move || (width as usize).checked_mul(height as usize)?.checked_mul(each)))
+    Some(Need::each((width, height), each))
 }
 
 impl Header {

@@ -4,10 +4,10 @@
 //! reads nothing uncompressed.
 
 use super::Rgb8;
-use super::decode::{Decoded, check_pixels, damaged, truncated, unsupported};
+use super::decode::{Decoded, check_pixels, damaged, incomplete, truncated, unsupported};
 use super::estimate::Need;
 use super::format::Format::Dds;
-use super::options::{ReadOptions, Remarks, Truncated};
+use super::options::{ReadOptions, Remarks};
 use super::reader::{slice, u32_le};
 use crate::Result;
 use crate::guarded::look;
@@ -55,8 +55,6 @@ enum Layout<'a> {
 }
 
 struct File<'a> {
-    width: u32,
-    height: u32,
     layout: Layout<'a>,
     data: &'a [u8],
 }
@@ -67,18 +65,14 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
     let area = check_pixels(Dds, width, height, &options.limits)?;
     let file = File::read(bytes)?;
     let mut pixels = zeroed(3 * area)?;
-    let whole = file.fill(pixels.as_chunks_mut().0);
-    if !whole && options.truncated != Truncated::Accept {
-        return Err(truncated(Dds));
-    }
-    let remarks = Remarks { incomplete: (!whole).then_some(Dds), ..Remarks::default() };
+    let whole = file.fill(width as usize, pixels.as_chunks_mut().0);
+    let remarks = Remarks { incomplete: incomplete(Dds, whole, options)?, ..Remarks::default() };
     Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width, height, pixels }, 1) })
 }
 
 /// The picture alone.
 pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
-    let (width, height) = size(bytes)?;
-    Some(Need::new((width, height), move || (width as usize).checked_mul(height as usize)?.checked_mul(3)))
+    Some(Need::each(size(bytes)?, 3))
 }
 
 fn size(bytes: &[u8]) -> Option<(u32, u32)> {
@@ -118,14 +112,13 @@ impl<'a> File<'a> {
         } else {
             return Err(unsupported(Dds, format_args!("pixels of the kind {flags:#x}")));
         };
-        let (width, height) = size(bytes).ok_or_else(|| truncated(Dds))?;
-        Ok(Self { width, height, layout, data: bytes.get(start..).ok_or_else(|| truncated(Dds))? })
+        Ok(Self { layout, data: bytes.get(start..).ok_or_else(|| truncated(Dds))? })
     }
 
     /// Says whether all pixels were there. Others are left as they are.
-    fn fill(&self, pixels: &mut [Pixel]) -> bool {
+    fn fill(&self, width: usize, pixels: &mut [Pixel]) -> bool {
         match self.layout {
-            Layout::Blocks(kind) => self.fill_blocks(kind, pixels),
+            Layout::Blocks(kind) => self.fill_blocks(kind, width, pixels),
             Layout::Masks(bytes, masks) => {
                 let scales = masks.map(Scale::new);
                 self.fill_each(bytes, pixels, |bytes| {
@@ -155,9 +148,8 @@ impl<'a> File<'a> {
     }
 
     /// Blocks of 4 x 4 pixels, of which some are beyond the picture's sides.
-    fn fill_blocks(&self, kind: Block, pixels: &mut [Pixel]) -> bool {
-        let (width, height) = (self.width as usize, self.height as usize);
-        let (across, down) = (width.div_ceil(4), height.div_ceil(4));
+    fn fill_blocks(&self, kind: Block, width: usize, pixels: &mut [Pixel]) -> bool {
+        let (across, down) = (width.div_ceil(4), (pixels.len() / width).div_ceil(4));
         let mut data = self.data.chunks_exact(kind.bytes());
         for rows in pixels.chunks_mut(4 * width) {
             for (left, from) in (0..across).map(|x| 4 * x).zip(&mut data) {

@@ -1,5 +1,7 @@
 //! The one way in: guards in their order, then the format's decoder, then orientation.
 
+#[cfg(feature = "more-formats")]
+use super::Truncated;
 use super::format::{Format, sniff};
 use super::ycc::{Levels, ycc_pixels_to_rgb};
 use super::{Limits, ReadOptions, Remarks, Rgb8, orient};
@@ -149,6 +151,16 @@ pub(super) fn damaged(format: Format, what: impl std::fmt::Display) -> Error {
 /// `InvalidImage`: the file ends before the picture does.
 pub(super) fn truncated(format: Format) -> Error {
     Error::invalid_image(format!("truncated {} image", format.name()))
+}
+
+/// The mark of a picture that is not whole, where such are accepted; `InvalidImage` where they are not.
+#[cfg(feature = "more-formats")]
+pub(super) fn incomplete(format: Format, whole: bool, options: &ReadOptions) -> Result<Option<Format>> {
+    match options.truncated {
+        _ if whole => Ok(None),
+        Truncated::Accept => Ok(Some(format)),
+        Truncated::Refuse => Err(truncated(format)),
+    }
 }
 
 /// `Unsupported`: the file may be sound, and is of a variant that is not read.

@@ -49,10 +49,15 @@ impl<'a> Need<'a> {
         Self { width, height, decoding: Box::new(decoding) }
     }
 
-    /// Of one without.
-    pub(super) fn deaf((width, height): (u32, u32), bytes: impl FnOnce() -> Option<usize> + 'a) -> Self {
-        let decoding = || bytes().map(|bytes| Decoding { bytes, deaf: true });
-        Self { width, height, decoding: Box::new(decoding) }
+    /// Of one with looks that takes so many bytes a pixel.
+    pub(super) fn each((width, height): (u32, u32), bytes: usize) -> Self {
+        Self::new((width, height), move || (width as usize).checked_mul(height as usize)?.checked_mul(bytes))
+    }
+
+    /// The same without looks.
+    pub(super) fn deaf(self) -> Self {
+        let decoding = || (self.decoding)().map(|decoding| Decoding { deaf: true, ..decoding });
+        Self { decoding: Box::new(decoding), ..self }
     }
 }
 

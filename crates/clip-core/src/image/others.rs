@@ -35,9 +35,7 @@ pub(super) fn decode(format: Format, bytes: &[u8], options: &ReadOptions) -> Res
 
 /// The samples and the picture.
 pub(super) fn need(format: Format, bytes: &[u8]) -> Option<Need<'_>> {
-    let (width, height) = size(format, bytes)?;
-    let all = move || (width as usize).checked_mul(height as usize)?.checked_mul(EACH + 3);
-    Some(Need::deaf((width, height), all))
+    Some(Need::each(size(format, bytes)?, EACH + 3).deaf())
 }
 
 fn size(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {

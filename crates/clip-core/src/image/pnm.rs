@@ -2,10 +2,10 @@
 //!
 //! PFM of colours and PAM (`P7`) are left out, as Pillow opens neither.
 
-use super::decode::{Decoded, check_pixels, damaged, truncated};
+use super::decode::{Decoded, check_pixels, damaged, incomplete, truncated};
 use super::estimate::Need;
 use super::format::Format::Pnm;
-use super::options::{ReadOptions, Remarks, Truncated};
+use super::options::{ReadOptions, Remarks};
 use super::{Rgb8, grey16};
 use crate::Result;
 use crate::guarded::look;
@@ -63,12 +63,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
             (pixels, whole)
         }
     };
-    if !whole {
-        if options.truncated != Truncated::Accept {
-            return Err(truncated(Pnm));
-        }
-        remarks.incomplete = Some(Pnm);
-    }
+    remarks.incomplete = incomplete(Pnm, whole, options)?;
     Ok(Decoded { remarks, ..Decoded::rgb(Rgb8 { width: header.width, height: header.height, pixels }, 1) })
 }
 
@@ -115,13 +110,8 @@ impl<'a> Header<'a> {
         let mut table = zeroed::<u8>(if self.is_wide() { 1 << 16 } else { 1 << 8 })?;
         for (level, sample) in table.iter_mut().zip(0..=u16::MAX) {
             *level = match self.kind {
-                Kind::Bits => {
-                    if sample == 0 {
-                        255
-                    } else {
-                        0
-                    }
-                }
+                Kind::Bits if sample == 0 => 255,
+                Kind::Bits => 0,
                 _ => self.scaled(sample, 255.0) as u8,
             };
         }
@@ -222,19 +212,19 @@ impl<'a> Header<'a> {
         let values = &values[..area.min(values.len())];
         let width = self.width as usize;
         let (mut darkest, mut brightest) = (f64::INFINITY, f64::NEG_INFINITY);
-        for row in values.chunks(width) {
+        for piece in values.chunks(PIECE) {
             look();
-            for number in row.iter().map(value).filter(|number| number.is_finite()) {
+            for number in piece.iter().map(value).filter(|number| number.is_finite()) {
                 (darkest, brightest) = (darkest.min(number), brightest.max(number));
             }
         }
         let (from, factor) = grey16::scale(options.grey16, darkest, brightest, false);
         remarks.clipped = grey16::is_cut(options.grey16, darkest, brightest);
         let mut pixels = zeroed(3 * area)?;
-        let rows = pixels.as_chunks_mut::<3>().0.chunks_exact_mut(width).rev();
-        for (row, values) in rows.zip(values.chunks(width)) {
+        let rows = pixels.as_chunks_mut::<3>().0.chunks_exact_mut(width).rev().zip(values.chunks(width));
+        for (piece, values) in rows.flat_map(|(row, values)| row.chunks_mut(PIECE).zip(values.chunks(PIECE))) {
             look();
-            for (pixel, bytes) in row.iter_mut().zip(values) {
+            for (pixel, bytes) in piece.iter_mut().zip(values) {
                 *pixel = [((value(bytes) - from) * factor).clamp(0.0, 255.0) as u8; 3];
             }
         }

@@ -51,7 +51,7 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
         let copies = picture.data.len().checked_add(picture.missing)?.checked_mul(3)?;
         pixels.checked_add(canvas)?.checked_add(copies)?.checked_add(tables)
     };
-    Some(Need::deaf((width, height), all))
+    Some(Need::new((width, height), all).deaf())
 }
 
 /// The frame on its black canvas.

@@ -82,10 +82,10 @@ pub fn frames(bytes: &[u8], at_most: usize, limits: &Limits) -> Result<Vec<Vec<u
 
 /// What [`frames`] takes. The PNGs that it gives are counted when they are there, as nothing tells their size before.
 pub fn estimate_frames(bytes: &[u8], limits: &Limits) -> Estimate {
-    let (pixel, rest) = guarded(|| held(bytes)).unwrap_or_default();
-    // Twice the canvas, the frame, and that as the decoder has it.
-    let pixel = 16 + pixel;
     estimate::estimate_with(bytes, limits, |width, height| {
+        let (pixel, rest) = guarded(|| held(bytes)).unwrap_or_default();
+        // Twice the canvas, the frame, and that as the decoder has it.
+        let pixel = 16 + pixel;
         (width as usize).saturating_mul(height as usize).saturating_mul(pixel).saturating_add(rest)
     })
 }

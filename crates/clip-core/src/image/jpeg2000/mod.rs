@@ -5,6 +5,7 @@ mod file;
 mod stream;
 
 use hayro_jpeg2000::{ColorSpace, DecodeError, DecodeSettings, DecoderContext, FormatError, Image, MarkerError};
+use tiff_levels::cmyk_to_rgb;
 
 use super::decode::{Decoded, check_pixels, damaged, unsupported};
 use super::estimate::Need;
@@ -84,8 +85,8 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Decoded> {
             if let [key] = key {
                 look();
                 for (pixel, sample) in picture.iter_mut().zip(key.samples()) {
-                    let key = level(*sample, key.bit_depth());
-                    *pixel = pixel.map(|ink| without(ink, key));
+                    let [cyan, magenta, yellow] = *pixel;
+                    *pixel = cmyk_to_rgb([cyan, magenta, yellow, level(*sample, key.bit_depth())]);
                 }
             }
             if channels == 1 {
@@ -109,13 +110,6 @@ fn level(sample: f32, depth: u8) -> u8 {
     }
 }
 
-/// What is left of white paper with so much ink and so much black, as Pillow's `cmyk2rgb`.
-fn without(ink: u8, key: u8) -> u8 {
-    let light = 255 - u32::from(key);
-    let taken = u32::from(ink) * light + 128;
-    (light - (((taken >> 8) + taken) >> 8)) as u8
-}
-
 /// Samples are floats, and so are coefficients, before and after they are transformed: of one component at a time. What a palette or an
 /// order makes of samples is there beside them. Then the picture, and grey of 16 bits.
 pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
@@ -129,7 +123,7 @@ pub(super) fn need(bytes: &[u8]) -> Option<Need<'_>> {
         let each = 4 * (components + mapped + sorted) + 2 * 4 + 3 + 2;
         area.checked_mul(each)?.checked_add(structures)?.checked_add(4 << 20)
     };
-    Some(Need::deaf((width, height), all))
+    Some(Need::new((width, height), all).deaf())
 }
 
 fn refusal(fault: Fault) -> Error {
