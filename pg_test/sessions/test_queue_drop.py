@@ -53,8 +53,10 @@ try:
             until(lambda: session.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip worker'") == "0")
             session.run("DROP TABLE busy; CREATE EXTENSION pg_clip")
         with Session() as admin:
-            with at_work(db):
+            with at_work(db) as session:
                 pass
+            # Who has said goodbye is there for a moment more, and would be in the log as one that was sent away.
+            until(lambda: admin.one(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {session.pid}") == "0")
             timed(admin, f"DROP DATABASE {db} WITH (FORCE)", "DROP DATABASE WITH (FORCE)")
             time.sleep(6)  # the launcher does not try to connect to what is gone
             assert admin.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_clip launcher'") == "1"
